@@ -1,0 +1,8 @@
+/**
+ * The words every room of the agent shares: events, positions, destinations, receipts, and the
+ * ports between rooms. No I/O, no threads, no third-party types; imports nothing else of ours.
+ */
+@NullMarked
+package io.outboxinbox.agent.event;
+
+import org.jspecify.annotations.NullMarked;
