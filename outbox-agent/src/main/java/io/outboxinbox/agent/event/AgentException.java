@@ -1,0 +1,42 @@
+package io.outboxinbox.agent.event;
+
+import org.jspecify.annotations.Nullable;
+
+/** A failure whose type says what to do about it. */
+public abstract sealed class AgentException extends RuntimeException {
+
+  private AgentException(String message, @Nullable Throwable cause) {
+    super(message, cause);
+  }
+
+  /** Passes by itself: close everything, wait, start again from the last durable position. */
+  public static final class Retryable extends AgentException {
+    public Retryable(String message, @Nullable Throwable cause) {
+      super(message, cause);
+    }
+  }
+
+  /** This event will never be taken; all others would be. */
+  public static final class RejectedEvent extends AgentException {
+    public RejectedEvent(String message) {
+      super(message, null);
+    }
+  }
+
+  /**
+   * Somebody has to change something first, and nothing has been missed: the pipeline looks again
+   * from time to time.
+   */
+  public static final class Misconfigured extends AgentException {
+    public Misconfigured(String what, String fix) {
+      super(what + "; fix: " + fix, null);
+    }
+  }
+
+  /** Going on could skip or repeat events: the pipeline stays stopped until an operator decides. */
+  public static final class Fatal extends AgentException {
+    public Fatal(String what, String fix) {
+      super(what + "; fix: " + fix, null);
+    }
+  }
+}

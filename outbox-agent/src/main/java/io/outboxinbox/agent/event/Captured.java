@@ -1,0 +1,35 @@
+package io.outboxinbox.agent.event;
+
+import java.time.Instant;
+import org.jspecify.annotations.Nullable;
+
+/** What the capture stage hands over, in commit order. */
+public sealed interface Captured {
+
+  /** The position once this item is behind us. */
+  SourcePosition position();
+
+  /** A committed outbox row. */
+  record Row(SourcePosition position, Instant committedAt, OutboxEvent event) implements Captured {}
+
+  /**
+   * A committed row that cannot become an event.
+   *
+   * @param eventId the row's id as text, null when that is what is missing
+   * @param reason which column, which value, which rule
+   */
+  record BadRow(
+      SourcePosition position, Instant committedAt, @Nullable String eventId, String reason)
+      implements Captured {}
+
+  /** A transaction ended: everything before it may become visible. */
+  record TransactionEnd(SourcePosition position) implements Captured {}
+
+  /**
+   * A pulse this agent wrote into the log has come back.
+   *
+   * @param number the number it was sent with; content from the log is untrusted, so only numbers
+   *     behind the current nonce arrive here
+   */
+  record Pulse(SourcePosition position, long number) implements Captured {}
+}

@@ -1,0 +1,13 @@
+package io.outboxinbox.agent.event;
+
+/** The way back to the source: lets the database recycle log that is no longer needed. */
+public interface PositionCommitter {
+
+  /**
+   * Confirms that nothing before {@code position} will be asked for again. Cheap; the source
+   * flushes with its next poll.
+   *
+   * @param position already durable at the broker (or, where the broker keeps none, confirmed)
+   */
+  void commit(SourcePosition position);
+}

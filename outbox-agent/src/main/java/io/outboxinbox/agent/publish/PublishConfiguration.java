@@ -1,0 +1,23 @@
+package io.outboxinbox.agent.publish;
+
+import com.fasterxml.jackson.annotation.JsonTypeInfo;
+import io.outboxinbox.agent.event.Finding;
+import java.util.List;
+
+/** Block {@code publish}: one record per broker, told apart by its {@code type}. */
+@JsonTypeInfo(use = JsonTypeInfo.Id.NAME, property = "type")
+public interface PublishConfiguration {
+
+  /** Makes a publisher that is not yet connected. */
+  Publisher newPublisher();
+
+  /** Topics that belong to the agent; no event may go there. */
+  List<String> reservedTopics();
+
+  /**
+   * Looks at the broker without changing anything but what it was told to create.
+   *
+   * @param topics fixed topic names events will go to, as far as they are known
+   */
+  List<Finding> preflight(List<String> topics);
+}

@@ -1,0 +1,47 @@
+package io.outboxinbox.agent.publish;
+
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.Receipt;
+import io.outboxinbox.agent.event.RoutedEvent;
+import io.outboxinbox.agent.event.SourceIdentity;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Sends events of one source to one broker. Used by the pipeline's thread alone; after any
+ * exception the pipeline closes it and makes a new one.
+ */
+public interface Publisher extends AutoCloseable {
+
+  /**
+   * Whether {@link #publishBatch} makes events and checkpoint durable together. Where it does not,
+   * the source's own confirmed position is the only memory and a crash repeats what was not yet
+   * acknowledged, with the same ids.
+   */
+  boolean keepsCheckpoint();
+
+  /**
+   * Shuts out every earlier publisher of the source and waits until what it had begun is decided.
+   *
+   * @return the last durable checkpoint; empty if the broker keeps none for this source
+   * @throws io.outboxinbox.agent.event.AgentException.Retryable the broker is away
+   */
+  Optional<Checkpoint> takeOver(SourceIdentity source);
+
+  /**
+   * Makes the batch durable, in order per key, and waits for it.
+   *
+   * @param batch in capture order; empty when only the position moves on
+   * @param after covers exactly the batch and all before it
+   * @return one receipt per event, same order
+   * @throws io.outboxinbox.agent.event.AgentException.Retryable any part may have arrived: close,
+   *     make a new publisher, take over, go on from its checkpoint
+   * @throws io.outboxinbox.agent.event.AgentException.RejectedEvent the broker will never take an
+   *     event of this batch; a publisher that keeps checkpoints has published none of it
+   */
+  List<Receipt> publishBatch(List<RoutedEvent> batch, Checkpoint after);
+
+  /** Closes without waiting for unfinished sends. May be called twice. */
+  @Override
+  void close();
+}

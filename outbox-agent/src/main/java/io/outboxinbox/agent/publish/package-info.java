@@ -1,0 +1,8 @@
+/**
+ * The seam to brokers: routed events and the checkpoint behind them go in, receipts come out, on
+ * the pipeline's thread. One room per broker beside it; imports only {@code event} of ours.
+ */
+@NullMarked
+package io.outboxinbox.agent.publish;
+
+import org.jspecify.annotations.NullMarked;
