@@ -33,6 +33,18 @@ public record SourceConfiguration(
     ExistingRows existingRows,
     long maxQueueBytes) {
 
+  /** The password, from the configuration or its file. */
+  public String resolvePassword() {
+    return java.util.Objects.requireNonNull(password);
+  }
+
+  /** Every column we read, by meaning: the layout's, changed by {@code columns}. */
+  public Map<Column, String> mappedColumns() {
+    Map<Column, String> mapped = new java.util.EnumMap<>(layout.columns());
+    mapped.putAll(columns);
+    return mapped;
+  }
+
   /** Which columns a table has when {@code columns} does not say otherwise. */
   public enum Layout {
     /** The table of schema/postgresql/01_outbox.sql. */
@@ -40,7 +52,30 @@ public record SourceConfiguration(
     /**
      * The table Debezium's outbox EventRouter reads: id, aggregatetype, aggregateid, type, payload.
      */
-    DEBEZIUM
+    DEBEZIUM;
+
+    private Map<Column, String> columns() {
+      return switch (this) {
+        case STANDARD ->
+            Map.of(
+                Column.ID, "id",
+                Column.AGGREGATE_TYPE, "aggregate_type",
+                Column.AGGREGATE_ID, "aggregate_id",
+                Column.EVENT_TYPE, "event_type",
+                Column.PAYLOAD, "payload",
+                Column.CONTENT_TYPE, "content_type",
+                Column.HEADERS, "headers",
+                Column.TOPIC, "topic",
+                Column.OCCURRED_AT, "occurred_at");
+        case DEBEZIUM ->
+            Map.of(
+                Column.ID, "id",
+                Column.AGGREGATE_TYPE, "aggregatetype",
+                Column.AGGREGATE_ID, "aggregateid",
+                Column.EVENT_TYPE, "type",
+                Column.PAYLOAD, "payload");
+      };
+    }
   }
 
   /** What a column means to us. */

@@ -6,9 +6,6 @@ import org.jspecify.annotations.Nullable;
 /** What the capture stage hands over, in commit order. */
 public sealed interface Captured {
 
-  /** The position once this item is behind us. */
-  SourcePosition position();
-
   /** A committed outbox row. */
   record Row(SourcePosition position, Instant committedAt, OutboxEvent event) implements Captured {}
 
@@ -31,5 +28,5 @@ public sealed interface Captured {
    * @param number the number it was sent with; content from the log is untrusted, so only numbers
    *     behind the current nonce arrive here
    */
-  record Pulse(SourcePosition position, long number) implements Captured {}
+  record Pulse(long number) implements Captured {}
 }

@@ -1,0 +1,126 @@
+package io.outboxinbox.agent.capture;
+
+import io.debezium.connector.common.BaseSourceTask;
+import io.debezium.connector.common.DebeziumTaskState;
+import io.debezium.connector.postgresql.PostgresConnector;
+import io.debezium.connector.postgresql.PostgresConnectorTask;
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Captured;
+import io.outboxinbox.agent.event.PositionCommitter;
+import io.outboxinbox.agent.event.SourcePosition;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import org.apache.kafka.connect.source.SourceRecord;
+
+/**
+ * Streams the outbox table's inserts from the log, from a position on. One thread starts, polls,
+ * commits and closes it.
+ *
+ * <p>It runs Debezium's connector task as a Kafka Connect worker would: start, poll, commit, stop.
+ * Why not through the embedded engine: docs/decisions/0002.
+ */
+public final class LogReader implements PositionCommitter, AutoCloseable {
+
+  /** Flushing the slot costs a round trip, and only bounds how much log the server keeps. */
+  private static final Duration FLUSH_INTERVAL = Duration.ofSeconds(1);
+
+  private final BaseSourceTask<?, ?> task = new PostgresConnectorTask();
+  private final Map<String, String> settings;
+  private final OffsetAtCommit offset;
+  private final RecordReader records;
+  private long lastFlushNanos = System.nanoTime();
+  private boolean started;
+
+  /**
+   * Prepares a reader; nothing is connected yet.
+   *
+   * @param from where to go on; every item after it is delivered, none before
+   * @param nonce marks the pulses that are ours
+   */
+  public LogReader(SourceConfiguration source, SourcePosition from, String nonce) {
+    this.offset = new OffsetAtCommit(from.commitLsn());
+    this.records = new RecordReader(source, new ResumePoint(from), nonce);
+    this.settings = ConnectorSettings.of(source, source.resolvePassword());
+  }
+
+  /**
+   * Connects and starts streaming in the background.
+   *
+   * @throws AgentException.Retryable the database is away or the slot is in use
+   */
+  public void start() {
+    started = true;
+    task.initialize(new ConnectContext(offset));
+    PostgresConnector connector = new PostgresConnector();
+    try {
+      connector.start(settings);
+      task.start(connector.taskConfigs(1).get(0));
+    } catch (RuntimeException e) {
+      throw new AgentException.Retryable("reading the log could not start: " + rootMessage(e), e);
+    } finally {
+      connector.stop();
+    }
+    if (task.getTaskState() != DebeziumTaskState.RUNNING) {
+      // The task keeps a start that failed to itself and tries again in its own time; we have a
+      // recovery path of our own.
+      throw new AgentException.Retryable(
+          "reading the log could not start: the task is " + task.getTaskState(), null);
+    }
+  }
+
+  /**
+   * Takes what has arrived; waits a few milliseconds when nothing has.
+   *
+   * @return items in commit order, possibly none
+   * @throws AgentException.Retryable the stream broke
+   * @throws AgentException.Fatal the log does not continue where the position says
+   * @throws InterruptedException the thread was interrupted
+   */
+  public List<Captured> poll() throws InterruptedException {
+    List<SourceRecord> polled;
+    try {
+      polled = task.poll();
+    } catch (RuntimeException e) {
+      throw new AgentException.Retryable("reading the log failed: " + rootMessage(e), e);
+    }
+    return polled == null || polled.isEmpty() ? List.of() : records.read(polled);
+  }
+
+  @Override
+  public void commit(SourcePosition position) {
+    if (offset.advanceTo(position.commitLsn())
+        && System.nanoTime() - lastFlushNanos >= FLUSH_INTERVAL.toNanos()) {
+      requestFlush();
+    }
+  }
+
+  private void requestFlush() {
+    lastFlushNanos = System.nanoTime();
+    try {
+      // Only asks: the task reads the offset back from us at the next poll and flushes that, so
+      // the slot can never run ahead of what was committed here.
+      task.commit();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Stops streaming and closes all connections; safe before and after a failed start. */
+  @Override
+  public void close() {
+    if (started) {
+      started = false;
+      // Stopping flushes the offset we answer, once more.
+      task.stop();
+    }
+  }
+
+  private static String rootMessage(Throwable e) {
+    Throwable root = e;
+    while (root.getCause() != null && root.getCause() != root) {
+      root = root.getCause();
+    }
+    return root.getMessage() == null ? root.getClass().getSimpleName() : root.getMessage();
+  }
+}

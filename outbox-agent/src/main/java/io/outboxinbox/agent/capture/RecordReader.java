@@ -1,0 +1,105 @@
+package io.outboxinbox.agent.capture;
+
+import io.outboxinbox.agent.event.Captured;
+import io.outboxinbox.agent.event.SourcePosition;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.apache.kafka.connect.data.Field;
+import org.apache.kafka.connect.data.Struct;
+import org.apache.kafka.connect.source.SourceRecord;
+import org.jspecify.annotations.Nullable;
+
+/** Makes {@link Captured} items of Debezium's records; drops what is already behind us. */
+final class RecordReader {
+  private final String transactionTopic;
+  private final String messageTopic;
+  private final String pulseMark;
+  private final ResumePoint resumePoint;
+  private final RowReader rows;
+
+  RecordReader(SourceConfiguration source, ResumePoint resumePoint, String nonce) {
+    this.transactionTopic = source.slot() + ".transaction";
+    this.messageTopic = source.slot() + ".message";
+    this.pulseMark = nonce + ":";
+    this.resumePoint = resumePoint;
+    this.rows = new RowReader(source);
+  }
+
+  List<Captured> read(List<SourceRecord> records) {
+    List<Captured> captured = new ArrayList<>(records.size());
+    for (SourceRecord record : records) {
+      Captured item = read(record);
+      if (item != null) {
+        captured.add(item);
+      }
+    }
+    return captured;
+  }
+
+  private @Nullable Captured read(SourceRecord record) {
+    Map<String, ?> offset = record.sourceOffset();
+    Struct value = (Struct) record.value();
+    if (record.topic().equals(transactionTopic)) {
+      return "END".equals(value.getString("status"))
+          ? new Captured.TransactionEnd(
+              resumePoint.end(number(offset, "txId"), number(offset, "lsn_commit")))
+          : null;
+    }
+    if (record.topic().equals(messageTopic)) {
+      return pulse(value);
+    }
+    return row(offset, value);
+  }
+
+  private @Nullable Captured row(Map<String, ?> offset, Struct value) {
+    Struct after = value.getStruct("after");
+    if (after == null) {
+      return null;
+    }
+    SourcePosition position =
+        resumePoint.row(
+            number(offset, "lsn_commit"), number(offset, "txId"), number(offset, "lsn"));
+    if (position == null) {
+      return null;
+    }
+    Instant committedAt = Instant.EPOCH.plus(number(offset, "ts_usec"), ChronoUnit.MICROS);
+    try {
+      return new Captured.Row(position, committedAt, rows.read(column -> column(after, column)));
+    } catch (RowReader.BadRowException e) {
+      String id = rows.id(column -> column(after, column));
+      return new Captured.BadRow(position, committedAt, id, String.valueOf(e.getMessage()));
+    }
+  }
+
+  private static @Nullable Object column(Struct row, String name) {
+    Field field = row.schema().field(name);
+    return field == null ? null : row.get(field);
+  }
+
+  /** Anyone may write messages under our prefix; only those that carry our nonce count. */
+  private @Nullable Captured pulse(Struct value) {
+    ByteBuffer content = (ByteBuffer) value.getStruct("message").get("content");
+    String text = StandardCharsets.UTF_8.decode(content.duplicate()).toString();
+    if (!text.startsWith(pulseMark)) {
+      return null;
+    }
+    try {
+      return new Captured.Pulse(Long.parseLong(text.substring(pulseMark.length())));
+    } catch (NumberFormatException forged) {
+      return null;
+    }
+  }
+
+  private static long number(Map<String, ?> offset, String key) {
+    Object number = offset.get(key);
+    if (number == null) {
+      throw new IllegalStateException("Debezium's offset lacks " + key + ": " + offset);
+    }
+    return ((Number) number).longValue();
+  }
+}

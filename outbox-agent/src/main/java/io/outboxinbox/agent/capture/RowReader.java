@@ -1,0 +1,194 @@
+package io.outboxinbox.agent.capture;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import io.outboxinbox.agent.capture.SourceConfiguration.Column;
+import io.outboxinbox.agent.event.OutboxEvent;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.time.DateTimeException;
+import java.time.Instant;
+import java.time.OffsetDateTime;
+import java.time.ZoneOffset;
+import java.time.temporal.ChronoUnit;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Makes an event of a row, by column name, whatever the table's layout and whether the row came
+ * from the log or from a query. Not thread-safe.
+ */
+final class RowReader {
+  /** Headers are small; a row that nests deeper or is longer is a mistake or an attack. */
+  private static final StreamReadConstraints HEADER_LIMITS =
+      StreamReadConstraints.builder().maxNestingDepth(4).maxStringLength(64 * 1024).build();
+
+  private static final JsonFactory JSON =
+      JsonFactory.builder().streamReadConstraints(HEADER_LIMITS).build();
+
+  /** Why a row cannot become an event: column, value, rule; never the payload. */
+  static final class BadRowException extends Exception {
+    private static final long serialVersionUID = 1;
+
+    BadRowException(String reason) {
+      super(reason);
+    }
+  }
+
+  private final Map<Column, String> columns;
+  private final List<String> extraColumns;
+
+  RowReader(SourceConfiguration source) {
+    this.columns = source.mappedColumns();
+    this.extraColumns = source.extraColumns();
+  }
+
+  /**
+   * Reads one row.
+   *
+   * @param row column name to value; null for SQL NULL and for columns the row does not have
+   * @throws BadRowException a required value is missing or cannot be read
+   */
+  OutboxEvent read(Function<String, @Nullable Object> row) throws BadRowException {
+    return new OutboxEvent(
+        required(row, Column.ID),
+        required(row, Column.AGGREGATE_TYPE),
+        required(row, Column.AGGREGATE_ID),
+        required(row, Column.EVENT_TYPE),
+        bytes(value(row, Column.PAYLOAD)),
+        text(value(row, Column.CONTENT_TYPE)),
+        headers(text(value(row, Column.HEADERS))),
+        text(value(row, Column.TOPIC)),
+        instant(value(row, Column.OCCURRED_AT)),
+        extra(row));
+  }
+
+  /** The row's id as text, null if there is none. */
+  @Nullable String id(Function<String, @Nullable Object> row) {
+    return text(value(row, Column.ID));
+  }
+
+  private @Nullable Object value(Function<String, @Nullable Object> row, Column column) {
+    String name = columns.get(column);
+    return name == null ? null : row.apply(name);
+  }
+
+  private String required(Function<String, @Nullable Object> row, Column column)
+      throws BadRowException {
+    String text = text(value(row, column));
+    if (text == null || text.isEmpty()) {
+      throw new BadRowException(
+          "column "
+              + columns.get(column)
+              + " is "
+              + (text == null ? "NULL" : "empty")
+              + "; it must hold the event's "
+              + column.name().toLowerCase(java.util.Locale.ROOT));
+    }
+    return text;
+  }
+
+  private Map<String, String> extra(Function<String, @Nullable Object> row) {
+    if (extraColumns.isEmpty()) {
+      return Map.of();
+    }
+    Map<String, String> extra = new LinkedHashMap<>();
+    for (String name : extraColumns) {
+      String text = text(row.apply(name));
+      if (text != null) {
+        extra.put(name, text);
+      }
+    }
+    return extra;
+  }
+
+  private static @Nullable String text(@Nullable Object value) {
+    return value == null ? null : value.toString();
+  }
+
+  private static byte @Nullable [] bytes(@Nullable Object value) {
+    if (value == null) {
+      return null;
+    }
+    if (value instanceof byte[] bytes) {
+      return bytes;
+    }
+    if (value instanceof ByteBuffer buffer) {
+      byte[] bytes = new byte[buffer.remaining()];
+      buffer.duplicate().get(bytes);
+      return bytes;
+    }
+    return value.toString().getBytes(StandardCharsets.UTF_8);
+  }
+
+  private Map<String, String> headers(@Nullable String json) throws BadRowException {
+    if (json == null || json.equals("{}")) {
+      return Map.of();
+    }
+    Map<String, String> headers = new LinkedHashMap<>();
+    try (JsonParser parser = JSON.createParser(json)) {
+      if (parser.nextToken() != JsonToken.START_OBJECT) {
+        throw badHeaders("is not a JSON object");
+      }
+      while (parser.nextToken() == JsonToken.FIELD_NAME) {
+        String name = parser.currentName();
+        JsonToken token = parser.nextToken();
+        if (token.isStructStart()) {
+          throw badHeaders("has a value that is not a scalar at " + quote(name));
+        }
+        // A null header carries nothing; leaving it out is what its writer sees in the message.
+        if (token != JsonToken.VALUE_NULL) {
+          headers.put(name, parser.getText());
+        }
+      }
+    } catch (IOException notJson) {
+      throw badHeaders("is not readable JSON");
+    }
+    return headers;
+  }
+
+  private BadRowException badHeaders(String what) {
+    return new BadRowException(
+        "column "
+            + columns.get(Column.HEADERS)
+            + " "
+            + what
+            + "; it must be a JSON object of names to strings, at most 64 KiB each");
+  }
+
+  /** Log neutralisation: a name from a row must not start a line of its own. */
+  private static String quote(String name) {
+    String cut = name.length() > 64 ? name.substring(0, 64) : name;
+    return "'" + cut.replaceAll("\\p{Cntrl}", "?") + "'";
+  }
+
+  private @Nullable Instant instant(@Nullable Object value) throws BadRowException {
+    try {
+      if (value == null) {
+        return null;
+      }
+      if (value instanceof java.sql.Timestamp timestamp) {
+        return timestamp.toInstant();
+      }
+      if (value instanceof Long micros) {
+        return Instant.EPOCH.plus(micros, ChronoUnit.MICROS);
+      }
+      return OffsetDateTime.parse(value.toString())
+          .withOffsetSameInstant(ZoneOffset.UTC)
+          .toInstant();
+    } catch (DateTimeException | ArithmeticException outOfRange) {
+      throw new BadRowException(
+          "column "
+              + columns.get(Column.OCCURRED_AT)
+              + " is "
+              + value
+              + "; it must be a finite timestamp");
+    }
+  }
+}
