@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.capture;
 
 import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.event.SourcePosition;
 import org.jspecify.annotations.Nullable;
 

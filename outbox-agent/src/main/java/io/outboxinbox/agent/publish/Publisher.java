@@ -29,6 +29,14 @@ public interface Publisher extends AutoCloseable {
   Optional<Checkpoint> takeOver(SourceIdentity source);
 
   /**
+   * Every checkpoint the broker keeps, of any source; empty where it keeps none. Only for telling a
+   * new source from one whose cluster was rebuilt under the same name.
+   *
+   * @throws io.outboxinbox.agent.event.AgentException.Retryable the broker is away
+   */
+  List<Checkpoint> allCheckpoints();
+
+  /**
    * Makes the batch durable, in order per key, and waits for it.
    *
    * @param batch in capture order; empty when only the position moves on

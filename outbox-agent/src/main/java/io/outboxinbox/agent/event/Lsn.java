@@ -1,4 +1,4 @@
-package io.outboxinbox.agent.capture;
+package io.outboxinbox.agent.event;
 
 /** PostgreSQL's log sequence numbers, as text and number. */
 public final class Lsn {

@@ -1,0 +1,182 @@
+package io.outboxinbox.agent.publish.kafka;
+
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.Destination;
+import io.outboxinbox.agent.event.Receipt;
+import io.outboxinbox.agent.event.RoutedEvent;
+import io.outboxinbox.agent.event.SourceIdentity;
+import io.outboxinbox.agent.publish.Publisher;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicReference;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.errors.InvalidProducerEpochException;
+import org.apache.kafka.common.errors.ProducerFencedException;
+import org.apache.kafka.common.errors.RecordTooLargeException;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+import org.jspecify.annotations.Nullable;
+
+/** Publishes events and their checkpoint in one Kafka transaction, fenced per source. */
+final class KafkaPublisher implements Publisher {
+
+  /** Upper bound of what Kafka's record format adds to key, value and headers. */
+  private static final int RECORD_OVERHEAD_BYTES = 128;
+
+  private static final int HEADER_OVERHEAD_BYTES = 10;
+
+  private final KafkaConfiguration kafka;
+  private final TopicCatalog topics;
+  private final CheckpointTopic checkpoints;
+  private @Nullable KafkaProducer<byte[], byte[]> producer;
+
+  KafkaPublisher(KafkaConfiguration kafka) {
+    this.kafka = kafka;
+    this.topics = new TopicCatalog(kafka);
+    this.checkpoints = new CheckpointTopic(kafka, topics);
+  }
+
+  @Override
+  public boolean keepsCheckpoint() {
+    return true;
+  }
+
+  @Override
+  public Optional<Checkpoint> takeOver(SourceIdentity source) {
+    topics.createPositionTopic(kafka.positionTopic(), kafka.positionReplicationFactor());
+    try {
+      // Stable across hosts and deploys, so that whoever leads fences every earlier producer.
+      producer =
+          new KafkaProducer<>(
+              kafka.producerProperties("outbox-agent/" + source.id()),
+              new ByteArraySerializer(),
+              new ByteArraySerializer());
+      producer.initTransactions();
+    } catch (KafkaException e) {
+      throw failed("taking over as " + source.id(), e);
+    }
+    return checkpoints.read(source);
+  }
+
+  @Override
+  public List<Checkpoint> allCheckpoints() {
+    return checkpoints.readAll();
+  }
+
+  @Override
+  public List<Receipt> publishBatch(List<RoutedEvent> batch, Checkpoint after) {
+    KafkaProducer<byte[], byte[]> open = producer;
+    if (open == null) {
+      throw new IllegalStateException("publishBatch before takeOver");
+    }
+    List<ProducerRecord<byte[], byte[]>> records = new ArrayList<>(batch.size() + 1);
+    for (RoutedEvent event : batch) {
+      records.add(record(event));
+    }
+    records.add(checkpoints.record(after));
+    AtomicReference<@Nullable Exception> firstFailure = new AtomicReference<>();
+    try {
+      open.beginTransaction();
+      for (ProducerRecord<byte[], byte[]> record : records) {
+        send(open, record, firstFailure);
+      }
+      // A failed send makes the commit fail; after a commit was tried nothing is ever aborted
+      // here, because its outcome may be unknown: the next takeOver waits for it and reads it.
+      open.commitTransaction();
+    } catch (KafkaException | IllegalStateException e) {
+      Exception first = firstFailure.get();
+      throw failed("publishing " + batch.size() + " events", first == null ? e : first);
+    }
+    return receipts(batch);
+  }
+
+  // The commit waits for every send and fails if one did; the callback only keeps the reason.
+  @SuppressWarnings("FutureReturnValueIgnored")
+  private static void send(
+      KafkaProducer<byte[], byte[]> producer,
+      ProducerRecord<byte[], byte[]> record,
+      AtomicReference<@Nullable Exception> firstFailure) {
+    producer.send(
+        record,
+        (metadata, e) -> {
+          if (e != null) {
+            firstFailure.compareAndSet(null, e);
+          }
+        });
+  }
+
+  private static List<Receipt> receipts(List<RoutedEvent> batch) {
+    List<Receipt> receipts = new ArrayList<>(batch.size());
+    for (RoutedEvent event : batch) {
+      receipts.add(new Receipt(event.sequenced().sequence(), event.sequenced().position()));
+    }
+    return receipts;
+  }
+
+  /**
+   * Checks before anything is sent: in a transaction one record the client or broker refuses
+   * poisons all others (KAFKA-9279).
+   */
+  private ProducerRecord<byte[], byte[]> record(RoutedEvent event) {
+    Destination to = event.destination();
+    byte[] payload = event.sequenced().event().payload();
+    byte[] key = to.key().getBytes(StandardCharsets.UTF_8);
+    TopicCatalog.Topic topic =
+        topics
+            .find(to.topic())
+            .orElseThrow(
+                () ->
+                    rejected(
+                        event,
+                        "topic " + to.topic() + " does not exist",
+                        "create it, or route the event elsewhere"));
+    ProducerRecord<byte[], byte[]> record = new ProducerRecord<>(to.topic(), null, key, payload);
+    int bytes = RECORD_OVERHEAD_BYTES + key.length + (payload == null ? 0 : payload.length);
+    for (Destination.Header header : to.headers()) {
+      record.headers().add(header.name(), header.value());
+      bytes += HEADER_OVERHEAD_BYTES + header.name().length() + header.value().length;
+    }
+    int limit = Math.min(topic.maxMessageBytes(), kafka.maxRequestBytes());
+    if (bytes > limit) {
+      throw rejected(
+          event,
+          "message of " + bytes + " bytes exceeds the limit of " + limit + " for " + to.topic(),
+          "raise max.message.bytes of the topic and max.request.size in publish.properties, or"
+              + " shrink the event");
+    }
+    return record;
+  }
+
+  private static AgentException.RejectedEvent rejected(RoutedEvent event, String what, String fix) {
+    return new AgentException.RejectedEvent(
+        "event " + event.sequenced().event().id() + ": " + what + "; fix: " + fix);
+  }
+
+  private static AgentException failed(String doing, Exception cause) {
+    if (cause instanceof RecordTooLargeException) {
+      return new AgentException.RejectedEvent(
+          "kafka refused an event of the batch while " + doing + ": " + cause.getMessage());
+    }
+    if (cause instanceof ProducerFencedException
+        || cause instanceof InvalidProducerEpochException) {
+      return new AgentException.Retryable(
+          "fenced while " + doing + ": another agent leads this source now", cause);
+    }
+    return new AgentException.Retryable(
+        "kafka: " + doing + " failed: " + cause.getMessage(), cause);
+  }
+
+  @Override
+  public void close() {
+    if (producer != null) {
+      producer.close(Duration.ZERO);
+      producer = null;
+    }
+    topics.close();
+  }
+}

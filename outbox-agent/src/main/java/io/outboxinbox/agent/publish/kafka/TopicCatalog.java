@@ -1,0 +1,159 @@
+package io.outboxinbox.agent.publish.kafka;
+
+import io.outboxinbox.agent.event.AgentException;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.stream.Collectors;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.Config;
+import org.apache.kafka.clients.admin.ListOffsetsOptions;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.common.IsolationLevel;
+import org.apache.kafka.common.KafkaFuture;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.config.TopicConfig;
+import org.apache.kafka.common.errors.InvalidTopicException;
+import org.apache.kafka.common.errors.TopicExistsException;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
+import org.jspecify.annotations.Nullable;
+
+/** What we know of the cluster's topics. Used by one thread; close it. */
+final class TopicCatalog implements AutoCloseable {
+  private static final Duration TIMEOUT = Duration.ofSeconds(4);
+
+  /** Enough to keep sources apart, few enough to read quickly. */
+  private static final int POSITION_PARTITIONS = 8;
+
+  /** Limits of one topic. */
+  record Topic(int partitions, int maxMessageBytes, String cleanupPolicy) {}
+
+  private final Admin admin;
+  private final Map<String, Topic> known = new HashMap<>();
+
+  TopicCatalog(KafkaConfiguration kafka) {
+    this.admin = Admin.create(kafka.adminProperties());
+  }
+
+  /**
+   * Looks a topic up, once.
+   *
+   * @return empty when the cluster has no such topic
+   * @throws AgentException.Retryable the cluster does not answer
+   */
+  Optional<Topic> find(String name) {
+    Topic topic = known.get(name);
+    if (topic == null) {
+      topic = describe(name);
+      if (topic != null) {
+        known.put(name, topic);
+      }
+    }
+    return Optional.ofNullable(topic);
+  }
+
+  int partitions(String name) {
+    return find(name)
+        .map(Topic::partitions)
+        .orElseThrow(
+            () -> new AgentException.Retryable("kafka topic=" + name + " does not exist", null));
+  }
+
+  /** Creates the compacted topic for checkpoints unless it is there. */
+  void createPositionTopic(String name, short replicationFactor) {
+    NewTopic topic =
+        new NewTopic(name, POSITION_PARTITIONS, replicationFactor)
+            .configs(
+                Map.of(
+                    TopicConfig.CLEANUP_POLICY_CONFIG,
+                    TopicConfig.CLEANUP_POLICY_COMPACT,
+                    // A checkpoint acknowledged by one replica only could be lost with it.
+                    TopicConfig.MIN_IN_SYNC_REPLICAS_CONFIG,
+                    replicationFactor >= 3 ? "2" : "1"));
+    try {
+      get(admin.createTopics(List.of(topic)).all());
+    } catch (ExecutionException e) {
+      if (!(e.getCause() instanceof TopicExistsException)) {
+        throw retryable("creating topic " + name, e);
+      }
+    }
+  }
+
+  Map<TopicPartition, Long> highWatermarks(List<TopicPartition> partitions) {
+    Map<TopicPartition, OffsetSpec> latest =
+        partitions.stream().collect(Collectors.toMap(p -> p, p -> OffsetSpec.latest()));
+    try {
+      Map<TopicPartition, Long> ends = new HashMap<>();
+      get(admin.listOffsets(latest, new ListOffsetsOptions(IsolationLevel.READ_UNCOMMITTED)).all())
+          .forEach((partition, info) -> ends.put(partition, info.offset()));
+      return ends;
+    } catch (ExecutionException e) {
+      throw retryable("reading end offsets of " + partitions, e);
+    }
+  }
+
+  /** The finalized level of {@code transaction.version}; 0 where the cluster knows none. */
+  int transactionVersion() {
+    try {
+      var feature =
+          get(admin.describeFeatures().featureMetadata())
+              .finalizedFeatures()
+              .get("transaction.version");
+      return feature == null ? 0 : feature.maxVersionLevel();
+    } catch (ExecutionException e) {
+      throw retryable("reading the cluster's features", e);
+    }
+  }
+
+  private @Nullable Topic describe(String name) {
+    ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, name);
+    try {
+      TopicDescription description =
+          get(admin.describeTopics(List.of(name)).topicNameValues().get(name));
+      Config config = get(admin.describeConfigs(List.of(resource)).values().get(resource));
+      return new Topic(
+          description.partitions().size(),
+          Integer.parseInt(config.get(TopicConfig.MAX_MESSAGE_BYTES_CONFIG).value()),
+          config.get(TopicConfig.CLEANUP_POLICY_CONFIG).value());
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof UnknownTopicOrPartitionException
+          || e.getCause() instanceof InvalidTopicException) {
+        return null;
+      }
+      throw retryable("describing topic " + name, e);
+    }
+  }
+
+  private static <T> T get(@Nullable KafkaFuture<T> future) throws ExecutionException {
+    try {
+      return Objects.requireNonNull(future).get(TIMEOUT.toMillis(), TimeUnit.MILLISECONDS);
+    } catch (TimeoutException e) {
+      throw new AgentException.Retryable(
+          "kafka did not answer within " + TIMEOUT.toSeconds() + "s; check bootstrapServers", e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new AgentException.Retryable("interrupted while waiting for kafka", e);
+    }
+  }
+
+  private static AgentException retryable(String doing, ExecutionException e) {
+    // The future wraps what the broker said; that is the part worth reading.
+    Throwable cause = e.getCause() == null ? e : e.getCause();
+    return new AgentException.Retryable(
+        "kafka: " + doing + " failed: " + cause.getMessage(), cause);
+  }
+
+  @Override
+  public void close() {
+    admin.close(Duration.ZERO);
+  }
+}
