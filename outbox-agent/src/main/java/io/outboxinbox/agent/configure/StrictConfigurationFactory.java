@@ -15,6 +15,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.NoSuchFileException;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -89,8 +90,9 @@ public final class StrictConfigurationFactory<T> implements ConfigurationFactory
     DefaultTree.fill(root, YamlDocument.read(defaults, variables, faults).root());
     Optional<T> bound = new Binder(mapper, faults).bind(root, type);
     if (bound.isPresent()) {
+      Map<String, JsonNode> nodes = byPath(root, "");
       for (ConstraintViolation<T> violation : validator.validate(bound.get())) {
-        noteUnlessKnown(violation, root, document, faults);
+        noteUnlessKnown(violation, nodes, document, faults);
       }
     }
     if (bound.isEmpty() || !faults.isEmpty()) {
@@ -100,7 +102,10 @@ public final class StrictConfigurationFactory<T> implements ConfigurationFactory
   }
 
   private void noteUnlessKnown(
-      ConstraintViolation<T> violation, ObjectNode root, YamlDocument document, FaultList faults) {
+      ConstraintViolation<T> violation,
+      Map<String, JsonNode> nodes,
+      YamlDocument document,
+      FaultList faults) {
     String path = pathOf(violation.getPropertyPath());
     if (faults.covers(path)) {
       return;
@@ -111,7 +116,7 @@ public final class StrictConfigurationFactory<T> implements ConfigurationFactory
       boolean isVariable = written != null && written.contains("${");
       String value =
           written == null || isVariable
-              ? Shown.value(path, nodeAt(root, violation.getPropertyPath()))
+              ? Shown.value(path, nodes.getOrDefault(path, MissingNode.getInstance()))
               : Shown.text(path, written);
       rule = "is " + value + "; " + rule;
     }
@@ -133,19 +138,18 @@ public final class StrictConfigurationFactory<T> implements ConfigurationFactory
     return path.toString();
   }
 
-  private static JsonNode nodeAt(JsonNode root, Path violationPath) {
-    JsonNode at = root;
-    for (Path.Node node : violationPath) {
-      if (node.getIndex() != null) {
-        at = at.path(node.getIndex());
-      } else if (node.getKey() != null) {
-        at = at.path(node.getKey().toString());
-      }
-      if (isNamed(node)) {
-        at = at.path(node.getName());
-      }
+  /** The node of each path; keys may hold dots, so a path cannot be taken apart again. */
+  private static Map<String, JsonNode> byPath(JsonNode node, String path) {
+    Map<String, JsonNode> nodes = new HashMap<>();
+    nodes.put(path, node);
+    node.properties()
+        .forEach(
+            entry ->
+                nodes.putAll(byPath(entry.getValue(), YamlDocument.join(path, entry.getKey()))));
+    for (int i = 0; node.isArray() && i < node.size(); i++) {
+      nodes.putAll(byPath(node.path(i), path + "[" + i + "]"));
     }
-    return at.isPojo() ? MissingNode.getInstance() : at;
+    return nodes;
   }
 
   /** Elements of lists and maps come with names in angle brackets, beans without. */

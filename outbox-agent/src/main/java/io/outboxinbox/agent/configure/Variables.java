@@ -9,8 +9,9 @@ import org.apache.commons.text.StringSubstitutor;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Puts the environment into values: {@code ${NAME}}, {@code ${NAME:-default}}, {@code
- * ${file:/path}} for a mounted secret, {@code $${} for a literal.
+ * Puts the environment into values. A name in {@code ${}} stands for an environment variable,
+ * {@code NAME:-text} in it for one with a default, and {@code file:/path} for the content of a
+ * mounted secret; a second dollar sign in front keeps the text as it is.
  */
 final class Variables {
   private static final String FILE = "file:";

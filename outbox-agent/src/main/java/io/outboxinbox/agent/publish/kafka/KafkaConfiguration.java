@@ -47,7 +47,7 @@ public record KafkaConfiguration(
     @JsonProperty(defaultValue = "{}") Map<String, String> properties)
     implements PublishConfiguration {
 
-/** Kafka's own default of max.request.size. */
+  /** Kafka's own default of max.request.size. */
   private static final int MAX_REQUEST_BYTES = 1_048_576;
 
   private static final String MAX_REQUEST_SIZE = "max.request.size";

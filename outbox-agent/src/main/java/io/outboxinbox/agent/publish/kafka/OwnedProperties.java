@@ -10,8 +10,7 @@ final class OwnedProperties {
   private static final String OWN_FORMAT = "the agent writes bytes of its own format";
   private static final String READS_POSITION = "it is how the agent reads back its own position";
 
-  private static final String WITHIN_TRANSACTION =
-      "it follows from publish.transactionTimeout";
+  private static final String WITHIN_TRANSACTION = "it follows from publish.transactionTimeout";
 
   /** Why, by property. */
   static final Map<String, String> REASONS =
