@@ -52,7 +52,9 @@ public final class Acknowledger {
     return expected.isEmpty();
   }
 
-  /** The last event of a batch stands for the position behind it; without events it stands alone. */
+  /**
+   * The last event of a batch stands for the position behind it; without events it stands alone.
+   */
   private void expect(List<RoutedEvent> batch, SourcePosition after) {
     for (int i = 0; i < batch.size(); i++) {
       var event = batch.get(i).sequenced();

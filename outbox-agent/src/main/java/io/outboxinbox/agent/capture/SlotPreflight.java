@@ -53,7 +53,24 @@ final class SlotPreflight {
              pg_is_in_recovery() AS in_recovery
       """;
 
+  /**
+   * A sender at work waits for nothing or for disk; one with nothing to send waits for new log, and
+   * one whose reader has gone away waits to write.
+   */
+  private static final String IS_DECODING =
+      """
+      SELECT coalesce(bool_or(wait_event IS NULL OR wait_event NOT IN (
+               'WalSenderMain', 'WalSenderWaitForWal', 'WalSenderWaitForWAL',
+               'WalSenderWriteData', 'ClientWrite', 'ClientRead')), false) AS is_decoding
+        FROM pg_stat_activity
+       WHERE pid = ?
+      """;
+
   private SlotPreflight() {}
+
+  static boolean isDecoding(Connection connection, int pid) throws SQLException {
+    return CatalogQuery.one(connection, IS_DECODING, row -> row.getBoolean("is_decoding"), pid);
+  }
 
   static Optional<SlotState> slot(Connection connection, String slotName) throws SQLException {
     return CatalogQuery.list(connection, SLOT, SlotPreflight::readSlot, slotName).stream()

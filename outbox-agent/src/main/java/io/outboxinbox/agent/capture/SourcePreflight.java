@@ -80,6 +80,16 @@ public final class SourcePreflight {
   }
 
   /**
+   * Whether the server process that streams from a slot is busy with log it has not sent yet, such
+   * as a huge transaction of other tables; then silence is no stall.
+   *
+   * @throws SQLException as {@link #check(Connection, SourceConfiguration)}
+   */
+  public static boolean isDecoding(Connection connection, int walsenderPid) throws SQLException {
+    return SlotPreflight.isDecoding(connection, walsenderPid);
+  }
+
+  /**
    * Judges whether everything after the checkpoint still comes through the slot.
    *
    * @param checkpoint last durable one; null at the very first start

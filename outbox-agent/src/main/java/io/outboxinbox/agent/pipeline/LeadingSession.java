@@ -24,8 +24,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * One lead, from taking over to giving up: publishes the backlog, then what the log brings. Ends
- * normally only when asked to stop; any failure ends it with an exception, and nothing of it is used
- * again. Runs on the pipeline's thread.
+ * normally only when asked to stop; any failure ends it with an exception, and nothing of it is
+ * used again. Runs on the pipeline's thread.
  */
 final class LeadingSession {
   private static final Logger LOG = LoggerFactory.getLogger(LeadingSession.class);
@@ -94,8 +94,7 @@ final class LeadingSession {
     }
   }
 
-  private void stream(
-      Publisher publisher, LogReader reader, SourceWatch watch, Checkpoint from)
+  private void stream(Publisher publisher, LogReader reader, SourceWatch watch, Checkpoint from)
       throws SQLException, InterruptedException {
     TransactionGrouper grouper = grouper(publisher, from);
     Acknowledger acknowledger = new Acknowledger(reader);
@@ -119,8 +118,7 @@ final class LeadingSession {
   }
 
   private TransactionGrouper grouper(Publisher publisher, Checkpoint from) {
-    return new TransactionGrouper(
-        pipeline.batch(), event -> route(publisher, event), from);
+    return new TransactionGrouper(pipeline.batch(), event -> route(publisher, event), from);
   }
 
   private RoutedEvent route(Publisher publisher, SequencedEvent event) {
@@ -203,8 +201,7 @@ final class LeadingSession {
     grouper.throwIfRejected();
     TransactionGrouper.Batch batch = grouper.takeEnded();
     Checkpoint after =
-        before.withBacklog(
-            isEnd ? Checkpoint.BACKLOG_DONE : page.lastOrdinal(), batch.sequence());
+        before.withBacklog(isEnd ? Checkpoint.BACKLOG_DONE : page.lastOrdinal(), batch.sequence());
     publisher.publishBatch(batch.events(), after);
     monitor.published(batch.events().size(), after);
     return after;

@@ -15,8 +15,8 @@ import org.slf4j.MDC;
 
 /**
  * Carries the events of one outbox table to one broker, for ever: waits to lead, leads, and after
- * any failure closes everything and begins again. There is one way back whatever failed; the type of
- * the failure only decides whether and when. Any thread may start, stop and ask it.
+ * any failure closes everything and begins again. There is one way back whatever failed; the type
+ * of the failure only decides whether and when. Any thread may start, stop and ask it.
  */
 public final class Pipeline {
   private static final Logger LOG = LoggerFactory.getLogger(Pipeline.class);
@@ -65,7 +65,8 @@ public final class Pipeline {
   public boolean stop(Duration deadline) {
     stopRequested.countDown();
     try {
-      if (!thread.join(deadline)) {
+      thread.join(deadline.toMillis());
+      if (thread.isAlive()) {
         LOG.warn("pipeline {} did not stop within {}", configuration.name(), deadline);
         thread.interrupt();
         return false;

@@ -2,7 +2,6 @@ package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.Backlog;
 import io.outboxinbox.agent.capture.FirstStart;
-import io.outboxinbox.agent.capture.ServerState;
 import io.outboxinbox.agent.capture.SlotState;
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConfiguration.ExistingRows;
@@ -26,8 +25,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * The steps between becoming the leader and reading the log. Their order is what exactly-once rests
- * on: earlier publishers are shut out before the position is read, and the position is compared with
- * slot, server and publication before anything is read from it.
+ * on: earlier publishers are shut out before the position is read, and the position is compared
+ * with slot, server and publication before anything is read from it.
  */
 final class SessionStart {
   private static final Logger LOG = LoggerFactory.getLogger(SessionStart.class);
@@ -72,8 +71,7 @@ final class SessionStart {
     Findings.require(SourcePreflight.check(control, source));
     Findings.require(pipeline.publish().preflight(fixedTopics));
     freeSlot(leadership);
-    Checkpoint checkpoint =
-        publisher.keepsCheckpoint() ? fromBroker(found) : fromSlot();
+    Checkpoint checkpoint = publisher.keepsCheckpoint() ? fromBroker(found) : fromSlot();
     verifySlot(checkpoint);
     return checkpoint;
   }
@@ -88,19 +86,20 @@ final class SessionStart {
             source,
             SourcePreflight.slot(control, source.slot()),
             SourcePreflight.server(control),
-            checkpoint.position().commitLsn()));
+            checkpoint));
   }
 
   private void freeSlot(Leadership leadership) throws SQLException, InterruptedException {
     long deadline = System.nanoTime() + SLOT_FREE_WITHIN.toNanos();
-    Optional<Integer> ended;
-    while ((ended = leadership.freeSlot(source.slot())).isPresent()) {
+    Optional<Integer> ended = leadership.freeSlot(source.slot());
+    while (ended.isPresent()) {
       LOG.info("ended walsender {} that still held slot {}", ended.get(), source.slot());
       if (System.nanoTime() - deadline > 0) {
         throw new AgentException.Retryable(
             "slot " + source.slot() + " is still in use by process " + ended.get(), null);
       }
       Thread.sleep(50);
+      ended = leadership.freeSlot(source.slot());
     }
   }
 
@@ -110,19 +109,6 @@ final class SessionStart {
     }
     Checkpoint checkpoint = found.get();
     registry.markSeeded(control, identity.id());
-    ServerState server = SourcePreflight.server(control);
-    if (server.timeline() != checkpoint.timeline()) {
-      throw new AgentException.Fatal(
-          "the server is on timeline "
-              + server.timeline()
-              + ", the position of source "
-              + identity.id()
-              + " was taken on timeline "
-              + checkpoint.timeline()
-              + ": the server was promoted or restored, and its log need not hold what was"
-              + " published",
-          RESET);
-    }
     String mark = SourcePreflight.publicationMark(control, source);
     if (!mark.equals(checkpoint.publicationMark())) {
       throw publicationEdited(source, checkpoint.publicationMark(), mark);
@@ -162,9 +148,7 @@ final class SessionStart {
     boolean isOurs = registration.epoch() > 0;
     if (slot.isPresent() && source.existingRows() == ExistingRows.PUBLISH && !isOurs) {
       throw new AgentException.Misconfigured(
-          "slot "
-              + source.slot()
-              + " exists already, so its snapshot of existing rows is gone",
+          "slot " + source.slot() + " exists already, so its snapshot of existing rows is gone",
           "SELECT pg_drop_replication_slot('"
               + source.slot()
               + "'); so that the agent creates it, or set source.existingRows to skip to start"
@@ -193,8 +177,7 @@ final class SessionStart {
     FirstStart firstStart = new FirstStart(source, new SourceConnections(source));
     if (slot.isPresent()) {
       if (source.existingRows() == ExistingRows.SKIP) {
-        return new FirstStart.Seed(
-            SourcePosition.atCommit(slot.get().confirmedFlushLsn()), 0);
+        return new FirstStart.Seed(SourcePosition.atCommit(slot.get().confirmedFlushLsn()), 0);
       }
       // A first start that did not get as far as its seed: nothing was published from this slot.
       firstStart.dropSlot(control);
@@ -226,8 +209,7 @@ final class SessionStart {
   private SourceRegistry.Registration registration() throws SQLException {
     return registry
         .find(control, identity.id())
-        .orElseThrow(
-            () -> new AgentException.Retryable("the leader's row disappeared", null));
+        .orElseThrow(() -> new AgentException.Retryable("the leader's row disappeared", null));
   }
 
   /** For brokers that keep no checkpoint: the slot's own confirmed position is the memory. */

@@ -86,13 +86,12 @@ final class SourceWatch implements AutoCloseable {
     Optional<SlotState> slot = SourcePreflight.slot(open, pipeline.source().slot());
     ServerState server = SourcePreflight.server(open);
     slot.ifPresent(state -> monitor.retainedWal(server.currentWalLsn() - state.restartLsn()));
-    isServerBusy =
-        slot.isPresent() && SourcePreflight.isSending(open, slot.get().activePid());
+    isServerBusy = slot.isPresent() && SourcePreflight.isDecoding(open, slot.get().activePid());
   }
 
   /**
-   * Fails when the source has changed for the worse, or when its log has silently stopped coming: no
-   * pulse and nothing else for too long although the server has nothing left to send.
+   * Fails when the source has changed for the worse, or when its log has silently stopped coming:
+   * no pulse and nothing else for too long although the server has nothing left to send.
    *
    * @throws AgentException as found
    */

@@ -40,8 +40,8 @@ public interface Publisher extends AutoCloseable {
    * Looks at an event before it is sent, because one event the broker refuses can spoil all that
    * travel with it.
    *
-   * @throws io.outboxinbox.agent.event.AgentException.RejectedEvent too large, or its topic does not
-   *     exist
+   * @throws io.outboxinbox.agent.event.AgentException.RejectedEvent too large, or its topic does
+   *     not exist
    * @throws io.outboxinbox.agent.event.AgentException.Retryable the broker is away
    */
   void check(RoutedEvent event);

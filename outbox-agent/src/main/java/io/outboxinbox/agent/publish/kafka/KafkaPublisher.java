@@ -132,7 +132,8 @@ final class KafkaPublisher implements Publisher {
                         "topic " + to.topic() + " does not exist",
                         "create it, or route the event elsewhere"));
     byte[] payload = event.sequenced().event().payload();
-    int bytes = RECORD_OVERHEAD_BYTES + 3 * to.key().length() + (payload == null ? 0 : payload.length);
+    int bytes =
+        RECORD_OVERHEAD_BYTES + 3 * to.key().length() + (payload == null ? 0 : payload.length);
     for (Destination.Header header : to.headers()) {
       bytes += HEADER_OVERHEAD_BYTES + header.name().length() + header.value().length;
     }
