@@ -13,14 +13,14 @@ import java.util.List;
 import java.util.Map;
 
 /** Reads configurations as the agent does, with an environment made up by the test. */
-final class ConfigurationReader {
+public final class ConfigurationReader {
   private final Map<String, String> environment;
 
-  ConfigurationReader(Map<String, String> environment) {
+  public ConfigurationReader(Map<String, String> environment) {
     this.environment = environment;
   }
 
-  AgentConfiguration read(String yaml) throws IOException, ConfigurationException {
+  public AgentConfiguration read(String yaml) throws IOException, ConfigurationException {
     ObjectMapper mapper = Jackson.newObjectMapper();
     mapper.registerSubtypes(KafkaConfiguration.class);
     return new StrictConfigurationFactory<>(
