@@ -3,18 +3,20 @@ package io.outboxinbox.agent;
 import io.dropwizard.core.Application;
 import io.dropwizard.core.setup.Bootstrap;
 import io.dropwizard.core.setup.Environment;
+import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.configure.StrictConfigurationFactory;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.observe.Observatory;
 import io.outboxinbox.agent.observe.ObservedPipeline;
+import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineConfiguration;
-import io.outboxinbox.agent.pipeline.PipelineStatus;
 import io.outboxinbox.agent.publish.kafka.KafkaConfiguration;
+import java.net.InetAddress;
+import java.net.UnknownHostException;
 import java.time.Clock;
-import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.SplittableRandom;
 import java.util.function.UnaryOperator;
 import org.eclipse.jetty.server.Server;
 import org.jspecify.annotations.Nullable;
@@ -53,8 +55,13 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
   @Override
   protected void addDefaultCommands(Bootstrap<AgentConfiguration> bootstrap) {
     bootstrap.addCommand(new ServeCommand(this));
-    bootstrap.addCommand(new CheckCommand(System.out, List.of(OutboxAgent::broker)));
+    bootstrap.addCommand(
+        new CheckCommand(System.out, List.of(OutboxAgent::source, OutboxAgent::broker)));
     bootstrap.addCommand(new SchemaCommand(System.out));
+  }
+
+  private static List<Finding> source(PipelineConfiguration pipeline) {
+    return SourcePreflight.check(pipeline.source());
   }
 
   private static List<Finding> broker(PipelineConfiguration pipeline) {
@@ -69,19 +76,31 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
     environment.jersey().disable();
     List<PipelineLifecycle.Part> parts = new ArrayList<>();
     List<ObservedPipeline> observed = new ArrayList<>();
+    Clock clock = Clock.systemUTC();
     for (PipelineConfiguration pipeline : configuration.pipelines()) {
       pipeline
           .cautions()
           .forEach(
               caution ->
                   LOG.warn("pipeline {}: {}; {}", pipeline.name(), caution.what(), caution.fix()));
-      UnwiredPipeline running = new UnwiredPipeline(pipeline);
+      Pipeline running = new Pipeline(pipeline, holder(), clock, new SplittableRandom());
       parts.add(new PipelineLifecycle.Part(pipeline.name(), running::start, running::stop));
       observed.add(new ObservedPipeline(running::status, pipeline.leadership().stallAfter()));
     }
-    Observatory.install(environment, observed, Clock.systemUTC());
+    Observatory.install(environment, observed, clock);
     environment.lifecycle().manage(new PipelineLifecycle(parts));
     environment.lifecycle().addServerLifecycleListener(OutboxAgent::announce);
+  }
+
+  /** Names this process to operators and to other agents of the same source. */
+  private static String holder() {
+    String host = "unknown-host";
+    try {
+      host = InetAddress.getLocalHost().getHostName();
+    } catch (UnknownHostException e) {
+      LOG.debug("this host has no name", e);
+    }
+    return host + "/" + ProcessHandle.current().pid();
   }
 
   private static void announce(Server server) {
@@ -91,33 +110,5 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
   @Override
   protected void onFatalError(Throwable failure) {
     System.exit(ExitCode.of(failure).number());
-  }
-
-  /** Stands where the pipeline goes. */
-  private record UnwiredPipeline(PipelineConfiguration configuration) {
-    void start() {
-      LOG.warn("pipeline {} is not wired", configuration.name());
-    }
-
-    void stop(Duration deadline) {
-      LOG.debug("pipeline {} not stopped within {}", configuration.name(), deadline);
-    }
-
-    PipelineStatus status() {
-      return new PipelineStatus(
-          configuration.name(),
-          PipelineStatus.State.MISCONFIGURED,
-          Instant.EPOCH,
-          "not wired",
-          false,
-          0,
-          0,
-          0,
-          0,
-          null,
-          null,
-          -1,
-          0);
-    }
   }
 }

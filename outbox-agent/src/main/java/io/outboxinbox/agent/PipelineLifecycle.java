@@ -4,12 +4,11 @@ import io.dropwizard.lifecycle.Managed;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.function.Consumer;
+import java.util.function.Predicate;
 
 /**
  * Starts the pipelines with the server and stops them with it, all at once, so that many take no
@@ -29,9 +28,9 @@ final class PipelineLifecycle implements Managed {
    * What starts and stops together.
    *
    * @param start returns at once; failures are the pipeline's to handle
-   * @param stop waits up to the given time
+   * @param stop waits up to the given time; whether it ended
    */
-  record Part(String name, Runnable start, Consumer<Duration> stop) {}
+  record Part(String name, Runnable start, Predicate<Duration> stop) {}
 
   @Override
   public void start() {
@@ -41,21 +40,28 @@ final class PipelineLifecycle implements Managed {
   @Override
   public void stop() throws InterruptedException {
     ExecutorService threads = Executors.newFixedThreadPool(Math.max(1, parts.size()));
-    List<Future<?>> stopping = new ArrayList<>();
+    List<Future<Boolean>> stopping = new ArrayList<>();
     for (Part part : parts) {
-      stopping.add(threads.submit(() -> part.stop().accept(STOP_WITHIN)));
+      stopping.add(threads.submit(() -> part.stop().test(STOP_WITHIN)));
     }
     threads.shutdown();
-    IllegalStateException failures = new IllegalStateException("pipelines did not stop cleanly");
-    for (Future<?> each : stopping) {
+    List<String> unstopped = new ArrayList<>();
+    IllegalStateException failure = new IllegalStateException("pipelines did not stop cleanly");
+    for (int i = 0; i < parts.size(); i++) {
       try {
-        each.get();
-      } catch (ExecutionException | CompletionException e) {
-        failures.addSuppressed(e.getCause() == null ? e : e.getCause());
+        if (!stopping.get(i).get()) {
+          unstopped.add(parts.get(i).name());
+        }
+      } catch (ExecutionException e) {
+        unstopped.add(parts.get(i).name());
+        failure.addSuppressed(e);
       }
     }
-    if (failures.getSuppressed().length > 0) {
-      throw failures;
+    if (!unstopped.isEmpty()) {
+      throw new IllegalStateException(
+          "pipelines %s did not stop within %s; the next start sorts out what was under way"
+              .formatted(unstopped, STOP_WITHIN),
+          failure);
     }
   }
 }
