@@ -48,8 +48,7 @@ class RowReaderTest {
       assertThat(reader.read(row::get).payload()).isEqualTo(avro);
     }
     row.put("payload", "grüße");
-    assertThat(reader.read(row::get).payload())
-        .isEqualTo("grüße".getBytes(StandardCharsets.UTF_8));
+    assertThat(reader.read(row::get).payload()).isEqualTo("grüße".getBytes(StandardCharsets.UTF_8));
     row.put("payload", null);
     assertThat(reader.read(row::get).payload()).isNull();
   }
@@ -88,6 +87,8 @@ class RowReaderTest {
   @Test
   void neverShowsThePayload() throws Exception {
     row.put("payload", "secret");
-    assertThat(reader.read(row::get).toString()).doesNotContain("secret").contains("payloadBytes=6");
+    assertThat(reader.read(row::get).toString())
+        .doesNotContain("secret")
+        .contains("payloadBytes=6");
   }
 }

@@ -114,9 +114,7 @@ class TransactionGrouperTest {
 
   private static TransactionGrouper grouper(int atomicEvents, long atomicBytes) {
     return new TransactionGrouper(
-        new BatchConfiguration(10, atomicEvents, atomicBytes),
-        TransactionGrouperTest::route,
-        FROM);
+        new BatchConfiguration(10, atomicEvents, atomicBytes), TransactionGrouperTest::route, FROM);
   }
 
   private static RoutedEvent route(SequencedEvent event) {
