@@ -10,6 +10,7 @@ import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.capture.SourceRegistry;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.event.SourcePosition;
@@ -111,17 +112,16 @@ final class SessionStart {
     registry.markSeeded(control, identity.id());
     String mark = SourcePreflight.publicationMark(control, source);
     if (!mark.equals(checkpoint.publicationMark())) {
-      throw publicationEdited(source, checkpoint.publicationMark(), mark);
+      Findings.require(List.of(publicationEdited(source, checkpoint.publicationMark(), mark)));
     }
     return checkpoint;
   }
 
-  static AgentException.Fatal publicationEdited(
-      SourceConfiguration source, String before, String now) {
-    return new AgentException.Fatal(
+  static Finding publicationEdited(SourceConfiguration source, String before, String now) {
+    return Finding.fatal(
         "publication "
             + source.publication()
-            + " was dropped and created again, or table "
+            + " was altered or created again, or table "
             + source.table()
             + " was taken out and put back, since the last position (mark "
             + before
