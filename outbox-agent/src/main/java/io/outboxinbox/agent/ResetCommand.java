@@ -3,6 +3,7 @@ package io.outboxinbox.agent;
 import io.dropwizard.core.cli.Cli;
 import io.dropwizard.core.cli.ConfiguredCommand;
 import io.dropwizard.core.setup.Bootstrap;
+import io.outboxinbox.agent.capture.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.pipeline.PipelineConfiguration;
 import io.outboxinbox.agent.pipeline.SourceReset;
 import java.io.IOException;
@@ -41,6 +42,10 @@ final class ResetCommand extends ConfiguredCommand<AgentConfiguration> {
         .addArgument("--yes")
         .action(Arguments.storeTrue())
         .help("do it; without this the command only says what it would do");
+    subparser
+        .addArgument("--leave-out-existing-rows")
+        .action(Arguments.storeTrue())
+        .help("needed with existingRows: skip; rows in the table will then never be published");
     subparser.epilog(ExitCode.HELP);
   }
 
@@ -68,6 +73,12 @@ final class ResetCommand extends ConfiguredCommand<AgentConfiguration> {
               "the next start publishes every row still in the table again, with the same ids";
           case SKIP -> "the next start publishes only rows written after it";
         };
+    if (pipeline.source().existingRows() == ExistingRows.SKIP
+        && !namespace.getBoolean("leave_out_existing_rows")) {
+      throw new IOException(
+          "pipeline %s has existingRows: skip, so rows that were missed would never be published; set it to publish, or add --leave-out-existing-rows"
+              .formatted(name));
+    }
     if (!namespace.getBoolean("yes")) {
       out.printf(
           "would drop slot %s and forget position and backlog of pipeline %s; %s. Add --yes to do it.%n",

@@ -77,6 +77,7 @@ final class LeadingSession {
           checkpoint.sequence(),
           checkpoint.epoch());
       monitor.published(0, checkpoint);
+      monitor.enter(State.LEADING, "");
       checkpoint = publishBacklog(publisher, control, checkpoint);
       try (LogReader reader =
               new LogReader(
@@ -88,7 +89,6 @@ final class LeadingSession {
         reader.start();
         start.verifySlot(checkpoint);
         watch.start(connections);
-        monitor.enter(State.LEADING, "");
         stream(publisher, reader, watch, checkpoint);
       }
     }

@@ -187,11 +187,7 @@ final class SessionStart {
 
   private void refuseRebuiltCluster() {
     for (Checkpoint other : publisher.allCheckpoints()) {
-      boolean isSameName =
-          other.pipeline().equals(pipeline.name())
-              && other.source().database().equals(identity.database())
-              && other.source().publication().equals(identity.publication());
-      if (isSameName && !other.source().systemId().equals(identity.systemId())) {
+      if (isOfRebuiltCluster(other, pipeline, identity)) {
         throw new AgentException.Fatal(
             "pipeline "
                 + pipeline.name()
@@ -204,6 +200,15 @@ final class SessionStart {
                 + RESET);
       }
     }
+  }
+
+  /** Whether a checkpoint was written by this pipeline for a cluster that is gone. */
+  static boolean isOfRebuiltCluster(
+      Checkpoint other, PipelineConfiguration pipeline, SourceIdentity identity) {
+    return other.pipeline().equals(pipeline.name())
+        && other.source().database().equals(identity.database())
+        && other.source().publication().equals(identity.publication())
+        && !other.source().systemId().equals(identity.systemId());
   }
 
   private SourceRegistry.Registration registration() throws SQLException {

@@ -171,6 +171,45 @@ class PipelineIT {
     assertThat(rig.consume()).hasSize(1);
   }
 
+  @Test
+  void saysThatThePasswordIsWrong() throws Exception {
+    rig.execute("ALTER ROLE outbox_agent PASSWORD 'another'");
+    Pipeline pipeline = rig.start("");
+    awaitState(pipeline, State.MISCONFIGURED);
+    assertThat(pipeline.status().reason())
+        .contains("refused the password of role outbox_agent", "fix: ");
+    rig.execute("ALTER ROLE outbox_agent PASSWORD 'agent'");
+    awaitState(pipeline, State.LEADING);
+  }
+
+  @Test
+  void saysThatTheAgentsTablesAreMissing() throws Exception {
+    rig.execute("DROP TABLE outbox_agent_source");
+    Pipeline pipeline = rig.start("");
+    awaitState(pipeline, State.MISCONFIGURED);
+    assertThat(pipeline.status().reason()).contains("outbox_agent_source", "fix: ");
+  }
+
+  @Test
+  void showsWhatIsWrongUntilItIsMended() throws Exception {
+    rig.execute("REVOKE SELECT ON outbox_event FROM outbox_agent");
+    Pipeline pipeline = rig.start("");
+    awaitState(pipeline, State.MISCONFIGURED);
+    long restarts = pipeline.status().restarts();
+    await()
+        .pollInterval(Duration.ofMillis(1))
+        .atMost(Duration.ofSeconds(30))
+        .until(
+            () -> {
+              assertThat(pipeline.status().state()).isEqualTo(State.MISCONFIGURED);
+              assertThat(pipeline.status().reason()).contains("GRANT SELECT");
+              return pipeline.status().restarts() > restarts + 2;
+            });
+    rig.execute("GRANT SELECT ON outbox_event TO outbox_agent");
+    awaitState(pipeline, State.LEADING);
+    assertThat(pipeline.status().reason()).isEmpty();
+  }
+
   private static void awaitState(Pipeline pipeline, State state) {
     await()
         .atMost(Duration.ofSeconds(30))
