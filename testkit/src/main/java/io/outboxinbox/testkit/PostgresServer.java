@@ -262,6 +262,10 @@ public final class PostgresServer implements AutoCloseable {
         + ")";
   }
 
+  PostgresAddress address() {
+    return address;
+  }
+
   private void require(State wanted, String action) {
     if (state != wanted) {
       throw new IllegalStateException(

@@ -16,21 +16,19 @@ final class ConnectorSettings {
    */
   private static final int POLL_INTERVAL_MILLIS = 2;
 
-  /** Large enough that one poll feeds one broker transaction under load. */
-  private static final int BATCH_ROWS = 4096;
-
-  private static final int QUEUE_ROWS = 16_384;
+  /** Keeps the log being read while a batch is published. */
+  private static final int QUEUE_BATCHES = 4;
 
   private ConnectorSettings() {}
 
-  static Map<String, String> of(SourceConfiguration source, String password) {
+  static Map<String, String> of(SourceConfiguration source, int batchRows) {
     Map<String, String> settings = new HashMap<>();
     settings.put("connector.class", "io.debezium.connector.postgresql.PostgresConnector");
     settings.put("name", source.slot());
     // Names JMX beans, so it must differ between pipelines of one process; never part of a topic.
     settings.put("topic.prefix", source.slot());
     settings.put("plugin.name", "pgoutput");
-    connection(settings, source, password);
+    connection(settings, source);
     settings.put("slot.name", source.slot());
     settings.put("publication.name", source.publication());
     settings.put(
@@ -52,20 +50,19 @@ final class ConnectorSettings {
     settings.put("message.prefix.include.list", PULSE_PREFIX);
     settings.put("binary.handling.mode", "bytes");
     settings.put("poll.interval.ms", String.valueOf(POLL_INTERVAL_MILLIS));
-    settings.put("max.batch.size", String.valueOf(BATCH_ROWS));
-    settings.put("max.queue.size", String.valueOf(QUEUE_ROWS));
+    settings.put("max.batch.size", String.valueOf(batchRows));
+    settings.put("max.queue.size", String.valueOf(QUEUE_BATCHES * batchRows));
     settings.put("max.queue.size.in.bytes", String.valueOf(source.maxQueueBytes()));
     settings.put("executor.shutdown.timeout.ms", "1000");
     return settings;
   }
 
-  private static void connection(
-      Map<String, String> settings, SourceConfiguration source, String password) {
+  private static void connection(Map<String, String> settings, SourceConfiguration source) {
     settings.put("database.hostname", source.host());
     settings.put("database.port", String.valueOf(source.port()));
     settings.put("database.dbname", source.database());
     settings.put("database.user", source.username());
-    settings.put("database.password", password);
+    settings.put("database.password", source.resolvePassword());
     settings.put("database.sslmode", SourceConnections.sslMode(source.sslMode()));
     if (source.sslRootCert() != null) {
       settings.put("database.sslrootcert", source.sslRootCert().toString());

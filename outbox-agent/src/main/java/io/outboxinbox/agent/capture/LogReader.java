@@ -30,6 +30,7 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
   private final OffsetAtCommit offset;
   private final RecordReader records;
   private long lastFlushNanos = System.nanoTime();
+  private long lastActivityNanos = System.nanoTime();
   private boolean started;
 
   /**
@@ -37,11 +38,12 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
    *
    * @param from where to go on; every item after it is delivered, none before
    * @param nonce marks the pulses that are ours
+   * @param batchRows at most this many rows come from one poll
    */
-  public LogReader(SourceConfiguration source, SourcePosition from, String nonce) {
+  public LogReader(SourceConfiguration source, SourcePosition from, String nonce, int batchRows) {
     this.offset = new OffsetAtCommit(from.commitLsn());
     this.records = new RecordReader(source, new ResumePoint(from), nonce);
-    this.settings = ConnectorSettings.of(source, source.resolvePassword());
+    this.settings = ConnectorSettings.of(source, batchRows);
   }
 
   /**
@@ -84,7 +86,16 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
     } catch (RuntimeException e) {
       throw new AgentException.Retryable("reading the log failed: " + rootMessage(e), e);
     }
-    return polled == null || polled.isEmpty() ? List.of() : records.read(polled);
+    if (polled == null || polled.isEmpty()) {
+      return List.of();
+    }
+    lastActivityNanos = System.nanoTime();
+    return records.read(polled);
+  }
+
+  /** How long nothing at all has come; rows already published, and sent again, count too. */
+  public Duration sinceActivity() {
+    return Duration.ofNanos(System.nanoTime() - lastActivityNanos);
   }
 
   @Override

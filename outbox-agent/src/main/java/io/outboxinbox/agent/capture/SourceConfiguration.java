@@ -1,41 +1,142 @@
 package io.outboxinbox.agent.capture;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
+import io.dropwizard.validation.selfvalidating.SelfValidating;
+import io.dropwizard.validation.selfvalidating.SelfValidation;
+import io.dropwizard.validation.selfvalidating.ViolationCollector;
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Finding;
+import jakarta.validation.constraints.NotBlank;
+import jakarta.validation.constraints.NotNull;
+import jakarta.validation.constraints.Pattern;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import org.hibernate.validator.constraints.Range;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Block {@code source}: the database and the outbox table in it.
  *
  * @param password exactly one of this and {@code passwordFile}
+ * @param passwordFile read anew for every connection, so that a rotated secret is picked up
  * @param sslMode libpq's word; only verify-full proves whom we talk to
+ * @param sslRootCert certificate authority to trust; null for the user's default
  * @param extraColumns further columns to read, for topic templates
  * @param existingRows what happens at the very first start to rows older than the slot
  * @param maxQueueBytes bound on rows decoded but not yet published
  */
+@SelfValidating
 public record SourceConfiguration(
-    String host,
-    int port,
-    String database,
-    String username,
+    @JsonProperty(defaultValue = "localhost")
+        @Pattern(regexp = "[^/?#\\s]{1,255}", message = "must be a host name or address")
+        String host,
+    @JsonProperty(defaultValue = "5432")
+        @Range(min = 1, max = 65535, message = "must be 1 to 65535")
+        int port,
+    @NotNull(message = REQUIRED_DATABASE)
+        @Pattern(regexp = "[^/?#\\s]{1,63}", message = REQUIRED_DATABASE)
+        String database,
+    @NotBlank(message = "must be the role with REPLICATION that the agent connects as")
+        String username,
     @Nullable String password,
     @Nullable Path passwordFile,
-    SslMode sslMode,
+    @JsonProperty(defaultValue = "verify-full") SslMode sslMode,
     @Nullable Path sslRootCert,
-    String schema,
-    String table,
-    String publication,
-    String slot,
-    Layout layout,
-    Map<Column, String> columns,
-    List<String> extraColumns,
-    ExistingRows existingRows,
-    long maxQueueBytes) {
+    @JsonProperty(defaultValue = "public") @Pattern(regexp = IDENTIFIER, message = IDENTIFIER_RULE)
+        String schema,
+    @JsonProperty(defaultValue = "outbox_event")
+        @Pattern(regexp = IDENTIFIER, message = IDENTIFIER_RULE)
+        String table,
+    @JsonProperty(defaultValue = "outbox_publication")
+        @Pattern(regexp = IDENTIFIER, message = IDENTIFIER_RULE)
+        String publication,
+    @JsonProperty(defaultValue = "outbox_agent")
+        @Pattern(regexp = "[a-z0-9_]{1,63}", message = "must be 1 to 63 of a-z, 0-9 and _")
+        String slot,
+    @JsonProperty(defaultValue = "standard") Layout layout,
+    @JsonProperty(defaultValue = "{}")
+        Map<Column, @Pattern(regexp = IDENTIFIER, message = IDENTIFIER_RULE) String> columns,
+    @JsonProperty(defaultValue = "[]")
+        List<@Pattern(regexp = IDENTIFIER, message = IDENTIFIER_RULE) String> extraColumns,
+    @JsonProperty(defaultValue = "publish") ExistingRows existingRows,
+    @JsonProperty(defaultValue = "64MiB")
+        @Range(min = 1 << 20, max = 4L << 30, message = "must be 1MiB to 4GiB")
+        long maxQueueBytes) {
 
-  /** The password, from the configuration or its file. */
+  /** Debezium puts names into SQL as they are, so they must not need quotes. */
+  private static final String IDENTIFIER = "[a-z_][a-z0-9_]{0,62}";
+
+  private static final String IDENTIFIER_RULE =
+      "must start with a-z or _ and have at most 63 of a-z, 0-9 and _";
+  private static final String REQUIRED_DATABASE = "must be the name of the database";
+
+  /** Faults that need more than one key to see. */
+  @SelfValidation
+  public void checkTogether(ViolationCollector faults) {
+    if ((password == null) == (passwordFile == null)) {
+      faults.addViolation(
+          "password",
+          "exactly one of password and passwordFile is needed, %s"
+              .formatted(password == null ? "there is none" : "there are both"));
+    }
+  }
+
+  /**
+   * The password, from the configuration or read anew from its file, without the line's end.
+   *
+   * @throws AgentException.Misconfigured the file is missing, unreadable or empty
+   */
   public String resolvePassword() {
-    return java.util.Objects.requireNonNull(password);
+    if (password != null) {
+      return password;
+    }
+    String fix = "put the password of role " + username + " there, readable by the agent";
+    try {
+      String content = Files.readString(Objects.requireNonNull(passwordFile)).stripTrailing();
+      if (content.isEmpty()) {
+        throw new AgentException.Misconfigured(
+            "source.passwordFile " + passwordFile + " is empty", fix);
+      }
+      return content;
+    } catch (NoSuchFileException e) {
+      throw new AgentException.Misconfigured(
+          "source.passwordFile " + passwordFile + " does not exist", fix);
+    } catch (IOException e) {
+      throw new AgentException.Misconfigured(
+          "source.passwordFile %s cannot be read (%s)"
+              .formatted(passwordFile, e.getClass().getSimpleName()),
+          fix);
+    }
+  }
+
+  /** What is allowed but leaves the connection open to others. */
+  public List<Finding> cautions() {
+    return switch (sslMode) {
+      case DISABLE ->
+          List.of(
+              Finding.warning(
+                  "source.sslMode is disable: password and rows cross the network in clear text",
+                  "set sslMode: verify-full and sslRootCert"));
+      case REQUIRE, VERIFY_CA ->
+          List.of(
+              Finding.warning(
+                  "source.sslMode is %s: the server's name is not checked"
+                      .formatted(SourceConnections.sslMode(sslMode)),
+                  "set sslMode: verify-full and sslRootCert"));
+      case VERIFY_FULL -> List.of();
+    };
+  }
+
+  /** Without the password. */
+  @Override
+  public String toString() {
+    return "SourceConfiguration[%s@%s:%d/%s, table=%s.%s, publication=%s, slot=%s, sslMode=%s]"
+        .formatted(username, host, port, database, schema, table, publication, slot, sslMode);
   }
 
   /** Every column we read, by meaning: the layout's, changed by {@code columns}. */

@@ -1,23 +1,62 @@
 package io.outboxinbox.agent.pipeline;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
+import io.dropwizard.validation.selfvalidating.SelfValidating;
+import io.dropwizard.validation.selfvalidating.SelfValidation;
+import io.dropwizard.validation.selfvalidating.ViolationCollector;
 import io.outboxinbox.agent.capture.SourceConfiguration;
+import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.publish.PublishConfiguration;
 import io.outboxinbox.agent.route.RouteConfiguration;
+import jakarta.validation.Valid;
+import jakarta.validation.constraints.NotNull;
+import jakarta.validation.constraints.Pattern;
 import java.time.Duration;
+import java.util.List;
+import java.util.stream.Stream;
+import org.hibernate.validator.constraints.Range;
+import org.hibernate.validator.constraints.time.DurationMax;
+import org.hibernate.validator.constraints.time.DurationMin;
 
 /**
  * One entry of {@code pipelines}: one outbox table to one broker.
  *
  * @param name in logs, metrics, health and ce_source
  */
+@SelfValidating
 public record PipelineConfiguration(
-    String name,
-    SourceConfiguration source,
-    RouteConfiguration route,
-    PublishConfiguration publish,
-    BatchConfiguration batch,
-    LeadershipConfiguration leadership,
-    RetryConfiguration retry) {
+    @NotNull(message = NAME_RULE) @Pattern(regexp = "[a-z0-9][a-z0-9_-]{0,62}", message = NAME_RULE)
+        String name,
+    @Valid SourceConfiguration source,
+    @Valid RouteConfiguration route,
+    @Valid @NotNull(message = "must be the broker's block, such as type: kafka")
+        PublishConfiguration publish,
+    @Valid BatchConfiguration batch,
+    @Valid LeadershipConfiguration leadership,
+    @Valid RetryConfiguration retry) {
+  private static final String NAME_RULE =
+      "must start with a-z or 0-9 and have at most 63 of a-z, 0-9, _ and -";
+
+  /** Faults that need more than one block to see. */
+  @SelfValidation
+  public void checkTogether(ViolationCollector faults) {
+    if (publish == null || route.allowedTopics() == null) {
+      return;
+    }
+    List<String> reserved = publish.reservedTopics();
+    for (int i = 0; i < route.allowedTopics().size(); i++) {
+      if (reserved.contains(route.allowedTopics().get(i))) {
+        faults.addViolation(
+            "route.allowedTopics[" + i + "]",
+            "must not be a topic of the agent itself: a row could forge its position");
+      }
+    }
+  }
+
+  /** What the configuration allows but leaves a connection open to others. */
+  public List<Finding> cautions() {
+    return Stream.concat(source.cautions().stream(), publish.cautions().stream()).toList();
+  }
 
   /**
    * Block {@code batch}.
@@ -28,7 +67,16 @@ public record PipelineConfiguration(
    *     larger one is split
    * @param atomicBytes the same bound in payload bytes; this much heap may be held back
    */
-  public record BatchConfiguration(int maxEvents, int atomicEvents, long atomicBytes) {}
+  public record BatchConfiguration(
+      @JsonProperty(defaultValue = "5000")
+          @Range(min = 1, max = 100_000, message = "must be 1 to 100000")
+          int maxEvents,
+      @JsonProperty(defaultValue = "10000")
+          @Range(min = 1, max = 1_000_000, message = "must be 1 to 1000000")
+          int atomicEvents,
+      @JsonProperty(defaultValue = "16MiB")
+          @Range(min = 1 << 10, max = 1L << 30, message = "must be 1KiB to 1GiB")
+          long atomicBytes) {}
 
   /**
    * Block {@code leadership}.
@@ -39,8 +87,33 @@ public record PipelineConfiguration(
    * @param stallAfter the leader starts over when its own pulse does not come back through the log
    *     for this long
    */
+  @SelfValidating
   public record LeadershipConfiguration(
-      Duration pulseInterval, Duration takeoverAfter, Duration stallAfter) {}
+      @JsonProperty(defaultValue = "1s")
+          @DurationMin(millis = 100, message = "must be 100ms to 60s")
+          @DurationMax(seconds = 60, message = "must be 100ms to 60s")
+          Duration pulseInterval,
+      @JsonProperty(defaultValue = "8s") @DurationMax(minutes = 10, message = "must be at most 10m")
+          Duration takeoverAfter,
+      @JsonProperty(defaultValue = "15s")
+          @DurationMax(minutes = 10, message = "must be at most 10m")
+          Duration stallAfter) {
+    /** One late pulse is weather, two are a bad day; three in a row are a dead leader. */
+    private static final int PULSES_MISSED_MIN = 3;
+
+    /** Faults that need more than one key to see. */
+    @SelfValidation
+    public void checkTogether(ViolationCollector faults) {
+      Duration shortest = pulseInterval.multipliedBy(PULSES_MISSED_MIN);
+      String rule = "must be at least %d times pulseInterval".formatted(PULSES_MISSED_MIN);
+      if (takeoverAfter.compareTo(shortest) < 0) {
+        faults.addViolation("takeoverAfter", rule);
+      }
+      if (stallAfter.compareTo(shortest) < 0) {
+        faults.addViolation("stallAfter", rule);
+      }
+    }
+  }
 
   /**
    * Block {@code retry}: exponential with jitter, for ever.
@@ -48,5 +121,22 @@ public record PipelineConfiguration(
    * @param initial first wait
    * @param max longest wait
    */
-  public record RetryConfiguration(Duration initial, Duration max) {}
+  @SelfValidating
+  public record RetryConfiguration(
+      @JsonProperty(defaultValue = "500ms")
+          @DurationMin(millis = 10, message = "must be 10ms to 10m")
+          @DurationMax(minutes = 10, message = "must be 10ms to 10m")
+          Duration initial,
+      @JsonProperty(defaultValue = "30s")
+          @DurationMax(minutes = 10, message = "must be at most 10m")
+          Duration max) {
+
+    /** Faults that need more than one key to see. */
+    @SelfValidation
+    public void checkTogether(ViolationCollector faults) {
+      if (max.compareTo(initial) < 0) {
+        faults.addViolation("max", "must be at least retry.initial");
+      }
+    }
+  }
 }

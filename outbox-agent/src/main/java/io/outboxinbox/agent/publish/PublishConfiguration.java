@@ -20,4 +20,9 @@ public interface PublishConfiguration {
    * @param topics fixed topic names events will go to, as far as they are known
    */
   List<Finding> preflight(List<String> topics);
+
+  /** What the configuration allows but leaves the connection open to others; asks nobody. */
+  default List<Finding> cautions() {
+    return List.of();
+  }
 }

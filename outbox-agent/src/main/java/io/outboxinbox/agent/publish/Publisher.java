@@ -37,11 +37,22 @@ public interface Publisher extends AutoCloseable {
   List<Checkpoint> allCheckpoints();
 
   /**
+   * Looks at an event before it is sent, because one event the broker refuses can spoil all that
+   * travel with it.
+   *
+   * @throws io.outboxinbox.agent.event.AgentException.RejectedEvent too large, or its topic does
+   *     not exist
+   * @throws io.outboxinbox.agent.event.AgentException.Retryable the broker is away
+   */
+  void check(RoutedEvent event);
+
+  /**
    * Makes the batch durable, in order per key, and waits for it.
    *
-   * @param batch in capture order; empty when only the position moves on
+   * @param batch checked, in capture order; empty when only the position moves on
    * @param after covers exactly the batch and all before it
-   * @return one receipt per event, same order
+   * @return a receipt for every event confirmed, in order; a publisher that keeps checkpoints
+   *     confirms all or throws
    * @throws io.outboxinbox.agent.event.AgentException.Retryable any part may have arrived: close,
    *     make a new publisher, take over, go on from its checkpoint
    * @throws io.outboxinbox.agent.event.AgentException.RejectedEvent the broker will never take an

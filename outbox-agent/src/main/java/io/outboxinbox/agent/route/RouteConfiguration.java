@@ -1,5 +1,8 @@
 package io.outboxinbox.agent.route;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
+import jakarta.validation.constraints.NotEmpty;
+import jakarta.validation.constraints.Pattern;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -14,10 +17,22 @@ import org.jspecify.annotations.Nullable;
  * @param ceSource value of {@code ce_source}; null for {@code /pipeline-name}
  */
 public record RouteConfiguration(
-    String topic,
-    List<String> allowedTopics,
-    String key,
-    HeaderStyle headers,
+    @JsonProperty(defaultValue = "{aggregate_type}")
+        @Pattern(
+            regexp = "([a-zA-Z0-9._-]|\\{[a-z_][a-z0-9_]*})+",
+            message = "must be of a-z, A-Z, 0-9, '.', '_', '-' and columns in braces")
+        String topic,
+    @NotEmpty(message = "must name the topics events may go to, such as orders or shop.*")
+        List<
+                @Pattern(
+                    regexp = "[a-zA-Z0-9._*-]{1,249}",
+                    message = "must be 1 to 249 of a-z, A-Z, 0-9, '.', '_', '-' and *")
+                String>
+            allowedTopics,
+    @JsonProperty(defaultValue = "{aggregate_id}")
+        @NotEmpty(message = "must be text with columns in braces")
+        String key,
+    @JsonProperty(defaultValue = "cloudevents") HeaderStyle headers,
     @Nullable String ceSource) {
 
   /** Which header names consumers expect. */

@@ -1,13 +1,25 @@
 package io.outboxinbox.agent.publish.kafka;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonTypeName;
+import io.dropwizard.validation.selfvalidating.SelfValidating;
+import io.dropwizard.validation.selfvalidating.SelfValidation;
+import io.dropwizard.validation.selfvalidating.ViolationCollector;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.publish.PublishConfiguration;
 import io.outboxinbox.agent.publish.Publisher;
+import jakarta.validation.constraints.NotBlank;
+import jakarta.validation.constraints.Pattern;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.apache.kafka.clients.CommonClientConfigs;
+import org.apache.kafka.common.config.SslConfigs;
+import org.hibernate.validator.constraints.Range;
+import org.hibernate.validator.constraints.time.DurationMax;
+import org.hibernate.validator.constraints.time.DurationMin;
 
 /**
  * Block {@code publish} with {@code type: kafka}.
@@ -17,17 +29,47 @@ import java.util.Map;
  * @param transactionTimeout how long a dead agent may hold back read_committed consumers
  * @param properties passed to every Kafka client as they are: security, sasl, ssl, compression
  */
+@SelfValidating
 @JsonTypeName("kafka")
 public record KafkaConfiguration(
-    String bootstrapServers,
-    String positionTopic,
-    short positionReplicationFactor,
-    Duration transactionTimeout,
-    Map<String, String> properties)
+    @NotBlank(message = "must be host:port, several separated by commas") String bootstrapServers,
+    @JsonProperty(defaultValue = "outbox-agent-positions")
+        @Pattern(
+            regexp = "[a-zA-Z0-9._-]{1,249}",
+            message = "must be 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'")
+        String positionTopic,
+    @JsonProperty(defaultValue = "3") @Range(min = 1, max = 9, message = "must be 1 to 9")
+        short positionReplicationFactor,
+    @JsonProperty(defaultValue = "20s")
+        @DurationMin(seconds = 5, message = "must be 5s to 15m")
+        @DurationMax(minutes = 15, message = "must be 5s to 15m")
+        Duration transactionTimeout,
+    @JsonProperty(defaultValue = "{}") Map<String, String> properties)
     implements PublishConfiguration {
 
   /** Kafka's own default of max.request.size. */
   private static final int MAX_REQUEST_BYTES = 1_048_576;
+
+  private static final String MAX_REQUEST_SIZE = "max.request.size";
+
+  /** Faults that need more than one key to see. */
+  @SelfValidation
+  public void checkProperties(ViolationCollector faults) {
+    if (properties == null) {
+      return;
+    }
+    properties.keySet().stream()
+        .filter(OwnedProperties.REASONS::containsKey)
+        .forEach(
+            key ->
+                faults.addViolation(
+                    "properties." + key,
+                    "the agent sets this itself; remove it: " + OwnedProperties.REASONS.get(key)));
+    if (!properties.getOrDefault(MAX_REQUEST_SIZE, "1").matches("[1-9][0-9]{0,8}")) {
+      faults.addViolation(
+          "properties." + MAX_REQUEST_SIZE, "must be a number of bytes, 1 to 999999999");
+    }
+  }
 
   @Override
   public Publisher newPublisher() {
@@ -46,7 +88,7 @@ public record KafkaConfiguration(
 
   /** The largest record the producer will send. */
   int maxRequestBytes() {
-    String configured = properties.get("max.request.size");
+    String configured = properties.get(MAX_REQUEST_SIZE);
     return configured == null ? MAX_REQUEST_BYTES : Integer.parseInt(configured);
   }
 
@@ -98,5 +140,36 @@ public record KafkaConfiguration(
     connection.put("bootstrap.servers", bootstrapServers);
     connection.put("client.id", "outbox-agent");
     return connection;
+  }
+
+  @Override
+  public List<Finding> cautions() {
+    List<Finding> cautions = new ArrayList<>();
+    String protocol =
+        properties.getOrDefault(
+            CommonClientConfigs.SECURITY_PROTOCOL_CONFIG,
+            CommonClientConfigs.DEFAULT_SECURITY_PROTOCOL);
+    if (protocol.endsWith("PLAINTEXT")) {
+      cautions.add(
+          Finding.warning(
+              "publish.properties security.protocol is %s: events cross the network in clear text"
+                  .formatted(protocol),
+              "set security.protocol: SASL_SSL or SSL"));
+    } else if (properties
+        .getOrDefault(SslConfigs.SSL_ENDPOINT_IDENTIFICATION_ALGORITHM_CONFIG, "https")
+        .isBlank()) {
+      cautions.add(
+          Finding.warning(
+              "publish.properties ssl.endpoint.identification.algorithm is empty: the broker's name is not checked",
+              "remove the key"));
+    }
+    return cautions;
+  }
+
+  /** Without the properties' values, which hold credentials. */
+  @Override
+  public String toString() {
+    return "KafkaConfiguration[bootstrapServers=%s, positionTopic=%s, transactionTimeout=%s, properties=%s]"
+        .formatted(bootstrapServers, positionTopic, transactionTimeout, properties.keySet());
   }
 }

@@ -118,14 +118,10 @@ final class KafkaPublisher implements Publisher {
     return receipts;
   }
 
-  /**
-   * Checks before anything is sent: in a transaction one record the client or broker refuses
-   * poisons all others (KAFKA-9279).
-   */
-  private ProducerRecord<byte[], byte[]> record(RoutedEvent event) {
+  /** In a transaction one record the client or broker refuses poisons all others (KAFKA-9279). */
+  @Override
+  public void check(RoutedEvent event) {
     Destination to = event.destination();
-    byte[] payload = event.sequenced().event().payload();
-    byte[] key = to.key().getBytes(StandardCharsets.UTF_8);
     TopicCatalog.Topic topic =
         topics
             .find(to.topic())
@@ -135,10 +131,10 @@ final class KafkaPublisher implements Publisher {
                         event,
                         "topic " + to.topic() + " does not exist",
                         "create it, or route the event elsewhere"));
-    ProducerRecord<byte[], byte[]> record = new ProducerRecord<>(to.topic(), null, key, payload);
-    int bytes = RECORD_OVERHEAD_BYTES + key.length + (payload == null ? 0 : payload.length);
+    byte[] payload = event.sequenced().event().payload();
+    int bytes =
+        RECORD_OVERHEAD_BYTES + 3 * to.key().length() + (payload == null ? 0 : payload.length);
     for (Destination.Header header : to.headers()) {
-      record.headers().add(header.name(), header.value());
       bytes += HEADER_OVERHEAD_BYTES + header.name().length() + header.value().length;
     }
     int limit = Math.min(topic.maxMessageBytes(), kafka.maxRequestBytes());
@@ -148,6 +144,19 @@ final class KafkaPublisher implements Publisher {
           "message of " + bytes + " bytes exceeds the limit of " + limit + " for " + to.topic(),
           "raise max.message.bytes of the topic and max.request.size in publish.properties, or"
               + " shrink the event");
+    }
+  }
+
+  private static ProducerRecord<byte[], byte[]> record(RoutedEvent event) {
+    Destination to = event.destination();
+    ProducerRecord<byte[], byte[]> record =
+        new ProducerRecord<>(
+            to.topic(),
+            null,
+            to.key().getBytes(StandardCharsets.UTF_8),
+            event.sequenced().event().payload());
+    for (Destination.Header header : to.headers()) {
+      record.headers().add(header.name(), header.value());
     }
     return record;
   }

@@ -1,0 +1,116 @@
+package io.outboxinbox.agent.capture;
+
+import io.outboxinbox.agent.capture.SourceConfiguration.SslMode;
+import io.outboxinbox.agent.event.Finding;
+import java.io.FileNotFoundException;
+import java.net.ConnectException;
+import java.net.NoRouteToHostException;
+import java.net.SocketTimeoutException;
+import java.net.UnknownHostException;
+import java.nio.file.NoSuchFileException;
+import java.security.GeneralSecurityException;
+import java.sql.SQLException;
+import javax.net.ssl.SSLException;
+import org.jspecify.annotations.Nullable;
+
+/** Says why no connection came about, from SQLState and exception types. */
+final class ConnectionFailure {
+  private ConnectionFailure() {}
+
+  static Finding explain(SQLException failure, SourceConfiguration config) {
+    @Nullable Finding network = networkFault(failure, config);
+    if (network != null) {
+      return network;
+    }
+    String role = SqlNames.quoted(config.username());
+    String database = SqlNames.quoted(config.database());
+    String state = failure.getSQLState() == null ? "" : failure.getSQLState();
+    return switch (state) {
+      case "3D000" ->
+          Finding.misconfigured(
+              "database %s does not exist on %s".formatted(config.database(), at(config)),
+              "CREATE DATABASE " + database + "; -- or correct source.database");
+      case "28P01" ->
+          Finding.misconfigured(
+              "%s refused the password of role %s, or has no such role"
+                  .formatted(at(config), config.username()),
+              "correct source.password or source.passwordFile, or: ALTER ROLE %s PASSWORD '...'"
+                  .formatted(role));
+      case "28000" ->
+          Finding.misconfigured(
+              "%s does not let role %s in to database %s from here: %s"
+                  .formatted(
+                      at(config), config.username(), config.database(), failure.getMessage()),
+              "add to pg_hba.conf: '%s %s %s <address of the agent> scram-sha-256', then SELECT pg_reload_conf(); the role must have LOGIN"
+                  .formatted(
+                      config.sslMode() == SslMode.DISABLE ? "host" : "hostssl",
+                      config.database(),
+                      config.username()));
+      case "42501" ->
+          Finding.misconfigured(
+              "role %s may not connect to database %s"
+                  .formatted(config.username(), config.database()),
+              "GRANT CONNECT ON DATABASE %s TO %s".formatted(database, role));
+      case "53300" ->
+          Finding.misconfigured(
+              "%s has no connection left for role %s".formatted(at(config), config.username()),
+              "end sessions nobody needs, or raise max_connections or the role's CONNECTION LIMIT");
+      case "57P03" ->
+          Finding.misconfigured(
+              "%s is starting up or shutting down".formatted(at(config)), "wait until it is up");
+      case "08004" -> refused(config);
+      default ->
+          Finding.misconfigured(
+              "cannot connect to %s: SQLState %s, %s"
+                  .formatted(at(config), state, failure.getMessage()),
+              "see the message; check source.host, source.port and the server's log");
+    };
+  }
+
+  /** The driver gives up before the server decides: it wanted SSL, or had no password to send. */
+  private static Finding refused(SourceConfiguration config) {
+    if (config.sslMode() == SslMode.DISABLE) {
+      return Finding.misconfigured(
+          "%s asks for a password and source has an empty one".formatted(at(config)),
+          "set source.password or source.passwordFile");
+    }
+    return Finding.misconfigured(
+        "%s does not offer SSL, source.sslMode=%s needs it".formatted(at(config), config.sslMode()),
+        "ALTER SYSTEM SET ssl = on; SELECT pg_reload_conf(); -- needs server.crt and server.key; or, on a network you trust, source.sslMode: DISABLE");
+  }
+
+  private static @Nullable Finding networkFault(SQLException failure, SourceConfiguration config) {
+    for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+      if (cause instanceof UnknownHostException) {
+        return Finding.misconfigured(
+            "host %s has no address".formatted(config.host()), "correct source.host or DNS");
+      }
+      if (cause instanceof SocketTimeoutException || cause instanceof NoRouteToHostException) {
+        return Finding.misconfigured(
+            "%s did not answer within 5 s".formatted(at(config)),
+            "check source.host and the firewall between agent and server");
+      }
+      if (cause instanceof ConnectException) {
+        return Finding.misconfigured(
+            "nothing listens on %s".formatted(at(config)),
+            "start PostgreSQL, correct source.port, or add the address to listen_addresses");
+      }
+      if (cause instanceof FileNotFoundException || cause instanceof NoSuchFileException) {
+        return Finding.misconfigured(
+            "a file named in source cannot be read: " + cause.getMessage(),
+            "correct source.sslRootCert, or put the file there for the agent's user to read");
+      }
+      if (cause instanceof SSLException || cause instanceof GeneralSecurityException) {
+        return Finding.misconfigured(
+            "the certificate of %s does not pass source.sslMode=%s: %s"
+                .formatted(at(config), config.sslMode(), cause.getMessage()),
+            "set source.sslRootCert to the authority that signed it, and source.host to a name in it");
+      }
+    }
+    return null;
+  }
+
+  private static String at(SourceConfiguration config) {
+    return config.host() + ":" + config.port();
+  }
+}

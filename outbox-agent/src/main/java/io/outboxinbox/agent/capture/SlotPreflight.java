@@ -1,0 +1,254 @@
+package io.outboxinbox.agent.capture;
+
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.Finding;
+import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.postgresql.replication.LogSequenceNumber;
+
+/**
+ * Whether everything after our position still comes through the slot. Debezium's own check is
+ * switched off by resuming at a COMMIT, so nobody else looks.
+ */
+final class SlotPreflight {
+  private static final String RECONCILE =
+      "events may be missing: compare %s with the topics and publish what is not there before going on with a new slot";
+
+  /** Columns differ between versions, hence jsonb; those a version lacks are NULL. */
+  private static final String SLOT =
+      """
+      SELECT s.plugin AS plugin,
+             s.database AS database,
+             s.active AS active,
+             coalesce(s.active_pid, 0) AS active_pid,
+             coalesce((s.confirmed_flush_lsn - '0/0'::pg_lsn)::bigint, 0) AS confirmed_flush_lsn,
+             coalesce((s.restart_lsn - '0/0'::pg_lsn)::bigint, 0) AS restart_lsn,
+             s.wal_status AS wal_status,
+             to_jsonb(s) ->> 'invalidation_reason' AS invalidation_reason,
+             s.temporary AS temporary,
+             s.two_phase AS two_phase
+        FROM pg_replication_slots s
+       WHERE s.slot_name = ?
+      """;
+
+  /**
+   * The timeline of the file being written, not pg_control_checkpoint's: after a promotion that one
+   * stays behind until the first checkpoint. All of it may be called by PUBLIC (15, 17, 18).
+   */
+  private static final String SERVER =
+      """
+      SELECT (SELECT system_identifier FROM pg_control_system())::text AS system_id,
+             CASE WHEN pg_is_in_recovery()
+                  THEN (SELECT timeline_id FROM pg_control_checkpoint())
+                  ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int
+             END AS timeline,
+             (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
+                   ELSE pg_current_wal_flush_lsn() END - '0/0'::pg_lsn)::bigint AS current_lsn,
+             current_setting('server_version_num')::int AS version_num,
+             pg_is_in_recovery() AS in_recovery
+      """;
+
+  /**
+   * A sender at work waits for nothing or for disk; one with nothing to send waits for new log, and
+   * one whose reader has gone away waits to write.
+   */
+  private static final String IS_DECODING =
+      """
+      SELECT coalesce(bool_or(wait_event IS NULL OR wait_event NOT IN (
+               'WalSenderMain', 'WalSenderWaitForWal', 'WalSenderWaitForWAL',
+               'WalSenderWriteData', 'ClientWrite', 'ClientRead')), false) AS is_decoding
+        FROM pg_stat_activity
+       WHERE pid = ?
+      """;
+
+  private SlotPreflight() {}
+
+  static boolean isDecoding(Connection connection, int pid) throws SQLException {
+    return CatalogQuery.one(connection, IS_DECODING, row -> row.getBoolean("is_decoding"), pid);
+  }
+
+  static Optional<SlotState> slot(Connection connection, String slotName) throws SQLException {
+    return CatalogQuery.list(connection, SLOT, SlotPreflight::readSlot, slotName).stream()
+        .findFirst();
+  }
+
+  private static SlotState readSlot(ResultSet row) throws SQLException {
+    return new SlotState(
+        row.getString("plugin"),
+        row.getString("database"),
+        row.getBoolean("active"),
+        row.getInt("active_pid"),
+        row.getLong("confirmed_flush_lsn"),
+        row.getLong("restart_lsn"),
+        row.getString("wal_status"),
+        row.getString("invalidation_reason"),
+        row.getBoolean("temporary"),
+        row.getBoolean("two_phase"));
+  }
+
+  static ServerState server(Connection connection) throws SQLException {
+    return CatalogQuery.one(
+        connection,
+        SERVER,
+        row ->
+            new ServerState(
+                row.getString("system_id"),
+                row.getInt("timeline"),
+                row.getLong("current_lsn"),
+                row.getInt("version_num"),
+                row.getBoolean("in_recovery")));
+  }
+
+  static List<Finding> check(
+      SourceConfiguration config,
+      Optional<SlotState> slot,
+      ServerState server,
+      @Nullable Checkpoint checkpoint) {
+    List<Finding> findings = new ArrayList<>();
+    if (checkpoint != null) {
+      checkServer(findings, config, server, checkpoint);
+    }
+    if (slot.isPresent()) {
+      checkKind(findings, config, slot.get());
+      checkWal(findings, config, slot.get());
+      if (checkpoint != null) {
+        checkConfirmed(findings, config, slot.get(), checkpoint);
+      }
+    } else if (checkpoint != null) {
+      findings.add(
+          Finding.fatal(
+              "slot %s does not exist, but events up to %s were read through slot %s"
+                  .formatted(
+                      config.slot(), lsn(checkpoint.position().commitLsn()), checkpoint.slot()),
+              RECONCILE.formatted(config.table())));
+    }
+    if (findings.isEmpty()) {
+      findings.add(
+          Finding.ok(
+              slot.isPresent()
+                  ? "slot %s holds all that is still to be read".formatted(config.slot())
+                  : "slot %s will be created".formatted(config.slot())));
+    }
+    return findings;
+  }
+
+  private static void checkServer(
+      List<Finding> findings,
+      SourceConfiguration config,
+      ServerState server,
+      Checkpoint checkpoint) {
+    if (!server.systemId().equals(checkpoint.source().systemId())) {
+      findings.add(
+          Finding.fatal(
+              "server %s:%d is cluster %s, the position belongs to cluster %s: positions mean nothing across clusters"
+                  .formatted(
+                      config.host(),
+                      config.port(),
+                      server.systemId(),
+                      checkpoint.source().systemId()),
+              "correct source.host; or, if the database moved, "
+                  + RECONCILE.formatted(config.table())));
+      return;
+    }
+    long position = checkpoint.position().commitLsn();
+    if (position > server.currentWalLsn()) {
+      findings.add(
+          Finding.fatal(
+              "position %s is %d bytes ahead of the server's log, which ends at %s on timeline %d (position: timeline %d): the server was restored or promoted without them"
+                  .formatted(
+                      lsn(position),
+                      position - server.currentWalLsn(),
+                      lsn(server.currentWalLsn()),
+                      server.timeline(),
+                      checkpoint.timeline()),
+              "events were published that the database does not have any more: decide about them, then "
+                  + RECONCILE.formatted(config.table())));
+    } else if (server.timeline() != checkpoint.timeline()) {
+      findings.add(
+          Finding.fatal(
+              "the server is on timeline %d, position %s on timeline %d: whether the position lies behind the branch cannot be seen from here"
+                  .formatted(server.timeline(), lsn(position), checkpoint.timeline()),
+              RECONCILE.formatted(config.table())));
+    }
+  }
+
+  private static void checkKind(
+      List<Finding> findings, SourceConfiguration config, SlotState slot) {
+    String rename =
+        "set source.slot to another name, or drop the slot if it is nobody's: SELECT pg_drop_replication_slot('%s')"
+            .formatted(config.slot().replace("'", "''"));
+    if (!"pgoutput".equals(slot.plugin())) {
+      findings.add(
+          Finding.misconfigured(
+              slot.plugin() == null
+                  ? "slot %s is a physical slot, needed is a logical one".formatted(config.slot())
+                  : "slot %s decodes with plugin %s, needed is pgoutput"
+                      .formatted(config.slot(), slot.plugin()),
+              rename));
+    } else if (!config.database().equals(slot.database())) {
+      findings.add(
+          Finding.misconfigured(
+              "slot %s belongs to database %s, not %s"
+                  .formatted(config.slot(), slot.database(), config.database()),
+              rename));
+    }
+    if (slot.temporary() || slot.twoPhase()) {
+      findings.add(
+          Finding.misconfigured(
+              slot.temporary()
+                  ? "slot %s is temporary: it ends with its session".formatted(config.slot())
+                  : "slot %s sends transactions when they are prepared, before it is known whether they commit"
+                      .formatted(config.slot()),
+              rename));
+    }
+  }
+
+  private static void checkWal(List<Finding> findings, SourceConfiguration config, SlotState slot) {
+    if ("lost".equals(slot.walStatus()) || slot.invalidationReason() != null) {
+      findings.add(
+          Finding.fatal(
+              "slot %s is lost (wal_status=%s, invalidation_reason=%s): log after %s was removed before it was read"
+                  .formatted(
+                      config.slot(),
+                      slot.walStatus(),
+                      slot.invalidationReason() == null
+                          ? "unknown before PostgreSQL 17"
+                          : slot.invalidationReason(),
+                      lsn(slot.confirmedFlushLsn())),
+              RECONCILE.formatted(config.table())));
+    } else if ("unreserved".equals(slot.walStatus())) {
+      // Not fatal: reading on is the only thing that can still save the slot, and the server
+      // refuses to stream from one that is lost.
+      findings.add(
+          Finding.warning(
+              "slot %s is about to be lost (wal_status=unreserved): log after %s goes with the next checkpoint"
+                  .formatted(config.slot(), lsn(slot.restartLsn())),
+              "ALTER SYSTEM SET max_slot_wal_keep_size = -1; SELECT pg_reload_conf()"));
+    }
+  }
+
+  private static void checkConfirmed(
+      List<Finding> findings, SourceConfiguration config, SlotState slot, Checkpoint checkpoint) {
+    long position = checkpoint.position().commitLsn();
+    if (slot.confirmedFlushLsn() > position) {
+      findings.add(
+          Finding.fatal(
+              "slot %s starts at %s, %d bytes after position %s: transactions in between are not sent any more (the slot was made anew or moved by somebody else)"
+                  .formatted(
+                      config.slot(),
+                      lsn(slot.confirmedFlushLsn()),
+                      slot.confirmedFlushLsn() - position,
+                      lsn(position)),
+              RECONCILE.formatted(config.table())));
+    }
+  }
+
+  private static String lsn(long value) {
+    return LogSequenceNumber.valueOf(value).asString();
+  }
+}

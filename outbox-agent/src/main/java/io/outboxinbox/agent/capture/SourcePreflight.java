@@ -1,0 +1,119 @@
+package io.outboxinbox.agent.capture;
+
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.Finding;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Looks at the source database without changing it, before every start and while running. A few
+ * catalog queries, each bounded by seconds; no state, any thread, no log lines.
+ */
+public final class SourcePreflight {
+  private static final int ANSWER_TIMEOUT_SECONDS = 5;
+
+  private SourcePreflight() {}
+
+  /**
+   * Connects and looks.
+   *
+   * @return as {@link #check(Connection, SourceConfiguration)}; one finding when there is no
+   *     connection
+   */
+  public static List<Finding> check(SourceConfiguration config) {
+    try (Connection connection =
+        new SourceConnections(config).open("preflight", ANSWER_TIMEOUT_SECONDS)) {
+      return check(connection, config);
+    } catch (SQLException e) {
+      return List.of(ConnectionFailure.explain(e, config));
+    }
+  }
+
+  /**
+   * Looks at server, role, table, publication and the agent's tables. Whether rows were missed in
+   * the meantime is not seen here: compare {@link #publicationMark} and call {@link #checkSlot}.
+   *
+   * @param connection to the source database, not closed
+   * @return in the order in which fixes should be made; OK findings included
+   * @throws SQLException the connection broke or an answer took too long; look again later
+   */
+  public static List<Finding> check(Connection connection, SourceConfiguration config)
+      throws SQLException {
+    ServerPreflight.Facts server = ServerPreflight.facts(connection, config);
+    List<Finding> findings = new ArrayList<>(ServerPreflight.check(server, config));
+    if (server.isTooOld()) {
+      return findings;
+    }
+    SqlNames names = server.names();
+    Optional<TablePreflight.Relation> table = TablePreflight.relation(connection, config);
+    if (table.isPresent()) {
+      findings.addAll(TablePreflight.check(connection, config, names, table.get()));
+    } else {
+      findings.add(TablePreflight.missing(connection, config));
+    }
+    findings.addAll(PublicationPreflight.check(connection, config, names, table));
+    findings.addAll(AgentTablesPreflight.check(connection, config, names));
+    return findings;
+  }
+
+  /**
+   * The slot as the server shows it, empty if there is none.
+   *
+   * @throws SQLException as {@link #check(Connection, SourceConfiguration)}
+   */
+  public static Optional<SlotState> slot(Connection connection, String slotName)
+      throws SQLException {
+    return SlotPreflight.slot(connection, slotName);
+  }
+
+  /**
+   * Identity of the server and end of its log. Take it after the position it is compared with.
+   *
+   * @throws SQLException as {@link #check(Connection, SourceConfiguration)}
+   */
+  public static ServerState server(Connection connection) throws SQLException {
+    return SlotPreflight.server(connection);
+  }
+
+  /**
+   * Whether the server process that streams from a slot is busy with log it has not sent yet, such
+   * as a huge transaction of other tables; then silence is no stall.
+   *
+   * @throws SQLException as {@link #check(Connection, SourceConfiguration)}
+   */
+  public static boolean isDecoding(Connection connection, int walsenderPid) throws SQLException {
+    return SlotPreflight.isDecoding(connection, walsenderPid);
+  }
+
+  /**
+   * Judges whether everything after the checkpoint still comes through the slot.
+   *
+   * @param checkpoint last durable one; null at the very first start
+   * @return one OK finding when all is well
+   */
+  public static List<Finding> checkSlot(
+      SourceConfiguration config,
+      Optional<SlotState> slot,
+      ServerState server,
+      @Nullable Checkpoint checkpoint) {
+    return SlotPreflight.check(config, slot, server, checkpoint);
+  }
+
+  /**
+   * Identifies the table's membership in the publication, for comparison only. Another mark means
+   * that rows may have been written while the publication did not have them: it, or the table's
+   * place in it, was dropped, made anew or altered. A change of the publication's owner alters the
+   * mark too, which costs a look and no event.
+   *
+   * @return {@code none} without publication
+   * @throws SQLException as {@link #check(Connection, SourceConfiguration)}
+   */
+  public static String publicationMark(Connection connection, SourceConfiguration config)
+      throws SQLException {
+    return PublicationPreflight.mark(connection, config);
+  }
+}

@@ -1,0 +1,106 @@
+package io.outboxinbox.agent.capture;
+
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.Optional;
+
+/**
+ * Table {@code outbox_agent_source}: what the database itself remembers of its agents. It tells a
+ * first start from a lost position, which the broker alone cannot.
+ */
+public final class SourceRegistry {
+
+  /**
+   * What is known of a source.
+   *
+   * @param epoch last epoch begun, 0 for none
+   * @param isSeeded whether a position of that epoch ever became durable
+   */
+  public record Registration(long epoch, boolean isSeeded) {}
+
+  private final String table;
+
+  public SourceRegistry(SourceConfiguration source) {
+    this.table = Identifiers.qualified(source.schema(), "outbox_agent_source");
+  }
+
+  /** Makes sure the source has a row. */
+  public void register(Connection connection, String sourceId) throws SQLException {
+    String sql = "INSERT INTO " + table + " (source) VALUES (?) ON CONFLICT (source) DO NOTHING";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      statement.executeUpdate();
+    }
+  }
+
+  public Optional<Registration> find(Connection connection, String sourceId) throws SQLException {
+    String sql =
+        "SELECT coalesce(epoch, 0), seeded_at IS NOT NULL FROM " + table + " WHERE source = ?";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      try (ResultSet row = statement.executeQuery()) {
+        return row.next()
+            ? Optional.of(new Registration(row.getLong(1), row.getBoolean(2)))
+            : Optional.empty();
+      }
+    }
+  }
+
+  /** Notes that a first start has begun; the slot, if it exists from now on, is ours. */
+  public void beginEpoch(Connection connection, String sourceId, long epoch) throws SQLException {
+    String sql = "UPDATE " + table + " SET epoch = ?, seeded_at = NULL WHERE source = ?";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setLong(1, epoch);
+      statement.setString(2, sourceId);
+      statement.executeUpdate();
+    }
+  }
+
+  /** Notes that a position of the current epoch is durable at the broker. */
+  public void markSeeded(Connection connection, String sourceId) throws SQLException {
+    String sql =
+        "UPDATE " + table + " SET seeded_at = now() WHERE source = ? AND seeded_at IS NULL";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      statement.executeUpdate();
+    }
+  }
+
+  /**
+   * Leaves a sign of life and a message in the log, in one transaction. The message moves the slot
+   * of an idle outbox on and comes back to us through the log.
+   *
+   * @param content nonce and number
+   */
+  public void pulse(Connection connection, String sourceId, String holder, String content)
+      throws SQLException {
+    String sql =
+        "WITH message AS (SELECT pg_logical_emit_message(true, ?, ?)) UPDATE "
+            + table
+            + " SET pulse = pulse + 1, pulsed_at = now(), holder = ? FROM message WHERE source = ?";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, ConnectorSettings.PULSE_PREFIX);
+      statement.setString(2, content);
+      statement.setString(3, holder);
+      statement.setString(4, sourceId);
+      statement.executeUpdate();
+    }
+  }
+
+  /**
+   * Reads the leader's sign of life, a number that goes up; -1 if there never was one.
+   *
+   * <p>Compare it with itself over time on one's own clock; clocks of two hosts do not compare.
+   */
+  public long lastPulse(Connection connection, String sourceId) throws SQLException {
+    String sql = "SELECT pulse FROM " + table + " WHERE source = ?";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      try (ResultSet row = statement.executeQuery()) {
+        return row.next() ? row.getLong(1) : -1;
+      }
+    }
+  }
+}

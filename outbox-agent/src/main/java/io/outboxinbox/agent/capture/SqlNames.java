@@ -1,0 +1,14 @@
+package io.outboxinbox.agent.capture;
+
+/**
+ * Names quoted by the server, ready to be printed in SQL for an operator.
+ *
+ * @param table with its schema
+ */
+record SqlNames(String role, String database, String schema, String table, String publication) {
+
+  /** Quotes always, because which words are reserved depends on the server. */
+  static String quoted(String name) {
+    return '"' + name.replace("\"", "\"\"") + '"';
+  }
+}

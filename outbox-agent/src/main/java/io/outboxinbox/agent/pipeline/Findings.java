@@ -1,0 +1,52 @@
+package io.outboxinbox.agent.pipeline;
+
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.event.Finding.Severity;
+import java.util.List;
+import java.util.stream.Collectors;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Decides what findings mean for a pipeline. */
+final class Findings {
+  private static final Logger LOG = LoggerFactory.getLogger(Findings.class);
+
+  private Findings() {}
+
+  /**
+   * Goes on only if nothing forbids it; warnings are logged.
+   *
+   * @throws AgentException.Fatal events may be missing
+   * @throws AgentException.Misconfigured something must be mended first
+   */
+  static void require(List<Finding> findings) {
+    refuse(findings);
+    of(findings, Severity.WARNING)
+        .forEach(finding -> LOG.warn("{}; fix: {}", finding.what(), finding.fix()));
+  }
+
+  /** The same without logging, for looking again while running. */
+  static void refuse(List<Finding> findings) {
+    List<Finding> fatal = of(findings, Severity.FATAL);
+    if (!fatal.isEmpty()) {
+      throw new AgentException.Fatal(what(fatal), fix(fatal));
+    }
+    List<Finding> misconfigured = of(findings, Severity.MISCONFIGURED);
+    if (!misconfigured.isEmpty()) {
+      throw new AgentException.Misconfigured(what(misconfigured), fix(misconfigured));
+    }
+  }
+
+  private static List<Finding> of(List<Finding> findings, Severity severity) {
+    return findings.stream().filter(finding -> finding.severity() == severity).toList();
+  }
+
+  private static String what(List<Finding> findings) {
+    return findings.stream().map(Finding::what).collect(Collectors.joining("; "));
+  }
+
+  private static String fix(List<Finding> findings) {
+    return findings.stream().map(Finding::fix).distinct().collect(Collectors.joining(" "));
+  }
+}

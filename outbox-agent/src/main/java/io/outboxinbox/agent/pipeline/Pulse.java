@@ -1,0 +1,112 @@
+package io.outboxinbox.agent.pipeline;
+
+import java.sql.SQLException;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.UUID;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The leader's sign of life: written into the database at a fixed interval by a thread of its own,
+ * and expected back through the log. Its return moves the slot of an idle outbox, measures latency,
+ * and its absence shows a silent stall.
+ */
+final class Pulse implements AutoCloseable {
+  private final Leadership leadership;
+  private final Clock clock;
+  private final String nonce = UUID.randomUUID().toString();
+  private final ScheduledExecutorService thread;
+
+  /** Send times by number; a pulse further back than this is not waited for. */
+  private final long[] sentNanos = new long[1024];
+
+  private long number;
+  private volatile @Nullable SQLException failure;
+  private volatile long returnedNanos = System.nanoTime();
+  private volatile long latencyMillis = -1;
+  private volatile @Nullable Instant returnedAt;
+
+  Pulse(Leadership leadership, String pipeline, Clock clock) {
+    this.leadership = leadership;
+    this.clock = clock;
+    this.thread =
+        Executors.newSingleThreadScheduledExecutor(
+            task -> {
+              Thread named = new Thread(task, "pulse-" + pipeline);
+              named.setDaemon(true);
+              return named;
+            });
+  }
+
+  /** Marks our pulses in the log. */
+  String nonce() {
+    return nonce;
+  }
+
+  // The executor runs until close; a failed pulse is kept in a field, not in this future.
+  @SuppressWarnings("FutureReturnValueIgnored")
+  void start(Duration interval) {
+    returnedNanos = System.nanoTime();
+    thread.scheduleAtFixedRate(this::send, 0, interval.toMillis(), TimeUnit.MILLISECONDS);
+  }
+
+  private void send() {
+    if (failure != null) {
+      return;
+    }
+    try {
+      long next = ++number;
+      synchronized (sentNanos) {
+        sentNanos[(int) (next % sentNanos.length)] = System.nanoTime();
+      }
+      leadership.pulse(nonce + ":" + next);
+    } catch (SQLException e) {
+      failure = e;
+    }
+  }
+
+  /** Takes note that a pulse came back through the log. */
+  void returned(long returnedNumber) {
+    long now = System.nanoTime();
+    long sent;
+    synchronized (sentNanos) {
+      sent = sentNanos[(int) (returnedNumber % sentNanos.length)];
+    }
+    returnedNanos = now;
+    returnedAt = clock.instant();
+    latencyMillis = TimeUnit.NANOSECONDS.toMillis(now - sent);
+  }
+
+  /**
+   * Fails when a pulse could not be written.
+   *
+   * @throws SQLException leadership must be taken as lost
+   */
+  void ensureAlive() throws SQLException {
+    SQLException failed = failure;
+    if (failed != null) {
+      throw failed;
+    }
+  }
+
+  Duration sinceReturn() {
+    return Duration.ofNanos(System.nanoTime() - returnedNanos);
+  }
+
+  long latencyMillis() {
+    return latencyMillis;
+  }
+
+  @Nullable Instant returnedAt() {
+    return returnedAt;
+  }
+
+  @Override
+  public void close() {
+    thread.shutdownNow();
+  }
+}

@@ -1,0 +1,124 @@
+package io.outboxinbox.agent.pipeline;
+
+import io.outboxinbox.agent.capture.ServerState;
+import io.outboxinbox.agent.capture.SlotState;
+import io.outboxinbox.agent.capture.SourceConnections;
+import io.outboxinbox.agent.capture.SourcePreflight;
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Checkpoint;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Looks at the source again while its log is being read, on a thread and a connection of its own:
+ * rows written while the table is outside the publication would never arrive, and nobody would
+ * notice.
+ */
+final class SourceWatch implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(SourceWatch.class);
+
+  /** An edit of the publication is to be noticed within 5 s. */
+  private static final Duration INTERVAL = Duration.ofSeconds(2);
+
+  private static final int QUERY_TIMEOUT_SECONDS = 10;
+
+  private final PipelineConfiguration pipeline;
+  private final Checkpoint checkpoint;
+  private final PipelineMonitor monitor;
+  private final ScheduledExecutorService thread;
+
+  private @Nullable Connection connection;
+  private volatile @Nullable AgentException problem;
+  private volatile boolean isServerBusy;
+
+  SourceWatch(PipelineConfiguration pipeline, Checkpoint checkpoint, PipelineMonitor monitor) {
+    this.pipeline = pipeline;
+    this.checkpoint = checkpoint;
+    this.monitor = monitor;
+    this.thread =
+        Executors.newSingleThreadScheduledExecutor(
+            task -> {
+              Thread named = new Thread(task, "watch-" + pipeline.name());
+              named.setDaemon(true);
+              return named;
+            });
+  }
+
+  // The executor runs until close; what it finds is kept in fields, not in this future.
+  @SuppressWarnings("FutureReturnValueIgnored")
+  void start(SourceConnections connections) throws SQLException {
+    connection = connections.open("watch", QUERY_TIMEOUT_SECONDS);
+    thread.scheduleWithFixedDelay(
+        this::look, INTERVAL.toMillis(), INTERVAL.toMillis(), TimeUnit.MILLISECONDS);
+  }
+
+  private void look() {
+    Connection open = connection;
+    if (open == null || problem != null) {
+      return;
+    }
+    try {
+      look(open);
+    } catch (AgentException e) {
+      problem = e;
+    } catch (SQLException e) {
+      // The pulse finds out whether the database is gone; a slow catalogue alone harms nothing.
+      LOG.debug("looking at the source failed", e);
+    } catch (RuntimeException e) {
+      LOG.warn("looking at the source failed", e);
+    }
+  }
+
+  private void look(Connection open) throws SQLException {
+    Findings.refuse(SourcePreflight.check(open, pipeline.source()));
+    String mark = SourcePreflight.publicationMark(open, pipeline.source());
+    if (!mark.equals(checkpoint.publicationMark())) {
+      throw SessionStart.publicationEdited(pipeline.source(), checkpoint.publicationMark(), mark);
+    }
+    Optional<SlotState> slot = SourcePreflight.slot(open, pipeline.source().slot());
+    ServerState server = SourcePreflight.server(open);
+    slot.ifPresent(state -> monitor.retainedWal(server.currentWalLsn() - state.restartLsn()));
+    isServerBusy = slot.isPresent() && SourcePreflight.isDecoding(open, slot.get().activePid());
+  }
+
+  /**
+   * Fails when the source has changed for the worse, or when its log has silently stopped coming:
+   * no pulse and nothing else for too long although the server has nothing left to send.
+   *
+   * @throws AgentException as found
+   */
+  void ensureSound(Pulse pulse, Duration sinceActivity) {
+    AgentException found = problem;
+    if (found != null) {
+      throw found;
+    }
+    Duration limit = pipeline.leadership().stallAfter();
+    if (!isServerBusy
+        && pulse.sinceReturn().compareTo(limit) > 0
+        && sinceActivity.compareTo(limit) > 0) {
+      throw new AgentException.Retryable(
+          "the log has stopped coming: no pulse has come back for " + pulse.sinceReturn(), null);
+    }
+  }
+
+  @Override
+  public void close() {
+    thread.shutdownNow();
+    Connection open = connection;
+    if (open != null) {
+      try {
+        open.close();
+      } catch (SQLException e) {
+        LOG.debug("closing the watch connection failed", e);
+      }
+    }
+  }
+}

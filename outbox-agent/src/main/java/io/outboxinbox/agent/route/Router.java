@@ -1,0 +1,107 @@
+package io.outboxinbox.agent.route;
+
+import io.outboxinbox.agent.event.AgentException.RejectedEvent;
+import io.outboxinbox.agent.event.Destination;
+import io.outboxinbox.agent.event.OutboxEvent;
+import io.outboxinbox.agent.event.RoutedEvent;
+import io.outboxinbox.agent.event.SequencedEvent;
+import java.net.URI;
+import java.net.URISyntaxException;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** Gives every event its topic, key and headers, or rejects it. Immutable, for any thread. */
+public final class Router {
+  private final RowTemplate topic;
+  private final RowTemplate key;
+  private final TopicRules rules;
+  private final MessageHeaders headers;
+
+  /**
+   * Parses templates and patterns.
+   *
+   * @param pipelineName makes {@code ce_source} when the configuration has none
+   * @param reservedTopics topics of the agent itself, never reached by an event
+   * @throws IllegalArgumentException a template, pattern or source that can never work, with the
+   *     place and the way out
+   */
+  public Router(RouteConfiguration config, String pipelineName, List<String> reservedTopics) {
+    topic = RowTemplate.parse(config.topic());
+    key = RowTemplate.parse(config.key());
+    rules = new TopicRules(config.allowedTopics(), reservedTopics);
+    checkTopicTemplate();
+    String source = config.ceSource() == null ? "/" + pipelineName : config.ceSource();
+    checkSource(source);
+    headers = new MessageHeaders(config.headers(), source);
+  }
+
+  private void checkTopicTemplate() {
+    if (!topic.literals().chars().allMatch(TopicRules::isNameChar)) {
+      throw new IllegalArgumentException(
+          "route.topic: '%s' has characters outside [a-zA-Z0-9._-] and {column}".formatted(topic));
+    }
+    @Nullable String problem = topic.isFixed() ? rules.problemWith(topic.toString()) : null;
+    if (problem != null) {
+      throw new IllegalArgumentException("route.topic: '%s' %s".formatted(topic, problem));
+    }
+  }
+
+  private static void checkSource(String source) {
+    try {
+      if (source.isEmpty() || new URI(source).toString().isEmpty()) {
+        throw new IllegalArgumentException("route.ceSource is empty; write a URI such as /orders");
+      }
+    } catch (URISyntaxException e) {
+      throw new IllegalArgumentException(
+          "route.ceSource: '%s' is not a URI-reference: %s; write one such as /orders"
+              .formatted(source, e.getReason()),
+          e);
+    }
+  }
+
+  /**
+   * Routes one event; the same event always goes the same way.
+   *
+   * @throws RejectedEvent the row must not or cannot be published as it is; the message names the
+   *     event, the fault and the way out, never the payload
+   */
+  public RoutedEvent route(SequencedEvent sequenced) {
+    OutboxEvent event = sequenced.event();
+    @Nullable String ownTopic = event.topic();
+    String destination = ownTopic == null ? topic.fill(event) : ownTopic;
+    return new RoutedEvent(
+        sequenced,
+        new Destination(
+            rules.allowedTopic(destination, event), keyOf(event), headers.of(sequenced)));
+  }
+
+  private String keyOf(OutboxEvent event) {
+    String filled = key.fill(event);
+    if (filled.isEmpty()) {
+      throw Rejection.of(
+          event,
+          "key from template '" + key + "' is empty, so no order would be kept",
+          "make the column non-empty or change route.key");
+    }
+    return filled;
+  }
+
+  /** Topics known before any event, for a look at the broker: no placeholders, no patterns. */
+  public List<String> fixedTopics() {
+    Set<String> fixed = new LinkedHashSet<>();
+    if (topic.isFixed()) {
+      fixed.add(topic.toString());
+    }
+    fixed.addAll(rules.fixedTopics());
+    return List.copyOf(fixed);
+  }
+
+  /** Columns the templates need beyond the standard ones; they belong in source.extraColumns. */
+  public Set<String> columns() {
+    Set<String> columns = new LinkedHashSet<>(topic.columns());
+    columns.addAll(key.columns());
+    return columns;
+  }
+}

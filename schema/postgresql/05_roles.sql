@@ -1,0 +1,50 @@
+-- Who may do what. Needs a superuser, or on a managed service its administrator, because roles belong to the whole server.
+--
+-- Safe to run again. Run it last, with the search_path of the schema that holds the tables.
+--
+--   outbox_writer    for applications: GRANT outbox_writer TO my_application;
+--   outbox_agent     the agent's login: ALTER ROLE outbox_agent PASSWORD '...';
+--   outbox_operator  for people: GRANT outbox_operator TO jane;
+DO $do$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'outbox_writer') THEN
+    CREATE ROLE outbox_writer NOLOGIN;
+  END IF;
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'outbox_agent') THEN
+    -- A login with REPLICATION can in effect read the whole database: it may create a slot of its own and decode the changes of
+    -- every table. Guard its password like a superuser's, and allow it in pg_hba.conf from the agent's hosts only.
+    -- On Amazon RDS the attribute is a role instead: CREATE ROLE outbox_agent LOGIN; GRANT rds_replication TO outbox_agent;
+    CREATE ROLE outbox_agent LOGIN REPLICATION;
+  END IF;
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'outbox_operator') THEN
+    CREATE ROLE outbox_operator NOLOGIN;
+  END IF;
+END
+$do$;
+
+DO $do$
+BEGIN
+  EXECUTE format('GRANT CONNECT ON DATABASE %I TO outbox_writer, outbox_agent, outbox_operator', current_database());
+  EXECUTE format('GRANT USAGE ON SCHEMA %I TO outbox_writer, outbox_agent, outbox_operator', current_schema());
+
+  -- Whoever may create objects beside the outbox could put a function of the same name in the way of the owner's.
+  IF has_schema_privilege('outbox_writer', current_schema(), 'CREATE') THEN
+    RAISE WARNING 'everybody may create objects in schema %', current_schema()
+      USING HINT = format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC;', current_schema());
+  END IF;
+END
+$do$;
+
+-- Writers add events and never see, change or remove one.
+GRANT INSERT ON outbox_event TO outbox_writer;
+REVOKE EXECUTE ON FUNCTION outbox_publish(text, text, text, json, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION outbox_publish(text, text, text, json, jsonb) TO outbox_writer;
+
+-- The agent reads events (for the backlog and for repairs; new ones come from the write-ahead log), keeps its own tables, and
+-- makes and drops partitions through functions. It owns nothing and cannot change the publication.
+GRANT SELECT ON outbox_event TO outbox_agent;
+GRANT SELECT, INSERT, UPDATE, DELETE ON outbox_agent_source, outbox_backlog TO outbox_agent;
+GRANT EXECUTE ON FUNCTION outbox_partitions_create(int), outbox_partitions_drop(timestamptz) TO outbox_agent;
+
+-- People look.
+GRANT SELECT ON outbox_event, outbox_agent_source, outbox_backlog TO outbox_operator;
