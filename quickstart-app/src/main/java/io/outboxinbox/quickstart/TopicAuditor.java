@@ -1,7 +1,6 @@
 package io.outboxinbox.quickstart;
 
 import io.outboxinbox.quickstart.inventory.OrderEvent;
-import io.outboxinbox.quickstart.proof.EventKey;
 import io.outboxinbox.quickstart.proof.Ledger;
 import java.time.Duration;
 import java.util.List;
@@ -37,11 +36,16 @@ final class TopicAuditor implements AutoCloseable {
     this.consumer =
         new KafkaConsumer<>(
             Map.of(
-                "bootstrap.servers", bootstrapServers,
-                "key.deserializer", StringDeserializer.class,
-                "value.deserializer", ByteArrayDeserializer.class,
-                "isolation.level", "read_committed",
-                "enable.auto.commit", false));
+                "bootstrap.servers",
+                bootstrapServers,
+                "key.deserializer",
+                StringDeserializer.class,
+                "value.deserializer",
+                ByteArrayDeserializer.class,
+                "isolation.level",
+                "read_committed",
+                "enable.auto.commit",
+                false));
     consumer.assign(partitions);
     consumer.seekToBeginning(partitions);
   }
@@ -71,8 +75,7 @@ final class TopicAuditor implements AutoCloseable {
       while (running) {
         for (ConsumerRecord<String, byte[]> message : consumer.poll(POLL)) {
           OrderEvent event = OrderEvent.of(message);
-          ledger.published(
-              new EventKey(event.payload().orderId(), event.payload().version()), event.id());
+          ledger.published(LedgerKeeper.key(event), event.id());
         }
       }
     } catch (WakeupException closing) {

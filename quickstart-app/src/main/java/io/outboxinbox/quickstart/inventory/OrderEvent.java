@@ -24,6 +24,8 @@ public record OrderEvent(UUID id, String type, Payload payload) {
   private static final ObjectReader PAYLOAD = new ObjectMapper().readerFor(Payload.class);
 
   /**
+   * Reads a message.
+   *
    * @throws IllegalArgumentException a header is missing or the payload is not an order
    */
   public static OrderEvent of(ConsumerRecord<String, byte[]> message) {

@@ -14,6 +14,9 @@ public final class Latency {
   /** JVMs compile what is hot during their first seconds. */
   public static final Duration WARM_UP = Duration.ofSeconds(5);
 
+  /** A new process compiles, too. Short, because the next kill may follow within seconds. */
+  public static final Duration AFTER_KILL = Duration.ofSeconds(2);
+
   /** An event that came through this fast proves that the backlog is gone. */
   private static final long CAUGHT_UP_NANOS = Duration.ofMillis(200).toNanos();
 
@@ -47,12 +50,12 @@ public final class Latency {
     newestFirst.addFirst(new Disturbance(now, WARM_UP));
   }
 
-  /** The agent was killed, or has died: events count {@code rest} after the backlog is gone. */
-  public synchronized void disturbed(long now, Duration rest) {
+  /** The agent was killed, or has died: events count {@link #AFTER_KILL} the backlog is gone. */
+  public synchronized void disturbed(long now) {
     Disturbance newest = newestFirst.peekFirst();
     // Killed again before it had recovered: one long disturbance, timed from the first kill.
     if (newest == null || newest.until != Long.MAX_VALUE) {
-      newestFirst.addFirst(new Disturbance(now, rest));
+      newestFirst.addFirst(new Disturbance(now, AFTER_KILL));
     }
   }
 
@@ -85,17 +88,18 @@ public final class Latency {
     recordUnlessDisturbed(applied, committedAt, appliedAt);
   }
 
-  /** The figures so far. Starts a new interval. */
-  synchronized LatencyReport report() {
-    LatencyReport report =
-        new LatencyReport(
-            LatencyReport.Figures.of(interval),
-            LatencyReport.Figures.of(received),
-            LatencyReport.Figures.of(applied),
-            LatencyReport.Figures.of(recoveries),
-            leftOut);
+  synchronized void startInterval() {
     interval.reset();
-    return report;
+  }
+
+  /** The figures so far. */
+  synchronized LatencyReport report() {
+    return new LatencyReport(
+        LatencyReport.Figures.of(interval),
+        LatencyReport.Figures.of(received),
+        LatencyReport.Figures.of(applied),
+        LatencyReport.Figures.of(recoveries),
+        leftOut);
   }
 
   private boolean recordUnlessDisturbed(Histogram histogram, long committedAt, long arrivedAt) {

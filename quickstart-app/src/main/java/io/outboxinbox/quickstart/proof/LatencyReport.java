@@ -5,7 +5,7 @@ import org.HdrHistogram.Histogram;
 /**
  * Latencies at one moment.
  *
- * @param interval commit to consumer since the last report, everything included
+ * @param interval commit to consumer in the interval under way, everything included
  * @param received commit to consumer, steady state only
  * @param applied commit to committed effect, steady state only
  * @param recoveries from a kill of the agent until the backlog was gone

@@ -125,7 +125,17 @@ public final class Ledger {
     settle(key, event);
   }
 
-  /** Where things stand. Starts a new interval of the latency. */
+  /** Different events seen in the topic so far. */
+  public synchronized long publishedCount() {
+    return publishedCount;
+  }
+
+  /** Starts a new interval of the latency. */
+  public synchronized void startInterval() {
+    latency.startInterval();
+  }
+
+  /** Where things stand. */
   public synchronized Tally tally() {
     return new Tally(
         committedCount,
