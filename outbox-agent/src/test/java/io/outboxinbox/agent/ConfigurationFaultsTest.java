@@ -193,6 +193,19 @@ class ConfigurationFaultsTest {
   }
 
   @Test
+  void refusesRoutesThatCanNeverWork() throws Exception {
+    assertThat(
+            reader.faultsOf(
+                GOOD.replace("[order]", "[order]\n      topic: shop.{tenant}\n      key: \"{id\"")))
+        .containsExactlyInAnyOrder(
+            "pipelines[0].route.topic: is shop.{tenant}; must name columns that are read: 'tenant' is none of aggregate_type, aggregate_id, event_type, id and source.extraColumns []",
+            "pipelines[0].route.key: template '{id': '{' at position 1 is never closed; write {aggregate_type}, {aggregate_id}, {event_type}, {id} or a column of source.extraColumns");
+    assertThat(reader.faultsOf(GOOD.replace("[order]", "[order]\n      topic: invoices")))
+        .singleElement(org.assertj.core.api.InstanceOfAssertFactories.STRING)
+        .startsWith("pipelines[0].route.topic: 'invoices' matches none of route.allowedTopics");
+  }
+
+  @Test
   void keepsEventsOutOfTheAgentsOwnTopic() throws Exception {
     assertThat(reader.faultsOf(GOOD.replace("[order]", "[order, outbox-agent-positions]")))
         .containsExactly(

@@ -58,6 +58,15 @@ public final class SourceRegistry {
     }
   }
 
+  /** Makes the next start a first start again; the epoch stays, so that the next one is higher. */
+  public void forgetSeed(Connection connection, String sourceId) throws SQLException {
+    String sql = "UPDATE " + table + " SET seeded_at = NULL WHERE source = ?";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      statement.executeUpdate();
+    }
+  }
+
   /** Notes that a position of the current epoch is durable at the broker. */
   public void markSeeded(Connection connection, String sourceId) throws SQLException {
     String sql =

@@ -8,6 +8,8 @@ import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.publish.PublishConfiguration;
 import io.outboxinbox.agent.route.RouteConfiguration;
+import io.outboxinbox.agent.route.Router;
+import io.outboxinbox.agent.route.RowTemplate;
 import jakarta.validation.Valid;
 import jakarta.validation.constraints.NotNull;
 import jakarta.validation.constraints.Pattern;
@@ -40,16 +42,50 @@ public record PipelineConfiguration(
   /** Faults that need more than one block to see. */
   @SelfValidation
   public void checkTogether(ViolationCollector faults) {
-    if (publish == null || route.allowedTopics() == null) {
+    if (route.allowedTopics() == null) {
       return;
     }
-    List<String> reserved = publish.reservedTopics();
+    List<String> reserved = publish == null ? List.of() : publish.reservedTopics();
     for (int i = 0; i < route.allowedTopics().size(); i++) {
       if (reserved.contains(route.allowedTopics().get(i))) {
         faults.addViolation(
             "route.allowedTopics[" + i + "]",
             "must not be a topic of the agent itself: a row could forge its position");
       }
+    }
+    boolean isTopicReadable = checkTemplate("route.topic", route.topic(), faults);
+    boolean isKeyReadable = checkTemplate("route.key", route.key(), faults);
+    if (isTopicReadable && isKeyReadable) {
+      checkRouter(faults);
+    }
+  }
+
+  private boolean checkTemplate(String path, String text, ViolationCollector faults) {
+    try {
+      for (String column : RowTemplate.parse(text).columns()) {
+        if (!source.extraColumns().contains(column)) {
+          faults.addViolation(
+              path,
+              "must name columns that are read: '%s' is none of aggregate_type, aggregate_id, event_type, id and source.extraColumns %s"
+                  .formatted(column, source.extraColumns()));
+          return false;
+        }
+      }
+      return true;
+    } catch (IllegalArgumentException e) {
+      faults.addViolation(path, String.valueOf(e.getMessage()));
+      return false;
+    }
+  }
+
+  /** The router knows best what can never work; its message begins with the key. */
+  private void checkRouter(ViolationCollector faults) {
+    try {
+      new Router(route, name, List.of());
+    } catch (IllegalArgumentException e) {
+      String[] parts = String.valueOf(e.getMessage()).split(": ", 2);
+      boolean hasKey = parts.length == 2 && parts[0].matches("route\\.[a-zA-Z]+");
+      faults.addViolation(hasKey ? parts[0] : "route", hasKey ? parts[1] : parts[0]);
     }
   }
 

@@ -60,6 +60,14 @@ public interface Publisher extends AutoCloseable {
    */
   List<Receipt> publishBatch(List<RoutedEvent> batch, Checkpoint after);
 
+  /**
+   * Forgets the source's checkpoint, so that its next start is a first start. To be called by an
+   * operator's command after {@link #takeOver}, never by a pipeline.
+   *
+   * @throws io.outboxinbox.agent.event.AgentException.Retryable the broker is away
+   */
+  void forget(SourceIdentity source);
+
   /** Closes without waiting for unfinished sends. May be called twice. */
   @Override
   void close();

@@ -16,6 +16,7 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The compacted topic that holds one checkpoint per source. It has one partition per few sources,
@@ -35,12 +36,17 @@ final class CheckpointTopic {
 
   /** The record that makes {@code checkpoint} durable when its transaction commits. */
   ProducerRecord<byte[], byte[]> record(Checkpoint checkpoint) {
-    byte[] key = checkpoint.source().id().getBytes(StandardCharsets.UTF_8);
-    return new ProducerRecord<>(
-        kafka.positionTopic(),
-        partitionOf(checkpoint.source()),
-        key,
-        CheckpointCodec.encode(checkpoint));
+    return record(checkpoint.source(), CheckpointCodec.encode(checkpoint));
+  }
+
+  /** The record that removes a source's checkpoint. */
+  ProducerRecord<byte[], byte[]> tombstone(SourceIdentity source) {
+    return record(source, null);
+  }
+
+  private ProducerRecord<byte[], byte[]> record(SourceIdentity source, byte @Nullable [] value) {
+    byte[] key = source.id().getBytes(StandardCharsets.UTF_8);
+    return new ProducerRecord<>(kafka.positionTopic(), partitionOf(source), key, value);
   }
 
   /**

@@ -70,15 +70,25 @@ final class KafkaPublisher implements Publisher {
 
   @Override
   public List<Receipt> publishBatch(List<RoutedEvent> batch, Checkpoint after) {
-    KafkaProducer<byte[], byte[]> open = producer;
-    if (open == null) {
-      throw new IllegalStateException("publishBatch before takeOver");
-    }
     List<ProducerRecord<byte[], byte[]>> records = new ArrayList<>(batch.size() + 1);
     for (RoutedEvent event : batch) {
       records.add(record(event));
     }
     records.add(checkpoints.record(after));
+    commit(records, "publishing " + batch.size() + " events");
+    return receipts(batch);
+  }
+
+  @Override
+  public void forget(SourceIdentity source) {
+    commit(List.of(checkpoints.tombstone(source)), "forgetting " + source.id());
+  }
+
+  private void commit(List<ProducerRecord<byte[], byte[]>> records, String doing) {
+    KafkaProducer<byte[], byte[]> open = producer;
+    if (open == null) {
+      throw new IllegalStateException("takeOver comes first");
+    }
     AtomicReference<@Nullable Exception> firstFailure = new AtomicReference<>();
     try {
       open.beginTransaction();
@@ -90,9 +100,8 @@ final class KafkaPublisher implements Publisher {
       open.commitTransaction();
     } catch (KafkaException | IllegalStateException e) {
       Exception first = firstFailure.get();
-      throw failed("publishing " + batch.size() + " events", first == null ? e : first);
+      throw failed(doing, first == null ? e : first);
     }
-    return receipts(batch);
   }
 
   // The commit waits for every send and fails if one did; the callback only keeps the reason.

@@ -1,0 +1,72 @@
+package io.outboxinbox.agent;
+
+import io.dropwizard.configuration.ConfigurationException;
+import java.io.PrintWriter;
+import net.sourceforge.argparse4j.inf.ArgumentParserException;
+
+/** How a command ends, for scripts. */
+enum ExitCode {
+  /** All is well. */
+  OK(0),
+  /** A check found what has to be mended. */
+  FINDINGS(1),
+  /** Arguments or configuration are wrong; nothing was started. */
+  CONFIGURATION(2),
+  /** Something else failed, such as a port in use. */
+  FAILURE(3);
+
+  static final String HELP =
+      "exit codes: 0 all is well, 1 findings to mend, 2 arguments or configuration wrong, 3 other failure";
+
+  private final int number;
+
+  ExitCode(int number) {
+    this.number = number;
+  }
+
+  int number() {
+    return number;
+  }
+
+  static ExitCode of(Throwable failure) {
+    if (failure instanceof FindingsException) {
+      return FINDINGS;
+    }
+    return failure instanceof ConfigurationException || failure instanceof ArgumentParserException
+        ? CONFIGURATION
+        : FAILURE;
+  }
+
+  /** Tells the operator: a message for what was foreseen, a trace for what was not. */
+  static void explain(Throwable failure, PrintWriter err) {
+    switch (of(failure)) {
+      case OK, FINDINGS -> {
+        // The check has said it all.
+      }
+      case CONFIGURATION -> err.println(failure.getMessage());
+      case FAILURE -> {
+        if (failure instanceof java.io.IOException) {
+          err.println("outbox-agent: " + reasons(failure));
+        } else {
+          failure.printStackTrace(err);
+        }
+      }
+    }
+    err.flush();
+  }
+
+  private static String reasons(Throwable failure) {
+    StringBuilder reasons = new StringBuilder();
+    for (Throwable at = failure; at != null; at = at.getCause()) {
+      reasons.append(reasons.isEmpty() ? "" : ": ").append(at.getMessage());
+    }
+    return reasons.toString();
+  }
+
+  /** A check has found something and printed it. */
+  static final class FindingsException extends Exception {
+    FindingsException(String summary) {
+      super(summary);
+    }
+  }
+}

@@ -1,0 +1,114 @@
+package io.outboxinbox.agent;
+
+import io.dropwizard.core.Application;
+import io.dropwizard.core.setup.Bootstrap;
+import io.dropwizard.core.setup.Environment;
+import io.outboxinbox.agent.capture.SourcePreflight;
+import io.outboxinbox.agent.configure.StrictConfigurationFactory;
+import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.observe.Observatory;
+import io.outboxinbox.agent.observe.ObservedPipeline;
+import io.outboxinbox.agent.pipeline.Pipeline;
+import io.outboxinbox.agent.pipeline.PipelineConfiguration;
+import io.outboxinbox.agent.publish.kafka.KafkaConfiguration;
+import java.net.InetAddress;
+import java.net.UnknownHostException;
+import java.time.Clock;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.function.UnaryOperator;
+import org.eclipse.jetty.server.Server;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Main class and wiring; the only one that knows every room and every broker. */
+public final class OutboxAgent extends Application<AgentConfiguration> {
+  private static final Logger LOG = LoggerFactory.getLogger(OutboxAgent.class);
+
+  private final UnaryOperator<@Nullable String> environmentVariables;
+
+  OutboxAgent(UnaryOperator<@Nullable String> environmentVariables) {
+    this.environmentVariables = environmentVariables;
+  }
+
+  /** Runs a command; exits with the codes of {@link ExitCode}, or goes on running as a server. */
+  public static void main(String[] arguments) throws Exception {
+    new OutboxAgent(System::getenv).run(arguments);
+  }
+
+  @Override
+  public String getName() {
+    return "outbox-agent";
+  }
+
+  @Override
+  public void initialize(Bootstrap<AgentConfiguration> bootstrap) {
+    bootstrap.getObjectMapper().registerSubtypes(KafkaConfiguration.class);
+    bootstrap.setConfigurationFactoryFactory(
+        (type, validator, mapper, propertyPrefix) ->
+            new StrictConfigurationFactory<>(
+                type, AgentConfiguration.DEFAULTS, validator, mapper, environmentVariables));
+  }
+
+  @Override
+  protected void addDefaultCommands(Bootstrap<AgentConfiguration> bootstrap) {
+    bootstrap.addCommand(new ServeCommand(this));
+    bootstrap.addCommand(
+        new CheckCommand(System.out, List.of(OutboxAgent::source, OutboxAgent::broker)));
+    bootstrap.addCommand(new SchemaCommand(System.out));
+  }
+
+  private static List<Finding> source(PipelineConfiguration pipeline) {
+    return SourcePreflight.check(pipeline.source());
+  }
+
+  private static List<Finding> broker(PipelineConfiguration pipeline) {
+    List<String> fixedTopics =
+        pipeline.route().allowedTopics().stream().filter(topic -> !topic.contains("*")).toList();
+    return pipeline.publish().preflight(fixedTopics);
+  }
+
+  @Override
+  public void run(AgentConfiguration configuration, Environment environment) {
+    // There is no public API; without this, Jersey would warn that it has nothing to serve.
+    environment.jersey().disable();
+    List<PipelineLifecycle.Part> parts = new ArrayList<>();
+    List<ObservedPipeline> observed = new ArrayList<>();
+    Clock clock = Clock.systemUTC();
+    for (PipelineConfiguration pipeline : configuration.pipelines()) {
+      pipeline
+          .cautions()
+          .forEach(
+              caution ->
+                  LOG.warn("pipeline {}: {}; {}", pipeline.name(), caution.what(), caution.fix()));
+      Pipeline running = new Pipeline(pipeline, holder(), clock, new SplittableRandom());
+      parts.add(new PipelineLifecycle.Part(pipeline.name(), running::start, running::stop));
+      observed.add(new ObservedPipeline(running::status, pipeline.leadership().stallAfter()));
+    }
+    Observatory.install(environment, observed, clock);
+    environment.lifecycle().manage(new PipelineLifecycle(parts));
+    environment.lifecycle().addServerLifecycleListener(OutboxAgent::announce);
+  }
+
+  /** Names this process to operators and to other agents of the same source. */
+  private static String holder() {
+    String host = "unknown-host";
+    try {
+      host = InetAddress.getLocalHost().getHostName();
+    } catch (UnknownHostException e) {
+      LOG.debug("this host has no name", e);
+    }
+    return host + "/" + ProcessHandle.current().pid();
+  }
+
+  private static void announce(Server server) {
+    LOG.info("started; health, status and metrics at {}", server.getURI());
+  }
+
+  @Override
+  protected void onFatalError(Throwable failure) {
+    System.exit(ExitCode.of(failure).number());
+  }
+}

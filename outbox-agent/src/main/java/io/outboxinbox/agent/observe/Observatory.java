@@ -1,0 +1,51 @@
+package io.outboxinbox.agent.observe;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import io.dropwizard.core.setup.AdminEnvironment;
+import io.dropwizard.core.setup.Environment;
+import jakarta.servlet.DispatcherType;
+import java.time.Clock;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Supplier;
+
+/**
+ * Puts health, status and metrics on the admin port: everything is read-only, nothing else answers.
+ */
+public final class Observatory {
+  private static final String PROMETHEUS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+  private Observatory() {}
+
+  /** Registers health checks and pages; to be called once, before the server starts. */
+  public static void install(
+      Environment environment, List<ObservedPipeline> pipelines, Clock clock) {
+    for (ObservedPipeline pipeline : pipelines) {
+      environment
+          .healthChecks()
+          .register(pipeline.status().name(), new PipelineHealthCheck(pipeline, clock));
+    }
+    ObjectMapper mapper =
+        environment
+            .getObjectMapper()
+            .copy()
+            .disable(SerializationFeature.WRITE_DATES_AS_TIMESTAMPS);
+    StatusView view = new StatusView(pipelines, clock, mapper);
+    PrometheusText metrics = new PrometheusText(pipelines, environment.metrics(), clock);
+    Map<String, Supplier<Page>> pages =
+        Map.of(
+            "", view::html,
+            "/status", view::json,
+            "/live", () -> Page.text(Page.OK, "live\n"),
+            "/ready", view::readiness,
+            "/metrics", () -> new Page(Page.OK, PROMETHEUS_TYPE, metrics.render()));
+    AdminEnvironment admin = environment.admin();
+    pages.forEach(
+        (path, page) -> admin.addServlet("page" + path, new PageServlet(page)).addMapping(path));
+    admin
+        .addFilter("gate", new Gate(pages.keySet()))
+        .addMappingForUrlPatterns(EnumSet.of(DispatcherType.REQUEST), false, "/*");
+  }
+}

@@ -1,0 +1,28 @@
+package io.outboxinbox.agent.observe;
+
+import jakarta.servlet.http.HttpServlet;
+import jakarta.servlet.http.HttpServletRequest;
+import jakarta.servlet.http.HttpServletResponse;
+import java.io.IOException;
+import java.util.function.Supplier;
+
+/** Answers GET and HEAD with a page made on the spot. */
+final class PageServlet extends HttpServlet {
+  private final transient Supplier<Page> page;
+
+  PageServlet(Supplier<Page> page) {
+    this.page = page;
+  }
+
+  @Override
+  protected void doGet(HttpServletRequest request, HttpServletResponse response)
+      throws IOException {
+    Page current = page.get();
+    response.setStatus(current.status());
+    response.setContentType(current.contentType());
+    response.setHeader("Cache-Control", "no-store");
+    response.setHeader("X-Content-Type-Options", "nosniff");
+    response.setHeader("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
+    response.getWriter().write(current.body());
+  }
+}

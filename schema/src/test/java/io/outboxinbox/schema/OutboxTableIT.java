@@ -1,0 +1,234 @@
+package io.outboxinbox.schema;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.outboxinbox.testkit.PostgresDatabase;
+import io.outboxinbox.testkit.PostgresVersion;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+class OutboxTableIT extends SchemaOnEachVersion {
+  private static final Map<String, String> GOOD_ROW =
+      Map.of(
+          "aggregate_type", "'order'",
+          "aggregate_id", "'4711'",
+          "event_type", "'OrderPlaced'",
+          "payload", "'{\"total\": 12.5}'");
+
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
+  void refusesBadRowsWithTheNameOfTheRule(PostgresVersion version) throws Exception {
+    PostgresDatabase database = installed(version);
+    try (Connection connection = database.connect()) {
+      refuses(connection, "aggregate_type", "''", "outbox_event_aggregate_type_must_not_be_empty");
+      refuses(connection, "aggregate_type", "NULL", "null value in column \"aggregate_type\"");
+      refuses(
+          connection,
+          "aggregate_type",
+          "repeat('x', 250)",
+          "outbox_event_aggregate_type_at_most_249_characters");
+      refuses(connection, "aggregate_id", "''", "outbox_event_aggregate_id_must_not_be_empty");
+      refuses(connection, "aggregate_id", "NULL", "null value in column \"aggregate_id\"");
+      refuses(
+          connection,
+          "aggregate_id",
+          "repeat('ü', 513)",
+          "outbox_event_aggregate_id_at_most_1024_bytes");
+      refuses(connection, "event_type", "''", "outbox_event_event_type_must_not_be_empty");
+      refuses(connection, "event_type", "NULL", "null value in column \"event_type\"");
+      refuses(
+          connection,
+          "event_type",
+          "repeat('x', 250)",
+          "outbox_event_event_type_at_most_249_characters");
+      refuses(connection, "content_type", "''", "outbox_event_content_type_must_not_be_empty");
+      refuses(
+          connection,
+          "content_type",
+          "repeat('x', 250)",
+          "outbox_event_content_type_at_most_249_characters");
+      refuses(
+          connection,
+          "payload",
+          "to_json(repeat('x', 999999))",
+          "outbox_event_payload_at_most_1000000_bytes");
+      refuses(connection, "payload", "'{'", "invalid input syntax for type json");
+      assertThat(query(connection, "SELECT count(*) FROM outbox_event")).isEqualTo("0");
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
+  void refusesBadHeadersAndTopicsWithTheNameOfTheRule(PostgresVersion version) throws Exception {
+    PostgresDatabase database = installed(version);
+    try (Connection connection = database.connect()) {
+      refuses(connection, "headers", "NULL", "null value in column \"headers\"");
+      for (String headers :
+          new String[] {
+            "[]",
+            "\"a\"",
+            "1",
+            "null",
+            "{\"a\": 1}",
+            "{\"a\": null}",
+            "{\"a\": [\"b\"]}",
+            "{\"a\": {\"b\": \"c\"}}"
+          }) {
+        refuses(
+            connection,
+            "headers",
+            "'" + headers + "'",
+            "outbox_event_headers_must_be_an_object_of_strings");
+      }
+      refuses(
+          connection,
+          "headers",
+          "jsonb_build_object('a', repeat('x', 17000))",
+          "outbox_event_headers_at_most_16384_bytes");
+      for (String topic : new String[] {"", "a b", "a/b", "a\nb", "..", "ä", "x".repeat(250)}) {
+        refuses(
+            connection,
+            "topic",
+            "'" + topic + "'",
+            "outbox_event_topic_must_be_a_valid_topic_name");
+      }
+      refuses(
+          connection,
+          "topic",
+          "'__consumer_offsets'",
+          "outbox_event_topic_must_not_start_with_two_underscores");
+      refuses(connection, "occurred_at", "NULL", "null value in column \"occurred_at\"");
+      assertThat(query(connection, "SELECT count(*) FROM outbox_event")).isEqualTo("0");
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
+  void acceptsRowsAtTheLimitsAndTombstones(PostgresVersion version) throws Exception {
+    PostgresDatabase database = installed(version);
+    database.execute(
+        insert("aggregate_type", "repeat('x', 249)"),
+        insert("aggregate_id", "repeat('ü', 512)"),
+        insert("payload", "to_json(repeat('x', 999998))"),
+        insert("payload", "NULL"),
+        insert("headers", "'{}'"),
+        insert("headers", "'{\"traceparent\": \"00-1-2-01\", \"quote\": \"it''s\"}'"),
+        insert("topic", "repeat('x', 249)"),
+        insert("topic", "'_orders.v1-x'"));
+    assertThat(query(database, "SELECT count(*) FROM outbox_event")).isEqualTo("8");
+    assertThat(query(database, "SELECT count(*) FROM outbox_event WHERE payload IS NULL"))
+        .isEqualTo("1");
+    assertThat(
+            query(
+                database,
+                "SELECT count(*) FROM outbox_event WHERE headers = '{}' AND content_type = 'application/json'"))
+        .isEqualTo("7");
+  }
+
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
+  void makesUniqueIdsInOrderOfTime(PostgresVersion version) throws Exception {
+    PostgresDatabase database = installed(version);
+    database.execute(
+        "CREATE TABLE made AS SELECT n, outbox_uuid7() AS id, clock_timestamp() AS at FROM generate_series(1, 20000) AS n");
+    assertThat(query(database, "SELECT count(DISTINCT id) FROM made")).isEqualTo("20000");
+    assertThat(
+            query(
+                database,
+                "SELECT count(*) FROM made WHERE id::text !~ '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$'"))
+        .isEqualTo("0");
+    assertThat(
+            query(
+                database,
+                "SELECT count(*) FROM made WHERE abs(extract(epoch FROM outbox_uuid7_time(id) - at)) > 1"))
+        .isEqualTo("0");
+    // 18 characters are time and fraction; the rest is chance.
+    assertThat(
+            query(
+                database,
+                "SELECT count(*) FROM made AS a JOIN made AS b ON b.n = a.n + 1 WHERE left(b.id::text, 18) < left(a.id::text, 18)"))
+        .isEqualTo("0");
+    assertThat(query(database, "SELECT count(DISTINCT substr(id::text, 15, 4)) > 100 FROM made"))
+        .isEqualTo("t");
+  }
+
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
+  void publishesInTheCallersTransaction(PostgresVersion version) throws Exception {
+    PostgresDatabase database = installed(version);
+    try (Connection connection = database.connect()) {
+      connection.setAutoCommit(false);
+      String id =
+          query(
+              connection,
+              "SELECT outbox_publish('order', '4711', 'OrderPlaced', '{\"total\": 12.5}', '{\"traceparent\": \"00-1-2-01\"}')");
+      assertThat(
+              query(
+                  connection,
+                  "SELECT concat_ws('|', aggregate_type, aggregate_id, event_type, payload, headers->>'traceparent') FROM outbox_event WHERE id = '"
+                      + id
+                      + "'"))
+          .isEqualTo("order|4711|OrderPlaced|{\"total\": 12.5}|00-1-2-01");
+      connection.rollback();
+      assertThat(query(connection, "SELECT count(*) FROM outbox_event")).isEqualTo("0");
+      query(
+          connection,
+          "SELECT outbox_publish(aggregate_type => 'order', aggregate_id => '1', event_type => 'OrderDeleted', payload => NULL, headers => NULL)");
+      connection.commit();
+      assertThat(
+              query(
+                  connection,
+                  "SELECT count(*) FROM outbox_event WHERE payload IS NULL AND headers = '{}'"))
+          .isEqualTo("1");
+      assertThat(
+              failureOf(connection, "SELECT outbox_publish('order', '', 'OrderPlaced', '{}')")
+                  .message())
+          .contains("outbox_event_aggregate_id_must_not_be_empty");
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
+  void storesHostileTextAsText(PostgresVersion version) throws Exception {
+    PostgresDatabase database = installed(version);
+    String hostile = "'; DROP TABLE outbox_event; -- $$ \\ \" %s %I";
+    try (Connection connection = database.connect();
+        PreparedStatement publish =
+            connection.prepareStatement(
+                "SELECT outbox_publish(?, ?, ?, to_json(?::text), jsonb_build_object(?::text, ?::text))")) {
+      for (int parameter = 1; parameter <= 6; parameter++) {
+        publish.setString(parameter, hostile);
+      }
+      publish.execute();
+      try (PreparedStatement count =
+          connection.prepareStatement(
+              "SELECT count(*) FROM outbox_event WHERE aggregate_type = ? AND aggregate_id = aggregate_type AND event_type = aggregate_type AND headers ->> aggregate_type = aggregate_type")) {
+        count.setString(1, hostile);
+        var rows = count.executeQuery();
+        assertThat(rows.next()).isTrue();
+        assertThat(rows.getInt(1)).isEqualTo(1);
+      }
+    }
+  }
+
+  private static void refuses(
+      Connection connection, String column, String expression, String rule) {
+    assertThat(failureOf(connection, insert(column, expression)).message())
+        .as(column + " = " + expression)
+        .contains(rule);
+  }
+
+  private static String insert(String column, String expression) {
+    Map<String, String> row = new LinkedHashMap<>(GOOD_ROW);
+    row.put(column, expression);
+    return "INSERT INTO outbox_event ("
+        + String.join(", ", row.keySet())
+        + ") VALUES ("
+        + String.join(", ", row.values())
+        + ")";
+  }
+}
