@@ -18,7 +18,7 @@ public final class Latency {
   public static final Duration AFTER_KILL = Duration.ofSeconds(2);
 
   /** An event that came through this fast proves that the backlog is gone. */
-  private static final long CAUGHT_UP_NANOS = Duration.ofMillis(200).toNanos();
+  private static final long CAUGHT_UP_NANOS = Duration.ofMillis(500).toNanos();
 
   private static final long HIGHEST_MICROS = Duration.ofMinutes(10).toNanos() / 1_000;
   private static final int SIGNIFICANT_DIGITS = 3;
