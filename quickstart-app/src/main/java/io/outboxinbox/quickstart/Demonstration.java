@@ -37,7 +37,7 @@ import org.slf4j.LoggerFactory;
 final class Demonstration implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Demonstration.class);
   private static final int PARTITIONS = 3;
-  private static final Duration READY_WITHIN = Duration.ofSeconds(120);
+  private static final Duration READY_WITHIN = Duration.ofMinutes(2);
   private static final long LOOK_EVERY_MILLIS = 50;
 
   private record Part(String name, AutoCloseable handle) {}

@@ -48,7 +48,7 @@ final class Wishes {
             new Class<?>[] {handlerClass},
             (proxy, method, arguments) -> {
               if ("handle".equals(method.getName())) {
-                end();
+                askForEnd();
               }
               return null;
             });
@@ -68,8 +68,8 @@ final class Wishes {
         new BufferedReader(new InputStreamReader(System.in, Charset.defaultCharset()))) {
       for (String line = lines.readLine(); line != null; line = lines.readLine()) {
         switch (line.strip().toLowerCase(Locale.ROOT)) {
-          case "k" -> kills.incrementAndGet();
-          case "q" -> end();
+          case "k" -> askForKill();
+          case "q" -> askForEnd();
           default -> log.debug("no letter of ours");
         }
       }
@@ -78,8 +78,13 @@ final class Wishes {
     }
   }
 
+  /** One kill of the agent, as soon as the main thread looks. */
+  void askForKill() {
+    kills.incrementAndGet();
+  }
+
   /** The first time ends in order; the second time at once. */
-  private void end() {
+  void askForEnd() {
     if (end.getCount() == 0) {
       // Hooks stop PostgreSQL; the next start deletes what is left.
       System.exit(EXIT_CODE_INTERRUPTED);

@@ -26,11 +26,14 @@ import org.slf4j.LoggerFactory;
 public final class OrderTraffic implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(OrderTraffic.class);
 
-  /** A commit waits for the disk, so one thread manages a few hundred a second. */
-  private static final int EVENTS_PER_WRITER = 100;
+  /**
+   * A commit waits for the disk: one thread manages some hundred a second, or few on a busy
+   * machine.
+   */
+  private static final int EVENTS_PER_WRITER = 50;
 
   private static final int WRITERS_MIN = 2;
-  private static final int WRITERS_MAX = 16;
+  private static final int WRITERS_MAX = 32;
 
   /** Orders a thread has open at once; each is a message key of its own. */
   private static final int OPEN_ORDERS = 10;
