@@ -136,6 +136,11 @@ final class Show {
   }
 
   private void bury() throws Trouble {
+    if (wishes.wantsEnd()) {
+      // Ctrl-C goes to the whole terminal, and this time it reached the agent as well.
+      restart();
+      return;
+    }
     proof.latency().disturbed(System.nanoTime());
     deaths++;
     table.note(

@@ -55,16 +55,25 @@ public final class AgentProcess implements AutoCloseable {
   /** Starts the process; {@link #isReady} tells when it publishes. */
   public void start() throws Trouble {
     try {
-      Process started =
-          new ProcessBuilder(command())
-              .redirectErrorStream(true)
-              .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
-              .start();
-      started.getOutputStream().close();
+      Process started = spawn();
       process = started;
+      started.getOutputStream().close();
       Files.writeString(pidFile, Long.toString(started.pid()));
     } catch (IOException e) {
       throw new Trouble("cannot start the agent: " + e.getMessage(), e);
+    }
+  }
+
+  private Process spawn() throws IOException {
+    ProcessBuilder builder =
+        new ProcessBuilder(command())
+            .redirectErrorStream(true)
+            .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()));
+    try {
+      return builder.start();
+    } catch (IOException e) {
+      // A Ctrl-C at this very moment ends the JDK's helper before it becomes the agent.
+      return builder.start();
     }
   }
 
