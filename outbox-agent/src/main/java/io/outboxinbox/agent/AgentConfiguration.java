@@ -27,7 +27,8 @@ public final class AgentConfiguration extends Configuration {
    * <p>One port, on this machine only: it answers without asking who calls. Line ends in messages
    * are replaced, because text from rows and brokers could otherwise forge lines. Libraries speak
    * from WARN on; Debezium's collector of statistics not even then, because once its queue is full
-   * it warns about every single event.
+   * it warns about every single event; Kafka's network client warns at each attempt while a broker
+   * is away, which the pipeline says once; why a server cannot start is told by the command.
    */
   static final String DEFAULTS =
       """
@@ -48,6 +49,8 @@ public final class AgentConfiguration extends Configuration {
         loggers:
           io.outboxinbox: INFO
           io.debezium.metrics.stats.MeasurementCollector: "OFF"
+          org.apache.kafka.clients.NetworkClient: ERROR
+          io.dropwizard.core.cli.ServerCommand: "OFF"
         appenders:
           - type: console
             timeZone: UTC

@@ -1,6 +1,7 @@
 package io.outboxinbox.agent;
 
 import io.dropwizard.configuration.ConfigurationException;
+import java.io.IOException;
 import java.io.PrintWriter;
 import net.sourceforge.argparse4j.inf.ArgumentParserException;
 
@@ -44,15 +45,19 @@ enum ExitCode {
         // The check has said it all.
       }
       case CONFIGURATION -> err.println(failure.getMessage());
-      case FAILURE -> {
-        if (failure instanceof java.io.IOException) {
-          err.println("outbox-agent: " + reasons(failure));
-        } else {
-          failure.printStackTrace(err);
-        }
-      }
+      case FAILURE -> explainFailure(failure, err);
     }
     err.flush();
+  }
+
+  private static void explainFailure(Throwable failure, PrintWriter err) {
+    for (Throwable at = failure; at != null; at = at.getCause()) {
+      if (at instanceof IOException) {
+        err.println("outbox-agent: " + reasons(at));
+        return;
+      }
+    }
+    failure.printStackTrace(err);
   }
 
   private static String reasons(Throwable failure) {

@@ -18,6 +18,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.UnaryOperator;
+import org.eclipse.jetty.server.Connector;
+import org.eclipse.jetty.server.NetworkConnector;
 import org.eclipse.jetty.server.Server;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -104,7 +106,12 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
   }
 
   private static void announce(Server server) {
-    LOG.info("started; health, status and metrics at {}", server.getURI());
+    for (Connector connector : server.getConnectors()) {
+      if (connector instanceof NetworkConnector port) {
+        String host = port.getHost() == null ? "every address" : port.getHost();
+        LOG.info("started; health, status and metrics on {} port {}", host, port.getLocalPort());
+      }
+    }
   }
 
   @Override

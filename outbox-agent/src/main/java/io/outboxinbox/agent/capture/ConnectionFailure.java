@@ -61,8 +61,8 @@ final class ConnectionFailure {
       case "08004" -> refused(config);
       default ->
           Finding.misconfigured(
-              "cannot connect to %s: SQLState %s, %s"
-                  .formatted(at(config), state, failure.getMessage()),
+              "cannot connect to %s: %s (SQLState %s)"
+                  .formatted(at(config), failure.getMessage(), state.isEmpty() ? "none" : state),
               "see the message; check source.host, source.port and the server's log");
     };
   }

@@ -31,6 +31,7 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
   private final RecordReader records;
   private long lastFlushNanos = System.nanoTime();
   private long lastActivityNanos = System.nanoTime();
+  private boolean isFlushDue;
   private boolean started;
 
   /**
@@ -80,6 +81,7 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
    * @throws InterruptedException the thread was interrupted
    */
   public List<Captured> poll() throws InterruptedException {
+    requestFlush();
     List<SourceRecord> polled;
     try {
       polled = task.poll();
@@ -100,20 +102,18 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
 
   @Override
   public void commit(SourcePosition position) {
-    if (offset.advanceTo(position.commitLsn())
-        && System.nanoTime() - lastFlushNanos >= FLUSH_INTERVAL.toNanos()) {
-      requestFlush();
+    if (offset.advanceTo(position.commitLsn())) {
+      isFlushDue = true;
     }
   }
 
-  private void requestFlush() {
-    lastFlushNanos = System.nanoTime();
-    try {
+  private void requestFlush() throws InterruptedException {
+    if (isFlushDue && System.nanoTime() - lastFlushNanos >= FLUSH_INTERVAL.toNanos()) {
+      isFlushDue = false;
+      lastFlushNanos = System.nanoTime();
       // Only asks: the task reads the offset back from us at the next poll and flushes that, so
       // the slot can never run ahead of what was committed here.
       task.commit();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
     }
   }
 

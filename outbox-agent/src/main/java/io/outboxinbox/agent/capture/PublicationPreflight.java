@@ -33,7 +33,10 @@ final class PublicationPreflight {
              p.pubupdate OR p.pubdelete OR p.pubtruncate AS more_than_inserts,
              s.relid IS NOT NULL AS has_table,
              s.facts ->> 'rowfilter' AS row_filter,
-             ARRAY(SELECT jsonb_array_elements_text(s.facts -> 'attnames')) AS columns,
+             ARRAY(SELECT a.attname::text FROM pg_attribute a
+                    WHERE a.attrelid = s.relid AND a.attnum > 0 AND NOT a.attisdropped
+                      AND NOT s.facts -> 'attnames' @> to_jsonb(a.attname::text)
+                    ORDER BY a.attnum) AS hidden_columns,
              EXISTS (SELECT FROM pg_partition_tree(o.relid) t
                        JOIN sent l ON l.relid = t.relid
                       WHERE t.relid <> o.relid) AS has_partition,
@@ -90,7 +93,7 @@ final class PublicationPreflight {
       boolean moreThanInserts,
       boolean hasTable,
       @Nullable String rowFilter,
-      List<String> columns,
+      List<String> hiddenColumns,
       boolean hasPartition,
       @Nullable String sentAs) {}
 
@@ -127,7 +130,7 @@ final class PublicationPreflight {
         row.getBoolean("more_than_inserts"),
         row.getBoolean("has_table"),
         row.getString("row_filter"),
-        CatalogQuery.texts(row, "columns"),
+        CatalogQuery.texts(row, "hidden_columns"),
         row.getBoolean("has_partition"),
         row.getString("sent_as"));
   }
@@ -217,14 +220,14 @@ final class PublicationPreflight {
                   .formatted(names.publication(), names.table()),
               fix));
     }
-    Set<String> hidden = new LinkedHashSet<>(config.mappedColumns().values());
-    hidden.addAll(config.extraColumns());
-    facts.columns().forEach(hidden::remove);
-    if (!facts.columns().isEmpty() && !hidden.isEmpty()) {
+    Set<String> needed = new LinkedHashSet<>(config.mappedColumns().values());
+    needed.addAll(config.extraColumns());
+    needed.retainAll(facts.hiddenColumns());
+    if (!needed.isEmpty()) {
       findings.add(
           Finding.misconfigured(
               "publication %s has a column list on %s without %s"
-                  .formatted(names.publication(), names.table(), String.join(", ", hidden)),
+                  .formatted(names.publication(), names.table(), String.join(", ", needed)),
               fix));
     }
   }

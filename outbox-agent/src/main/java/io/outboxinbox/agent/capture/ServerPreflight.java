@@ -184,7 +184,7 @@ final class ServerPreflight {
           Finding.misconfigured(
               "no room for slot %s: %s replication slots taken (max_replication_slots)"
                   .formatted(config.slot(), facts.slots()),
-              "ALTER SYSTEM SET max_replication_slots = %d; -- then restart PostgreSQL; or drop a slot nobody uses"
+              "ALTER SYSTEM SET max_replication_slots = %d; -- then restart PostgreSQL, or drop a slot that nobody uses"
                   .formatted(facts.slots().max() + 5)));
     }
     if (!Boolean.TRUE.equals(facts.slotActive()) && facts.senders().isExhausted()) {

@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.capture;
 
+import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
 import java.sql.Connection;
@@ -30,6 +31,10 @@ public final class SourcePreflight {
       return check(connection, config);
     } catch (SQLException e) {
       return List.of(ConnectionFailure.explain(e, config));
+    } catch (AgentException.Misconfigured e) {
+      // Before anything was sent: the password's file is not there or empty.
+      return List.of(
+          Finding.misconfigured(String.valueOf(e.getMessage()), "correct source.passwordFile"));
     }
   }
 

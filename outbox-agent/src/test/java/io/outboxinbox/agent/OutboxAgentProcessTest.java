@@ -1,0 +1,184 @@
+package io.outboxinbox.agent;
+
+import static java.util.concurrent.TimeUnit.SECONDS;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * Runs the agent as operators do, in a process of its own, without database and broker: what it
+ * prints, how it answers, how it ends.
+ */
+class OutboxAgentProcessTest {
+  private static final String CANARY = "canary-71b2";
+  private static final Duration PATIENCE = Duration.ofSeconds(60);
+
+  @TempDir private Path folder;
+  private final List<Process> processes = new ArrayList<>();
+  private final HttpClient http = HttpClient.newHttpClient();
+
+  @AfterEach
+  void endProcesses() {
+    processes.forEach(Process::destroyForcibly);
+  }
+
+  private record Ended(int exitCode, String output) {}
+
+  private Process start(Path output, String... arguments) throws IOException {
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                // Half the time to start, on a machine that is busy with other tests.
+                "-XX:TieredStopAtLevel=1",
+                "-cp",
+                System.getProperty("java.class.path"),
+                OutboxAgent.class.getName()));
+    command.addAll(List.of(arguments));
+    ProcessBuilder builder =
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile());
+    builder.environment().put("CANARY", CANARY);
+    Process process = builder.start();
+    processes.add(process);
+    return process;
+  }
+
+  private Ended run(String... arguments) throws Exception {
+    Path output = Files.createTempFile(folder, "run", ".txt");
+    Process process = start(output, arguments);
+    assertThat(process.waitFor(PATIENCE.toSeconds(), SECONDS)).isTrue();
+    return new Ended(process.exitValue(), Files.readString(output));
+  }
+
+  private Path configuration(int port) throws IOException {
+    return Files.writeString(
+        folder.resolve("agent.yml"),
+        """
+        pipelines:
+          - name: orders
+            source: {port: 1, database: shop, username: agent, password: "${CANARY}"}
+            route: {allowedTopics: [order]}
+            publish:
+              type: kafka
+              bootstrapServers: localhost:1
+              properties:
+                security.protocol: SASL_PLAINTEXT
+                sasl.mechanism: PLAIN
+                sasl.jaas.config: org.apache.kafka.common.security.plain.PlainLoginModule required username="u" password="${CANARY}";
+        server: {connector: {port: %d}}
+        """
+            .formatted(port));
+  }
+
+  private static int freePort() throws IOException {
+    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      return socket.getLocalPort();
+    }
+  }
+
+  private HttpResponse<String> send(int port, String method, String path) throws Exception {
+    return http.send(
+        HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + path))
+            .method(method, HttpRequest.BodyPublishers.noBody())
+            .build(),
+        HttpResponse.BodyHandlers.ofString());
+  }
+
+  @Test
+  void servesHealthStatusAndMetricsWithoutDatabaseAndShowsNoSecret() throws Exception {
+    int port = freePort();
+    Path output = folder.resolve("server.txt");
+    Process agent = start(output, "server", configuration(port).toString());
+    await().atMost(PATIENCE).until(() -> Files.readString(output).contains("started;"));
+    await().atMost(PATIENCE).until(() -> Files.readString(output).contains("[orders]"));
+
+    assertThat(send(port, "GET", "/live").statusCode()).isEqualTo(200);
+    HttpResponse<String> ready = send(port, "GET", "/ready");
+    assertThat(ready.statusCode()).isEqualTo(503);
+    assertThat(ready.body()).startsWith("orders: ");
+    HttpResponse<String> status = send(port, "GET", "/status");
+    assertThat(status.body()).contains("\"name\" : \"orders\"", "\"ready\" : false");
+    assertThat(send(port, "GET", "/metrics").body())
+        .contains("outbox_agent_ready{pipeline=\"orders\"} 0", "jvm_memory_heap_used ");
+    HttpResponse<String> health = send(port, "GET", "/healthcheck");
+    assertThat(health.statusCode()).isEqualTo(500);
+    assertThat(health.body()).contains("\"orders\":{\"healthy\":false");
+    assertThat(send(port, "GET", "/").body()).contains("<h1>outbox-agent</h1>");
+    for (String closed : List.of("/threads", "/pprof", "/tasks/gc", "/ping", "/application/")) {
+      assertThat(send(port, "GET", closed).statusCode()).as(closed).isEqualTo(404);
+    }
+    assertThat(send(port, "POST", "/tasks/log-level").statusCode()).isEqualTo(404);
+    assertThat(send(port, "POST", "/status").statusCode()).isEqualTo(405);
+
+    agent.destroy();
+    assertThat(agent.waitFor(PATIENCE.toSeconds(), SECONDS)).isTrue();
+    String printed = Files.readString(output) + ready.body() + status.body() + health.body();
+    assertThat(printed).doesNotContain(CANARY);
+    assertThat(Files.readString(output).lines())
+        .as("one readable line each, nothing of frameworks")
+        .allMatch(line -> line.matches("\\S+Z (INFO |WARN ) \\[(agent|orders)] \\w+: .*"))
+        .anyMatch(line -> line.contains("security.protocol is SASL_PLAINTEXT"));
+  }
+
+  @Test
+  void namesTheFaultsOfABadConfigurationAndExitsWithTwo() throws Exception {
+    Path bad =
+        Files.writeString(
+            folder.resolve("bad.yml"), "pipelines: [{nam: x, batch: {maxEvents: 0}}]");
+    Ended ended = run("server", bad.toString());
+    assertThat(ended.exitCode()).isEqualTo(2);
+    assertThat(ended.output())
+        .contains("pipelines[0].nam: unknown key; did you mean name?", "maxEvents: is 0")
+        .doesNotContain("\tat ");
+  }
+
+  @Test
+  void checkSaysWhatToMendAndExitsWithOne() throws Exception {
+    Ended ended = run("check", configuration(freePort()).toString());
+    assertThat(ended.exitCode()).isEqualTo(1);
+    assertThat(ended.output())
+        .contains("pipeline orders", "FAIL nothing listens on localhost:1", "fix: ")
+        .doesNotContain("\tat ", CANARY);
+  }
+
+  @Test
+  void saysThatThePortIsTakenAndExitsWithThree() throws Exception {
+    try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      Ended ended = run("server", configuration(taken.getLocalPort()).toString());
+      assertThat(ended.exitCode()).isEqualTo(3);
+      assertThat(ended.output())
+          .contains("outbox-agent: Failed to bind to", "in use")
+          .doesNotContain(CANARY, "\tat ");
+    }
+  }
+
+  @Test
+  void helpNamesTheCommands() throws Exception {
+    assertThat(run("--help").output()).contains("{server,check,schema}");
+  }
+
+  @Test
+  void noLibraryBringsABanner() throws IOException {
+    try (InputStream banner = OutboxAgent.class.getResourceAsStream("/banner.txt")) {
+      assertThat(banner == null ? "" : new String(banner.readAllBytes(), StandardCharsets.UTF_8))
+          .isEmpty();
+    }
+  }
+}

@@ -1,0 +1,271 @@
+package io.outboxinbox.agent.capture;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import io.outboxinbox.agent.capture.SourceConfiguration.Column;
+import io.outboxinbox.agent.capture.SourceConfiguration.Layout;
+import io.outboxinbox.agent.event.Captured;
+import io.outboxinbox.agent.event.OutboxEvent;
+import io.outboxinbox.agent.event.SourcePosition;
+import io.outboxinbox.testkit.PostgresDatabase;
+import io.outboxinbox.testkit.PostgresExtension;
+import java.io.StringReader;
+import java.nio.charset.StandardCharsets;
+import java.sql.Connection;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.postgresql.PGConnection;
+
+/** What reading the log must do on every supported PostgreSQL. */
+abstract class LogReaderContract {
+  private static final String NONCE = "nonce";
+
+  private PostgresDatabase database;
+  private LogReader reader;
+
+  abstract PostgresExtension postgres();
+
+  @BeforeEach
+  void setUp() throws Exception {
+    database = postgres().newDatabase();
+    database.runScript("schema/postgresql/01_outbox.sql");
+    database.runScript("schema/postgresql/02_partitions.sql");
+    database.runScript("schema/postgresql/03_publication.sql");
+    database.runScript("schema/postgresql/04_agent.sql");
+  }
+
+  @AfterEach
+  void tearDown() {
+    close();
+  }
+
+  @Test
+  void resumesExactlyBehindAnyRowOfInterleavedAndCopiedTransactions() throws Exception {
+    SourceConfiguration source = source(Layout.STANDARD, Map.of());
+    SourcePosition seed =
+        new FirstStart(source, new SourceConnections(source)).createSlot("s").position();
+    writeInterleaved();
+    start(source, seed);
+    List<Captured.Row> rows = readRows(39);
+    List<String> keys = rows.stream().map(row -> row.event().aggregateId()).toList();
+    for (int behind = 0; behind < rows.size(); behind += 3) {
+      start(source, rows.get(behind).position());
+      List<String> rest =
+          readRows(rows.size() - behind - 1).stream()
+              .map(row -> row.event().aggregateId())
+              .toList();
+      assertThat(rest).as("behind row %d", behind).isEqualTo(keys.subList(behind + 1, keys.size()));
+    }
+  }
+
+  /** Two open transactions take turns, one of them copies; a third commits in between. */
+  private void writeInterleaved() throws Exception {
+    try (Connection a = database.connect();
+        Connection b = database.connect();
+        Connection c = database.connect()) {
+      a.setAutoCommit(false);
+      b.setAutoCommit(false);
+      insert(a, "a1");
+      copy(b, "b", 12);
+      insert(a, "a2");
+      insert(c, "c1");
+      copy(a, "a", 12);
+      insert(b, "b13");
+      a.commit();
+      insert(c, "c2");
+      b.commit();
+      c.setAutoCommit(false);
+      insert(c, "never");
+      c.rollback();
+      copy(c, "c", 10);
+      c.commit();
+    }
+  }
+
+  @Test
+  void leavesOutWhatWasRolledBackAndEndsEveryTransaction() throws Exception {
+    SourceConfiguration source = source(Layout.STANDARD, Map.of());
+    start(source, new FirstStart(source, new SourceConnections(source)).createSlot("s").position());
+    try (Connection connection = database.connect()) {
+      connection.setAutoCommit(false);
+      insert(connection, "rolled-back");
+      connection.rollback();
+      insert(connection, "committed");
+      connection.commit();
+    }
+    List<Captured> all = readUntilEnds(1);
+    assertThat(all).hasSize(2);
+    assertThat(((Captured.Row) all.get(0)).event().aggregateId()).isEqualTo("committed");
+    SourcePosition end = ((Captured.TransactionEnd) all.get(1)).position();
+    assertThat(end.isInsideTransaction()).isFalse();
+    assertThat(end.commitLsn()).isGreaterThan(((Captured.Row) all.get(0)).position().lsn());
+  }
+
+  @Test
+  void deliversRowsOfPartitionsMadeWhileStreaming() throws Exception {
+    SourceConfiguration source = source(Layout.STANDARD, Map.of());
+    start(source, new FirstStart(source, new SourceConnections(source)).createSlot("s").position());
+    database.execute("SELECT outbox_partitions_create(30)");
+    database.execute(
+        "INSERT INTO outbox_event (id, aggregate_type, aggregate_id, event_type) SELECT"
+            + " outbox_uuid7_floor(now() + interval '29 days'), 'order', 'later', 'placed'");
+    assertThat(readRows(1).get(0).event().aggregateId()).isEqualTo("later");
+  }
+
+  @Test
+  void flushesTheSlotToWhatWasCommittedAndNoFurther() throws Exception {
+    SourceConfiguration source = source(Layout.STANDARD, Map.of());
+    start(source, new FirstStart(source, new SourceConnections(source)).createSlot("s").position());
+    database.execute(insertOf("first"));
+    List<Captured> all = readUntilEnds(1);
+    SourcePosition committed = ((Captured.TransactionEnd) all.get(1)).position();
+    database.execute(insertOf("second"));
+    readUntilEnds(1);
+    reader.commit(committed);
+    await()
+        .atMost(Duration.ofSeconds(20))
+        .untilAsserted(
+            () -> {
+              reader.poll();
+              assertThat(confirmedFlushLsn(source)).isEqualTo(committed.commitLsn());
+            });
+  }
+
+  @Test
+  void returnsOnlyPulsesThatCarryItsNonce() throws Exception {
+    SourceConfiguration source = source(Layout.STANDARD, Map.of());
+    start(source, new FirstStart(source, new SourceConnections(source)).createSlot("s").position());
+    for (String content : List.of("other:1", NONCE + ":x", NONCE + ":5")) {
+      database.execute("SELECT pg_logical_emit_message(true, 'outbox-agent', '" + content + "')");
+    }
+    database.execute("SELECT pg_logical_emit_message(false, 'foreign', 'x')");
+    List<Captured> all = readUntilEnds(3);
+    assertThat(all.stream().filter(Captured.Pulse.class::isInstance))
+        .containsExactly(new Captured.Pulse(5));
+  }
+
+  @Test
+  void readsOtherTablesColumnsAndPayloads() throws Exception {
+    for (String type : List.of("json", "jsonb", "text", "bytea", "varchar(100)")) {
+      String table = "t_" + type.replaceAll("\\W.*", "");
+      database.execute(
+          "CREATE TABLE "
+              + table
+              + " (nr bigint PRIMARY KEY, aggregatetype varchar(255),"
+              + " aggregateid varchar(255), type varchar(255), payload "
+              + type
+              + ", tenant text)",
+          "ALTER PUBLICATION outbox_publication ADD TABLE " + table);
+      SourceConfiguration source =
+          Sources.of(database, table, Layout.DEBEZIUM, Map.of(Column.ID, "nr"));
+      SourcePosition seed =
+          new FirstStart(source, new SourceConnections(source)).createSlot("s").position();
+      database.execute(
+          "INSERT INTO " + table + " VALUES (1, 'order', '17', 'placed', '{\"a\": 1}', 'acme')");
+      start(source, seed);
+      OutboxEvent event = readRows(1).get(0).event();
+      assertThat(event.id()).isEqualTo("1");
+      assertThat(event.eventType()).isEqualTo("placed");
+      assertThat(event.extra()).containsEntry("tenant", "acme");
+      assertThat(new String(event.payload(), StandardCharsets.UTF_8))
+          .as(type)
+          .isEqualTo("{\"a\": 1}");
+      close();
+      database.execute("SELECT pg_drop_replication_slot('" + source.slot() + "')");
+    }
+  }
+
+  @Test
+  void handsOverRowsThatAreNoEventsWithTheReason() throws Exception {
+    database.execute(
+        "CREATE TABLE loose (id text, aggregatetype text, aggregateid text, type text, payload text)",
+        "ALTER PUBLICATION outbox_publication ADD TABLE loose");
+    SourceConfiguration source = Sources.of(database, "loose", Layout.DEBEZIUM, Map.of());
+    start(source, new FirstStart(source, new SourceConnections(source)).createSlot("s").position());
+    database.execute("INSERT INTO loose VALUES ('e1', 'order', NULL, 'placed', 'x')");
+    Captured.BadRow bad = (Captured.BadRow) readUntilEnds(1).get(0);
+    assertThat(bad.eventId()).isEqualTo("e1");
+    assertThat(bad.reason()).contains("column aggregateid is NULL");
+  }
+
+  private SourceConfiguration source(Layout layout, Map<Column, String> columns) {
+    return Sources.of(database, "outbox_event", layout, columns);
+  }
+
+  private void start(SourceConfiguration source, SourcePosition from) {
+    close();
+    reader = new LogReader(source, from, NONCE, 100);
+    reader.start();
+  }
+
+  private void close() {
+    if (reader != null) {
+      reader.close();
+      reader = null;
+    }
+  }
+
+  private List<Captured.Row> readRows(int count) throws Exception {
+    List<Captured.Row> rows = new ArrayList<>();
+    long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+    while (rows.size() < count && System.nanoTime() < deadline) {
+      for (Captured captured : reader.poll()) {
+        if (captured instanceof Captured.Row row) {
+          rows.add(row);
+        }
+      }
+    }
+    assertThat(rows).hasSize(count);
+    return rows;
+  }
+
+  /** Everything up to the given number of transactions' ends. */
+  private List<Captured> readUntilEnds(int count) throws Exception {
+    List<Captured> all = new ArrayList<>();
+    long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+    while (all.stream().filter(Captured.TransactionEnd.class::isInstance).count() < count
+        && System.nanoTime() < deadline) {
+      all.addAll(reader.poll());
+    }
+    assertThat(all.stream().filter(Captured.TransactionEnd.class::isInstance)).hasSize(count);
+    return all;
+  }
+
+  private long confirmedFlushLsn(SourceConfiguration source) throws Exception {
+    try (Connection connection = database.connect()) {
+      return SourcePreflight.slot(connection, source.slot()).orElseThrow().confirmedFlushLsn();
+    }
+  }
+
+  private static String insertOf(String key) {
+    return "INSERT INTO outbox_event (aggregate_type, aggregate_id, event_type) VALUES ('order', '"
+        + key
+        + "', 'placed')";
+  }
+
+  private static void insert(Connection connection, String key) throws Exception {
+    try (Statement statement = connection.createStatement()) {
+      statement.execute(insertOf(key));
+    }
+  }
+
+  private static void copy(Connection connection, String key, int rows) throws Exception {
+    StringBuilder lines = new StringBuilder();
+    for (int i = 1; i <= rows; i++) {
+      lines.append("order\t").append(key).append("-copy-").append(i).append("\tplaced\n");
+    }
+    connection
+        .unwrap(PGConnection.class)
+        .getCopyAPI()
+        .copyIn(
+            "COPY outbox_event (aggregate_type, aggregate_id, event_type) FROM STDIN",
+            new StringReader(lines.toString()));
+  }
+}

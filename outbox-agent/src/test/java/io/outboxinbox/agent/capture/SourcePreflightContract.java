@@ -1,0 +1,395 @@
+package io.outboxinbox.agent.capture;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
+
+import io.outboxinbox.agent.capture.SourceConfiguration.Column;
+import io.outboxinbox.agent.capture.SourceConfiguration.Layout;
+import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.event.Finding.Severity;
+import io.outboxinbox.testkit.PostgresDatabase;
+import io.outboxinbox.testkit.PostgresExtension;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/**
+ * Breaks one thing after the other, and holds the preflight to its word: the finding says what it
+ * is, and its SQL, executed as printed, mends it.
+ */
+abstract class SourcePreflightContract {
+  private PreflightSource source;
+
+  abstract PostgresExtension postgres();
+
+  @BeforeEach
+  void applySchema() throws SQLException {
+    PostgresDatabase database = postgres().newDatabase();
+    for (String file : List.of("01_outbox", "02_partitions", "03_publication", "04_agent")) {
+      database.runScript("schema/postgresql/" + file + ".sql");
+    }
+    source =
+        PreflightSource.of(
+            database.host(),
+            database.port(),
+            database.name(),
+            database.user(),
+            database.password());
+    source.grant();
+  }
+
+  @Test
+  void findsNothingWrongWithOurSchema() {
+    assertThat(source.problems()).isEmpty();
+    assertThat(SourcePreflight.check(source.config()))
+        .extracting(Finding::what)
+        .contains(
+            "role preflight_agent may replicate",
+            "table public.outbox_event has every column needed",
+            "publication outbox_publication sends inserts into public.outbox_event");
+  }
+
+  @Test
+  void findsMissingPublication() throws SQLException {
+    source.execute("DROP PUBLICATION outbox_publication", "CREATE PUBLICATION outbox_publications");
+
+    source.expectProblemThatItsFixMends(
+        Severity.MISCONFIGURED,
+        "publication outbox_publication does not exist in database %s (did you mean outbox_publications?)"
+            .formatted(source.config().database()));
+  }
+
+  @Test
+  void findsTableOutsidePublication() throws SQLException {
+    source.execute("ALTER PUBLICATION outbox_publication DROP TABLE outbox_event");
+
+    source.expectProblemThatItsFixMends(
+        Severity.MISCONFIGURED,
+        "table public.outbox_event is not in publication outbox_publication: rows written meanwhile are in no stream");
+  }
+
+  @Test
+  void findsPublicationOfSinglePartition() throws SQLException {
+    source.execute(
+        "ALTER PUBLICATION outbox_publication DROP TABLE outbox_event",
+        "ALTER PUBLICATION outbox_publication ADD TABLE outbox_event_default");
+
+    source.expectProblemThatItsFixMends(
+        Severity.MISCONFIGURED,
+        "table public.outbox_event is not in publication outbox_publication, only single partitions are: rows written meanwhile are in no stream");
+  }
+
+  @Test
+  void findsPublicationWithoutInserts() throws SQLException {
+    source.execute("ALTER PUBLICATION outbox_publication SET (publish = 'update')");
+
+    source.expectProblemThatItsFixMends(
+        Severity.MISCONFIGURED,
+        "publication outbox_publication does not publish inserts: new rows are in no stream");
+  }
+
+  @Test
+  void findsPublishingUnderPartitionNames() throws SQLException {
+    source.execute("ALTER PUBLICATION outbox_publication SET (publish_via_partition_root = false)");
+
+    source.expectProblemThatItsFixMends(
+        Severity.MISCONFIGURED,
+        "publication outbox_publication sends rows of partitioned table public.outbox_event under the partitions' names, where nobody looks for them");
+  }
+
+  @Test
+  void findsRowFilter() throws SQLException {
+    source.execute(
+        "ALTER PUBLICATION outbox_publication SET TABLE outbox_event WHERE (aggregate_type = 'a')");
+
+    source.expectProblemThatItsFixMends(
+        Severity.MISCONFIGURED,
+        "publication outbox_publication has a row filter on public.outbox_event: rows outside it are never published");
+  }
+
+  @Test
+  void findsColumnListThatHidesNeededColumns() throws SQLException {
+    source.execute(
+        "ALTER PUBLICATION outbox_publication SET TABLE outbox_event (id, aggregate_type, aggregate_id, event_type, payload, occurred_at, content_type)");
+
+    source.expectProblemThatItsFixMends(
+        Severity.MISCONFIGURED,
+        "publication outbox_publication has a column list on public.outbox_event without headers, topic");
+  }
+
+  @Test
+  void acceptsPublicationOfAllTablesAndOfSchema() throws SQLException {
+    source.execute(
+        "DROP PUBLICATION outbox_publication",
+        "CREATE PUBLICATION outbox_publication FOR ALL TABLES WITH (publish_via_partition_root = true)");
+    assertThat(source.problems()).isEmpty();
+
+    source.execute(
+        "DROP PUBLICATION outbox_publication",
+        "CREATE PUBLICATION outbox_publication FOR TABLES IN SCHEMA public WITH (publish_via_partition_root = true)");
+    assertThat(source.problems()).isEmpty();
+  }
+
+  @Test
+  void findsUnloggedPartition() throws SQLException {
+    // PostgreSQL takes it into the publication with its root, and sends nothing of it.
+    source.execute(
+        "CREATE UNLOGGED TABLE loose PARTITION OF outbox_event FOR VALUES FROM ('00000000-0000-0000-0000-000000000000') TO ('00000000-0000-0000-0000-000000000001')");
+
+    source.expectProblemThatItsFixMends(
+        Severity.MISCONFIGURED,
+        "table public.loose is UNLOGGED: its rows never reach the log, so they are never published");
+  }
+
+  @Test
+  void findsUnloggedTable() throws SQLException {
+    PreflightSource other = source.withTable("loose");
+    source.execute(
+        "CREATE UNLOGGED TABLE loose (LIKE outbox_event INCLUDING ALL)",
+        "GRANT SELECT ON loose TO preflight_agent",
+        "DROP PUBLICATION outbox_publication",
+        "CREATE PUBLICATION outbox_publication FOR ALL TABLES");
+
+    other.expectProblemThatItsFixMends(
+        Severity.MISCONFIGURED,
+        "table public.loose is UNLOGGED: its rows never reach the log, so they are never published");
+  }
+
+  @Test
+  void findsMissingTableAndGuessesItsName() throws SQLException {
+    assertThat(source.withTable("outbox_events").onlyProblem().what())
+        .isEqualTo(
+            "table public.outbox_events does not exist in database %s (did you mean outbox_event?)"
+                .formatted(source.config().database()));
+
+    source.execute("CREATE SCHEMA shop", "CREATE TABLE shop.shop_outbox (id int)");
+    assertThat(source.withTable("shop_outbox").onlyProblem().what())
+        .endsWith("(did you mean shop.shop_outbox?)");
+  }
+
+  @Test
+  void findsViewInsteadOfTable() throws SQLException {
+    source.execute(
+        "CREATE VIEW shown AS SELECT * FROM outbox_event",
+        "GRANT SELECT ON shown TO preflight_agent");
+
+    assertThat(source.withTable("shown").problems())
+        .extracting(Finding::what)
+        .contains(
+            "public.shown is no table (relkind=v): only tables and partitioned tables write a log of rows");
+  }
+
+  @Test
+  void findsMissingColumnsEachWithItsDdl() throws SQLException {
+    source.execute("ALTER TABLE outbox_event DROP COLUMN headers, DROP COLUMN occurred_at");
+
+    List<Finding> problems = source.problems();
+    assertThat(problems)
+        .extracting(Finding::what)
+        .containsExactlyInAnyOrder(
+            "table public.outbox_event has no column headers for HEADERS",
+            "table public.outbox_event has no column occurred_at for OCCURRED_AT");
+    for (Finding problem : problems) {
+      source.applyFix(problem);
+    }
+    assertThat(source.problems()).isEmpty();
+  }
+
+  @Test
+  void findsRenamedColumn() throws SQLException {
+    source.execute("ALTER TABLE outbox_event RENAME COLUMN topic TO topics");
+
+    source.expectProblemThatItsFixMends(
+        Severity.MISCONFIGURED,
+        "table public.outbox_event has no column topic for TOPIC (did you mean topics?)");
+  }
+
+  @Test
+  void findsColumnOfUnreadableType() throws SQLException {
+    source.execute(
+        "ALTER TABLE outbox_event ALTER COLUMN occurred_at DROP DEFAULT, ALTER COLUMN occurred_at TYPE timestamp(3)");
+
+    source.expectProblemThatItsFixMends(
+        Severity.MISCONFIGURED,
+        "column occurred_at for OCCURRED_AT has type timestamp(3) without time zone; readable are timestamptz, timestamp");
+  }
+
+  @Test
+  void findsMissingAndUnreadableExtraColumn() throws SQLException {
+    PreflightSource extra = source.withExtraColumns("region");
+    extra.expectProblemThatItsFixMends(
+        Severity.MISCONFIGURED,
+        "table public.outbox_event has no column region of source.extraColumns");
+
+    source.execute("ALTER TABLE outbox_event ADD COLUMN price numeric");
+    source
+        .withExtraColumns("price")
+        .expectProblemThatItsFixMends(
+            Severity.MISCONFIGURED,
+            "column price of source.extraColumns has type numeric; readable are text, varchar, bpchar, citext, enum, uuid, int2, int4, int8, bool");
+  }
+
+  @Test
+  void readsTableOfDebeziumsEventRouter() throws SQLException {
+    source.execute(
+        "CREATE TYPE kind AS ENUM ('a')",
+        "CREATE TABLE \"Order\" (id uuid PRIMARY KEY, aggregatetype kind, aggregateid varchar(255), type text, payload jsonb, sent_at timestamptz)",
+        "ALTER PUBLICATION outbox_publication ADD TABLE \"Order\"",
+        "GRANT SELECT ON \"Order\" TO preflight_agent");
+
+    assertThat(
+            source
+                .with(Layout.DEBEZIUM, "Order", Map.of(Column.OCCURRED_AT, "sent_at"), List.of())
+                .problems())
+        .isEmpty();
+  }
+
+  @Test
+  void quotesNamesInItsSql() throws SQLException {
+    PreflightSource odd = source.withTable("My \"outbox\"");
+    source.execute(
+        "CREATE TABLE \"My \"\"outbox\"\"\" (LIKE outbox_event INCLUDING ALL)",
+        "ALTER TABLE \"My \"\"outbox\"\"\" DROP COLUMN topic");
+
+    List<Finding> problems = odd.problems();
+    assertThat(problems).hasSize(3);
+    for (Finding problem : problems) {
+      odd.applyFix(problem);
+    }
+    assertThat(odd.problems()).isEmpty();
+  }
+
+  @Test
+  void warnsWhenIdsMayRepeat() throws SQLException {
+    source.execute("ALTER TABLE outbox_event DROP CONSTRAINT outbox_event_pkey");
+
+    source.expectProblemThatItsFixMends(
+        Severity.WARNING,
+        "column \"id\" of public.outbox_event is not unique: consumers drop a second event with the same id");
+  }
+
+  @Test
+  void findsMissingPrivileges() throws SQLException {
+    source.execute("REVOKE SELECT ON outbox_event FROM preflight_agent");
+    source.expectProblemThatItsFixMends(
+        Severity.MISCONFIGURED,
+        "role preflight_agent may not read table public.outbox_event: rows older than the slot, and what has to be healed, come from there");
+
+    source.execute("REVOKE USAGE ON SCHEMA public FROM PUBLIC");
+    source.expectProblemThatItsFixMends(
+        Severity.MISCONFIGURED, "role preflight_agent may not use schema public");
+
+    source.execute("REVOKE INSERT, UPDATE ON outbox_agent_source FROM preflight_agent");
+    source.expectProblemThatItsFixMends(
+        Severity.MISCONFIGURED,
+        "role preflight_agent lacks INSERT, UPDATE on the agent's table public.outbox_agent_source");
+
+    source.execute("ALTER ROLE preflight_agent NOREPLICATION");
+    source.expectProblemThatItsFixMends(
+        Severity.MISCONFIGURED, "role preflight_agent may not replicate");
+  }
+
+  @Test
+  void findsMissingAgentTable() throws SQLException {
+    source.execute("DROP TABLE outbox_backlog");
+
+    Finding problem = source.onlyProblem();
+    assertThat(problem.what()).isEqualTo("the agent's table public.outbox_backlog does not exist");
+    assertThat(problem.fix()).isEqualTo("apply schema/postgresql to schema public");
+  }
+
+  @Test
+  void warnsAboutSuperuser() throws SQLException {
+    source.execute("ALTER ROLE preflight_agent SUPERUSER");
+
+    assertThat(source.onlyProblem().what())
+        .isEqualTo("role preflight_agent is superuser: whoever gets its password owns the server");
+  }
+
+  @Test
+  void marksEveryWayRowsCanHaveSlippedBy() throws SQLException {
+    String before = mark();
+    source.execute("CREATE TABLE other (id int PRIMARY KEY)");
+    source.execute("ALTER PUBLICATION outbox_publication ADD TABLE other", "VACUUM FREEZE");
+    assertThat(mark()).isEqualTo(before);
+
+    assertMarkChanges(
+        "ALTER PUBLICATION outbox_publication DROP TABLE outbox_event",
+        "ALTER PUBLICATION outbox_publication ADD TABLE outbox_event");
+    assertMarkChanges(
+        "ALTER PUBLICATION outbox_publication SET (publish = 'update')",
+        "ALTER PUBLICATION outbox_publication SET (publish = 'insert')");
+    assertMarkChanges(
+        "ALTER PUBLICATION outbox_publication SET TABLE outbox_event WHERE (aggregate_type = 'a')",
+        "ALTER PUBLICATION outbox_publication SET TABLE outbox_event");
+    assertMarkChanges(
+        "DROP PUBLICATION outbox_publication",
+        "CREATE PUBLICATION outbox_publication FOR TABLE outbox_event");
+    assertMarkChanges(
+        "DROP PUBLICATION outbox_publication",
+        "CREATE PUBLICATION outbox_publication FOR TABLES IN SCHEMA public");
+    assertMarkChanges(
+        "ALTER PUBLICATION outbox_publication DROP TABLES IN SCHEMA public",
+        "ALTER PUBLICATION outbox_publication ADD TABLES IN SCHEMA public");
+
+    source.execute("DROP PUBLICATION outbox_publication");
+    assertThat(mark()).isEqualTo("none");
+  }
+
+  private void assertMarkChanges(String... statements) throws SQLException {
+    String before = mark();
+    source.execute(statements);
+    assertThat(mark()).isNotEqualTo(before).startsWith("publication ");
+  }
+
+  private String mark() throws SQLException {
+    try (Connection connection = source.agent()) {
+      return SourcePreflight.publicationMark(connection, source.config());
+    }
+  }
+
+  @Test
+  void showsSlotAndServerToPlainReplicationRole() throws SQLException {
+    try (Connection connection = source.agent()) {
+      assertThat(SourcePreflight.slot(connection, "preflight_none")).isEmpty();
+      source.execute("SELECT pg_create_logical_replication_slot('preflight_slot', 'pgoutput')");
+
+      SlotState slot = SourcePreflight.slot(connection, "preflight_slot").orElseThrow();
+      assertThat(slot.plugin()).isEqualTo("pgoutput");
+      assertThat(slot.database()).isEqualTo(source.config().database());
+      assertThat(slot.walStatus()).isEqualTo("reserved");
+      assertThat(slot.active()).isFalse();
+      assertThat(slot.activePid()).isZero();
+      assertThat(slot.restartLsn()).isPositive();
+      assertThat(slot.confirmedFlushLsn()).isGreaterThanOrEqualTo(slot.restartLsn());
+
+      ServerState server = SourcePreflight.server(connection);
+      assertThat(server.systemId()).matches("\\d{15,20}");
+      assertThat(server.timeline()).isPositive();
+      assertThat(server.currentWalLsn()).isGreaterThanOrEqualTo(slot.restartLsn());
+      assertThat(server.versionNum() / 10_000).isEqualTo(postgres().version().major());
+      assertThat(server.inRecovery()).isFalse();
+      assertThat(SourcePreflight.checkSlot(source.config(), Optional.of(slot), server, null))
+          .extracting(Finding::severity)
+          .containsExactly(Severity.OK);
+    }
+  }
+
+  @Test
+  void looksFastEnoughToLookOften() throws SQLException {
+    assumeThat(source.problems()).isEmpty();
+    try (Connection connection = source.agent()) {
+      SourcePreflight.check(connection, source.config());
+      long start = System.nanoTime();
+      for (int i = 0; i < 10; i++) {
+        SourcePreflight.check(connection, source.config());
+      }
+      // Milliseconds when nobody disturbs; the bound only catches a query that scans.
+      assertThat((System.nanoTime() - start) / 10_000_000).isLessThan(500);
+    }
+  }
+}

@@ -1,0 +1,60 @@
+package io.outboxinbox.agent.capture;
+
+import io.outboxinbox.agent.capture.SourceConfiguration.Column;
+import io.outboxinbox.agent.capture.SourceConfiguration.ExistingRows;
+import io.outboxinbox.agent.capture.SourceConfiguration.Layout;
+import io.outboxinbox.agent.capture.SourceConfiguration.SslMode;
+import io.outboxinbox.testkit.PostgresDatabase;
+import java.util.List;
+import java.util.Map;
+
+/** Source blocks for tests. */
+final class Sources {
+  private Sources() {}
+
+  /** The standard table; nothing is connected. */
+  static SourceConfiguration standard() {
+    return new SourceConfiguration(
+        "localhost",
+        1,
+        "db",
+        "nobody",
+        "x",
+        null,
+        SslMode.DISABLE,
+        null,
+        "public",
+        "outbox_event",
+        "outbox_publication",
+        "outbox_agent",
+        Layout.STANDARD,
+        Map.of(),
+        List.of(),
+        ExistingRows.PUBLISH,
+        64L << 20);
+  }
+
+  /** A table of a real database, read as the database's owner. */
+  static SourceConfiguration of(
+      PostgresDatabase database, String table, Layout layout, Map<Column, String> columns) {
+    return new SourceConfiguration(
+        database.host(),
+        database.port(),
+        database.name(),
+        database.user(),
+        database.password(),
+        null,
+        SslMode.DISABLE,
+        null,
+        "public",
+        table,
+        "outbox_publication",
+        // Slots belong to the whole server, and tests share one.
+        "slot_" + database.name(),
+        layout,
+        columns,
+        List.of("tenant"),
+        ExistingRows.PUBLISH,
+        64L << 20);
+  }
+}

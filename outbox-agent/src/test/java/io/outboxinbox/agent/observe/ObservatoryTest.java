@@ -1,0 +1,149 @@
+package io.outboxinbox.agent.observe;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.codahale.metrics.MetricRegistry;
+import com.codahale.metrics.SharedMetricRegistries;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.datatype.jsr310.JavaTimeModule;
+import io.outboxinbox.agent.pipeline.PipelineStatus;
+import io.outboxinbox.agent.pipeline.PipelineStatus.State;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+class ObservatoryTest {
+  private static final Instant NOW = Instant.parse("2026-01-01T12:00:00Z");
+  private static final Duration LIMIT = Duration.ofSeconds(15);
+  private static final Clock CLOCK = Clock.fixed(NOW, ZoneOffset.UTC);
+
+  private static PipelineStatus status(State state, String reason, Instant since, Instant pulse) {
+    boolean leader = state == State.LEADING;
+    return new PipelineStatus(
+        "orders", state, since, reason, leader, 42, 41, 7, 12.5, pulse, null, 1024, 3);
+  }
+
+  private static ObservedPipeline observed(PipelineStatus status) {
+    return new ObservedPipeline(() -> status, LIMIT);
+  }
+
+  private static String problem(PipelineStatus status) {
+    return observed(status).problem(status, NOW);
+  }
+
+  @Test
+  void leaderIsReadyWhileItsPulseIsFresh() {
+    Instant longAgo = NOW.minusSeconds(3600);
+    assertThat(problem(status(State.LEADING, "", longAgo, NOW.minusSeconds(15)))).isEmpty();
+    assertThat(problem(status(State.LEADING, "", longAgo, NOW.minusSeconds(16))))
+        .isEqualTo(
+            "LEADING, but no pulse came back through the log for 16 s (limit 15 s): the stream stalls");
+  }
+
+  @Test
+  void newLeaderHasTimeForItsFirstPulse() {
+    Instant earlierTerm = NOW.minusSeconds(3600);
+    assertThat(problem(status(State.LEADING, "", NOW.minusSeconds(5), earlierTerm))).isEmpty();
+    assertThat(problem(status(State.LEADING, "", NOW.minusSeconds(5), null))).isEmpty();
+    assertThat(problem(status(State.LEADING, "", NOW.minusSeconds(60), null))).contains("60 s");
+  }
+
+  @Test
+  void standbyIsReady() {
+    assertThat(problem(status(State.STANDBY, "", NOW.minusSeconds(9999), null))).isEmpty();
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      mode = EnumSource.Mode.EXCLUDE,
+      names = {"LEADING", "STANDBY"})
+  void everyOtherStateIsNotReadyAndSaysWhy(State state) throws Exception {
+    PipelineStatus status = status(state, "slot orders is gone", NOW, NOW);
+    assertThat(problem(status)).startsWith(state.name()).endsWith(": slot orders is gone");
+    PipelineHealthCheck check = new PipelineHealthCheck(observed(status), CLOCK);
+    assertThat(check.execute().isHealthy()).isFalse();
+    assertThat(check.execute().getMessage()).contains("slot orders is gone");
+  }
+
+  private static StatusView view(PipelineStatus... statuses) {
+    ObjectMapper mapper =
+        new ObjectMapper()
+            .registerModule(new JavaTimeModule())
+            .disable(SerializationFeature.WRITE_DATES_AS_TIMESTAMPS);
+    List<ObservedPipeline> pipelines =
+        List.of(statuses).stream().map(ObservatoryTest::observed).toList();
+    return new StatusView(pipelines, CLOCK, mapper);
+  }
+
+  @Test
+  void readinessIsUnavailableUntilEveryPipelineIsReady() {
+    PipelineStatus good = status(State.LEADING, "", NOW, NOW);
+    PipelineStatus bad = status(State.RETRYING, "broker away", NOW, null);
+    assertThat(view(good).readiness()).isEqualTo(Page.text(200, "ready\n"));
+    Page page = view(good, bad).readiness();
+    assertThat(page.status()).isEqualTo(503);
+    assertThat(page.body()).isEqualTo("orders: RETRYING since " + NOW + ": broker away\n");
+  }
+
+  @Test
+  void statusIsJsonWithEveryFieldOfThePipeline() throws Exception {
+    Page page = view(status(State.LEADING, "", NOW, NOW)).json();
+    JsonNode root = new ObjectMapper().readTree(page.body());
+    assertThat(root.path("ready").asBoolean()).isTrue();
+    JsonNode pipeline = root.path("pipelines").path(0);
+    assertThat(pipeline.path("state").asText()).isEqualTo("LEADING");
+    assertThat(pipeline.path("lastPulseAt").asText()).isEqualTo(NOW.toString());
+    assertThat(pipeline.path("eventsPublished").asLong()).isEqualTo(42);
+    assertThat(pipeline.path("ready").asBoolean()).isTrue();
+    assertThat(pipeline.size()).isEqualTo(PipelineStatus.class.getRecordComponents().length + 2);
+  }
+
+  @Test
+  void reasonsCannotBringMarkupIntoThePage() {
+    String html = view(status(State.STOPPED, "<script>x</script>", NOW, null)).html().body();
+    assertThat(html).contains("&lt;script&gt;x").doesNotContain("<script>");
+  }
+
+  @Test
+  void metricsAreReadableByPrometheus() {
+    MetricRegistry registry = new MetricRegistry();
+    registry.register("jvm.memory.heap-used", (com.codahale.metrics.Gauge<Long>) () -> 5L);
+    registry.register("jvm.name", (com.codahale.metrics.Gauge<String>) () -> "text");
+    registry.timer("commit").update(250, TimeUnit.MILLISECONDS);
+    registry.histogram("batch").update(10);
+    registry.meter("calls").mark(2);
+    registry.counter("open").inc();
+    PipelineStatus status = status(State.LEADING, "", NOW, NOW);
+    String text = new PrometheusText(List.of(observed(status)), registry, CLOCK).render();
+    assertThat(text)
+        .contains(
+            "# TYPE outbox_agent_events_published_total counter\noutbox_agent_events_published_total{pipeline=\"orders\"} 42\n",
+            "outbox_agent_ready{pipeline=\"orders\"} 1\n",
+            "outbox_agent_state{pipeline=\"orders\",state=\"LEADING\"} 1\n",
+            "outbox_agent_state{pipeline=\"orders\",state=\"STANDBY\"} 0\n",
+            "outbox_agent_capture_latency_seconds{pipeline=\"orders\"} 0.0125\n",
+            "outbox_agent_last_pulse_timestamp_seconds{pipeline=\"orders\"} 1767268800\n",
+            "outbox_agent_last_publish_timestamp_seconds{pipeline=\"orders\"} 0\n",
+            "jvm_memory_heap_used 5\n",
+            "commit_seconds{quantile=\"0.5\"} 0.25\ncommit_seconds{quantile=\"0.95\"} 0.25\n",
+            "commit_seconds_count 1\n",
+            "batch_count 1\n",
+            "# TYPE calls_total counter\ncalls_total 2\n",
+            "# TYPE open gauge\nopen 1\n")
+        .doesNotContain("jvm_name");
+    assertThat(text.lines())
+        .allMatch(
+            line ->
+                line.startsWith("# ")
+                    || line.matches("[a-zA-Z_][a-zA-Z0-9_]*(\\{([a-z]+=\"[^\"]*\",?)+})? \\S+"));
+    assertThat(SharedMetricRegistries.names()).isEmpty();
+  }
+}

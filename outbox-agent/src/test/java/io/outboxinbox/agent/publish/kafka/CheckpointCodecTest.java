@@ -1,0 +1,52 @@
+package io.outboxinbox.agent.publish.kafka;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.SourceIdentity;
+import io.outboxinbox.agent.event.SourcePosition;
+import java.nio.charset.StandardCharsets;
+import org.junit.jupiter.api.Test;
+
+class CheckpointCodecTest {
+  private static final Checkpoint CHECKPOINT =
+      new Checkpoint(
+          new SourceIdentity("7611", "shop", "outbox_publication"),
+          "orders",
+          3,
+          "outbox_agent",
+          "publication 16401/751",
+          1795500000L,
+          42,
+          Checkpoint.BACKLOG_DONE,
+          new SourcePosition(0x16_B374D848L, 4_294_967_295L, 0x16_B374D900L, 7));
+
+  @Test
+  void readsBackWhatItWrote() {
+    assertThat(CheckpointCodec.decode(CheckpointCodec.encode(CHECKPOINT))).isEqualTo(CHECKPOINT);
+  }
+
+  @Test
+  void writesPositionsAsTheServerShowsThem() {
+    assertThat(new String(CheckpointCodec.encode(CHECKPOINT), StandardCharsets.UTF_8))
+        .contains("\"commitLsn\":\"16/B374D848\"");
+  }
+
+  @Test
+  void refusesAnotherVersionAndRubbish() {
+    String newer =
+        new String(CheckpointCodec.encode(CHECKPOINT), StandardCharsets.UTF_8)
+            .replace("\"version\":1", "\"version\":2");
+    assertRefused(newer, "its version is 2, this agent reads 1");
+    assertRefused("{\"version\":1}", "field systemId is missing");
+    assertRefused("hello", "cannot be read");
+  }
+
+  private static void assertRefused(String json, String part) {
+    assertThatThrownBy(() -> CheckpointCodec.decode(json.getBytes(StandardCharsets.UTF_8)))
+        .isInstanceOf(AgentException.Fatal.class)
+        .hasMessageContaining(part);
+  }
+}

@@ -1,0 +1,79 @@
+package io.outboxinbox.agent.publish.kafka;
+
+import io.outboxinbox.agent.publish.Publisher;
+import io.outboxinbox.agent.publish.PublisherContract;
+import io.outboxinbox.testkit.KafkaExtension;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.StringDeserializer;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.extension.RegisterExtension;
+
+class KafkaPublisherIT extends PublisherContract {
+  @RegisterExtension static final KafkaExtension kafka = KafkaExtension.shared();
+
+  private String topic;
+
+  @BeforeEach
+  void createTopic() {
+    topic = kafka.newTopic("published", 3);
+  }
+
+  @Override
+  protected Publisher newPublisher() {
+    return new KafkaPublisher(
+        new KafkaConfiguration(
+            kafka.bootstrapServers(),
+            "outbox-agent-positions",
+            (short) 1,
+            Duration.ofSeconds(10),
+            Map.of()));
+  }
+
+  @Override
+  protected String topic() {
+    return topic;
+  }
+
+  @Override
+  protected List<Received> received() {
+    Map<String, Object> properties =
+        Map.of(
+            "bootstrap.servers",
+            kafka.bootstrapServers(),
+            "isolation.level",
+            "read_committed",
+            "enable.auto.commit",
+            false);
+    List<Received> received = new ArrayList<>();
+    try (KafkaConsumer<String, byte[]> consumer =
+        new KafkaConsumer<>(properties, new StringDeserializer(), new ByteArrayDeserializer())) {
+      List<TopicPartition> partitions =
+          List.of(0, 1, 2).stream().map(p -> new TopicPartition(topic, p)).toList();
+      consumer.assign(partitions);
+      consumer.seekToBeginning(partitions);
+      Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
+      while (partitions.stream().anyMatch(p -> consumer.position(p) < ends.get(p))) {
+        consumer
+            .poll(Duration.ofMillis(100))
+            .forEach(
+                message ->
+                    received.add(
+                        new Received(
+                            message.key(),
+                            message.value(),
+                            Long.parseLong(
+                                new String(
+                                    message.headers().lastHeader("ce_sequence").value(),
+                                    StandardCharsets.UTF_8)))));
+      }
+    }
+    return received;
+  }
+}
