@@ -1,8 +1,10 @@
 package io.outboxinbox.agent;
 
 import io.dropwizard.configuration.ConfigurationException;
+import io.outboxinbox.agent.event.AgentException;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.sql.SQLException;
 import net.sourceforge.argparse4j.inf.ArgumentParserException;
 
 /** How a command ends, for scripts. */
@@ -52,7 +54,7 @@ enum ExitCode {
 
   private static void explainFailure(Throwable failure, PrintWriter err) {
     for (Throwable at = failure; at != null; at = at.getCause()) {
-      if (at instanceof IOException) {
+      if (at instanceof IOException || at instanceof SQLException || at instanceof AgentException) {
         err.println("outbox-agent: " + reasons(at));
         return;
       }

@@ -10,6 +10,7 @@ import io.outboxinbox.agent.observe.Observatory;
 import io.outboxinbox.agent.observe.ObservedPipeline;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineConfiguration;
+import io.outboxinbox.agent.pipeline.PositionCheck;
 import io.outboxinbox.agent.publish.kafka.KafkaConfiguration;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
@@ -58,7 +59,9 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
   protected void addDefaultCommands(Bootstrap<AgentConfiguration> bootstrap) {
     bootstrap.addCommand(new ServeCommand(this));
     bootstrap.addCommand(
-        new CheckCommand(System.out, List.of(OutboxAgent::source, OutboxAgent::broker)));
+        new CheckCommand(
+            System.out, List.of(OutboxAgent::source, OutboxAgent::broker, PositionCheck::run)));
+    bootstrap.addCommand(new ResetCommand(System.out, holder()));
     bootstrap.addCommand(new SchemaCommand(System.out));
   }
 

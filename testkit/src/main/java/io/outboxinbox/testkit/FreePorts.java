@@ -5,8 +5,10 @@ import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.util.concurrent.ThreadLocalRandom;
 
-/** Picks TCP ports on the loopback address that a server can take, lose and take again. */
-final class FreePorts {
+/**
+ * Picks TCP ports on the loopback address that a server can take, lose and take again. Thread-safe.
+ */
+public final class FreePorts {
   // Below Linux's ephemeral range (32768-60999). A client that reconnects to a stopped server's
   // ephemeral port can be given that
   // very port as its own, connects to itself and keeps the server from coming back.
@@ -16,7 +18,8 @@ final class FreePorts {
 
   private FreePorts() {}
 
-  static int pick() {
+  /** A port nobody listens on; nothing keeps others from taking it. */
+  public static int pick() {
     for (int attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       int port = ThreadLocalRandom.current().nextInt(LOWEST, HIGHEST);
       if (isFree(port)) {

@@ -32,10 +32,8 @@ public final class Acknowledger {
    * @param batch as it was published, in capture order; may be empty
    * @param after the position behind the whole batch
    * @param receipts what the broker confirmed, in any order
-   * @return whether everything expected so far is confirmed
    */
-  public boolean acknowledge(
-      List<RoutedEvent> batch, SourcePosition after, List<Receipt> receipts) {
+  public void acknowledge(List<RoutedEvent> batch, SourcePosition after, List<Receipt> receipts) {
     expect(batch, after);
     for (Receipt receipt : receipts) {
       confirmed.add(receipt.sequence());
@@ -49,7 +47,6 @@ public final class Acknowledger {
     if (reached != null) {
       committer.commit(reached);
     }
-    return expected.isEmpty();
   }
 
   /**

@@ -17,6 +17,13 @@ import org.jspecify.annotations.Nullable;
 final class ConnectionFailure {
   private ConnectionFailure() {}
 
+  /** By class of SQLState: 28 authorization, 3D no such database, 42 no right or no such table. */
+  static boolean isRefusal(SQLException failure) {
+    String state = failure.getSQLState();
+    return state != null
+        && (state.startsWith("28") || state.startsWith("3D") || state.startsWith("42"));
+  }
+
   static Finding explain(SQLException failure, SourceConfiguration config) {
     @Nullable Finding network = networkFault(failure, config);
     if (network != null) {

@@ -39,6 +39,15 @@ public final class SourcePreflight {
   }
 
   /**
+   * Whether the server answered and said no: to the role, its password, its rights, or for want of
+   * the agent's tables. {@link #check(SourceConfiguration)} then says what to mend. Everything else
+   * passes by itself.
+   */
+  public static boolean isRefusal(SQLException failure) {
+    return ConnectionFailure.isRefusal(failure);
+  }
+
+  /**
    * Looks at server, role, table, publication and the agent's tables. Whether rows were missed in
    * the meantime is not seen here: compare {@link #publicationMark} and call {@link #checkSlot}.
    *

@@ -77,6 +77,7 @@ final class LeadingSession {
           checkpoint.sequence(),
           checkpoint.epoch());
       monitor.published(0, checkpoint);
+      monitor.enter(State.LEADING, "");
       checkpoint = publishBacklog(publisher, control, checkpoint);
       try (LogReader reader =
               new LogReader(
@@ -88,7 +89,6 @@ final class LeadingSession {
         reader.start();
         start.verifySlot(checkpoint);
         watch.start(connections);
-        monitor.enter(State.LEADING, "");
         stream(publisher, reader, watch, checkpoint);
       }
     }
@@ -150,17 +150,19 @@ final class LeadingSession {
         publisher.keepsCheckpoint() || !batch.events().isEmpty()
             ? publisher.publishBatch(batch.events(), after)
             : List.of();
-    if (!acknowledger.acknowledge(batch.events(), batch.position(), receipts)) {
-      throw new AgentException.Retryable(
-          "the broker confirmed only "
-              + receipts.size()
-              + " of "
-              + batch.events().size()
-              + " events",
-          null);
-    }
+    acknowledger.acknowledge(batch.events(), batch.position(), receipts);
+    requireAll(receipts, batch);
     monitor.published(batch.events().size(), after);
     return after;
+  }
+
+  private static void requireAll(List<Receipt> receipts, TransactionGrouper.Batch batch) {
+    if (receipts.size() < batch.events().size()) {
+      throw new AgentException.Retryable(
+          "the broker confirmed only %d of %d events"
+              .formatted(receipts.size(), batch.events().size()),
+          null);
+    }
   }
 
   /** Publishes rows older than the slot, page by page, each with its progress. */
@@ -202,7 +204,7 @@ final class LeadingSession {
     TransactionGrouper.Batch batch = grouper.takeEnded();
     Checkpoint after =
         before.withBacklog(isEnd ? Checkpoint.BACKLOG_DONE : page.lastOrdinal(), batch.sequence());
-    publisher.publishBatch(batch.events(), after);
+    requireAll(publisher.publishBatch(batch.events(), after), batch);
     monitor.published(batch.events().size(), after);
     return after;
   }

@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.pipeline;
 
+import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import java.sql.SQLException;
@@ -98,14 +99,15 @@ public final class Pipeline {
 
   private void runOnce() throws InterruptedException {
     try {
-      monitor.enter(State.STARTING, monitor.status().reason());
       leadOnce();
     } catch (AgentException.Fatal e) {
       stayStopped(e);
     } catch (AgentException.Misconfigured | AgentException.RejectedEvent e) {
       waitAfter(State.MISCONFIGURED, e);
-    } catch (AgentException | SQLException e) {
+    } catch (AgentException e) {
       waitAfter(State.RETRYING, e);
+    } catch (SQLException e) {
+      waitAfterDatabaseFailure(e);
     } catch (RuntimeException e) {
       // Nothing is known about such a failure but that the durable position is still right.
       LOG.error("unexpected failure; starting over", e);
@@ -139,8 +141,26 @@ public final class Pipeline {
         return false;
       }
     }
-    monitor.enter(State.STARTING, "");
+    if (isStandby) {
+      monitor.enter(State.STARTING, "");
+    }
+    // Else what was wrong stays on show until it turns out to be mended.
     return true;
+  }
+
+  /** A lost connection passes by itself; a server that refuses wants something mended. */
+  private void waitAfterDatabaseFailure(SQLException e) throws InterruptedException {
+    if (!SourcePreflight.isRefusal(e)) {
+      waitAfter(State.RETRYING, e);
+      return;
+    }
+    try {
+      Findings.refuse(SourcePreflight.check(configuration.source()));
+      waitAfter(State.RETRYING, e);
+    } catch (AgentException.Fatal | AgentException.Misconfigured explained) {
+      explained.addSuppressed(e);
+      waitAfter(State.MISCONFIGURED, explained);
+    }
   }
 
   private void stayStopped(AgentException.Fatal e) throws InterruptedException {

@@ -33,6 +33,10 @@ final class PipelineMonitor {
     if (state != newState) {
       since = clock.instant();
     }
+    if (newState != State.LEADING) {
+      // Only the leader looks; an old figure would be taken for a current one.
+      retainedWalBytes = -1;
+    }
     state = newState;
     reason = newReason;
   }

@@ -10,6 +10,7 @@ import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.capture.SourceRegistry;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.event.SourcePosition;
@@ -111,17 +112,16 @@ final class SessionStart {
     registry.markSeeded(control, identity.id());
     String mark = SourcePreflight.publicationMark(control, source);
     if (!mark.equals(checkpoint.publicationMark())) {
-      throw publicationEdited(source, checkpoint.publicationMark(), mark);
+      Findings.require(List.of(publicationEdited(source, checkpoint.publicationMark(), mark)));
     }
     return checkpoint;
   }
 
-  static AgentException.Fatal publicationEdited(
-      SourceConfiguration source, String before, String now) {
-    return new AgentException.Fatal(
+  static Finding publicationEdited(SourceConfiguration source, String before, String now) {
+    return Finding.fatal(
         "publication "
             + source.publication()
-            + " was dropped and created again, or table "
+            + " was altered or created again, or table "
             + source.table()
             + " was taken out and put back, since the last position (mark "
             + before
@@ -187,11 +187,7 @@ final class SessionStart {
 
   private void refuseRebuiltCluster() {
     for (Checkpoint other : publisher.allCheckpoints()) {
-      boolean isSameName =
-          other.pipeline().equals(pipeline.name())
-              && other.source().database().equals(identity.database())
-              && other.source().publication().equals(identity.publication());
-      if (isSameName && !other.source().systemId().equals(identity.systemId())) {
+      if (isOfRebuiltCluster(other, pipeline, identity)) {
         throw new AgentException.Fatal(
             "pipeline "
                 + pipeline.name()
@@ -204,6 +200,15 @@ final class SessionStart {
                 + RESET);
       }
     }
+  }
+
+  /** Whether a checkpoint was written by this pipeline for a cluster that is gone. */
+  static boolean isOfRebuiltCluster(
+      Checkpoint other, PipelineConfiguration pipeline, SourceIdentity identity) {
+    return other.pipeline().equals(pipeline.name())
+        && other.source().database().equals(identity.database())
+        && other.source().publication().equals(identity.publication())
+        && !other.source().systemId().equals(identity.systemId());
   }
 
   private SourceRegistry.Registration registration() throws SQLException {

@@ -6,6 +6,7 @@ import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.capture.SourceRegistry;
 import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.publish.Publisher;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -42,6 +43,11 @@ public final class SourceReset {
       }
       publisher.takeOver(leadership.source());
       publisher.forget(leadership.source());
+      for (Checkpoint other : publisher.allCheckpoints()) {
+        if (SessionStart.isOfRebuiltCluster(other, pipeline, leadership.source())) {
+          publisher.forget(other.source());
+        }
+      }
       // The slot goes first: a source without slot and seed begins anew, one with an old slot
       // would be taken for an operator's own.
       if (SourcePreflight.slot(control, pipeline.source().slot()).isPresent()) {

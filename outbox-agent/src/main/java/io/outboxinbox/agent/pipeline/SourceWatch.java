@@ -9,6 +9,7 @@ import io.outboxinbox.agent.event.Checkpoint;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
@@ -81,7 +82,10 @@ final class SourceWatch implements AutoCloseable {
     Findings.refuse(SourcePreflight.check(open, pipeline.source()));
     String mark = SourcePreflight.publicationMark(open, pipeline.source());
     if (!mark.equals(checkpoint.publicationMark())) {
-      throw SessionStart.publicationEdited(pipeline.source(), checkpoint.publicationMark(), mark);
+      Findings.refuse(
+          List.of(
+              SessionStart.publicationEdited(
+                  pipeline.source(), checkpoint.publicationMark(), mark)));
     }
     Optional<SlotState> slot = SourcePreflight.slot(open, pipeline.source().slot());
     ServerState server = SourcePreflight.server(open);

@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.pipeline;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
@@ -12,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -71,6 +73,141 @@ class PipelineIT {
     rig.insert(10, 20);
     awaitEvents(20);
     assertThatEventsAreExactly(20);
+  }
+
+  @Test
+  void standsByWhileAnotherLeadsAndTakesOverWhenItEnds() throws Exception {
+    Pipeline leader = rig.start("");
+    awaitState(leader, State.LEADING);
+    Pipeline standby = rig.start("");
+    awaitState(standby, State.STANDBY);
+    rig.insert(0, 50);
+    awaitEvents(50);
+    assertThat(leader.stop(Duration.ofSeconds(20))).isTrue();
+    awaitState(standby, State.LEADING);
+    rig.insert(50, 100);
+    awaitEvents(100);
+    assertThatEventsAreExactly(100);
+  }
+
+  @Test
+  void publishesWhatCameBeforeABadRowAndGoesOnOnceItIsMended() throws Exception {
+    rig.execute(
+        "ALTER TABLE outbox_event DROP CONSTRAINT outbox_event_aggregate_id_must_not_be_empty");
+    Pipeline pipeline = rig.start("");
+    awaitState(pipeline, State.LEADING);
+    rig.insert(0, 5);
+    rig.execute(
+        "INSERT INTO outbox_event (aggregate_type, aggregate_id, event_type) VALUES ('a', '', 'b')");
+    awaitState(pipeline, State.MISCONFIGURED);
+    assertThat(pipeline.status().reason()).contains("column aggregate_id is empty");
+    awaitEvents(5);
+    assertThatEventsAreExactly(5);
+  }
+
+  @Test
+  void waitsForAMissingTopicAndGoesOnOnceItExists() throws Exception {
+    Pipeline pipeline = rig.start("");
+    awaitState(pipeline, State.LEADING);
+    String topic = rig.topic + "-later";
+    rig.execute(
+        "INSERT INTO outbox_event (aggregate_type, aggregate_id, event_type, topic) VALUES ('a',"
+            + " 'k', 'b', '"
+            + topic
+            + "')");
+    awaitState(pipeline, State.MISCONFIGURED);
+    assertThat(pipeline.status().reason()).contains("topic " + topic + " does not exist");
+    kafka.admin().createTopics(List.of(new NewTopic(topic, 1, (short) 1))).all().get();
+    awaitState(pipeline, State.LEADING);
+    await().atMost(Duration.ofSeconds(30)).until(() -> rig.consume(topic).size() == 1);
+  }
+
+  @Test
+  void refusesAfterThePublicationWasEditedAndBeginsANewEpochAfterAReset() throws Exception {
+    Pipeline pipeline = rig.start("");
+    awaitState(pipeline, State.LEADING);
+    rig.insert(0, 5);
+    awaitEvents(5);
+    rig.execute(
+        "ALTER PUBLICATION outbox_publication DROP TABLE outbox_event",
+        "INSERT INTO outbox_event (aggregate_type, aggregate_id, event_type, payload) VALUES"
+            + " ('order', 'key-0', 'placed', '{\"n\":5}')",
+        "ALTER PUBLICATION outbox_publication ADD TABLE outbox_event");
+    awaitState(pipeline, State.STOPPED);
+    assertThat(pipeline.status().reason())
+        .contains("rows written in between are in no stream")
+        .contains("outbox-agent reset");
+    assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+    Pipeline again = rig.start("");
+    awaitState(again, State.STOPPED);
+    assertThat(again.stop(Duration.ofSeconds(20))).isTrue();
+    long epoch = again.status().epoch();
+    new SourceReset(rig.configuration(""), "operator").run();
+    Pipeline renewed = rig.start("");
+    awaitState(renewed, State.LEADING);
+    // The five published before come again, with the same ids; the one in between comes at last.
+    awaitEvents(11);
+    assertThat(rig.consume().stream().map(r -> PipelineRig.header(r, "ce_id")).distinct())
+        .hasSize(6);
+    assertThat(renewed.status().epoch()).isGreaterThan(epoch);
+  }
+
+  @Test
+  void refusesToDropTheSlotUnderALivingLeader() throws Exception {
+    Pipeline pipeline = rig.start("");
+    awaitState(pipeline, State.LEADING);
+    assertThatThrownBy(() -> new SourceReset(rig.configuration(""), "operator").run())
+        .hasMessageContaining("an agent leads source")
+        .hasMessageContaining("stop every agent");
+  }
+
+  @Test
+  void skipsOlderRowsWhenToldTo() throws Exception {
+    rig.insert(0, 5);
+    Pipeline pipeline = rig.start("existingRows: skip");
+    awaitState(pipeline, State.LEADING);
+    rig.insert(5, 6);
+    awaitEvents(1);
+    assertThat(rig.consume()).hasSize(1);
+  }
+
+  @Test
+  void saysThatThePasswordIsWrong() throws Exception {
+    rig.execute("ALTER ROLE outbox_agent PASSWORD 'another'");
+    Pipeline pipeline = rig.start("");
+    awaitState(pipeline, State.MISCONFIGURED);
+    assertThat(pipeline.status().reason())
+        .contains("refused the password of role outbox_agent", "fix: ");
+    rig.execute("ALTER ROLE outbox_agent PASSWORD 'agent'");
+    awaitState(pipeline, State.LEADING);
+  }
+
+  @Test
+  void saysThatTheAgentsTablesAreMissing() throws Exception {
+    rig.execute("DROP TABLE outbox_agent_source");
+    Pipeline pipeline = rig.start("");
+    awaitState(pipeline, State.MISCONFIGURED);
+    assertThat(pipeline.status().reason()).contains("outbox_agent_source", "fix: ");
+  }
+
+  @Test
+  void showsWhatIsWrongUntilItIsMended() throws Exception {
+    rig.execute("REVOKE SELECT ON outbox_event FROM outbox_agent");
+    Pipeline pipeline = rig.start("");
+    awaitState(pipeline, State.MISCONFIGURED);
+    long restarts = pipeline.status().restarts();
+    await()
+        .pollInterval(Duration.ofMillis(1))
+        .atMost(Duration.ofSeconds(30))
+        .until(
+            () -> {
+              assertThat(pipeline.status().state()).isEqualTo(State.MISCONFIGURED);
+              assertThat(pipeline.status().reason()).contains("GRANT SELECT");
+              return pipeline.status().restarts() > restarts + 2;
+            });
+    rig.execute("GRANT SELECT ON outbox_event TO outbox_agent");
+    awaitState(pipeline, State.LEADING);
+    assertThat(pipeline.status().reason()).isEmpty();
   }
 
   private static void awaitState(Pipeline pipeline, State state) {

@@ -46,7 +46,11 @@ final class PipelineRig implements AutoCloseable {
 
   /** Starts a pipeline; {@code more} is YAML for its source block. */
   Pipeline start(String more) throws Exception {
-    Pipeline pipeline = new Pipeline(configuration(more), "test", Clock.systemUTC(), new Random(1));
+    return start(configuration(more));
+  }
+
+  Pipeline start(PipelineConfiguration configuration) {
+    Pipeline pipeline = new Pipeline(configuration, "test", Clock.systemUTC(), new Random(1));
     pipelines.add(pipeline);
     pipeline.start();
     return pipeline;
@@ -80,7 +84,7 @@ final class PipelineRig implements AutoCloseable {
     return new ConfigurationReader(Map.of()).read(yaml).pipelines().get(0);
   }
 
-  void execute(String sql) throws SQLException {
+  void execute(String... sql) throws SQLException {
     database.execute(sql);
   }
 
@@ -104,6 +108,10 @@ final class PipelineRig implements AutoCloseable {
 
   /** Everything committed in the topic so far. */
   List<ConsumerRecord<String, byte[]>> consume() {
+    return consume(topic);
+  }
+
+  List<ConsumerRecord<String, byte[]>> consume(String topic) {
     Map<String, Object> properties =
         Map.of(
             "bootstrap.servers",

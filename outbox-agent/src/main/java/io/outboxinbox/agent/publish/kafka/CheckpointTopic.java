@@ -17,6 +17,8 @@ import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The compacted topic that holds one checkpoint per source. It has one partition per few sources,
@@ -24,6 +26,7 @@ import org.jspecify.annotations.Nullable;
  * cheap.
  */
 final class CheckpointTopic {
+  private static final Logger LOG = LoggerFactory.getLogger(CheckpointTopic.class);
   private static final Duration POLL = Duration.ofMillis(100);
 
   private final KafkaConfiguration kafka;
@@ -55,7 +58,8 @@ final class CheckpointTopic {
    */
   Optional<Checkpoint> read(SourceIdentity source) {
     TopicPartition partition = new TopicPartition(kafka.positionTopic(), partitionOf(source));
-    return Optional.ofNullable(read(List.of(partition)).get(source.id()));
+    return Optional.ofNullable(read(List.of(partition)).get(source.id()))
+        .map(CheckpointCodec::decode);
   }
 
   List<Checkpoint> readAll() {
@@ -63,7 +67,16 @@ final class CheckpointTopic {
     for (int i = 0; i < topics.partitions(kafka.positionTopic()); i++) {
       all.add(new TopicPartition(kafka.positionTopic(), i));
     }
-    return List.copyOf(read(all).values());
+    List<Checkpoint> checkpoints = new ArrayList<>();
+    for (byte[] value : read(all).values()) {
+      try {
+        checkpoints.add(CheckpointCodec.decode(value));
+      } catch (AgentException.Fatal e) {
+        // Another source's, perhaps of a newer agent: no reason for this one not to start.
+        LOG.warn("kafka topic={}: {}", kafka.positionTopic(), e.getMessage());
+      }
+    }
+    return checkpoints;
   }
 
   private int partitionOf(SourceIdentity source) {
@@ -74,9 +87,9 @@ final class CheckpointTopic {
    * Reads committed records up to the high watermark, not to the last stable offset: an open
    * transaction of another agent on the same partition must not hide our last record.
    */
-  private Map<String, Checkpoint> read(List<TopicPartition> partitions) {
+  private Map<String, byte[]> read(List<TopicPartition> partitions) {
     Map<TopicPartition, Long> ends = topics.highWatermarks(partitions);
-    Map<String, Checkpoint> latest = new HashMap<>();
+    Map<String, byte[]> latest = new HashMap<>();
     // An abandoned transaction of another agent ends at its timeout at the latest.
     long deadline =
         System.nanoTime() + kafka.transactionTimeout().plus(Duration.ofSeconds(10)).toNanos();
@@ -104,12 +117,12 @@ final class CheckpointTopic {
     return latest;
   }
 
-  private static void keep(Map<String, Checkpoint> latest, ConsumerRecord<byte[], byte[]> record) {
+  private static void keep(Map<String, byte[]> latest, ConsumerRecord<byte[], byte[]> record) {
     String source = new String(record.key(), StandardCharsets.UTF_8);
     if (record.value() == null) {
       latest.remove(source);
     } else {
-      latest.put(source, CheckpointCodec.decode(record.value()));
+      latest.put(source, record.value());
     }
   }
 

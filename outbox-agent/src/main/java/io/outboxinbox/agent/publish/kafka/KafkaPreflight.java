@@ -23,7 +23,7 @@ final class KafkaPreflight {
     } catch (AgentException | KafkaException e) {
       findings.add(
           Finding.misconfigured(
-              "kafka bootstrapServers=" + kafka.bootstrapServers() + ": " + rootMessage(e),
+              "kafka bootstrapServers=" + kafka.bootstrapServers() + ": " + e.getMessage(),
               "check that the broker runs and bootstrapServers and security settings are right"));
     }
     return findings;
@@ -77,13 +77,5 @@ final class KafkaPreflight {
                 Finding.misconfigured(
                     "kafka topic " + name + " does not exist; the agent creates no event topics",
                     "kafka-topics.sh --create --topic " + name));
-  }
-
-  private static String rootMessage(Throwable e) {
-    Throwable root = e;
-    while (root.getCause() != null && root.getCause() != root) {
-      root = root.getCause();
-    }
-    return String.valueOf(root.getMessage());
   }
 }

@@ -65,7 +65,7 @@ final class KafkaPublisher implements Publisher {
 
   @Override
   public List<Checkpoint> allCheckpoints() {
-    return checkpoints.readAll();
+    return topics.find(kafka.positionTopic()).isPresent() ? checkpoints.readAll() : List.of();
   }
 
   @Override

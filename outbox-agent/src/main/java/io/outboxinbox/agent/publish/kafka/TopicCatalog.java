@@ -22,7 +22,10 @@ import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.config.TopicConfig;
+import org.apache.kafka.common.errors.ClusterAuthorizationException;
+import org.apache.kafka.common.errors.InvalidReplicationFactorException;
 import org.apache.kafka.common.errors.InvalidTopicException;
+import org.apache.kafka.common.errors.TopicAuthorizationException;
 import org.apache.kafka.common.errors.TopicExistsException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.jspecify.annotations.Nullable;
@@ -70,6 +73,10 @@ final class TopicCatalog implements AutoCloseable {
 
   /** Creates the compacted topic for checkpoints unless it is there. */
   void createPositionTopic(String name, short replicationFactor) {
+    // Asked first: who may not create topics may still use one that is there.
+    if (find(name).isPresent()) {
+      return;
+    }
     NewTopic topic =
         new NewTopic(name, POSITION_PARTITIONS, replicationFactor)
             .configs(
@@ -82,6 +89,15 @@ final class TopicCatalog implements AutoCloseable {
     try {
       get(admin.createTopics(List.of(topic)).all());
     } catch (ExecutionException e) {
+      if (e.getCause() instanceof InvalidReplicationFactorException
+          || e.getCause() instanceof TopicAuthorizationException
+          || e.getCause() instanceof ClusterAuthorizationException) {
+        throw new AgentException.Misconfigured(
+            "kafka topic %s could not be created with replication factor %d: %s"
+                .formatted(name, replicationFactor, e.getCause().getMessage()),
+            "set publish.positionReplicationFactor to at most the number of brokers, or create the"
+                + " topic with cleanup.policy=compact yourself");
+      }
       if (!(e.getCause() instanceof TopicExistsException)) {
         throw retryable("creating topic " + name, e);
       }

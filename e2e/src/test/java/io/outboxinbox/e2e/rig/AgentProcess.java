@@ -1,0 +1,282 @@
+package io.outboxinbox.e2e.rig;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.outboxinbox.testkit.FreePorts;
+import java.io.File;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
+import org.awaitility.Awaitility;
+import org.awaitility.core.ConditionTimeoutException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The packaged agent as an operator runs it: a process of its own that can be stopped, killed,
+ * frozen and started again with the same configuration. One thread uses it; who makes it closes it.
+ */
+public final class AgentProcess implements AutoCloseable {
+  private static final String MAIN = "io.outboxinbox.agent.OutboxAgent";
+  private static final Duration STOPPED_WITHIN = Duration.ofSeconds(60);
+  private static final Duration PAGE_TIMEOUT = Duration.ofSeconds(2);
+  private static final Duration LOOK_EVERY = Duration.ofMillis(50);
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  private final String name;
+  private final int port = FreePorts.pick();
+  private final Path configFile;
+  private final Path log;
+  private final List<String> command;
+  private final HttpClient http = HttpClient.newBuilder().connectTimeout(PAGE_TIMEOUT).build();
+  private final Thread killWithJvm = new Thread(this::killForJvmExit, "agent-kill");
+  private @Nullable Process process;
+
+  private AgentProcess(String name, List<String> command, AgentConfig config) {
+    this.name = name;
+    Path directory = Path.of(System.getProperty("e2e.logs", "target/logs"));
+    this.configFile = directory.resolve(name + ".yml");
+    this.log = directory.resolve(name + ".log");
+    this.command = new ArrayList<>(command);
+    this.command.addAll(List.of("server", configFile.toString()));
+    try {
+      Files.createDirectories(directory);
+      Files.writeString(configFile, config.yaml(port));
+      Files.writeString(log, "");
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot write to " + directory, e);
+    }
+    Runtime.getRuntime().addShutdownHook(killWithJvm);
+  }
+
+  /**
+   * The agent's jar with this configuration; not yet running.
+   *
+   * @param name of its files in the log directory
+   * @param jvmOptions such as -Xmx256m
+   */
+  public static AgentProcess of(String name, AgentConfig config, String... jvmOptions) {
+    List<String> command = new ArrayList<>(List.of(java()));
+    command.addAll(List.of(jvmOptions));
+    command.addAll(List.of("-jar", jar()));
+    return new AgentProcess(name, command, config);
+  }
+
+  /**
+   * The same agent with classes of src/unprotected in the place of its own.
+   *
+   * @param variant directory of the classes, below the one for all of them
+   */
+  public static AgentProcess unprotected(String name, AgentConfig config, String variant) {
+    Path classes = Path.of(System.getProperty("unprotected.classes"), variant);
+    if (!Files.isDirectory(classes)) {
+      throw new IllegalStateException(classes + " does not exist; build module e2e first");
+    }
+    return new AgentProcess(
+        name, List.of(java(), "-cp", classes + File.pathSeparator + jar(), MAIN), config);
+  }
+
+  private static String java() {
+    return Path.of(System.getProperty("java.home"), "bin", "java").toString();
+  }
+
+  private static String jar() {
+    Path jar = Path.of(System.getProperty("agent.jar")).normalize();
+    if (!Files.exists(jar)) {
+      throw new IllegalStateException(jar + " does not exist; run mvn package first");
+    }
+    return jar.toString();
+  }
+
+  /** Starts the process; returns at once. */
+  public void start() {
+    if (process != null) {
+      throw new IllegalStateException(this + " runs already");
+    }
+    try {
+      process =
+          new ProcessBuilder(command)
+              .redirectErrorStream(true)
+              .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
+              .start();
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot start " + this, e);
+    }
+  }
+
+  /** Starts the process and waits until it publishes. */
+  public void startAndLead(Duration deadline) {
+    start();
+    awaitStatus(status -> status.is("LEADING"), deadline);
+  }
+
+  /** Kills the process with SIGKILL and waits until it is gone. */
+  public void kill() {
+    Process running = running();
+    running.destroyForcibly();
+    awaitEnd(running);
+  }
+
+  /** Asks the process to end and waits until it has. */
+  public void stop() {
+    Process running = running();
+    running.destroy();
+    awaitEnd(running);
+  }
+
+  /**
+   * Stops the process's clock, so to say: it neither runs nor ends, and its kernel answers for it.
+   */
+  public void freeze() {
+    signal("STOP");
+  }
+
+  /** Lets a frozen process go on. */
+  public void thaw() {
+    signal("CONT");
+  }
+
+  private void signal(String signal) {
+    try {
+      Process kill =
+          new ProcessBuilder("sh", "-c", "kill -" + signal + " " + running().pid())
+              .inheritIO()
+              .start();
+      if (!kill.waitFor(STOPPED_WITHIN.toSeconds(), TimeUnit.SECONDS) || kill.exitValue() != 0) {
+        throw new IllegalStateException("cannot send SIG" + signal + " to " + this);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot send SIG" + signal + " to " + this, e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted while sending SIG" + signal, e);
+    }
+  }
+
+  public boolean isAlive() {
+    Process running = process;
+    return running != null && running.isAlive();
+  }
+
+  private Process running() {
+    Process running = process;
+    if (running == null) {
+      throw new IllegalStateException(this + " does not run");
+    }
+    return running;
+  }
+
+  private void awaitEnd(Process ending) {
+    try {
+      if (!ending.waitFor(STOPPED_WITHIN.toSeconds(), TimeUnit.SECONDS)) {
+        ending.destroyForcibly();
+        throw new IllegalStateException(this + " did not end within " + STOPPED_WITHIN);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted while waiting for the end of " + this, e);
+    }
+    process = null;
+  }
+
+  /** What the agent says of itself now. */
+  public AgentStatus status() {
+    HttpRequest request =
+        HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/status"))
+            .timeout(PAGE_TIMEOUT)
+            .build();
+    try {
+      HttpResponse<String> response = http.send(request, HttpResponse.BodyHandlers.ofString());
+      return response.statusCode() == 404
+          ? AgentStatus.unreachable("no status page yet")
+          : AgentStatus.read(JSON.readTree(response.body()));
+    } catch (IOException e) {
+      return AgentStatus.unreachable(String.valueOf(e));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted while asking " + this, e);
+    }
+  }
+
+  /**
+   * Waits for a status.
+   *
+   * @return the first that fits
+   */
+  public AgentStatus awaitStatus(Predicate<AgentStatus> wanted, Duration deadline) {
+    AgentStatus[] last = new AgentStatus[1];
+    try {
+      Awaitility.await()
+          .atMost(deadline)
+          .pollDelay(Duration.ZERO)
+          .pollInterval(LOOK_EVERY)
+          .until(
+              () -> {
+                last[0] = status();
+                return wanted.test(last[0]);
+              });
+      return last[0];
+    } catch (ConditionTimeoutException e) {
+      throw new IllegalStateException(
+          this + " did not come to the wanted state within " + deadline + "; last: " + last[0], e);
+    }
+  }
+
+  /** Everything the process has printed, over all its starts. */
+  public String log() {
+    try {
+      return Files.readString(log);
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot read " + log, e);
+    }
+  }
+
+  /** The largest resident memory the running process has had, in MiB; -1 where /proc is missing. */
+  public long peakMemoryMebibytes() {
+    try {
+      return Files.readAllLines(Path.of("/proc", String.valueOf(running().pid()), "status"))
+          .stream()
+          .filter(line -> line.startsWith("VmHWM:"))
+          .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) / 1024)
+          .findFirst()
+          .orElse(-1);
+    } catch (IOException e) {
+      return -1;
+    }
+  }
+
+  private void killForJvmExit() {
+    Process running = process;
+    if (running != null) {
+      running.destroyForcibly();
+    }
+  }
+
+  @Override
+  public void close() {
+    Process running = process;
+    if (running != null) {
+      running.destroyForcibly();
+      awaitEnd(running);
+    }
+    try {
+      Runtime.getRuntime().removeShutdownHook(killWithJvm);
+    } catch (IllegalStateException jvmIsExiting) {
+      // The hook is about to run and finds nothing to do.
+      return;
+    }
+  }
+
+  @Override
+  public String toString() {
+    return "agent " + name + " (log in " + log + ")";
+  }
+}

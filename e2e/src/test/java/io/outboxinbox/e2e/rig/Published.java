@@ -1,0 +1,25 @@
+package io.outboxinbox.e2e.rig;
+
+import java.util.UUID;
+
+/**
+ * One message as a consumer received it.
+ *
+ * @param payloadHash stands for the payload, which would only fill the heap
+ * @param partition of the topic
+ * @param sequence place in the order the agent published in, from its header
+ */
+public record Published(
+    UUID id, String key, int payloadHash, int partition, long offset, long epoch, long sequence) {
+
+  String place() {
+    return "partition "
+        + partition
+        + " offset "
+        + offset
+        + " epoch "
+        + epoch
+        + " sequence "
+        + sequence;
+  }
+}

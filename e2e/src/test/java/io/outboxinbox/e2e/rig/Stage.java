@@ -1,0 +1,88 @@
+package io.outboxinbox.e2e.rig;
+
+import io.outboxinbox.testkit.KafkaBroker;
+import io.outboxinbox.testkit.KafkaBrokerProcess;
+import io.outboxinbox.testkit.PostgresServer;
+import io.outboxinbox.testkit.PostgresVersion;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.Map;
+import java.util.stream.Stream;
+
+/** A PostgreSQL server and a Kafka broker with room for ledgers. Who starts it closes it. */
+public final class Stage implements AutoCloseable {
+  public static final String TOPIC = "ledger";
+  public static final int PARTITIONS = 6;
+
+  private final PostgresServer postgres;
+  private final KafkaBrokerProcess kafka;
+  private final Path brokerData;
+
+  private Stage(PostgresServer postgres, KafkaBrokerProcess kafka, Path brokerData) {
+    this.postgres = postgres;
+    this.kafka = kafka;
+    this.brokerData = brokerData;
+  }
+
+  /** Starts both servers and creates the topic. */
+  public static Stage start() {
+    return start(PostgresServer.Options.of(PostgresVersion.V17));
+  }
+
+  /** Starts a database server of one's own kind, and a broker with the topic. */
+  public static Stage start(PostgresServer.Options options) {
+    PostgresServer postgres = PostgresServer.start(options);
+    try {
+      Path brokerData = Files.createTempDirectory("outbox-e2e-kafka-");
+      KafkaBrokerProcess kafka =
+          KafkaBrokerProcess.start(KafkaBroker.Options.defaults().withDataDirectory(brokerData));
+      kafka.createTopic(TOPIC, PARTITIONS, Map.of());
+      return new Stage(postgres, kafka, brokerData);
+    } catch (IOException e) {
+      postgres.close();
+      throw new UncheckedIOException("cannot create the broker's directory", e);
+    } catch (RuntimeException e) {
+      postgres.close();
+      throw e;
+    }
+  }
+
+  public PostgresServer postgres() {
+    return postgres;
+  }
+
+  public KafkaBrokerProcess kafka() {
+    return kafka;
+  }
+
+  /** Creates another topic like {@link #TOPIC}. */
+  public void createTopic(String topic) {
+    kafka.createTopic(topic, PARTITIONS, Map.of());
+  }
+
+  /** Reads a topic from its beginning as a consumer. */
+  Reader read(String topic) {
+    return Reader.start(kafka.bootstrapServers(), topic, PARTITIONS);
+  }
+
+  /** Reads the broker's files of a topic. */
+  BrokerLog brokerLog(String topic) {
+    return BrokerLog.read(brokerData, topic, PARTITIONS);
+  }
+
+  @Override
+  public void close() {
+    kafka.close();
+    postgres.close();
+    try (Stream<Path> files = Files.walk(brokerData)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.deleteIfExists(file);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot delete " + brokerData, e);
+    }
+  }
+}

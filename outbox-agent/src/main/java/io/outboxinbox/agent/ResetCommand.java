@@ -1,0 +1,96 @@
+package io.outboxinbox.agent;
+
+import io.dropwizard.core.cli.Cli;
+import io.dropwizard.core.cli.ConfiguredCommand;
+import io.dropwizard.core.setup.Bootstrap;
+import io.outboxinbox.agent.capture.SourceConfiguration.ExistingRows;
+import io.outboxinbox.agent.pipeline.PipelineConfiguration;
+import io.outboxinbox.agent.pipeline.SourceReset;
+import java.io.IOException;
+import java.io.PrintStream;
+import net.sourceforge.argparse4j.impl.Arguments;
+import net.sourceforge.argparse4j.inf.Namespace;
+import net.sourceforge.argparse4j.inf.Subparser;
+
+/**
+ * {@code reset CONFIG --pipeline NAME --yes}: forgets slot, position and backlog of one source; its
+ * next start begins a new epoch.
+ */
+final class ResetCommand extends ConfiguredCommand<AgentConfiguration> {
+  private final PrintStream out;
+  private final String holder;
+
+  ResetCommand(PrintStream out, String holder) {
+    super("reset", "forgets the position of one pipeline; its next start begins a new epoch");
+    this.out = out;
+    this.holder = holder;
+  }
+
+  @Override
+  protected Class<AgentConfiguration> getConfigurationClass() {
+    return AgentConfiguration.class;
+  }
+
+  @Override
+  public void configure(Subparser subparser) {
+    super.configure(subparser);
+    subparser
+        .addArgument("--pipeline")
+        .required(true)
+        .help("name of the pipeline; every agent of its source must be stopped");
+    subparser
+        .addArgument("--yes")
+        .action(Arguments.storeTrue())
+        .help("do it; without this the command only says what it would do");
+    subparser
+        .addArgument("--leave-out-existing-rows")
+        .action(Arguments.storeTrue())
+        .help("needed with existingRows: skip; rows in the table will then never be published");
+    subparser.epilog(ExitCode.HELP);
+  }
+
+  @Override
+  protected void run(
+      Bootstrap<AgentConfiguration> bootstrap, Namespace namespace, AgentConfiguration config)
+      throws Exception {
+    String name = namespace.getString("pipeline");
+    PipelineConfiguration pipeline =
+        config.pipelines().stream()
+            .filter(candidate -> candidate.name().equals(name))
+            .findFirst()
+            .orElseThrow(
+                () ->
+                    new IOException(
+                        "no pipeline %s in the configuration; there are %s"
+                            .formatted(
+                                name,
+                                config.pipelines().stream()
+                                    .map(PipelineConfiguration::name)
+                                    .toList())));
+    String next =
+        switch (pipeline.source().existingRows()) {
+          case PUBLISH ->
+              "the next start publishes every row still in the table again, with the same ids";
+          case SKIP -> "the next start publishes only rows written after it";
+        };
+    if (pipeline.source().existingRows() == ExistingRows.SKIP
+        && !namespace.getBoolean("leave_out_existing_rows")) {
+      throw new IOException(
+          "pipeline %s has existingRows: skip, so rows that were missed would never be published; set it to publish, or add --leave-out-existing-rows"
+              .formatted(name));
+    }
+    if (!namespace.getBoolean("yes")) {
+      out.printf(
+          "would drop slot %s and forget position and backlog of pipeline %s; %s. Add --yes to do it.%n",
+          pipeline.source().slot(), name, next);
+      return;
+    }
+    String source = new SourceReset(pipeline, holder).run();
+    out.printf("source %s is forgotten; %s%n", source, next);
+  }
+
+  @Override
+  public void onError(Cli cli, Namespace namespace, Throwable failure) {
+    ExitCode.explain(failure, cli.getStdErr());
+  }
+}

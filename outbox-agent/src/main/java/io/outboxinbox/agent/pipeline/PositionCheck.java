@@ -1,0 +1,72 @@
+package io.outboxinbox.agent.pipeline;
+
+import io.outboxinbox.agent.capture.ServerState;
+import io.outboxinbox.agent.capture.SourceConfiguration;
+import io.outboxinbox.agent.capture.SourceConnections;
+import io.outboxinbox.agent.capture.SourcePreflight;
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.event.SourceIdentity;
+import io.outboxinbox.agent.publish.Publisher;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Compares the broker's checkpoint with slot, server and publication, without taking anything over.
+ */
+public final class PositionCheck {
+  private static final int ANSWER_TIMEOUT_SECONDS = 5;
+
+  private PositionCheck() {}
+
+  /**
+   * Looks whether the pipeline could go on from where it stands.
+   *
+   * @return findings in the order of the checks
+   * @throws io.outboxinbox.agent.event.AgentException the broker is away
+   */
+  public static List<Finding> run(PipelineConfiguration pipeline) {
+    SourceConfiguration source = pipeline.source();
+    try (Connection connection =
+            new SourceConnections(source).open("check", ANSWER_TIMEOUT_SECONDS);
+        Publisher publisher = pipeline.publish().newPublisher()) {
+      ServerState server = SourcePreflight.server(connection);
+      SourceIdentity identity =
+          new SourceIdentity(server.systemId(), source.database(), source.publication());
+      Optional<Checkpoint> checkpoint =
+          publisher.allCheckpoints().stream()
+              .filter(candidate -> candidate.source().equals(identity))
+              .findFirst();
+      List<Finding> findings =
+          new ArrayList<>(
+              SourcePreflight.checkSlot(
+                  source,
+                  SourcePreflight.slot(connection, source.slot()),
+                  server,
+                  checkpoint.orElse(null)));
+      if (checkpoint.isPresent()) {
+        findings.addAll(position(connection, source, checkpoint.get()));
+      }
+      return findings;
+    } catch (SQLException e) {
+      // The look at the source has said so already, and how to mend it.
+      return List.of();
+    }
+  }
+
+  private static List<Finding> position(
+      Connection connection, SourceConfiguration source, Checkpoint checkpoint)
+      throws SQLException {
+    String mark = SourcePreflight.publicationMark(connection, source);
+    if (!mark.equals(checkpoint.publicationMark())) {
+      return List.of(SessionStart.publicationEdited(source, checkpoint.publicationMark(), mark));
+    }
+    return List.of(
+        Finding.ok(
+            "position: sequence %d of epoch %d"
+                .formatted(checkpoint.sequence(), checkpoint.epoch())));
+  }
+}

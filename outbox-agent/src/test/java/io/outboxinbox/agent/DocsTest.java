@@ -1,0 +1,176 @@
+package io.outboxinbox.agent;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.dropwizard.core.cli.Command;
+import io.dropwizard.core.setup.Bootstrap;
+import io.dropwizard.core.setup.Environment;
+import io.outboxinbox.agent.observe.Observatory;
+import io.outboxinbox.agent.pipeline.PipelineStatus;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.util.Arrays;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+
+/** What the documents name must exist: files, headings, commands, pages, states, metrics. */
+class DocsTest {
+  private static final Path ROOT = Path.of("..");
+  private static final Path README = ROOT.resolve("README.md");
+  private static final Path RUNBOOK = ROOT.resolve("docs/RUNBOOK.md");
+  private static final Path SOURCES = Path.of("src", "main", "java");
+
+  private static final Pattern LINK = Pattern.compile("\\]\\(([^)#\\s]*)(?:#([^)\\s]+))?\\)");
+  private static final Pattern HEADING = Pattern.compile("(?m)^#{1,6} (.+)$");
+  private static final Pattern CODE_BLOCK = Pattern.compile("(?ms)^ *```.*?^ *```");
+  private static final Pattern AGENT_CONFIG =
+      Pattern.compile("<!-- agent-config -->\\R```yaml\\R(.*?)```", Pattern.DOTALL);
+  private static final Pattern SQL_FILE = Pattern.compile("\\b(\\d\\d_[a-z_]+\\.sql)");
+  private static final Pattern COMMAND = Pattern.compile("outbox-agent\\.jar ([a-z]+)");
+  private static final Pattern PAGE = Pattern.compile("(?m)^\\| `(/[a-z]*)` \\|");
+  private static final Pattern METRIC =
+      Pattern.compile("outbox_agent_(?!source\\b)([a-z_]+)(?=[`{ ])");
+  private static final Pattern DECISION = Pattern.compile("docs/decisions/(\\d{4})");
+
+  @Test
+  void linksLeadToFilesAndHeadings() throws IOException {
+    for (Path document : documents()) {
+      String prose = CODE_BLOCK.matcher(Files.readString(document)).replaceAll("");
+      var links = LINK.matcher(prose);
+      while (links.find()) {
+        String file = links.group(1);
+        if (file.contains("://")) {
+          continue;
+        }
+        Path target = file.isEmpty() ? document : document.resolveSibling(file).normalize();
+        assertThat(target).as("%s links to %s", document, file).exists();
+        if (links.group(2) != null) {
+          assertThat(anchors(target)).as("headings of %s", target).contains(links.group(2));
+        }
+      }
+    }
+  }
+
+  @Test
+  void configurationsAreAccepted() throws IOException {
+    Map<String, String> environment = Map.of("OUTBOX_DB_PASSWORD", "pw", "KAFKA_JAAS", "jaas");
+    ConfigurationReader reader = new ConfigurationReader(environment);
+    var blocks = AGENT_CONFIG.matcher(Files.readString(README));
+    int count = 0;
+    while (blocks.find()) {
+      count++;
+      assertThat(reader.faultsOf(blocks.group(1))).as("block %d of README.md", count).isEmpty();
+    }
+    assertThat(count).as("blocks marked as agent-config").isGreaterThan(1);
+    String compose = Files.readString(ROOT.resolve("config/agent.compose.yml"));
+    assertThat(reader.faultsOf(compose)).as("agent.compose.yml").isEmpty();
+  }
+
+  @Test
+  void sqlFilesExist() throws IOException {
+    for (Path file : with(documents(), ROOT.resolve("docker-compose.yml"))) {
+      for (String name : all(SQL_FILE, file)) {
+        assertThat(ROOT.resolve("schema/postgresql").resolve(name))
+            .as("named in %s", file)
+            .exists();
+      }
+    }
+  }
+
+  @Test
+  void commandsExist() throws IOException {
+    OutboxAgent agent = new OutboxAgent(Map.<String, String>of()::get);
+    Bootstrap<AgentConfiguration> bootstrap = new Bootstrap<>(agent);
+    agent.addDefaultCommands(bootstrap);
+    List<String> commands = bootstrap.getCommands().stream().map(Command::getName).toList();
+    for (Path file : List.of(README, RUNBOOK, ROOT.resolve("config/agent.example.yml"))) {
+      assertThat(commands).as("named in %s", file).containsAll(all(COMMAND, file));
+    }
+  }
+
+  @Test
+  void pagesExist() throws IOException {
+    Environment environment = new Environment("docs");
+    Observatory.install(environment, List.of(), Clock.systemUTC());
+    List<String> pages =
+        Arrays.stream(environment.getAdminContext().getServletHandler().getServletMappings())
+            .flatMap(mapping -> Arrays.stream(mapping.getPathSpecs()))
+            // Dropwizard brings tasks, which the gate does not let through, and the health checks.
+            // The
+            // page of the root has the empty path.
+            .filter(path -> !path.startsWith("/tasks"))
+            .map(path -> path.isEmpty() ? "/" : path)
+            .toList();
+    assertThat(with(pages, "/healthcheck")).containsAll(all(PAGE, README));
+    assertThat(all(PAGE, README)).as("table of pages").containsAll(pages);
+  }
+
+  @Test
+  void everyStateIsExplained() throws IOException {
+    String text = Files.readString(README);
+    for (PipelineStatus.State state : PipelineStatus.State.values()) {
+      assertThat(text).contains("| `" + state + "` |");
+    }
+  }
+
+  @Test
+  void metricsExist() throws IOException {
+    String source =
+        Files.readString(SOURCES.resolve("io/outboxinbox/agent/observe/PrometheusText.java"));
+    Set<String> metrics = all(METRIC, README);
+    assertThat(metrics).isNotEmpty();
+    for (String metric : metrics) {
+      assertThat(source).contains('"' + metric + '"');
+    }
+  }
+
+  @Test
+  void decisionsNamedInCodeExist() throws IOException {
+    List<String> decisions;
+    try (Stream<Path> files = Files.list(ROOT.resolve("docs/decisions"))) {
+      decisions = files.map(file -> file.getFileName().toString().substring(0, 4)).toList();
+    }
+    List<Path> sources;
+    try (Stream<Path> files = Files.walk(SOURCES)) {
+      sources = files.filter(file -> file.toString().endsWith(".java")).toList();
+    }
+    for (Path source : with(sources, ROOT.resolve("pom.xml"))) {
+      assertThat(decisions).as("named in %s", source).containsAll(all(DECISION, source));
+    }
+  }
+
+  private static List<Path> documents() throws IOException {
+    try (Stream<Path> docs = Files.walk(ROOT.resolve("docs"))) {
+      List<Path> found = docs.filter(file -> file.toString().endsWith(".md")).toList();
+      return with(with(found, README), ROOT.resolve("schema/README.md"));
+    }
+  }
+
+  private static <T> List<T> with(List<T> list, T more) {
+    return Stream.concat(list.stream(), Stream.of(more)).toList();
+  }
+
+  private static Set<String> all(Pattern pattern, Path file) throws IOException {
+    Set<String> found = new LinkedHashSet<>();
+    pattern.matcher(Files.readString(file)).results().forEach(match -> found.add(match.group(1)));
+    return found;
+  }
+
+  /** Headings as GitHub names them in links. */
+  private static List<String> anchors(Path document) throws IOException {
+    return HEADING
+        .matcher(CODE_BLOCK.matcher(Files.readString(document)).replaceAll(""))
+        .results()
+        .map(match -> match.group(1).toLowerCase(Locale.ROOT))
+        .map(heading -> heading.replaceAll("[^a-z0-9 _-]", "").replace(' ', '-'))
+        .toList();
+  }
+}

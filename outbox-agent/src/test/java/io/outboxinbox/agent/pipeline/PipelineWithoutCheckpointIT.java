@@ -1,0 +1,69 @@
+package io.outboxinbox.agent.pipeline;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import io.outboxinbox.testkit.KafkaExtension;
+import io.outboxinbox.testkit.PostgresExtension;
+import io.outboxinbox.testkit.PostgresVersion;
+import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+
+/** At least once, in order, with stable ids, where the slot is the only memory. */
+class PipelineWithoutCheckpointIT {
+  @RegisterExtension
+  static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
+
+  @RegisterExtension static final KafkaExtension kafka = KafkaExtension.shared();
+
+  @Test
+  void losesNothingAndKeepsOrderThroughPartialConfirmationsAndRestarts() throws Exception {
+    PipelineRig rig = new PipelineRig(postgres, kafka);
+    ScriptedPublishing broker = new ScriptedPublishing(3);
+    rig.insert(0, 20);
+    PipelineConfiguration kafkaPipeline = rig.configuration("");
+    PipelineConfiguration configuration =
+        new PipelineConfiguration(
+            kafkaPipeline.name(),
+            kafkaPipeline.source(),
+            kafkaPipeline.route(),
+            broker,
+            kafkaPipeline.batch(),
+            kafkaPipeline.leadership(),
+            kafkaPipeline.retry());
+    for (int round = 1; round <= 3; round++) {
+      Pipeline pipeline = rig.start(configuration);
+      await()
+          .atMost(Duration.ofSeconds(30))
+          .until(() -> pipeline.status().state() == PipelineStatus.State.LEADING);
+      rig.insert(round * 20, round * 20 + 20);
+      int expected = round * 20 + 20;
+      await()
+          .atMost(Duration.ofSeconds(30))
+          .until(() -> new LinkedHashSet<>(List.copyOf(broker.arrived)).size() == expected);
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+    }
+    assertThat(new ArrayList<>(new LinkedHashSet<>(broker.arrived))).isEqualTo(idsInOrder(rig));
+    rig.close();
+  }
+
+  private static List<String> idsInOrder(PipelineRig rig) throws Exception {
+    List<String> ids = new ArrayList<>();
+    try (Connection connection = rig.database.connect();
+        Statement statement = connection.createStatement();
+        ResultSet rows =
+            statement.executeQuery("SELECT id FROM outbox_event ORDER BY (payload->>'n')::int")) {
+      while (rows.next()) {
+        ids.add(rows.getString(1));
+      }
+    }
+    return ids;
+  }
+}
