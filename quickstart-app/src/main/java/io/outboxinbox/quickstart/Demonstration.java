@@ -100,7 +100,7 @@ final class Demonstration implements AutoCloseable {
         started("the directory", Workplace.create(options.workIn(), options.keep()));
     LogFile.open(workplace.file("quickstart.log"));
     started("the log", LogFile::close);
-    for (Path cleaned : Leftovers.clean(options.workIn())) {
+    for (Path cleaned : Leftovers.clean(workplace)) {
       terminal.print(Tone.CAUTION, "  deleted what an earlier run left behind in " + cleaned);
     }
     return workplace;

@@ -1,6 +1,7 @@
 package io.outboxinbox.quickstart.stage;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -33,27 +34,44 @@ public final class Leftovers {
   private Leftovers() {}
 
   /**
-   * Ends the processes and deletes the data of dead runs under {@code parent}.
+   * Ends the processes and deletes the data of this user's dead runs beside {@code mine}.
    *
    * @return the directories that were deleted
    */
-  public static List<Path> clean(Path parent) {
+  public static List<Path> clean(Workplace mine) {
     List<Path> cleaned = new ArrayList<>();
+    Path parent = mine.directory().resolveSibling("");
     try (DirectoryStream<Path> runs = Files.newDirectoryStream(parent, Workplace.PREFIX + "*")) {
       for (Path run : runs) {
-        Path owner = run.resolve(PID_FILE);
-        if (Files.exists(owner) && writerOf(owner, "java").isEmpty()) {
-          end(run.resolve(AGENT_PID_FILE), "java");
-          end(run.resolve(POSTGRES_PID_FILE), "postgres");
-          Workplace.delete(run);
+        if (cleanIfDead(run, mine)) {
           cleaned.add(run);
         }
       }
     } catch (IOException e) {
-      // Another user's, or a full disk: none of it keeps this run from its work.
-      log.warn("cannot clean up after earlier runs in {}", parent, e);
+      log.warn("cannot look for earlier runs in {}", parent, e);
     }
     return cleaned;
+  }
+
+  private static boolean cleanIfDead(Path run, Workplace mine) {
+    Path owner = run.resolve(PID_FILE);
+    try {
+      // Of another user's process we would not even see whether it runs.
+      if (!Files.getOwner(run).equals(Files.getOwner(mine.directory()))
+          || !Files.exists(owner)
+          || Files.size(owner) == 0 // It is just being written.
+          || writerOf(owner, "java").isPresent()) {
+        return false;
+      }
+      end(run.resolve(AGENT_PID_FILE), "java");
+      end(run.resolve(POSTGRES_PID_FILE), "postgres");
+      Workplace.delete(run);
+      return true;
+    } catch (IOException | UncheckedIOException | NumberFormatException e) {
+      // None of it keeps this run from its work.
+      log.warn("cannot clean up after the earlier run in {}", run, e);
+      return false;
+    }
   }
 
   private static void end(Path pidFile, String program) throws IOException {

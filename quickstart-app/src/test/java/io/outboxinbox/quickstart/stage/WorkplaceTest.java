@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.time.Instant;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -52,7 +53,7 @@ class WorkplaceTest {
       Path dead = directoryOfDeadRun();
       Files.writeString(dead.resolve("agent.pid"), Long.toString(agent.pid()));
 
-      assertThat(Leftovers.clean(parent)).containsExactly(dead);
+      assertThat(clean()).containsExactly(dead);
       assertThat(dead).doesNotExist();
       assertThat(agent.waitFor()).isNotZero();
     } finally {
@@ -63,7 +64,7 @@ class WorkplaceTest {
   @Test
   void leavesARunThatIsAliveAlone() throws Exception {
     try (Workplace workplace = Workplace.create(parent, false)) {
-      assertThat(Leftovers.clean(parent)).isEmpty();
+      assertThat(clean()).isEmpty();
       assertThat(workplace.directory()).exists();
     }
   }
@@ -77,11 +78,18 @@ class WorkplaceTest {
       Path pidFile = Files.writeString(dead.resolve("agent.pid"), Long.toString(stranger.pid()));
       Files.setLastModifiedTime(pidFile, FileTime.from(Instant.now().minusSeconds(3_600)));
 
-      Leftovers.clean(parent);
+      clean();
 
       assertThat(stranger.isAlive()).isTrue();
     } finally {
       stranger.destroyForcibly();
+    }
+  }
+
+  /** As the next run does. */
+  private List<Path> clean() throws Exception {
+    try (Workplace next = Workplace.create(parent, false)) {
+      return Leftovers.clean(next);
     }
   }
 
