@@ -37,10 +37,19 @@ final class Command {
         return new Result(
             process.exitValue(), new String(Files.readAllBytes(output), StandardCharsets.UTF_8));
       } finally {
-        Files.deleteIfExists(output);
+        deleteNowOrLater(output);
       }
     } catch (IOException e) {
       throw new UncheckedIOException("cannot run " + command, e);
+    }
+  }
+
+  // Windows deletes no file that is open, and a daemon keeps what it inherited open until its end.
+  private static void deleteNowOrLater(Path output) {
+    try {
+      Files.deleteIfExists(output);
+    } catch (IOException held) {
+      output.toFile().deleteOnExit();
     }
   }
 

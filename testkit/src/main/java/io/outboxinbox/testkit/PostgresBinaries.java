@@ -66,10 +66,20 @@ final class PostgresBinaries {
     }
   }
 
+  /** One of the programs in an unpacked directory. */
+  static String program(Path unpacked, String name) {
+    // Windows adds the extension only to names without a folder.
+    return unpacked.resolve("bin").resolve(isWindows() ? name + ".exe" : name).toString();
+  }
+
+  private static boolean isWindows() {
+    return System.getProperty("os.name").toLowerCase(Locale.ROOT).contains("win");
+  }
+
   private static String resourceName() {
     String os = System.getProperty("os.name").toLowerCase(Locale.ROOT);
     String arch = System.getProperty("os.arch").toLowerCase(Locale.ROOT);
-    String system = os.contains("win") ? "windows" : os.contains("mac") ? "darwin" : "linux";
+    String system = isWindows() ? "windows" : os.contains("mac") ? "darwin" : "linux";
     String machine = arch.contains("aarch64") || arch.contains("arm") ? "arm_64" : "x86_64";
     // There are no native Windows binaries for arm; Windows runs the others in emulation.
     return "postgres-" + system + "-" + ("windows".equals(system) ? "x86_64" : machine) + ".txz";
@@ -221,8 +231,7 @@ final class PostgresBinaries {
   }
 
   private static void requireVersion(PostgresVersion version, Path directory, URL archive) {
-    String printed =
-        Command.run(List.of(directory.resolve("bin/postgres").toString(), "--version")).output();
+    String printed = Command.run(List.of(program(directory, "postgres"), "--version")).output();
     if (!printed.contains(") " + version.major() + ".")) {
       throw new IllegalStateException(
           "wanted PostgreSQL "

@@ -330,7 +330,7 @@ public final class PostgresServer implements AutoCloseable {
   }
 
   private String program(String name) {
-    return programs.resolve("bin").resolve(name).toString();
+    return PostgresBinaries.program(programs, name);
   }
 
   private String logTail() {

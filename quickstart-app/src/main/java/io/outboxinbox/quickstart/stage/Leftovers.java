@@ -1,0 +1,112 @@
+package io.outboxinbox.quickstart.stage;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * What a quickstart leaves behind that was killed outright: its agent and its PostgreSQL go on
+ * running, and its data stays. The next start cleans up.
+ */
+public final class Leftovers {
+  static final String PID_FILE = "quickstart.pid";
+  static final String AGENT_PID_FILE = "agent.pid";
+
+  private static final Logger log = LoggerFactory.getLogger(Leftovers.class);
+  private static final Path POSTGRES_PID_FILE = Path.of("postgres", "postmaster.pid");
+  private static final long ENDS_WITHIN_SECONDS = 10;
+
+  /** A process writes its pid file some time after its own start, never before. */
+  private static final Duration CLOCK_TOLERANCE = Duration.ofSeconds(5);
+
+  private Leftovers() {}
+
+  /**
+   * Ends the processes and deletes the data of this user's dead runs beside {@code mine}.
+   *
+   * @return the directories that were deleted
+   */
+  public static List<Path> clean(Workplace mine) {
+    List<Path> cleaned = new ArrayList<>();
+    Path parent = mine.directory().resolveSibling("");
+    try (DirectoryStream<Path> runs = Files.newDirectoryStream(parent, Workplace.PREFIX + "*")) {
+      for (Path run : runs) {
+        if (cleanIfDead(run, mine)) {
+          cleaned.add(run);
+        }
+      }
+    } catch (IOException e) {
+      log.warn("cannot look for earlier runs in {}", parent, e);
+    }
+    return cleaned;
+  }
+
+  private static boolean cleanIfDead(Path run, Workplace mine) {
+    Path owner = run.resolve(PID_FILE);
+    try {
+      // Of another user's process we would not even see whether it runs.
+      if (!Files.getOwner(run).equals(Files.getOwner(mine.directory()))
+          || !Files.exists(owner)
+          || Files.size(owner) == 0 // It is just being written.
+          || writerOf(owner, "java").isPresent()) {
+        return false;
+      }
+      end(run.resolve(AGENT_PID_FILE), "java");
+      end(run.resolve(POSTGRES_PID_FILE), "postgres");
+      Workplace.delete(run);
+      return true;
+    } catch (IOException | UncheckedIOException | NumberFormatException e) {
+      // None of it keeps this run from its work.
+      log.warn("cannot clean up after the earlier run in {}", run, e);
+      return false;
+    }
+  }
+
+  private static void end(Path pidFile, String program) throws IOException {
+    Optional<ProcessHandle> process = writerOf(pidFile, program);
+    if (process.isPresent()) {
+      process.get().destroyForcibly();
+      try {
+        process.get().onExit().get(ENDS_WITHIN_SECONDS, TimeUnit.SECONDS);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      } catch (ExecutionException | TimeoutException e) {
+        throw new IOException("process " + process.get().pid() + " does not end", e);
+      }
+    }
+  }
+
+  /** The process the file names, if it is still the same: numbers are used again. */
+  private static Optional<ProcessHandle> writerOf(Path pidFile, String program) throws IOException {
+    if (!Files.exists(pidFile)) {
+      return Optional.empty();
+    }
+    Instant written = Files.getLastModifiedTime(pidFile).toInstant();
+    String pid = Files.readAllLines(pidFile).stream().findFirst().orElse("").strip();
+    if (pid.isEmpty()) {
+      return Optional.empty();
+    }
+    return ProcessHandle.of(Long.parseLong(pid))
+        .filter(ProcessHandle::isAlive)
+        .filter(process -> process.info().command().orElse("").contains(program))
+        .filter(
+            process ->
+                process
+                    .info()
+                    .startInstant()
+                    .map(start -> start.isBefore(written.plus(CLOCK_TOLERANCE)))
+                    .orElse(false));
+  }
+}
