@@ -59,7 +59,7 @@ class RoomsTest {
           new Library("org.yaml.", Set.of("configure")),
           new Library("org.apache.commons.", Set.of("configure")));
 
-  private final JavaClasses classes =
+  private static final JavaClasses classes =
       new ClassFileImporter()
           .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
           .importPackages(ROOT);
