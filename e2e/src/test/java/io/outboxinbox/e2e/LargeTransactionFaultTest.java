@@ -13,7 +13,9 @@ import io.outboxinbox.e2e.rig.Stopwatch;
 import io.outboxinbox.e2e.rig.Transaction;
 import io.outboxinbox.e2e.rig.Verdict;
 import java.time.Duration;
+import java.util.Random;
 import java.util.UUID;
+import java.util.concurrent.locks.LockSupport;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -23,12 +25,14 @@ import org.junit.jupiter.api.Test;
 class LargeTransactionFaultTest {
   private static final Duration LEADS_WITHIN = Duration.ofSeconds(90);
   private static final Duration PUBLISHED_WITHIN = Duration.ofMinutes(10);
+  private static final Duration PAUSE_MAX = Duration.ofMillis(300);
   private static final String HEAP = "-Xmx256m";
 
   /** The default of the product; a transaction above it is split. */
   private static final int ATOMIC_EVENTS = 10_000;
 
   private final long seed = Setting.seed();
+  private final Random random = new Random(seed);
   private final int rows = Setting.of("large.rows", 100_000);
 
   private Stage stage;
@@ -85,6 +89,8 @@ class LargeTransactionFaultTest {
   }
 
   private long kill(Transaction large) {
+    // Between no time at all and about that of one Kafka transaction, so that some are open.
+    LockSupport.parkNanos(random.nextLong(PAUSE_MAX.toNanos()));
     agent.kill();
     long published = run.reader().count(large);
     agent.start();

@@ -4,8 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.e2e.rig.AgentConfig;
 import io.outboxinbox.e2e.rig.AgentProcess;
+import io.outboxinbox.e2e.rig.Chaos;
 import io.outboxinbox.e2e.rig.Fault;
 import io.outboxinbox.e2e.rig.LedgerRun;
+import io.outboxinbox.e2e.rig.Load;
 import io.outboxinbox.e2e.rig.Report;
 import io.outboxinbox.e2e.rig.Setting;
 import io.outboxinbox.e2e.rig.SourceDatabase;
@@ -13,6 +15,7 @@ import io.outboxinbox.e2e.rig.Stage;
 import io.outboxinbox.e2e.rig.Transaction;
 import io.outboxinbox.e2e.rig.Verdict;
 import java.time.Duration;
+import java.util.Map;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Test;
 
@@ -25,6 +28,11 @@ class LedgerBitesFaultTest {
   private static final int ATOMIC_EVENTS = 64;
   private static final int ROWS = 60_000;
   private static final int KILLS = 2;
+
+  private static final int DEFAULT_ATOMIC_EVENTS = 10_000;
+  private static final int EVENTS_PER_SECOND = 2_000;
+  private static final int WALSENDER_KILLS = 12;
+  private static final Duration WALSENDER_KILLS_IN = Duration.ofSeconds(30);
 
   private final long seed = Setting.seed();
 
@@ -50,6 +58,32 @@ class LedgerBitesFaultTest {
                 .verdict(verdict)
                 .print();
         assertThat(verdict.count(Fault.DUPLICATED)).as(report.toString()).isPositive();
+      }
+    }
+  }
+
+  /** Debezium looks for the resume point itself, and skips a transaction that begins there. */
+  @Test
+  void findsTheLossesOfAnAgentThatResumesWithDebeziumsOwnOffset() throws Exception {
+    try (Stage stage = Stage.start()) {
+      SourceDatabase database = SourceDatabase.create(stage.postgres());
+      AgentConfig config = AgentConfig.of(database, stage.kafka().bootstrapServers(), Stage.TOPIC);
+      try (LedgerRun run = LedgerRun.start(stage, database, seed);
+          AgentProcess agent =
+              AgentProcess.unprotected("bites-stock-offset", config, "stock-offset")) {
+        agent.startAndLead(LEADS_WITHIN);
+        Chaos chaos = new Chaos(stage, database, run, agent, seed);
+        try (Load load = run.load(EVENTS_PER_SECOND)) {
+          chaos.run(WALSENDER_KILLS_IN, Map.of(Chaos.Verb.KILL_WALSENDER, WALSENDER_KILLS));
+          load.stop();
+        }
+        Verdict verdict = run.finish(agent, DEFAULT_ATOMIC_EVENTS);
+        Report report =
+            new Report("Ledger with Debezium's own offset, must be dirty, seed " + seed)
+                .line("%s", chaos)
+                .verdict(verdict)
+                .print();
+        assertThat(verdict.count(Fault.LOST)).as(report.toString()).isPositive();
       }
     }
   }

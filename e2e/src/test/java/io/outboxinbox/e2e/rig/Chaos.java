@@ -33,8 +33,10 @@ public final class Chaos {
   private record Moment(long nanos, Verb verb) {}
 
   private static final Duration WALSENDER_BACK_WITHIN = Duration.ofSeconds(90);
-  private static final int BURST_ROWS_MAX = 8_000;
-  private static final int AFTER_BURST_MILLIS_MAX = 400;
+  private static final Duration PUBLISHED_WITHIN = Duration.ofMinutes(2);
+  private static final int BURST_ROWS_MIN = 5_000;
+  private static final int BURST_ROWS_MAX = 20_000;
+  private static final int AFTER_BURST_MILLIS_MAX = 50;
   private static final int DOWN_MILLIS_MAX = 3_000;
 
   private final Stage stage;
@@ -111,10 +113,14 @@ public final class Chaos {
     }
   }
 
-  /** Half of the kills fall into the publishing of a large transaction, the rest anywhere. */
+  /**
+   * Half of the kills fall into the publishing of a large transaction, when its first events are
+   * visible and the next are on their way; the rest fall anywhere, also into a start.
+   */
   private void maybeBurst() throws InterruptedException {
     if (random.nextBoolean()) {
-      run.writeBurst(random.nextInt(1, BURST_ROWS_MAX));
+      Transaction burst = run.writeBurst(random.nextInt(BURST_ROWS_MIN, BURST_ROWS_MAX));
+      run.reader().await(burst.entries().get(0).id(), PUBLISHED_WITHIN);
       TimeUnit.MILLISECONDS.sleep(random.nextInt(AFTER_BURST_MILLIS_MAX));
     }
   }

@@ -146,7 +146,8 @@ public final class Reader implements AutoCloseable {
   public void await(UUID id, Duration deadline) {
     Awaitility.await("event " + id + " is published")
         .atMost(deadline)
-        .pollInterval(Duration.ofMillis(50))
+        .pollDelay(Duration.ZERO)
+        .pollInterval(Duration.ofMillis(5))
         .until(() -> has(id));
   }
 

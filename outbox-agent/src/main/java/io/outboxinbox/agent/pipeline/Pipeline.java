@@ -170,8 +170,13 @@ public final class Pipeline {
   }
 
   private void waitAfter(State state, Exception e) throws InterruptedException {
-    if (monitor.status().lastPublishAt() != null && monitor.status().leader()) {
-      backoff.reset();
+    // After a rejected event it would only lead up to the same event again.
+    if (state == State.RETRYING && monitor.status().leader()) {
+      // It had been well in between: the same trouble is news again.
+      lastLogged = null;
+      if (monitor.status().lastPublishAt() != null) {
+        backoff.reset();
+      }
     }
     monitor.restarted();
     String message = String.valueOf(e.getMessage());
