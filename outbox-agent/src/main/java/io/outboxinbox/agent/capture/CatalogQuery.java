@@ -18,12 +18,12 @@ final class CatalogQuery {
 
   /** Makes a fact of the current row. */
   @FunctionalInterface
-  interface RowReader<T> {
+  interface RowMapper<T> {
     T read(ResultSet row) throws SQLException;
   }
 
   static <T> List<T> list(
-      Connection connection, String sql, RowReader<T> reader, Object... parameters)
+      Connection connection, String sql, RowMapper<T> reader, Object... parameters)
       throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setQueryTimeout(TIMEOUT_SECONDS);
@@ -41,7 +41,7 @@ final class CatalogQuery {
   }
 
   /** For queries that always have one row. */
-  static <T> T one(Connection connection, String sql, RowReader<T> reader, Object... parameters)
+  static <T> T one(Connection connection, String sql, RowMapper<T> reader, Object... parameters)
       throws SQLException {
     List<T> rows = list(connection, sql, reader, parameters);
     if (rows.size() != 1) {

@@ -29,8 +29,8 @@ final class ConnectionFailure {
     if (network != null) {
       return network;
     }
-    String role = SqlNames.quoted(config.username());
-    String database = SqlNames.quoted(config.database());
+    String role = Identifiers.quoted(config.username());
+    String database = Identifiers.quoted(config.database());
     String state = failure.getSQLState() == null ? "" : failure.getSQLState();
     return switch (state) {
       case "3D000" ->

@@ -2,6 +2,7 @@ package io.outboxinbox.agent.capture;
 
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.event.Lsn;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -9,7 +10,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
-import org.postgresql.replication.LogSequenceNumber;
 
 /**
  * Whether everything after our position still comes through the slot. Debezium's own check is
@@ -124,7 +124,9 @@ final class SlotPreflight {
           Finding.fatal(
               "slot %s does not exist, but events up to %s were read through slot %s"
                   .formatted(
-                      config.slot(), lsn(checkpoint.position().commitLsn()), checkpoint.slot()),
+                      config.slot(),
+                      Lsn.format(checkpoint.position().commitLsn()),
+                      checkpoint.slot()),
               RECONCILE.formatted(config.table())));
     }
     if (findings.isEmpty()) {
@@ -161,9 +163,9 @@ final class SlotPreflight {
           Finding.fatal(
               "position %s is %d bytes ahead of the server's log, which ends at %s on timeline %d (position: timeline %d): the server was restored or promoted without them"
                   .formatted(
-                      lsn(position),
+                      Lsn.format(position),
                       position - server.currentWalLsn(),
-                      lsn(server.currentWalLsn()),
+                      Lsn.format(server.currentWalLsn()),
                       server.timeline(),
                       checkpoint.timeline()),
               "events were published that the database does not have any more: decide about them, then "
@@ -172,7 +174,7 @@ final class SlotPreflight {
       findings.add(
           Finding.fatal(
               "the server is on timeline %d, position %s on timeline %d: whether the position lies behind the branch cannot be seen from here"
-                  .formatted(server.timeline(), lsn(position), checkpoint.timeline()),
+                  .formatted(server.timeline(), Lsn.format(position), checkpoint.timeline()),
               RECONCILE.formatted(config.table())));
     }
   }
@@ -219,7 +221,7 @@ final class SlotPreflight {
                       slot.invalidationReason() == null
                           ? "unknown before PostgreSQL 17"
                           : slot.invalidationReason(),
-                      lsn(slot.confirmedFlushLsn())),
+                      Lsn.format(slot.confirmedFlushLsn())),
               RECONCILE.formatted(config.table())));
     } else if ("unreserved".equals(slot.walStatus())) {
       // Not fatal: reading on is the only thing that can still save the slot, and the server
@@ -227,7 +229,7 @@ final class SlotPreflight {
       findings.add(
           Finding.warning(
               "slot %s is about to be lost (wal_status=unreserved): log after %s goes with the next checkpoint"
-                  .formatted(config.slot(), lsn(slot.restartLsn())),
+                  .formatted(config.slot(), Lsn.format(slot.restartLsn())),
               "ALTER SYSTEM SET max_slot_wal_keep_size = -1; SELECT pg_reload_conf()"));
     }
   }
@@ -241,14 +243,10 @@ final class SlotPreflight {
               "slot %s starts at %s, %d bytes after position %s: transactions in between are not sent any more (the slot was made anew or moved by somebody else)"
                   .formatted(
                       config.slot(),
-                      lsn(slot.confirmedFlushLsn()),
+                      Lsn.format(slot.confirmedFlushLsn()),
                       slot.confirmedFlushLsn() - position,
-                      lsn(position)),
+                      Lsn.format(position)),
               RECONCILE.formatted(config.table())));
     }
-  }
-
-  private static String lsn(long value) {
-    return LogSequenceNumber.valueOf(value).asString();
   }
 }

@@ -5,10 +5,4 @@ package io.outboxinbox.agent.capture;
  *
  * @param table with its schema
  */
-record SqlNames(String role, String database, String schema, String table, String publication) {
-
-  /** Quotes always, because which words are reserved depends on the server. */
-  static String quoted(String name) {
-    return '"' + name.replace("\"", "\"\"") + '"';
-  }
-}
+record SqlNames(String role, String database, String schema, String table, String publication) {}

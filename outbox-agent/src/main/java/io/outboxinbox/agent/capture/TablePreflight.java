@@ -149,7 +149,7 @@ final class TablePreflight {
     checkPrivileges(findings, names, relation);
     checkColumns(findings, connection, config, names, relation);
     if (!relation.idIsUnique()) {
-      String id = SqlNames.quoted(config.mappedColumns().getOrDefault(Column.ID, "id"));
+      String id = Identifiers.quoted(config.mappedColumns().getOrDefault(Column.ID, "id"));
       findings.add(
           Finding.warning(
               "column %s of %s is not unique: consumers drop a second event with the same id"
@@ -239,7 +239,9 @@ final class TablePreflight {
                   .formatted(names.table(), name, column, NearestName.hint(name, present.keySet())),
               "ALTER TABLE %s ADD COLUMN %s %s; -- or name the column in source.columns"
                   .formatted(
-                      names.table(), SqlNames.quoted(name), OutboxColumns.definitionOf(column))));
+                      names.table(),
+                      Identifiers.quoted(name),
+                      OutboxColumns.definitionOf(column))));
     } else if (!type.isOneOf(OutboxColumns.typesOf(column))) {
       findings.add(wrongType(names, name, type, "for " + column, OutboxColumns.typesOf(column)));
     }
@@ -254,7 +256,7 @@ final class TablePreflight {
               "table %s has no column %s of source.extraColumns%s"
                   .formatted(names.table(), name, NearestName.hint(name, present.keySet())),
               "ALTER TABLE %s ADD COLUMN %s text; -- or correct source.extraColumns"
-                  .formatted(names.table(), SqlNames.quoted(name))));
+                  .formatted(names.table(), Identifiers.quoted(name))));
     } else if (!type.isOneOf(OutboxColumns.EXTRA_TYPES)) {
       findings.add(
           wrongType(names, name, type, "of source.extraColumns", OutboxColumns.EXTRA_TYPES));
@@ -268,6 +270,7 @@ final class TablePreflight {
         "column %s %s has type %s; readable are %s"
             .formatted(name, use, type.shown(), OutboxColumns.listed(types)),
         "ALTER TABLE %s ALTER COLUMN %s TYPE %s USING %s::%s"
-            .formatted(names.table(), SqlNames.quoted(name), first, SqlNames.quoted(name), first));
+            .formatted(
+                names.table(), Identifiers.quoted(name), first, Identifiers.quoted(name), first));
   }
 }
