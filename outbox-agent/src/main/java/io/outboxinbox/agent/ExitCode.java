@@ -4,7 +4,6 @@ import io.dropwizard.configuration.ConfigurationException;
 import io.outboxinbox.agent.event.AgentException;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.sql.SQLException;
 import net.sourceforge.argparse4j.inf.ArgumentParserException;
 
 /** How a command ends, for scripts. */
@@ -54,7 +53,7 @@ enum ExitCode {
 
   private static void explainFailure(Throwable failure, PrintWriter err) {
     for (Throwable at = failure; at != null; at = at.getCause()) {
-      if (at instanceof IOException || at instanceof SQLException || at instanceof AgentException) {
+      if (at instanceof IOException || at instanceof AgentException) {
         err.println("outbox-agent: " + reasons(at));
         return;
       }

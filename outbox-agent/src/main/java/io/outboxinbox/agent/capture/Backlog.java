@@ -30,6 +30,9 @@ public final class Backlog {
    */
   public record Page(long lastOrdinal, List<Captured> rows, int missing) {}
 
+  /** Payloads may be a megabyte each, so few rows are fetched at a time. */
+  private static final int FETCH_ROWS = 100;
+
   private final SourceConfiguration source;
   private final RowReader rows;
   private final String table;
@@ -89,14 +92,23 @@ public final class Backlog {
   }
 
   /**
+   * How much one page may hold.
+   *
+   * @param rows at most this many
+   * @param bytes the row that reaches this many payload bytes is the page's last
+   */
+  public record Limit(int rows, long bytes) {}
+
+  /**
    * Reads the next rows.
    *
+   * @param connection in auto-commit mode, and left in it
    * @param after ordinal of the last row already published, 0 at first
    * @param position the seed; rows of the backlog have none of their own
    * @return no rows and {@code lastOrdinal} equal to {@code after} at the end
    */
   public Page read(
-      Connection connection, String sourceId, long after, int limit, SourcePosition position)
+      Connection connection, String sourceId, long after, Limit limit, SourcePosition position)
       throws SQLException {
     String sql =
         """
@@ -107,26 +119,38 @@ public final class Backlog {
         LIMIT ?
         """
             .formatted(column(Column.ID), table, outbox, idType(connection));
+    // Only inside a transaction does the driver fetch in portions instead of all at once.
+    connection.setAutoCommit(false);
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setFetchSize(FETCH_ROWS);
       statement.setString(1, sourceId);
       statement.setLong(2, after);
-      statement.setInt(3, limit);
+      statement.setInt(3, limit.rows());
       try (ResultSet result = statement.executeQuery()) {
-        return page(result, after, position);
+        return page(result, after, limit, position);
       }
+    } finally {
+      connection.rollback();
+      connection.setAutoCommit(true);
     }
   }
 
-  private Page page(ResultSet result, long after, SourcePosition position) throws SQLException {
+  private Page page(ResultSet result, long after, Limit limit, SourcePosition position)
+      throws SQLException {
     List<Captured> captured = new ArrayList<>();
     long last = after;
+    long bytes = 0;
     int missing = 0;
-    while (result.next()) {
+    while (bytes < limit.bytes() && result.next()) {
       last = result.getLong("ordinal");
-      if (result.getBoolean("is_present")) {
-        captured.add(row(values(result), position));
-      } else {
+      if (!result.getBoolean("is_present")) {
         missing++;
+        continue;
+      }
+      Captured row = row(values(result), position);
+      captured.add(row);
+      if (row instanceof Captured.Row event && event.event().payload() != null) {
+        bytes += event.event().payload().length;
       }
     }
     return new Page(last, captured, missing);

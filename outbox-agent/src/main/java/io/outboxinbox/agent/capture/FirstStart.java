@@ -40,10 +40,12 @@ public final class FirstStart {
   /**
    * Creates the slot and, if configured, writes down the ids of older rows.
    *
-   * @throws AgentException.Retryable a long transaction keeps the slot from being created
+   * @param epoch as begun in the {@link SourceRegistry}
+   * @throws AgentException.Retryable a long transaction keeps the slot from being created, or
+   *     another agent has begun a later epoch
    * @throws SQLException as the server says
    */
-  public Seed createSlot(String sourceId) throws SQLException {
+  public Seed createSlot(String sourceId, long epoch) throws SQLException {
     try (Connection replication = connections.openReplication("slot");
         Statement statement = replication.createStatement()) {
       statement.setQueryTimeout(CREATE_TIMEOUT_SECONDS);
@@ -56,7 +58,7 @@ public final class FirstStart {
         // The snapshot lives until the next command on this connection.
         long rows =
             source.existingRows() == SourceConfiguration.ExistingRows.PUBLISH
-                ? copyIds(sourceId, slot.getString("snapshot_name"))
+                ? copyIds(sourceId, epoch, slot.getString("snapshot_name"))
                 : 0;
         return new Seed(position, rows);
       } catch (SQLException e) {
@@ -75,14 +77,16 @@ public final class FirstStart {
     }
   }
 
-  private long copyIds(String sourceId, String snapshot) throws SQLException {
-    try (Connection connection = connections.open("bootstrap", 0)) {
+  private long copyIds(String sourceId, long epoch, String snapshot) throws SQLException {
+    try (Connection connection = connections.open("bootstrap", 0);
+        Connection reader = connections.open("bootstrap", 30)) {
       connection.setAutoCommit(false);
       connection.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
       try (Statement statement = connection.createStatement()) {
         // Comes from the server a moment ago; the command takes no parameters.
         statement.execute("SET TRANSACTION SNAPSHOT '" + snapshot.replace("'", "''") + "'");
       }
+      new SourceRegistry(source).holdEpoch(connection, reader, sourceId, epoch);
       Backlog backlog = new Backlog(source);
       backlog.clear(connection, sourceId);
       long rows = backlog.fill(connection, sourceId);

@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.capture;
 
+import io.outboxinbox.agent.event.AgentException;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -19,6 +20,9 @@ public final class SourceRegistry {
    * @param isSeeded whether a position of that epoch ever became durable
    */
   public record Registration(long epoch, boolean isSeeded) {}
+
+  /** First half of an advisory lock's key, so that it meets no application's lock by chance. */
+  private static final int EPOCH_LOCK_CLASS = 0x0B0C6;
 
   private final String table;
 
@@ -48,13 +52,47 @@ public final class SourceRegistry {
     }
   }
 
-  /** Notes that a first start has begun; the slot, if it exists from now on, is ours. */
+  /**
+   * Notes that a first start has begun; the slot, if it exists from now on, is ours. Waits for the
+   * backlog of an earlier first start that is still being written down.
+   */
   public void beginEpoch(Connection connection, String sourceId, long epoch) throws SQLException {
-    String sql = "UPDATE " + table + " SET epoch = ?, seeded_at = NULL WHERE source = ?";
+    String sql =
+        "WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(?, hashtext(?))) UPDATE "
+            + table
+            + " SET epoch = ?, seeded_at = NULL FROM turn WHERE source = ?";
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setLong(1, epoch);
+      statement.setInt(1, EPOCH_LOCK_CLASS);
       statement.setString(2, sourceId);
+      statement.setLong(3, epoch);
+      statement.setString(4, sourceId);
       statement.executeUpdate();
+    }
+  }
+
+  /**
+   * Keeps the epoch from changing until the transaction of {@code writer} ends.
+   *
+   * <p>An agent that was stopped in the middle of its first start, and replaced, must not write its
+   * backlog over its successor's when it wakes.
+   *
+   * @param writer in a transaction; its snapshot may be older than the epoch
+   * @param reader in auto-commit mode, so that it sees the epoch as it is now
+   * @throws AgentException.Retryable another first start has begun since
+   */
+  void holdEpoch(Connection writer, Connection reader, String sourceId, long epoch)
+      throws SQLException {
+    String sql = "SELECT pg_advisory_xact_lock(?, hashtext(?))";
+    try (PreparedStatement statement = writer.prepareStatement(sql)) {
+      statement.setInt(1, EPOCH_LOCK_CLASS);
+      statement.setString(2, sourceId);
+      statement.execute();
+    }
+    long now = find(reader, sourceId).map(Registration::epoch).orElse(0L);
+    if (now != epoch) {
+      throw new AgentException.Retryable(
+          "another agent has begun epoch %d while this one prepared epoch %d".formatted(now, epoch),
+          null);
     }
   }
 

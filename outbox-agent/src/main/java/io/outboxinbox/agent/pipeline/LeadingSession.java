@@ -68,9 +68,8 @@ final class LeadingSession {
     SourceConnections connections = new SourceConnections(pipeline.source());
     try (Publisher publisher = pipeline.publish().newPublisher();
         Connection control = connections.open("control", 30)) {
-      SessionStart start =
-          new SessionStart(pipeline, leadership.source(), control, publisher, clock);
-      Checkpoint checkpoint = start.run(leadership, router.fixedTopics());
+      SessionStart start = new SessionStart(pipeline, leadership, control, publisher, clock);
+      Checkpoint checkpoint = start.run(router.fixedTopics());
       LOG.info(
           "leading source {} from sequence {} of epoch {}",
           leadership.source().id(),
@@ -178,7 +177,7 @@ final class LeadingSession {
               control,
               source,
               checkpoint.backlogOrdinal(),
-              pipeline.batch().maxEvents(),
+              new Backlog.Limit(pipeline.batch().maxEvents(), pipeline.batch().atomicBytes()),
               checkpoint.position());
       checkpoint = publishPage(publisher, page, checkpoint);
       if (page.missing() > 0) {

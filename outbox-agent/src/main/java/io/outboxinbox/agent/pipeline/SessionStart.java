@@ -38,6 +38,7 @@ final class SessionStart {
 
   private final PipelineConfiguration pipeline;
   private final SourceConfiguration source;
+  private final Leadership leadership;
   private final SourceIdentity identity;
   private final Connection control;
   private final Publisher publisher;
@@ -46,13 +47,14 @@ final class SessionStart {
 
   SessionStart(
       PipelineConfiguration pipeline,
-      SourceIdentity identity,
+      Leadership leadership,
       Connection control,
       Publisher publisher,
       Clock clock) {
     this.pipeline = pipeline;
     this.source = pipeline.source();
-    this.identity = identity;
+    this.leadership = leadership;
+    this.identity = leadership.source();
     this.control = control;
     this.publisher = publisher;
     this.registry = new SourceRegistry(source);
@@ -65,13 +67,12 @@ final class SessionStart {
    * @param fixedTopics topics known before any event is
    * @throws AgentException as the findings say
    */
-  Checkpoint run(Leadership leadership, List<String> fixedTopics)
-      throws SQLException, InterruptedException {
+  Checkpoint run(List<String> fixedTopics) throws SQLException, InterruptedException {
     Optional<Checkpoint> found = publisher.takeOver(identity);
     leadership.ensureHeld();
     Findings.require(SourcePreflight.check(control, source));
     Findings.require(pipeline.publish().preflight(fixedTopics));
-    freeSlot(leadership);
+    freeSlot();
     Checkpoint checkpoint = publisher.keepsCheckpoint() ? fromBroker(found) : fromSlot();
     verifySlot(checkpoint);
     return checkpoint;
@@ -90,7 +91,7 @@ final class SessionStart {
             checkpoint));
   }
 
-  private void freeSlot(Leadership leadership) throws SQLException, InterruptedException {
+  private void freeSlot() throws SQLException, InterruptedException {
     long deadline = System.nanoTime() + SLOT_FREE_WITHIN.toNanos();
     Optional<Integer> ended = leadership.freeSlot(source.slot());
     while (ended.isPresent()) {
@@ -156,7 +157,7 @@ final class SessionStart {
     }
     long epoch = Math.max(registration.epoch() + 1, clock.instant().getEpochSecond());
     registry.beginEpoch(control, identity.id(), epoch);
-    FirstStart.Seed seed = seed(slot);
+    FirstStart.Seed seed = seed(slot, epoch);
     Checkpoint checkpoint = seedCheckpoint(epoch, seed);
     // Without a durable seed, a crash in the very first batch could not be resumed exactly.
     if (publisher.keepsCheckpoint()) {
@@ -173,16 +174,17 @@ final class SessionStart {
     return checkpoint;
   }
 
-  private FirstStart.Seed seed(Optional<SlotState> slot) throws SQLException {
+  private FirstStart.Seed seed(Optional<SlotState> slot, long epoch) throws SQLException {
     FirstStart firstStart = new FirstStart(source, new SourceConnections(source));
     if (slot.isPresent()) {
       if (source.existingRows() == ExistingRows.SKIP) {
         return new FirstStart.Seed(SourcePosition.atCommit(slot.get().confirmedFlushLsn()), 0);
       }
       // A first start that did not get as far as its seed: nothing was published from this slot.
-      firstStart.dropSlot(control);
+      // On the leader's own connection: whoever has been replaced meanwhile has lost that one.
+      firstStart.dropSlot(leadership.connection());
     }
-    return firstStart.createSlot(identity.id());
+    return firstStart.createSlot(identity.id(), epoch);
   }
 
   private void refuseRebuiltCluster() {

@@ -7,15 +7,20 @@ import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.capture.SourceRegistry;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.publish.Publisher;
 import java.sql.Connection;
 import java.sql.SQLException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The operator's way out when log and position no longer fit together: forgets slot, position and
  * backlog, so that the pipeline's next start is a first start in a new epoch.
  */
 public final class SourceReset {
+  private static final Logger LOG = LoggerFactory.getLogger(SourceReset.class);
+
   private final PipelineConfiguration pipeline;
   private final String holder;
 
@@ -29,9 +34,10 @@ public final class SourceReset {
    *
    * @return the source's id
    * @throws AgentException.Misconfigured an agent still leads the source
-   * @throws SQLException the database is away or refuses
+   * @throws AgentException.Retryable database or broker is away or refuses; nothing is lost by
+   *     doing it again
    */
-  public String run() throws SQLException {
+  public String run() {
     SourceConnections connections = new SourceConnections(pipeline.source());
     try (Leadership leadership = Leadership.connect(pipeline, holder);
         Publisher publisher = pipeline.publish().newPublisher();
@@ -41,7 +47,7 @@ public final class SourceReset {
         throw new AgentException.Misconfigured(
             "an agent leads source " + source, "stop every agent of this source first");
       }
-      publisher.takeOver(leadership.source());
+      shutOthersOut(publisher, leadership.source());
       publisher.forget(leadership.source());
       for (Checkpoint other : publisher.allCheckpoints()) {
         if (SessionStart.isOfRebuiltCluster(other, pipeline, leadership.source())) {
@@ -56,6 +62,18 @@ public final class SourceReset {
       new Backlog(pipeline.source()).clear(control, source);
       new SourceRegistry(pipeline.source()).forgetSeed(control, source);
       return source;
+    } catch (SQLException e) {
+      throw new AgentException.Retryable(
+          "database " + pipeline.source().database() + ": " + e.getMessage(), e);
+    }
+  }
+
+  private static void shutOthersOut(Publisher publisher, SourceIdentity source) {
+    try {
+      publisher.takeOver(source);
+    } catch (AgentException.Fatal unreadable) {
+      // Others are shut out by now; a checkpoint nobody can read is one to be forgotten.
+      LOG.warn("{}", unreadable.getMessage());
     }
   }
 }

@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.pipeline;
 
+import io.outboxinbox.agent.capture.Partitions;
 import io.outboxinbox.agent.capture.ServerState;
 import io.outboxinbox.agent.capture.SlotState;
 import io.outboxinbox.agent.capture.SourceConnections;
@@ -28,6 +29,9 @@ final class SourceWatch implements AutoCloseable {
 
   /** An edit of the publication is to be noticed within 5 s. */
   private static final Duration INTERVAL = Duration.ofSeconds(2);
+
+  /** Partitions are made days ahead, so one that fails has many more chances. */
+  private static final Duration PARTITIONS_INTERVAL = Duration.ofHours(1);
 
   private static final int QUERY_TIMEOUT_SECONDS = 10;
 
@@ -59,6 +63,8 @@ final class SourceWatch implements AutoCloseable {
     connection = connections.open("watch", QUERY_TIMEOUT_SECONDS);
     thread.scheduleWithFixedDelay(
         this::look, INTERVAL.toMillis(), INTERVAL.toMillis(), TimeUnit.MILLISECONDS);
+    thread.scheduleWithFixedDelay(
+        this::createPartitions, 0, PARTITIONS_INTERVAL.toMillis(), TimeUnit.MILLISECONDS);
   }
 
   private void look() {
@@ -75,6 +81,21 @@ final class SourceWatch implements AutoCloseable {
       LOG.debug("looking at the source failed", e);
     } catch (RuntimeException e) {
       LOG.warn("looking at the source failed", e);
+    }
+  }
+
+  private void createPartitions() {
+    Connection open = connection;
+    if (open == null) {
+      return;
+    }
+    try {
+      int made = Partitions.createAhead(open, pipeline.source());
+      if (made > 0) {
+        LOG.info("made {} partitions of {} ahead of time", made, pipeline.source().table());
+      }
+    } catch (SQLException e) {
+      LOG.warn("partitions could not be made ahead of time: {}", e.getMessage());
     }
   }
 

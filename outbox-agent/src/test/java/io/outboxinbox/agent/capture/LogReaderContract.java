@@ -1,10 +1,12 @@
 package io.outboxinbox.agent.capture;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
 import io.outboxinbox.agent.capture.SourceConfiguration.Column;
 import io.outboxinbox.agent.capture.SourceConfiguration.Layout;
+import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.OutboxEvent;
 import io.outboxinbox.agent.event.SourcePosition;
@@ -49,8 +51,7 @@ abstract class LogReaderContract {
   @Test
   void resumesExactlyBehindAnyRowOfInterleavedAndCopiedTransactions() throws Exception {
     SourceConfiguration source = source(Layout.STANDARD, Map.of());
-    SourcePosition seed =
-        new FirstStart(source, new SourceConnections(source)).createSlot("s").position();
+    SourcePosition seed = createSlot(source);
     writeInterleaved();
     start(source, seed);
     List<Captured.Row> rows = readRows(39);
@@ -92,7 +93,7 @@ abstract class LogReaderContract {
   @Test
   void leavesOutWhatWasRolledBackAndEndsEveryTransaction() throws Exception {
     SourceConfiguration source = source(Layout.STANDARD, Map.of());
-    start(source, new FirstStart(source, new SourceConnections(source)).createSlot("s").position());
+    start(source, createSlot(source));
     try (Connection connection = database.connect()) {
       connection.setAutoCommit(false);
       insert(connection, "rolled-back");
@@ -111,7 +112,7 @@ abstract class LogReaderContract {
   @Test
   void deliversRowsOfPartitionsMadeWhileStreaming() throws Exception {
     SourceConfiguration source = source(Layout.STANDARD, Map.of());
-    start(source, new FirstStart(source, new SourceConnections(source)).createSlot("s").position());
+    start(source, createSlot(source));
     database.execute("SELECT outbox_partitions_create(30)");
     database.execute(
         "INSERT INTO outbox_event (id, aggregate_type, aggregate_id, event_type) SELECT"
@@ -122,7 +123,7 @@ abstract class LogReaderContract {
   @Test
   void flushesTheSlotToWhatWasCommittedAndNoFurther() throws Exception {
     SourceConfiguration source = source(Layout.STANDARD, Map.of());
-    start(source, new FirstStart(source, new SourceConnections(source)).createSlot("s").position());
+    start(source, createSlot(source));
     database.execute(insertOf("first"));
     List<Captured> all = readUntilEnds(1);
     SourcePosition committed = ((Captured.TransactionEnd) all.get(1)).position();
@@ -141,7 +142,7 @@ abstract class LogReaderContract {
   @Test
   void returnsOnlyPulsesThatCarryItsNonce() throws Exception {
     SourceConfiguration source = source(Layout.STANDARD, Map.of());
-    start(source, new FirstStart(source, new SourceConnections(source)).createSlot("s").position());
+    start(source, createSlot(source));
     for (String content : List.of("other:1", NONCE + ":x", NONCE + ":5")) {
       database.execute("SELECT pg_logical_emit_message(true, 'outbox-agent', '" + content + "')");
     }
@@ -165,8 +166,7 @@ abstract class LogReaderContract {
           "ALTER PUBLICATION outbox_publication ADD TABLE " + table);
       SourceConfiguration source =
           Sources.of(database, table, Layout.DEBEZIUM, Map.of(Column.ID, "nr"));
-      SourcePosition seed =
-          new FirstStart(source, new SourceConnections(source)).createSlot("s").position();
+      SourcePosition seed = createSlot(source);
       database.execute(
           "INSERT INTO " + table + " VALUES (1, 'order', '17', 'placed', '{\"a\": 1}', 'acme')");
       start(source, seed);
@@ -188,15 +188,42 @@ abstract class LogReaderContract {
         "CREATE TABLE loose (id text, aggregatetype text, aggregateid text, type text, payload text)",
         "ALTER PUBLICATION outbox_publication ADD TABLE loose");
     SourceConfiguration source = Sources.of(database, "loose", Layout.DEBEZIUM, Map.of());
-    start(source, new FirstStart(source, new SourceConnections(source)).createSlot("s").position());
+    start(source, createSlot(source));
     database.execute("INSERT INTO loose VALUES ('e1', 'order', NULL, 'placed', 'x')");
     Captured.BadRow bad = (Captured.BadRow) readUntilEnds(1).get(0);
     assertThat(bad.eventId()).isEqualTo("e1");
     assertThat(bad.reason()).contains("column aggregateid is NULL");
   }
 
+  /** An agent that was stopped in its first start, replaced, and wakes. */
+  @Test
+  void writesNoBacklogOnceAnotherAgentHasBegunALaterEpoch() throws Exception {
+    SourceConfiguration source = source(Layout.STANDARD, Map.of());
+    SourceRegistry registry = new SourceRegistry(source);
+    database.execute(insertOf("old"));
+    try (Connection connection = database.connect()) {
+      registry.register(connection, "s");
+      registry.beginEpoch(connection, "s", 1);
+      registry.beginEpoch(connection, "s", 2);
+      assertThatThrownBy(
+              () -> new FirstStart(source, new SourceConnections(source)).createSlot("s", 1))
+          .isInstanceOf(AgentException.Retryable.class)
+          .hasMessageContaining("another agent has begun epoch 2");
+      assertThat(new Backlog(source).exists(connection, "s")).isFalse();
+    }
+  }
+
   private SourceConfiguration source(Layout layout, Map<Column, String> columns) {
     return Sources.of(database, "outbox_event", layout, columns);
+  }
+
+  private SourcePosition createSlot(SourceConfiguration source) throws Exception {
+    SourceRegistry registry = new SourceRegistry(source);
+    try (Connection connection = database.connect()) {
+      registry.register(connection, "s");
+      registry.beginEpoch(connection, "s", 1);
+    }
+    return new FirstStart(source, new SourceConnections(source)).createSlot("s", 1).position();
   }
 
   private void start(SourceConfiguration source, SourcePosition from) {

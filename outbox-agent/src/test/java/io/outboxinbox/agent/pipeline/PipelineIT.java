@@ -8,6 +8,9 @@ import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
+import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -169,6 +172,29 @@ class PipelineIT {
     rig.insert(5, 6);
     awaitEvents(1);
     assertThat(rig.consume()).hasSize(1);
+  }
+
+  @Test
+  void makesPartitionsAheadOfTime() throws Exception {
+    rig.execute(
+        "DO $$ DECLARE p text; BEGIN FOR p IN SELECT inhrelid::regclass::text FROM pg_inherits"
+            + " WHERE inhparent = 'outbox_event'::regclass AND inhrelid::regclass::text ~ '_p[0-9]+$'"
+            + " LOOP EXECUTE 'DROP TABLE ' || p; END LOOP; END $$");
+    rig.start("");
+    await()
+        .atMost(Duration.ofSeconds(30))
+        .until(
+            () -> {
+              try (Connection connection = rig.database.connect();
+                  Statement statement = connection.createStatement();
+                  ResultSet row =
+                      statement.executeQuery(
+                          "SELECT count(*) FROM pg_inherits WHERE inhparent ="
+                              + " 'outbox_event'::regclass")) {
+                row.next();
+                return row.getInt(1) > 5;
+              }
+            });
   }
 
   @Test
