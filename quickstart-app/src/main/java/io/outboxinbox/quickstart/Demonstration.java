@@ -74,7 +74,7 @@ final class Demonstration implements AutoCloseable {
     servers.kafka().createTopic(AgentSettings.TOPIC, PARTITIONS, Map.of());
     step("tables, logins and the topic are created");
     if (wishes.wantsEnd()) {
-      return true;
+      return endedEarly();
     }
     AgentSettings settings =
         new AgentSettings(
@@ -86,13 +86,18 @@ final class Demonstration implements AutoCloseable {
     TopicAuditor auditor = startAuditor(servers, ledger);
     InventoryService inventory = startInventory(servers, databases, ledger);
     if (!awaitReady(agent)) {
-      return true;
+      return endedEarly();
     }
     step("the agent publishes");
     tellAddresses(servers, agent, workplace);
     Show.Cast cast = new Show.Cast(agent, traffic(databases, ledger), inventory, auditor);
     Show show = new Show(options, terminal, wishes, cast, new Show.Proof(ledger, latency));
     return show.run(new Books(databases), versions(databases));
+  }
+
+  private boolean endedEarly() {
+    terminal.print(Tone.CAUTION, "ended before the first order, as you wish");
+    return true;
   }
 
   private Workplace workplace() throws Trouble {
