@@ -36,6 +36,7 @@ public final class BrokerLog {
 
   private final Map<UUID, Set<KafkaTransaction>> committed = new HashMap<>();
   private final Set<KafkaTransaction> abortedTransactions = new HashSet<>();
+
   /** Highest epoch of each producer id seen so far in the partition being read. */
   private final Map<Long, Short> epochs = new HashMap<>();
 
@@ -132,7 +133,10 @@ public final class BrokerLog {
     return abortedTransactions.size();
   }
 
-  /** Writes the broker took from a producer after a later one of the same source: a fence with a hole. */
+  /**
+   * Writes the broker took from a producer after a later one of the same source: a fence with a
+   * hole.
+   */
   public long staleBatches() {
     return staleBatches;
   }
