@@ -34,8 +34,8 @@ class BacklogFaultTest {
   private static final int ATOMIC_EVENTS = 10_000;
 
   /** Of rows older than the slot nobody knows the commit order, nor who committed together. */
-  private static final Set<Fault> FORBIDDEN =
-      EnumSet.complementOf(EnumSet.of(Fault.REORDERED, Fault.OUT_OF_COMMIT_ORDER, Fault.TORN));
+  private static final Set<Fault> UNAVOIDABLE =
+      EnumSet.of(Fault.REORDERED, Fault.OUT_OF_COMMIT_ORDER, Fault.TORN);
 
   private final long seed = Setting.seed();
   private final Random random = new Random(seed);
@@ -61,11 +61,9 @@ class BacklogFaultTest {
           agent.start();
         }
         load.stop();
-        Verdict verdict = run.finish(agent, ATOMIC_EVENTS);
+        Verdict verdict = run.finish(agent, ATOMIC_EVENTS).without(UNAVOIDABLE);
         report.verdict(verdict).print();
-        for (Fault fault : FORBIDDEN) {
-          assertThat(verdict.count(fault)).as(fault + report.toString()).isZero();
-        }
+        assertThat(verdict.isClean()).as(report.toString()).isTrue();
       }
     }
   }

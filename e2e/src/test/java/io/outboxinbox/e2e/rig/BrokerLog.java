@@ -36,6 +36,12 @@ public final class BrokerLog {
 
   private final Map<UUID, Set<KafkaTransaction>> committed = new HashMap<>();
   private final Set<KafkaTransaction> abortedTransactions = new HashSet<>();
+
+  /** Highest epoch of each producer id seen so far in the partition being read. */
+  private final Map<Long, Short> epochs = new HashMap<>();
+
+  private final Set<Long> producers = new HashSet<>();
+  private long staleBatches;
   private long abortedCopies;
   private long openCopies;
 
@@ -61,6 +67,7 @@ public final class BrokerLog {
     }
     segments.sort(null);
     Map<Long, List<Copy>> open = new HashMap<>();
+    epochs.clear();
     for (Path segment : segments) {
       try (FileRecords records = FileRecords.open(segment.toFile(), false)) {
         for (RecordBatch batch : records.batches()) {
@@ -73,6 +80,10 @@ public final class BrokerLog {
 
   private void read(RecordBatch batch, List<Copy> open) {
     KafkaTransaction transaction = new KafkaTransaction(batch.producerId(), batch.producerEpoch());
+    short latest = epochs.getOrDefault(batch.producerId(), batch.producerEpoch());
+    epochs.put(batch.producerId(), (short) Math.max(latest, batch.producerEpoch()));
+    staleBatches += batch.producerEpoch() < latest ? 1 : 0;
+    producers.add(batch.producerId());
     for (Record record : batch) {
       if (!batch.isControlBatch()) {
         open.add(new Copy(id(record), transaction));
@@ -120,6 +131,19 @@ public final class BrokerLog {
 
   public int abortedTransactions() {
     return abortedTransactions.size();
+  }
+
+  /**
+   * Writes the broker took from a producer after a later one of the same source: a fence with a
+   * hole.
+   */
+  public long staleBatches() {
+    return staleBatches;
+  }
+
+  /** How many producer ids wrote; agents of one source share one until its epochs are used up. */
+  public int producers() {
+    return producers.size();
   }
 
   /** Copies in a transaction that has not ended. */

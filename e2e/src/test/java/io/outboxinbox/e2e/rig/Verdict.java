@@ -5,6 +5,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 
 /** What an audit found: how much, which faults, and examples of each. */
 public final class Verdict {
@@ -15,6 +16,7 @@ public final class Verdict {
   private final List<String> figures = new ArrayList<>();
   private int epochs;
   private long abortedCopies;
+  private long staleBatches;
 
   void add(Fault fault, String example) {
     counts.merge(fault, 1, Integer::sum);
@@ -30,6 +32,7 @@ public final class Verdict {
 
   void count(Ledger ledger, List<Published> published, BrokerLog brokerLog) {
     abortedCopies = brokerLog.abortedCopies();
+    staleBatches = brokerLog.staleBatches();
     figures.add(
         String.format(
             Locale.ROOT,
@@ -41,15 +44,24 @@ public final class Verdict {
     figures.add(
         String.format(
             Locale.ROOT,
-            "published %,d in %d epoch(s); %,d aborted copies in %,d Kafka transactions",
+            "published %,d in %d epoch(s); %,d aborted copies in %,d Kafka transactions; %d producer id(s), %d stale writes",
             published.size(),
             epochs,
             abortedCopies,
-            brokerLog.abortedTransactions()));
+            brokerLog.abortedTransactions(),
+            brokerLog.producers(),
+            staleBatches));
   }
 
   public boolean isClean() {
-    return counts.isEmpty();
+    return counts.isEmpty() && staleBatches == 0;
+  }
+
+  /** Forgets faults that a run cannot avoid; the test says why. */
+  public Verdict without(Set<Fault> unavoidable) {
+    counts.keySet().removeAll(unavoidable);
+    examples.keySet().removeAll(unavoidable);
+    return this;
   }
 
   public int count(Fault fault) {
