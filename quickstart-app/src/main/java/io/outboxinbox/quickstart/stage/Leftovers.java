@@ -2,9 +2,14 @@ package io.outboxinbox.quickstart.stage;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -21,7 +26,7 @@ import org.slf4j.LoggerFactory;
  * running, and its data stays. The next start cleans up.
  */
 public final class Leftovers {
-  static final String PID_FILE = "quickstart.pid";
+  static final String ALIVE_FILE = "quickstart.alive";
   static final String AGENT_PID_FILE = "agent.pid";
 
   private static final Logger log = LoggerFactory.getLogger(Leftovers.class);
@@ -53,14 +58,37 @@ public final class Leftovers {
     return cleaned;
   }
 
+  /**
+   * Marks a run as alive for as long as the returned channel is open: the lock on the file ends
+   * with the process, however that ends. A process id would not do, since it is given to others.
+   */
+  static FileChannel showAlive(Path run) throws IOException {
+    FileChannel sign =
+        FileChannel.open(
+            run.resolve(ALIVE_FILE), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+    sign.lock();
+    // Only from now on does the file count: between its creation and the lock it would look dead.
+    sign.write(ByteBuffer.wrap(new byte[] {'\n'}));
+    return sign;
+  }
+
+  private static boolean isAlive(Path sign) throws IOException {
+    if (!Files.exists(sign) || Files.size(sign) == 0) {
+      return true;
+    }
+    try (FileChannel channel = FileChannel.open(sign, StandardOpenOption.WRITE);
+        FileLock lock = channel.tryLock()) {
+      return lock == null;
+    } catch (OverlappingFileLockException ofThisProcess) {
+      return true;
+    }
+  }
+
   private static boolean cleanIfDead(Path run, Workplace mine) {
-    Path owner = run.resolve(PID_FILE);
     try {
-      // Of another user's process we would not even see whether it runs.
+      // Another user's run would refuse to be deleted, and is none of our business.
       if (!Files.getOwner(run).equals(Files.getOwner(mine.directory()))
-          || !Files.exists(owner)
-          || Files.size(owner) == 0 // It is just being written.
-          || writerOf(owner, "java").isPresent()) {
+          || isAlive(run.resolve(ALIVE_FILE))) {
         return false;
       }
       end(run.resolve(AGENT_PID_FILE), "java");

@@ -1,6 +1,7 @@
 package io.outboxinbox.quickstart.stage;
 
 import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -25,10 +26,12 @@ public final class Workplace implements AutoCloseable {
 
   private final Path directory;
   private final boolean kept;
+  private final FileChannel sign;
 
-  private Workplace(Path directory, boolean kept) {
+  private Workplace(Path directory, boolean kept, FileChannel sign) {
     this.directory = directory;
     this.kept = kept;
+    this.sign = sign;
   }
 
   /**
@@ -44,10 +47,7 @@ public final class Workplace implements AutoCloseable {
         // Enter, not list: PostgreSQL may have to run as another user when we are root.
         Files.setPosixFilePermissions(directory, PosixFilePermissions.fromString("rwx--x--x"));
       }
-      Workplace workplace = new Workplace(directory, kept);
-      Files.writeString(
-          workplace.file(Leftovers.PID_FILE), Long.toString(ProcessHandle.current().pid()));
-      return workplace;
+      return new Workplace(directory, kept, Leftovers.showAlive(directory));
     } catch (IOException e) {
       throw new Trouble(
           "cannot write to " + parent + " (" + e + "); name another directory with --work-in", e);
@@ -82,8 +82,10 @@ public final class Workplace implements AutoCloseable {
   /** Deletes everything, unless it is kept. */
   @Override
   public void close() throws IOException {
+    // Windows deletes no file that is open.
+    sign.close();
     if (kept) {
-      Files.deleteIfExists(file(Leftovers.PID_FILE));
+      Files.deleteIfExists(file(Leftovers.ALIVE_FILE));
     } else {
       delete(directory);
     }

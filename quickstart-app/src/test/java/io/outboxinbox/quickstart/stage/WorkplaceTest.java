@@ -69,6 +69,27 @@ class WorkplaceTest {
     }
   }
 
+  @Test
+  void leavesARunOfAnotherProcessAloneUntilThatEnds() throws Exception {
+    Path run = Files.createDirectory(parent.resolve(Workplace.PREFIX + "other"));
+    Process other =
+        new ProcessBuilder(
+                java(),
+                "-cp",
+                System.getProperty("java.class.path"),
+                AliveMain.class.getName(),
+                run.toString())
+            .start();
+    try {
+      assertThat(other.inputReader().readLine()).isEqualTo("alive");
+      assertThat(clean()).isEmpty();
+      assertThat(run).exists();
+    } finally {
+      other.destroyForcibly().waitFor();
+    }
+    assertThat(clean()).containsExactly(run);
+  }
+
   // A process id is given to another program one day; this one is older than the file by far.
   @Test
   void endsNoProcessThatStartedAfterTheFileWasWritten() throws Exception {
@@ -93,11 +114,9 @@ class WorkplaceTest {
     }
   }
 
-  private Path directoryOfDeadRun() throws IOException, InterruptedException {
-    Process ended = new ProcessBuilder(java(), "-version").start();
-    ended.waitFor();
+  private Path directoryOfDeadRun() throws IOException {
     Path directory = Files.createDirectory(parent.resolve(Workplace.PREFIX + "dead"));
-    Files.writeString(directory.resolve("quickstart.pid"), Long.toString(ended.pid()));
+    Leftovers.showAlive(directory).close();
     return directory;
   }
 
@@ -109,6 +128,18 @@ class WorkplaceTest {
 
   private static String java() {
     return Path.of(System.getProperty("java.home"), "bin", "java").toString();
+  }
+
+  /** A run that shows it is alive and does nothing else. */
+  static final class AliveMain {
+    private AliveMain() {}
+
+    public static void main(String[] arguments) throws Exception {
+      try (var sign = Leftovers.showAlive(Path.of(arguments[0]))) {
+        System.out.println(sign.isOpen() ? "alive" : "closed");
+        Thread.sleep(60_000);
+      }
+    }
   }
 
   /** Waits for somebody to end it, but not for ever. */
