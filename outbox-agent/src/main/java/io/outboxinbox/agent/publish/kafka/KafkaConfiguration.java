@@ -98,6 +98,10 @@ public record KafkaConfiguration(
     // Larger batches than Kafka's default: a whole poll is sent at once and then committed.
     producer.put("batch.size", 128 * 1024);
     producer.put("linger.ms", 5);
+    // A transaction that begins while the broker still finishes the one before is told to try
+    // again; Kafka's default of 100 ms would be most of the latency then. Real trouble backs off.
+    producer.put("retry.backoff.ms", 5);
+    producer.put("retry.backoff.max.ms", 1_000);
     producer.putAll(properties);
     producer.put("bootstrap.servers", bootstrapServers);
     producer.put("client.id", transactionalId.replace('/', '-'));
