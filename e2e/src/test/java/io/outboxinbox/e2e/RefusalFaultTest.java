@@ -49,6 +49,7 @@ class RefusalFaultTest {
   private AgentConfig config;
   private AgentProcess agent;
   private Stopwatch sinceDamage;
+  private Duration serving = Duration.ZERO;
 
   @BeforeAll
   static void startServers() {
@@ -205,7 +206,7 @@ class RefusalFaultTest {
     run.writeMarker();
     damage.to(database);
     sinceDamage = Stopwatch.start();
-    agent.start();
+    startServing();
   }
 
   private void damageWhileRunning(Damage damage) throws SQLException {
@@ -221,8 +222,15 @@ class RefusalFaultTest {
 
   private void startRefused(String cause) {
     sinceDamage = Stopwatch.start();
-    agent.start();
+    startServing();
     refuses(cause);
+  }
+
+  /** The time until the process answers at all is the machine's more than the agent's. */
+  private void startServing() {
+    agent.start();
+    agent.awaitStatus(status -> !status.is(AgentStatus.UNREACHABLE), REFUSES_WITHIN);
+    serving = sinceDamage.elapsed();
   }
 
   /** Waits for the refusal, and sees that nothing is published past it. */
@@ -230,6 +238,9 @@ class RefusalFaultTest {
     AgentStatus status = agent.awaitStatus(AgentStatus::isRefusal, REFUSES_WITHIN);
     Duration took = sinceDamage.elapsed();
     new Limit(topic, PROMISED).check(took, REPORT);
+    if (!serving.isZero()) {
+      REPORT.line("    %s of it until the process served its pages", Report.seconds(serving));
+    }
     REPORT.line("    %s: %s", status.state(), status.reason());
     assertThat(status.reason()).as("cause").containsPattern(cause);
     assertThat(status.reason()).as("way out").contains("; fix: ");

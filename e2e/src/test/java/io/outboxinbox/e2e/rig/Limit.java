@@ -21,15 +21,8 @@ public record Limit(String what, Duration promised) {
         what, Report.seconds(measured), Report.seconds(promised), isKept ? "" : " - NOT KEPT");
     if (measured.compareTo(promised.multipliedBy(FACTOR)) > 0) {
       throw new AssertionError(
-          what
-              + " took "
-              + Report.seconds(measured)
-              + ", tolerated is "
-              + FACTOR
-              + " x "
-              + Report.seconds(promised)
-              + "\n"
-              + report);
+          "%s took %s, tolerated is %d x %s"
+              .formatted(what, Report.seconds(measured), FACTOR, Report.seconds(promised)));
     }
   }
 }

@@ -68,9 +68,11 @@ final class SessionStart {
    * @throws AgentException as the findings say
    */
   Checkpoint run(List<String> fixedTopics) throws SQLException, InterruptedException {
+    // Before the broker is asked, which may be slow or away, and before a leader that could publish
+    // is shut out. What changes from here on, the comparison with the checkpoint and the watch see.
+    Findings.require(SourcePreflight.check(control, source));
     Optional<Checkpoint> found = publisher.takeOver(identity);
     leadership.ensureHeld();
-    Findings.require(SourcePreflight.check(control, source));
     Findings.require(pipeline.publish().preflight(fixedTopics));
     freeSlot();
     Checkpoint checkpoint = publisher.keepsCheckpoint() ? fromBroker(found) : fromSlot();
