@@ -93,6 +93,7 @@ public final class Pipeline {
     } catch (InterruptedException e) {
       LOG.debug("interrupted; ending", e);
     } finally {
+      LOG.info("ended after {} events; leadership is given up", monitor.status().eventsPublished());
       monitor.enter(State.CLOSED, "");
     }
   }

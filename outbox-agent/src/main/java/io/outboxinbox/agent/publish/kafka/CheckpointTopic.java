@@ -112,7 +112,7 @@ final class CheckpointTopic {
       }
     } catch (KafkaException e) {
       throw new AgentException.Retryable(
-          "kafka topic=" + kafka.positionTopic() + ": reading failed: " + e.getMessage(), e);
+          "kafka topic=" + kafka.positionTopic() + ": reading failed: " + Reasons.of(e), e);
     }
     return latest;
   }

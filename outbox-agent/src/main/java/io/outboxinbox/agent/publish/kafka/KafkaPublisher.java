@@ -185,8 +185,7 @@ final class KafkaPublisher implements Publisher {
       return new AgentException.Retryable(
           "fenced while " + doing + ": another agent leads this source now", cause);
     }
-    return new AgentException.Retryable(
-        "kafka: " + doing + " failed: " + cause.getMessage(), cause);
+    return new AgentException.Retryable("kafka: " + doing + " failed: " + Reasons.of(cause), cause);
   }
 
   @Override

@@ -164,8 +164,7 @@ final class TopicCatalog implements AutoCloseable {
   private static AgentException retryable(String doing, ExecutionException e) {
     // The future wraps what the broker said; that is the part worth reading.
     Throwable cause = e.getCause() == null ? e : e.getCause();
-    return new AgentException.Retryable(
-        "kafka: " + doing + " failed: " + cause.getMessage(), cause);
+    return new AgentException.Retryable("kafka: " + doing + " failed: " + Reasons.of(cause), cause);
   }
 
   @Override
