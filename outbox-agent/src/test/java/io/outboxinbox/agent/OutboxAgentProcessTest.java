@@ -171,7 +171,7 @@ class OutboxAgentProcessTest {
 
   @Test
   void helpNamesTheCommands() throws Exception {
-    assertThat(run("--help").output()).contains("{server,check,schema,reset}");
+    assertThat(run("--help").output()).contains("{server,check,reset,schema}");
   }
 
   @Test
