@@ -27,7 +27,7 @@ class IdleOutboxFaultTest {
   private static final long LIMIT = 64 * MEBIBYTE;
   private static final int ATOMIC_EVENTS = 10_000;
 
-  private final Duration duration = Duration.ofSeconds(Setting.of("idle.seconds", 40));
+  private final Duration duration = Duration.ofSeconds(Setting.of("idle.seconds", 20));
 
   /**
    * A slot frees log only about every 15 s, so this much times 15 must stay well below the limit.
