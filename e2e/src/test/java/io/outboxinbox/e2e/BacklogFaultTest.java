@@ -20,11 +20,13 @@ import java.util.Set;
 import java.util.concurrent.locks.LockSupport;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /**
  * The first start on a table that already has rows, while writers go on: no slot will ever send the
  * old rows, some transactions span its creation, and the agent is killed on the way.
  */
+@EnabledIfSystemProperty(named = "e2e.long", matches = "true")
 class BacklogFaultTest {
   private static final Duration LEADS_WITHIN = Duration.ofSeconds(90);
   private static final int OLD_ROWS = 60_000;

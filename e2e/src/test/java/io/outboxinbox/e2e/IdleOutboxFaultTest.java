@@ -16,11 +16,13 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /**
  * Nothing happens in the outbox while other tables are busy: PostgreSQL then sends nothing that
  * would move the slot, and the log grows until the disk is full, unless the agent sees to it.
  */
+@EnabledIfSystemProperty(named = "e2e.long", matches = "true")
 class IdleOutboxFaultTest {
   private static final Duration LEADS_WITHIN = Duration.ofSeconds(90);
   private static final long MEBIBYTE = 1024 * 1024;

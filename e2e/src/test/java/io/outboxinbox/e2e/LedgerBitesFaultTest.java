@@ -68,7 +68,7 @@ class LedgerBitesFaultTest {
    * transaction does so by chance only, so this run may come out clean: long form only.
    */
   @Test
-  @EnabledIfSystemProperty(named = "bites.stockOffset", matches = "true")
+  @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
   void findsTheLossesOfAnAgentThatResumesWithDebeziumsOwnOffset() throws Exception {
     try (Stage stage = Stage.start()) {
       SourceDatabase database = SourceDatabase.create(stage.postgres());
