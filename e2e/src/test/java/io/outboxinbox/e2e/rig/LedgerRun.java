@@ -65,6 +65,11 @@ public final class LedgerRun implements AutoCloseable {
     return write(bursts, Transaction.Kind.COPY, rows);
   }
 
+  /** Commits one transaction of which half is written before, half after something else happens. */
+  public Transaction writeAround(int rows, Runnable between) throws SQLException {
+    return bursts.writeAround(rows, between);
+  }
+
   /** Commits one event. */
   public Transaction writeMarker() {
     return write(markers, Transaction.Kind.FUNCTION, 1);

@@ -5,6 +5,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.time.Instant;
 import java.util.List;
 import java.util.UUID;
 import org.postgresql.PGConnection;
@@ -53,7 +54,10 @@ final class RowWriting {
     }
   }
 
-  /** One COPY with a line for each entry. */
+  /**
+   * One COPY with a line for each entry. It names every column whose default is volatile: only then
+   * does PostgreSQL put many rows into one log record, and they share its LSN.
+   */
   static void copy(Connection connection, Transaction transaction, List<Entry> entries)
       throws SQLException {
     CopyIn copy =
@@ -61,7 +65,8 @@ final class RowWriting {
             .unwrap(PGConnection.class)
             .getCopyAPI()
             .copyIn(
-                "COPY outbox_event (id, aggregate_type, aggregate_id, event_type, payload) FROM STDIN");
+                "COPY outbox_event (id, aggregate_type, aggregate_id, event_type, payload, occurred_at)"
+                    + " FROM STDIN");
     try {
       StringBuilder chunk = new StringBuilder();
       for (Entry entry : entries) {
@@ -75,6 +80,8 @@ final class RowWriting {
             .append(EVENT_TYPE)
             .append('\t')
             .append(Payload.of(transaction, entry))
+            .append('\t')
+            .append(Instant.now())
             .append('\n');
         if (chunk.length() > COPY_CHUNK_BYTES) {
           send(copy, chunk);

@@ -63,6 +63,28 @@ public final class Writer implements AutoCloseable {
     return transaction;
   }
 
+  /**
+   * Commits one transaction of which half is written before, half after something else happens.
+   *
+   * @param rows an even number
+   * @throws SQLException as {@link #write}
+   */
+  public Transaction writeAround(int rows, Runnable between) throws SQLException {
+    Connection open = connected();
+    Transaction transaction = ledger.begin(number, ++transactions, Transaction.Kind.INTERLEAVED);
+    try {
+      RowWriting.insert(open, transaction, add(transaction, rows / 2));
+      between.run();
+      RowWriting.insert(open, transaction, add(transaction, rows / 2));
+    } catch (SQLException e) {
+      transaction.end(Transaction.Outcome.ROLLED_BACK);
+      disconnect();
+      throw e;
+    }
+    commit(open, transaction);
+    return transaction;
+  }
+
   private void commit(Connection open, Transaction transaction) throws SQLException {
     transaction.end(Transaction.Outcome.UNKNOWN);
     try {
