@@ -8,9 +8,20 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.ListOffsetsOptions;
+import org.apache.kafka.clients.admin.ListOffsetsResult;
+import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.common.IsolationLevel;
+import org.apache.kafka.common.TopicPartition;
+import org.awaitility.Awaitility;
 
 /** A PostgreSQL server and a Kafka broker with room for ledgers. Who starts it closes it. */
 public final class Stage implements AutoCloseable {
@@ -68,8 +79,34 @@ public final class Stage implements AutoCloseable {
     return Reader.start(kafka.bootstrapServers(), topic, PARTITIONS);
   }
 
+  /** Returns once a transaction is open: records lie there that read_committed does not show. */
+  public void awaitOpenTransaction(String topic, Duration limit) {
+    List<TopicPartition> partitions =
+        IntStream.range(0, PARTITIONS).mapToObj(i -> new TopicPartition(topic, i)).toList();
+    try (Admin admin = kafka.admin()) {
+      Awaitility.await("a Kafka transaction is open")
+          .atMost(limit)
+          .pollDelay(Duration.ZERO)
+          .pollInterval(Duration.ofMillis(1))
+          // In this order: asked the other way round, a commit in between would look like it.
+          .until(
+              () ->
+                  endOffsets(admin, partitions, IsolationLevel.READ_UNCOMMITTED)
+                      > endOffsets(admin, partitions, IsolationLevel.READ_COMMITTED));
+    }
+  }
+
+  private static long endOffsets(
+      Admin admin, List<TopicPartition> partitions, IsolationLevel isolation) throws Exception {
+    Map<TopicPartition, OffsetSpec> ends = new HashMap<>();
+    partitions.forEach(partition -> ends.put(partition, OffsetSpec.latest()));
+    return admin.listOffsets(ends, new ListOffsetsOptions(isolation)).all().get().values().stream()
+        .mapToLong(ListOffsetsResult.ListOffsetsResultInfo::offset)
+        .sum();
+  }
+
   /** Reads the broker's files of a topic. */
-  BrokerLog brokerLog(String topic) {
+  public BrokerLog brokerLog(String topic) {
     return BrokerLog.read(brokerData, topic, PARTITIONS);
   }
 

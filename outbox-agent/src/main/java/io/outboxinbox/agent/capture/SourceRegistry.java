@@ -5,6 +5,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.time.Instant;
 import java.util.Optional;
 
 /**
@@ -19,7 +20,12 @@ public final class SourceRegistry {
    * @param epoch last epoch begun, 0 for none
    * @param isSeeded whether a position of that epoch ever became durable
    */
-  public record Registration(long epoch, boolean isSeeded) {}
+  public record Registration(long epoch, boolean isSeeded) {
+    /** Higher than any before, even where this table was lost and began again. */
+    public long nextEpoch(Instant now) {
+      return Math.max(epoch + 1, now.getEpochSecond());
+    }
+  }
 
   /** First half of an advisory lock's key, so that it meets no application's lock by chance. */
   private static final int EPOCH_LOCK_CLASS = 0x0B0C6;
@@ -57,15 +63,30 @@ public final class SourceRegistry {
    * backlog of an earlier first start that is still being written down.
    */
   public void beginEpoch(Connection connection, String sourceId, long epoch) throws SQLException {
+    setEpoch(connection, sourceId, epoch, false);
+  }
+
+  /**
+   * Begins an epoch whose position is durable already. One statement: in between, this source would
+   * look like one whose first start was cut short, and the next start would drop its slot.
+   */
+  public void beginSeededEpoch(Connection connection, String sourceId, long epoch)
+      throws SQLException {
+    setEpoch(connection, sourceId, epoch, true);
+  }
+
+  private void setEpoch(Connection connection, String sourceId, long epoch, boolean isSeeded)
+      throws SQLException {
     String sql =
         "WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(?, hashtext(?))) UPDATE "
             + table
-            + " SET epoch = ?, seeded_at = NULL FROM turn WHERE source = ?";
+            + " SET epoch = ?, seeded_at = CASE WHEN ? THEN now() END FROM turn WHERE source = ?";
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setInt(1, EPOCH_LOCK_CLASS);
       statement.setString(2, sourceId);
       statement.setLong(3, epoch);
-      statement.setString(4, sourceId);
+      statement.setBoolean(4, isSeeded);
+      statement.setString(5, sourceId);
       statement.executeUpdate();
     }
   }

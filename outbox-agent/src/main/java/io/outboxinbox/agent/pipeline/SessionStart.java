@@ -157,7 +157,7 @@ final class SessionStart {
               + "'); so that the agent creates it, or set source.existingRows to skip to start"
               + " where the slot stands");
     }
-    long epoch = Math.max(registration.epoch() + 1, clock.instant().getEpochSecond());
+    long epoch = registration.nextEpoch(clock.instant());
     registry.beginEpoch(control, identity.id(), epoch);
     FirstStart.Seed seed = seed(slot, epoch);
     Checkpoint checkpoint = seedCheckpoint(epoch, seed);
@@ -233,9 +233,8 @@ final class SessionStart {
           "slot " + source.slot() + " is gone, and with it the position", RESET);
     }
     // The count cannot go on exactly, so it starts again in a new epoch.
-    long epoch = Math.max(registration.epoch() + 1, clock.instant().getEpochSecond());
-    registry.beginEpoch(control, identity.id(), epoch);
-    registry.markSeeded(control, identity.id());
+    long epoch = registration.nextEpoch(clock.instant());
+    registry.beginSeededEpoch(control, identity.id(), epoch);
     boolean hasBacklog = new Backlog(source).exists(control, identity.id());
     SourcePosition position = SourcePosition.atCommit(slot.get().confirmedFlushLsn());
     return seedCheckpoint(epoch, new FirstStart.Seed(position, hasBacklog ? 1 : 0));
