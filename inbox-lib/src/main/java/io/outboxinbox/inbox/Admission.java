@@ -1,0 +1,175 @@
+package io.outboxinbox.inbox;
+
+import io.outboxinbox.inbox.InboxTable.Mark;
+import io.outboxinbox.inbox.InboxTable.MarkKey;
+import io.outboxinbox.inbox.Outcome.Status;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+
+/** Answers one call: what is new, by a row for each message or by the mark of its partition. */
+final class Admission {
+  private final InboxMode mode;
+  private final Floor floor;
+  private final CommittedMessages committed;
+  private final Connection connection;
+  private final InboxTable table;
+
+  Admission(
+      InboxMode mode,
+      Floor floor,
+      CommittedMessages committed,
+      Connection connection,
+      InboxTable table) {
+    this.mode = mode;
+    this.floor = floor;
+    this.committed = committed;
+    this.connection = connection;
+    this.table = table;
+  }
+
+  /** The outcomes, in the order of the arrivals. */
+  List<Outcome> admit(List<Arrival> arrivals) throws SQLException {
+    // Whatever is not found to be new or too old below has come twice in this very call.
+    Status[] statuses = new Status[arrivals.size()];
+    Arrays.fill(statuses, Status.DUPLICATE);
+    Map<UUID, Arrival> byId = new TreeMap<>(InboxTable.KEY_ORDER);
+    Map<MarkKey, List<Integer>> byMark = new TreeMap<>();
+    for (int i = 0; i < arrivals.size(); i++) {
+      Arrival arrival = arrivals.get(i);
+      Origin origin = origin(arrival);
+      if (origin == null) {
+        byId.putIfAbsent(arrival.id().key(), arrival);
+      } else {
+        byMark.computeIfAbsent(MarkKey.of(origin), key -> new ArrayList<>()).add(i);
+      }
+    }
+    admitByIds(byId, arrivals, statuses);
+    for (Map.Entry<MarkKey, List<Integer>> partition : byMark.entrySet()) {
+      admitByMark(partition.getKey(), partition.getValue(), arrivals, statuses);
+    }
+    List<Outcome> outcomes = new ArrayList<>(statuses.length);
+    for (int i = 0; i < statuses.length; i++) {
+      outcomes.add(new Outcome(arrivals.get(i), statuses[i]));
+    }
+    return outcomes;
+  }
+
+  /** What the message's mark is found by; null if it is remembered by its id. */
+  private @Nullable Origin origin(Arrival arrival) {
+    if (mode == InboxMode.WATERMARK && arrival.origin() == null) {
+      throw new InboxException.BadMessage(
+          "message " + arrival.id() + " is not numbered (headers ce_source, ce_epoch, ce_sequence)",
+          "use mode HYBRID or IDS where others than outbox-agent write to the topic");
+    }
+    return mode == InboxMode.IDS ? null : arrival.origin();
+  }
+
+  private void admitByIds(Map<UUID, Arrival> byId, List<Arrival> arrivals, Status[] statuses)
+      throws SQLException {
+    List<UUID> candidates = new ArrayList<>();
+    Set<UUID> forgotten = new HashSet<>();
+    for (Map.Entry<UUID, Arrival> entry : byId.entrySet()) {
+      if (!committed.contains(entry.getKey())) {
+        (isBelowFloor(entry.getValue()) ? forgotten : candidates).add(entry.getKey());
+      }
+    }
+    Set<UUID> fresh = new HashSet<>(insert(candidates));
+    if (!forgotten.isEmpty()) {
+      forgotten.removeAll(table.find(connection, forgotten).keySet());
+    }
+    for (int i = 0; i < statuses.length; i++) {
+      UUID key = arrivals.get(i).id().key();
+      if (fresh.remove(key)) {
+        statuses[i] = Status.NEW;
+      } else if (forgotten.contains(key)) {
+        statuses[i] = Status.TOO_OLD;
+      }
+    }
+  }
+
+  private boolean isBelowFloor(Arrival arrival) throws SQLException {
+    Instant bornAt = arrival.bornAt();
+    return bornAt != null && bornAt.isBefore(floor.get(connection, table));
+  }
+
+  private Set<UUID> insert(List<UUID> keys) throws SQLException {
+    return switch (keys.size()) {
+      case 0 -> Set.of();
+      case 1 -> table.insert(connection, keys.get(0)) ? Set.of(keys.get(0)) : Set.of();
+      default -> table.insertAll(connection, keys);
+    };
+  }
+
+  private void admitByMark(
+      MarkKey key, List<Integer> indexes, List<Arrival> arrivals, Status[] statuses)
+      throws SQLException {
+    List<Integer> open = new ArrayList<>();
+    for (int i : indexes) {
+      if (!committed.contains(numberOf(arrivals.get(i)))) {
+        open.add(i);
+      }
+    }
+    if (open.isEmpty()) {
+      return;
+    }
+    Origin first = numberOf(arrivals.get(open.get(0)));
+    // The usual case, a message alone that is new, takes one statement.
+    boolean isFirstNew = open.size() == 1 && table.advance(connection, key, Mark.of(first));
+    Mark stored = isFirstNew ? null : table.lockMark(connection, key);
+    Mark mark = stored;
+    Set<MessageId> seen = new HashSet<>();
+    for (int i : open) {
+      Arrival arrival = arrivals.get(i);
+      Origin origin = numberOf(arrival);
+      requireKnownEpoch(origin, mark);
+      if (mark == null || mark.isBefore(Mark.of(origin))) {
+        mark = Mark.of(origin);
+        // An event that was published twice has two numbers; the mark passes both of them.
+        statuses[i] = seen.add(arrival.id()) ? Status.NEW : Status.DUPLICATE;
+      }
+    }
+    if (!isFirstNew && mark != null && !mark.equals(stored)) {
+      move(key, mark);
+    }
+  }
+
+  private void move(MarkKey key, Mark mark) throws SQLException {
+    if (!table.advance(connection, key, mark)) {
+      // There was no mark to lock, and another transaction has made one meanwhile.
+      throw new InboxException.Retryable(
+          "another consumer began partition " + key.partition() + " of " + key.topic() + " too");
+    }
+  }
+
+  private static void requireKnownEpoch(Origin origin, @Nullable Mark mark) {
+    if (mark != null && origin.epoch() > mark.epoch()) {
+      throw new InboxException.Misconfigured(
+          "source "
+              + origin.source()
+              + " has begun epoch "
+              + origin.epoch()
+              + " after epoch "
+              + mark.epoch()
+              + ": its agent was reset and may send events again under new numbers",
+          "make sure that repeats do no harm, then call Inbox.acceptEpoch, or use mode IDS");
+    }
+  }
+
+  private static Origin numberOf(Arrival arrival) {
+    Origin origin = arrival.origin();
+    if (origin == null) {
+      throw new IllegalStateException("not numbered: " + arrival.id());
+    }
+    return origin;
+  }
+}

@@ -1,0 +1,37 @@
+package io.outboxinbox.inbox;
+
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+
+/** Finds out, once, which database's SQL is needed. */
+final class Dialect {
+  private final SchemaName schema;
+  private final String consumer;
+  private volatile @Nullable InboxTable table;
+
+  Dialect(SchemaName schema, String consumer) {
+    this.schema = schema;
+    this.consumer = consumer;
+  }
+
+  InboxTable table(Connection connection) throws SQLException {
+    InboxTable known = table;
+    if (known == null) {
+      // Two threads may both find out; they find the same.
+      known = of(connection.getMetaData().getDatabaseProductName());
+      table = known;
+    }
+    return known;
+  }
+
+  private InboxTable of(String product) {
+    return switch (product.toLowerCase(Locale.ROOT)) {
+      case "postgresql" -> new PostgresTable(schema, consumer);
+      default ->
+          throw new InboxException.Misconfigured(
+              "the inbox has no SQL for database '" + product + "'", "use PostgreSQL 14 or later");
+    };
+  }
+}

@@ -1,0 +1,112 @@
+package io.outboxinbox.inbox;
+
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.time.Instant;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+
+/** All SQL of the inbox itself, in one database's dialect. Works in the caller's transaction. */
+interface InboxTable {
+  /** What is kept of the first handling. */
+  record Stored(byte @Nullable [] requestHash, byte @Nullable [] result) {}
+
+  /** Which row of {@code inbox_watermark}; in the order in which several of them are locked. */
+  record MarkKey(String source, String topic, int partition) implements Comparable<MarkKey> {
+    static MarkKey of(Origin origin) {
+      return new MarkKey(origin.source(), origin.topic(), origin.partition());
+    }
+
+    @Override
+    public int compareTo(MarkKey other) {
+      int order = source.compareTo(other.source);
+      order = order == 0 ? topic.compareTo(other.topic) : order;
+      return order == 0 ? Integer.compare(partition, other.partition) : order;
+    }
+  }
+
+  /** The last message handled. */
+  record Mark(long epoch, long sequence) {
+    static Mark of(Origin origin) {
+      return new Mark(origin.epoch(), origin.sequence());
+    }
+
+    boolean isBefore(Mark other) {
+      return epoch < other.epoch || (epoch == other.epoch && sequence < other.sequence);
+    }
+  }
+
+  /**
+   * Remembers a message; waits while another transaction is at the same one.
+   *
+   * @return whether it was not known
+   */
+  boolean insert(Connection connection, UUID key) throws SQLException;
+
+  /**
+   * Remembers messages; waits while another transaction is at one of them.
+   *
+   * @param keys without repeats, sorted as {@link #KEY_ORDER} says: batches that lock in different
+   *     orders deadlock
+   * @return those that were not known
+   */
+  Set<UUID> insertAll(Connection connection, List<UUID> keys) throws SQLException;
+
+  /** What is stored with those of the messages that are known. */
+  Map<UUID, Stored> find(Connection connection, Collection<UUID> keys) throws SQLException;
+
+  /**
+   * Keeps an answer with a message this transaction has remembered.
+   *
+   * @return whether there is such a message
+   */
+  boolean store(Connection connection, UUID key, Stored stored) throws SQLException;
+
+  /** The moment before which messages may have been forgotten. */
+  Instant floor(Connection connection) throws SQLException;
+
+  /**
+   * Moves a mark on to this message unless it stands there already, in one statement.
+   *
+   * @return whether it moved: same epoch and lower number, or no mark yet
+   */
+  boolean advance(Connection connection, MarkKey key, Mark to) throws SQLException;
+
+  /**
+   * Reads a mark and keeps others from moving it until the transaction ends.
+   *
+   * @return null if there is none
+   */
+  @Nullable Mark lockMark(Connection connection, MarkKey key) throws SQLException;
+
+  /** Lets all marks of a source begin anew in a higher epoch; returns how many did. */
+  int beginEpoch(Connection connection, String source, long epoch) throws SQLException;
+
+  /** Binds a key to a parameter, as this database stores it. */
+  void setKey(PreparedStatement statement, int index, @Nullable UUID key) throws SQLException;
+
+  /** Reads a key from a column. */
+  @Nullable UUID getKey(ResultSet row, int column) throws SQLException;
+
+  /** Whether a statement failed because its message is older than the floor. */
+  boolean isBelowFloor(SQLException failure);
+
+  /** Where the tables come from, for messages. */
+  String schemaFile();
+
+  /** Bytes without sign, as the databases sort them. */
+  Comparator<UUID> KEY_ORDER =
+      (a, b) -> {
+        int high = Long.compareUnsigned(a.getMostSignificantBits(), b.getMostSignificantBits());
+        return high != 0
+            ? high
+            : Long.compareUnsigned(a.getLeastSignificantBits(), b.getLeastSignificantBits());
+      };
+}

@@ -1,0 +1,34 @@
+package io.outboxinbox.inbox;
+
+/** What the inbox says of a message. */
+public record Outcome(Arrival arrival, Status status) {
+
+  /** The three answers. */
+  public enum Status {
+    /** Never seen: do the work now, in this transaction. */
+    NEW,
+    /** Its effects are in the database, or come with this very transaction: do nothing. */
+    DUPLICATE,
+    /**
+     * Older than what the inbox still remembers: nobody knows whether its effects are in the
+     * database. Have it looked at; never just do the work.
+     */
+    TOO_OLD
+  }
+
+  public MessageId id() {
+    return arrival.id();
+  }
+
+  public boolean isNew() {
+    return status == Status.NEW;
+  }
+
+  public boolean isDuplicate() {
+    return status == Status.DUPLICATE;
+  }
+
+  public boolean isTooOld() {
+    return status == Status.TOO_OLD;
+  }
+}

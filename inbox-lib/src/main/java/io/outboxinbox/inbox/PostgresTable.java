@@ -1,0 +1,214 @@
+package io.outboxinbox.inbox;
+
+import java.sql.Array;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Types;
+import java.time.Instant;
+import java.time.OffsetDateTime;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+
+/** PostgreSQL 14 or later, tables of {@code schema/postgresql/10_inbox.sql}. */
+final class PostgresTable implements InboxTable {
+  /**
+   * A session that commits without waiting for the disk may lose its last transactions with the
+   * server. The broker's offset would be ahead of them, and their effects lost for good.
+   */
+  private static final String DURABLY =
+      "(current_setting('synchronous_commit') <> 'off'"
+          + " OR set_config('synchronous_commit', 'on', true) IS NOT NULL)";
+
+  private static final String CHECK_VIOLATION = "23514";
+
+  private final String consumer;
+  private final String insert;
+  private final String insertAll;
+  private final String find;
+  private final String store;
+  private final String floor;
+  private final String advance;
+  private final String lockMark;
+  private final String beginEpoch;
+
+  PostgresTable(SchemaName schema, String consumer) {
+    this.consumer = consumer;
+    String message = schema.table("inbox_message");
+    String watermark = schema.table("inbox_watermark");
+    this.insert =
+        "INSERT INTO "
+            + message
+            + " (consumer, message_key) SELECT ?, ? WHERE "
+            + DURABLY
+            + " ON CONFLICT DO NOTHING";
+    this.insertAll =
+        "INSERT INTO "
+            + message
+            + " (consumer, message_key) SELECT ?, key FROM unnest(?) AS key WHERE "
+            + DURABLY
+            + " ON CONFLICT DO NOTHING RETURNING message_key";
+    this.find =
+        "SELECT message_key, request_hash, result FROM "
+            + message
+            + " WHERE consumer = ? AND message_key = ANY (?)";
+    this.store =
+        "UPDATE "
+            + message
+            + " SET request_hash = ?, result = ? WHERE consumer = ? AND message_key = ?";
+    this.floor = "SELECT greatest(floor, 'epoch') FROM " + schema.table("inbox_floor");
+    this.advance =
+        "INSERT INTO "
+            + watermark
+            + " AS mark (consumer, source, topic, partition, epoch, sequence)"
+            + " SELECT ?, ?, ?, ?, ?, ? WHERE "
+            + DURABLY
+            + " ON CONFLICT (consumer, source, topic, partition) DO UPDATE"
+            + " SET sequence = excluded.sequence, updated_at = now()"
+            + " WHERE mark.epoch = excluded.epoch AND mark.sequence < excluded.sequence";
+    this.lockMark =
+        "SELECT epoch, sequence FROM "
+            + watermark
+            + " WHERE consumer = ? AND source = ? AND topic = ? AND partition = ? FOR UPDATE";
+    this.beginEpoch =
+        "UPDATE "
+            + watermark
+            + " SET epoch = ?, sequence = -1, updated_at = now()"
+            + " WHERE consumer = ? AND source = ? AND epoch < ?";
+  }
+
+  @Override
+  public boolean insert(Connection connection, UUID key) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(insert)) {
+      statement.setString(1, consumer);
+      statement.setObject(2, key);
+      return statement.executeUpdate() == 1;
+    }
+  }
+
+  @Override
+  public Set<UUID> insertAll(Connection connection, List<UUID> keys) throws SQLException {
+    Array array = connection.createArrayOf("uuid", keys.toArray());
+    try (PreparedStatement statement = connection.prepareStatement(insertAll)) {
+      statement.setString(1, consumer);
+      statement.setArray(2, array);
+      Set<UUID> inserted = new HashSet<>();
+      try (ResultSet row = statement.executeQuery()) {
+        while (row.next()) {
+          inserted.add(row.getObject(1, UUID.class));
+        }
+      }
+      return inserted;
+    } finally {
+      array.free();
+    }
+  }
+
+  @Override
+  public Map<UUID, Stored> find(Connection connection, Collection<UUID> keys) throws SQLException {
+    Array array = connection.createArrayOf("uuid", keys.toArray());
+    try (PreparedStatement statement = connection.prepareStatement(find)) {
+      statement.setString(1, consumer);
+      statement.setArray(2, array);
+      Map<UUID, Stored> found = new HashMap<>();
+      try (ResultSet row = statement.executeQuery()) {
+        while (row.next()) {
+          found.put(row.getObject(1, UUID.class), new Stored(row.getBytes(2), row.getBytes(3)));
+        }
+      }
+      return found;
+    } finally {
+      array.free();
+    }
+  }
+
+  @Override
+  public boolean store(Connection connection, UUID key, Stored stored) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(store)) {
+      statement.setBytes(1, stored.requestHash());
+      statement.setBytes(2, stored.result());
+      statement.setString(3, consumer);
+      statement.setObject(4, key);
+      return statement.executeUpdate() == 1;
+    }
+  }
+
+  @Override
+  public Instant floor(Connection connection) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(floor);
+        ResultSet row = statement.executeQuery()) {
+      return row.next() ? row.getObject(1, OffsetDateTime.class).toInstant() : Instant.EPOCH;
+    }
+  }
+
+  @Override
+  public boolean advance(Connection connection, MarkKey key, Mark to) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(advance)) {
+      bind(statement, key);
+      statement.setLong(5, to.epoch());
+      statement.setLong(6, to.sequence());
+      return statement.executeUpdate() == 1;
+    }
+  }
+
+  @Override
+  public @Nullable Mark lockMark(Connection connection, MarkKey key) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(lockMark)) {
+      bind(statement, key);
+      try (ResultSet row = statement.executeQuery()) {
+        return row.next() ? new Mark(row.getLong(1), row.getLong(2)) : null;
+      }
+    }
+  }
+
+  @Override
+  public int beginEpoch(Connection connection, String source, long epoch) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(beginEpoch)) {
+      statement.setLong(1, epoch);
+      statement.setString(2, consumer);
+      statement.setString(3, source);
+      statement.setLong(4, epoch);
+      return statement.executeUpdate();
+    }
+  }
+
+  @Override
+  public void setKey(PreparedStatement statement, int index, @Nullable UUID key)
+      throws SQLException {
+    if (key == null) {
+      statement.setNull(index, Types.OTHER);
+    } else {
+      statement.setObject(index, key);
+    }
+  }
+
+  @Override
+  public @Nullable UUID getKey(ResultSet row, int column) throws SQLException {
+    return row.getObject(column, UUID.class);
+  }
+
+  @Override
+  public boolean isBelowFloor(SQLException failure) {
+    // The only check constraint that a key can break: see inbox_clean() in the schema.
+    return CHECK_VIOLATION.equals(failure.getSQLState());
+  }
+
+  @Override
+  public String schemaFile() {
+    return "schema/postgresql/10_inbox.sql";
+  }
+
+  private void bind(PreparedStatement statement, MarkKey key) throws SQLException {
+    statement.setString(1, consumer);
+    statement.setString(2, key.source());
+    statement.setString(3, key.topic());
+    statement.setInt(4, key.partition());
+  }
+}

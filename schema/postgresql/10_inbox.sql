@@ -1,0 +1,275 @@
+-- What a consumer remembers of its messages, in the consumer's own database, in the transaction of their effects (inbox-lib).
+--
+-- Safe to run again. Needs nothing of the other files. Call inbox_clean() at least daily, or let InboxRetention of inbox-lib do it:
+-- it makes the next days' partitions and drops those nobody needs to remember.
+--
+-- Keys of messages: a UUID version 7 is its own key, so that a day of them is a partition and forgetting a day is DROP TABLE. Every
+-- other id is hashed to a key that begins with ff, above every moment until the year 10889; those lie in the default partition.
+
+-- Messages ------------------------------------------------------------------------------------------------------------------------
+CREATE TABLE IF NOT EXISTS inbox_message (
+  message_key  uuid        NOT NULL,
+  received_at  timestamptz NOT NULL DEFAULT now(),
+  consumer     text        NOT NULL,
+  -- What the first call was asked and answered, where the caller wants repeats to get the same answer.
+  request_hash bytea,
+  result       bytea,
+  CONSTRAINT inbox_message_pkey PRIMARY KEY (consumer, message_key),
+  CONSTRAINT inbox_message_consumer_1_to_100_characters CHECK (length(consumer) BETWEEN 1 AND 100)
+) PARTITION BY RANGE (message_key);
+
+CREATE TABLE IF NOT EXISTS inbox_message_default PARTITION OF inbox_message DEFAULT;
+
+COMMENT ON TABLE inbox_message IS 'One row for each message a consumer has handled; the same transaction holds its effects.';
+COMMENT ON COLUMN inbox_message.message_key IS 'The id itself where it is a UUID version 7, otherwise a hash of it.';
+
+-- One row: messages made before the floor may have been forgotten. inbox_clean() moves it before it forgets.
+CREATE TABLE IF NOT EXISTS inbox_floor (
+  is_only_row    boolean     NOT NULL DEFAULT true PRIMARY KEY CHECK (is_only_row),
+  floor          timestamptz NOT NULL DEFAULT '-infinity',
+  previous_floor timestamptz NOT NULL DEFAULT '-infinity',
+  moved_at       timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO inbox_floor DEFAULT VALUES ON CONFLICT DO NOTHING;
+
+COMMENT ON TABLE inbox_floor IS 'Messages made before this moment may have been forgotten, so they are refused and not handled again.';
+
+-- Marks: for sources whose messages are numbered, one row instead of one per message ----------------------------------------------
+CREATE TABLE IF NOT EXISTS inbox_watermark (
+  consumer   text        NOT NULL,
+  source     text        NOT NULL,
+  topic      text        NOT NULL,
+  partition  int         NOT NULL,
+  epoch      bigint      NOT NULL,
+  sequence   bigint      NOT NULL,
+  updated_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (consumer, source, topic, partition)
+-- Updated with every batch: room for new versions on the same page keeps the index out of it.
+) WITH (fillfactor = 20);
+
+COMMENT ON TABLE inbox_watermark IS 'Number of the last message handled, for each source and partition. Everything up to it is a repeat.';
+
+-- Offsets kept with the effects, so that a restored database goes on where its data ends ------------------------------------------
+CREATE TABLE IF NOT EXISTS inbox_offset (
+  consumer    text        NOT NULL,
+  topic       text        NOT NULL,
+  partition   int         NOT NULL,
+  next_offset bigint      NOT NULL,
+  updated_at  timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (consumer, topic, partition)
+) WITH (fillfactor = 20);
+
+COMMENT ON TABLE inbox_offset IS 'Offset of the next message to read. Everything before it has been handled or is a dead letter.';
+
+-- Dead letters --------------------------------------------------------------------------------------------------------------------
+CREATE TABLE IF NOT EXISTS inbox_dead_letter (
+  dead_letter_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  consumer        text        NOT NULL,
+  state           text        NOT NULL,
+  topic           text        NOT NULL,
+  partition       int         NOT NULL,
+  message_offset  bigint      NOT NULL,
+  -- NULL where the message has no usable id.
+  message_id      text,
+  message_key     uuid,
+  record_key      bytea,
+  record_key_hash uuid,
+  payload         bytea,
+  sent_at         timestamptz NOT NULL,
+  reason          text        NOT NULL,
+  detail          text,
+  attempts        int         NOT NULL,
+  created_at      timestamptz NOT NULL DEFAULT now(),
+  changed_at      timestamptz NOT NULL DEFAULT now(),
+  CONSTRAINT inbox_dead_letter_state CHECK (state IN ('failed', 'waiting'))
+);
+
+-- Which keys are held, and what comes next for a key.
+CREATE INDEX IF NOT EXISTS inbox_dead_letter_key ON inbox_dead_letter (consumer, topic, record_key_hash, dead_letter_id);
+CREATE INDEX IF NOT EXISTS inbox_dead_letter_created ON inbox_dead_letter (consumer, created_at);
+
+COMMENT ON TABLE inbox_dead_letter IS 'Messages that could not be handled (failed) and those of the same key that came after them (waiting).';
+
+CREATE TABLE IF NOT EXISTS inbox_dead_letter_header (
+  dead_letter_id bigint NOT NULL REFERENCES inbox_dead_letter ON DELETE CASCADE,
+  ordinal        int    NOT NULL,
+  name           text   NOT NULL,
+  value          bytea,
+  PRIMARY KEY (dead_letter_id, ordinal)
+);
+
+-- Partitions and forgetting -------------------------------------------------------------------------------------------------------
+CREATE OR REPLACE FUNCTION inbox_first_key(moment timestamptz) RETURNS uuid
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+AS $$
+  SELECT (lpad(to_hex(floor(extract(epoch FROM moment) * 1000)::bigint), 12, '0') || '70008000000000000000')::uuid
+$$;
+
+COMMENT ON FUNCTION inbox_first_key(timestamptz) IS 'The smallest UUID version 7 of that millisecond: a bound for partitions and for queries by time.';
+
+CREATE OR REPLACE FUNCTION inbox_partitions()
+RETURNS TABLE (name text, from_key uuid, until_key uuid, rows_estimate bigint, bytes bigint)
+LANGUAGE sql STABLE
+AS $$
+  SELECT partition.relname::text,
+         substring(bound.definition FROM 'FROM \(''([0-9a-f-]{36})''\)')::uuid,
+         substring(bound.definition FROM 'TO \(''([0-9a-f-]{36})''\)')::uuid,
+         -- -1 means that nobody has counted yet.
+         nullif(partition.reltuples, -1)::bigint,
+         pg_total_relation_size(partition.oid)
+  FROM pg_inherits AS inheritance
+  JOIN pg_class AS partition ON partition.oid = inheritance.inhrelid
+  CROSS JOIN LATERAL (SELECT pg_get_expr(partition.relpartbound, partition.oid) AS definition) AS bound
+  WHERE inheritance.inhparent = 'inbox_message'::regclass
+  ORDER BY 2 NULLS LAST, 1
+$$;
+
+COMMENT ON FUNCTION inbox_partitions() IS 'The partitions of inbox_message, oldest first; the default partition has no keys. rows_estimate is NULL before the first ANALYZE.';
+
+-- SECURITY DEFINER: only the owner of a table may add a partition, and the application should not own it.
+CREATE OR REPLACE FUNCTION inbox_partitions_create(days_ahead int DEFAULT 7) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER
+AS $$
+DECLARE
+  -- Days of UTC, whatever the session's time zone: the names must not depend on who calls.
+  today     date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
+  day       date;
+  partition text;
+  first_key uuid;
+  next_key  uuid;
+  has_rows  boolean;
+  created   int  := 0;
+BEGIN
+  IF days_ahead IS NULL OR days_ahead NOT BETWEEN 0 AND 366 THEN
+    RAISE EXCEPTION 'inbox_partitions_create(days_ahead => %): must be between 0 and 366', days_ahead
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+
+  -- One caller at a time. Consumers do not wait for this lock.
+  LOCK TABLE inbox_message IN SHARE UPDATE EXCLUSIVE MODE;
+
+  FOR day IN SELECT today + n FROM generate_series(0, days_ahead) AS n LOOP
+    partition := 'inbox_message_p' || to_char(day, 'YYYYMMDD');
+    CONTINUE WHEN to_regclass(format('%I.%I', current_schema(), partition)) IS NOT NULL;
+
+    first_key := inbox_first_key(day::timestamp AT TIME ZONE 'UTC');
+    next_key  := inbox_first_key((day + 1)::timestamp AT TIME ZONE 'UTC');
+
+    -- A range whose rows are in the default partition already cannot be attached. They stay there; so will the rest of that day.
+    SELECT EXISTS (
+      SELECT FROM inbox_message_default AS m WHERE m.message_key >= first_key AND m.message_key < next_key
+    ) INTO has_rows;
+    CONTINUE WHEN has_rows;
+
+    BEGIN
+      -- Made first and attached then: CREATE TABLE ... PARTITION OF would lock out every consumer.
+      EXECUTE format('CREATE TABLE %I.%I (LIKE inbox_message INCLUDING ALL)', current_schema(), partition);
+      EXECUTE format('ALTER TABLE inbox_message ATTACH PARTITION %I.%I FOR VALUES FROM (%L) TO (%L)',
+                     current_schema(), partition, first_key, next_key);
+      created := created + 1;
+    EXCEPTION
+      WHEN check_violation THEN
+        -- A row of that day arrived in the default partition after we had looked.
+        RAISE NOTICE '% was not created: the default partition has rows of that day', partition;
+      WHEN lock_not_available THEN
+        RAISE WARNING '% was not created: a transaction has written to the default partition; try again later', partition;
+        EXIT;
+    END;
+  END LOOP;
+  RETURN created;
+END
+$$;
+
+COMMENT ON FUNCTION inbox_partitions_create(int) IS 'Makes the daily partitions from today to days_ahead that are missing and returns how many. Days with rows in the default partition are left out.';
+
+-- Rows of the default partition are found by the time they came; of a dropped day nothing has to be found.
+CREATE INDEX IF NOT EXISTS inbox_message_default_received ON inbox_message_default (received_at);
+
+-- Moves the floor to the start of the day that lies keep ago, drops the days before it, and deletes up to rows_max rows of the
+-- default partition that are older. Call it again while is_done is false. No row comes back where another session is at it.
+CREATE OR REPLACE FUNCTION inbox_clean(keep interval, rows_max int DEFAULT 10000)
+RETURNS TABLE (floor timestamptz, partitions_dropped int, rows_deleted int, is_done boolean)
+LANGUAGE plpgsql SECURITY DEFINER
+AS $$
+#variable_conflict use_column
+DECLARE
+  state       inbox_floor%ROWTYPE;
+  new_floor   timestamptz;
+  -- Rows without a time in their key are compared with the floor by who asks. It may have read the floor some minutes ago, so a
+  -- floor counts for them only once it has stood for a while.
+  safe_floor  timestamptz;
+  doomed      text;
+  dropped     int := 0;
+  deleted     int;
+BEGIN
+  IF keep IS NULL OR keep < interval '1 hour' THEN
+    RAISE EXCEPTION 'inbox_clean(keep => %): must be at least one hour', keep
+      USING ERRCODE = 'invalid_parameter_value',
+            HINT = 'Keep messages as long as they can come again: the retention of the topics, and some days more.';
+  END IF;
+  IF rows_max IS NULL OR rows_max < 1 THEN
+    RAISE EXCEPTION 'inbox_clean(rows_max => %): must be positive', rows_max USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF NOT pg_try_advisory_xact_lock('inbox_message'::regclass::oid::int, 0) THEN
+    RETURN;
+  END IF;
+
+  PERFORM inbox_partitions_create();
+
+  SELECT * INTO STRICT state FROM inbox_floor;
+  new_floor := date_trunc('day', (clock_timestamp() - keep) AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';
+  IF new_floor > state.floor THEN
+    BEGIN
+      UPDATE inbox_floor SET previous_floor = inbox_floor.floor, floor = new_floor, moved_at = clock_timestamp();
+      -- From the same moment on, a forgotten message cannot come back through the default partition, whatever its session's
+      -- snapshot says of the floor. NOT VALID: the rows that are there stay until they are deleted.
+      ALTER TABLE inbox_message_default DROP CONSTRAINT IF EXISTS inbox_message_not_older_than_floor;
+      EXECUTE format('ALTER TABLE inbox_message_default ADD CONSTRAINT inbox_message_not_older_than_floor'
+                     || ' CHECK (message_key >= %L) NOT VALID', inbox_first_key(new_floor));
+      FOR doomed IN
+        SELECT p.name FROM inbox_partitions() AS p WHERE p.until_key <= inbox_first_key(new_floor) ORDER BY p.until_key
+      LOOP
+        EXECUTE format('DROP TABLE %I.%I', current_schema(), doomed);
+        dropped := dropped + 1;
+      END LOOP;
+    EXCEPTION
+      WHEN lock_not_available THEN
+        RAISE WARNING 'inbox_message was not cleaned: transactions hold it; try again later';
+        dropped := 0;
+    END;
+    SELECT * INTO STRICT state FROM inbox_floor;
+  END IF;
+  safe_floor := CASE WHEN state.moved_at < clock_timestamp() - interval '10 minutes'
+                     THEN state.floor ELSE state.previous_floor END;
+
+  DELETE FROM inbox_message_default
+  WHERE ctid = ANY (ARRAY(
+    SELECT m.ctid FROM inbox_message_default AS m
+    WHERE m.received_at < safe_floor
+      AND (m.message_key >= 'ff000000-0000-0000-0000-000000000000' OR m.message_key < inbox_first_key(state.floor))
+    ORDER BY m.received_at
+    LIMIT rows_max));
+  GET DIAGNOSTICS deleted = ROW_COUNT;
+
+  RETURN QUERY SELECT state.floor, dropped, deleted, deleted < rows_max;
+END
+$$;
+
+COMMENT ON FUNCTION inbox_clean(interval, int) IS 'Forgets messages made longer than keep ago: whole days by DROP, others in bounded numbers. Returns nothing where another session cleans.';
+
+-- Rights and names ----------------------------------------------------------------------------------------------------------------
+-- The functions stay with the tables of this schema; with their owner's rights a caller's search_path would be a way in.
+-- lock_timeout: a lock request that waits makes every consumer wait behind it. Better to give up and come again.
+REVOKE EXECUTE ON FUNCTION inbox_partitions_create(int), inbox_clean(interval, int) FROM PUBLIC;
+DO $do$
+BEGIN
+  EXECUTE format('ALTER FUNCTION inbox_partitions() SET search_path = %I, pg_temp', current_schema());
+  EXECUTE format('ALTER FUNCTION inbox_partitions_create(int) SET search_path = %I, pg_temp', current_schema());
+  EXECUTE format('ALTER FUNCTION inbox_clean(interval, int) SET search_path = %I, pg_temp', current_schema());
+END
+$do$;
+ALTER FUNCTION inbox_partitions_create(int) SET lock_timeout = '2s';
+ALTER FUNCTION inbox_clean(interval, int) SET lock_timeout = '2s';
+
+-- The first week.
+SELECT inbox_partitions_create();
