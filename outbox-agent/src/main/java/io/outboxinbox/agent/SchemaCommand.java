@@ -6,23 +6,32 @@ import io.dropwizard.core.setup.Bootstrap;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.Map;
+import net.sourceforge.argparse4j.impl.Arguments;
 import net.sourceforge.argparse4j.inf.ArgumentParser;
 import net.sourceforge.argparse4j.inf.ArgumentParserException;
 import net.sourceforge.argparse4j.inf.Namespace;
 import net.sourceforge.argparse4j.inf.Subparser;
 import org.jspecify.annotations.Nullable;
 
-/** {@code schema}: prints the SQL that makes the outbox, ready for {@code psql} or a migration. */
+/**
+ * {@code schema}: prints the SQL that makes the outbox, or the inbox of a consumer, ready for
+ * {@code psql} or a migration.
+ */
 final class SchemaCommand extends Command {
   private static final String ONLY = "only";
+  private static final String CONSUMER = "consumer";
   private static final String SCHEMA_NAME = "schema-name";
+
+  /** Files numbered from 10 on belong into the databases of consumers. */
+  private static final String OF_CONSUMERS = "[1-9][0-9]_.*";
+
   private static final String IDENTIFIER = "[a-z_][a-z0-9_]{0,62}";
 
   private final PrintStream out;
   private @Nullable ArgumentParser parser;
 
   SchemaCommand(PrintStream out) {
-    super("schema", "prints the SQL to run in the source database");
+    super("schema", "prints the SQL to run in the source database, or in a consumer's");
     this.out = out;
   }
 
@@ -34,6 +43,11 @@ final class SchemaCommand extends Command {
         .metavar("NUMBER")
         .dest(ONLY)
         .help("print one file, by the number its name begins with, such as 03");
+    subparser
+        .addArgument("--" + CONSUMER)
+        .dest(CONSUMER)
+        .action(Arguments.storeTrue())
+        .help("print the inbox tables instead, which inbox-lib needs in a consumer's database");
     subparser
         .addArgument("--" + SCHEMA_NAME)
         .metavar("NAME")
@@ -51,7 +65,14 @@ final class SchemaCommand extends Command {
     }
     @Nullable String only = namespace.getString(ONLY);
     Map<String, String> files = SchemaFiles.read();
-    files.keySet().removeIf(name -> only != null && !name.startsWith(only + "_"));
+    boolean isForConsumer = Boolean.TRUE.equals(namespace.getBoolean(CONSUMER));
+    files
+        .keySet()
+        .removeIf(
+            name ->
+                only == null
+                    ? name.matches(OF_CONSUMERS) != isForConsumer
+                    : !name.startsWith(only + "_"));
     if (files.isEmpty()) {
       throw wrong(
           "no file begins with %s; there are %s"
