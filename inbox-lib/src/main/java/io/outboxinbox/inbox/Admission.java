@@ -37,6 +37,24 @@ final class Admission {
     this.table = table;
   }
 
+  /** As {@link #admit} for one, without the collections that put many in order. */
+  Outcome admitOne(Arrival arrival) throws SQLException {
+    return origin(arrival) == null
+        ? new Outcome(arrival, statusById(arrival))
+        : admit(List.of(arrival)).get(0);
+  }
+
+  private Status statusById(Arrival arrival) throws SQLException {
+    UUID key = arrival.id().key();
+    if (committed.contains(key)) {
+      return Status.DUPLICATE;
+    }
+    if (isBelowFloor(arrival)) {
+      return table.find(connection, List.of(key)).isEmpty() ? Status.TOO_OLD : Status.DUPLICATE;
+    }
+    return table.insert(connection, key) ? Status.NEW : Status.DUPLICATE;
+  }
+
   /** The outcomes, in the order of the arrivals. */
   List<Outcome> admit(List<Arrival> arrivals) throws SQLException {
     // Whatever is not found to be new or too old below has come twice in this very call.

@@ -75,7 +75,7 @@ public final class Inbox {
    * @throws SQLException ask {@link RetryAdvice}; 40001 is usual at REPEATABLE READ and above
    */
   public Outcome admit(Connection connection, Arrival arrival) throws SQLException {
-    return admitAll(connection, List.of(arrival)).get(0);
+    return guarded(connection, table -> admission(mode, connection, table).admitOne(arrival));
   }
 
   /**
@@ -160,8 +160,9 @@ public final class Inbox {
     MessageId id = MessageId.of(key);
     byte @Nullable [] hash = request == null ? null : Sha256.of(request);
     Outcome outcome =
-        guarded(connection, table -> admission(InboxMode.IDS, connection, table).admit(of(id)))
-            .get(0);
+        guarded(
+            connection,
+            table -> admission(InboxMode.IDS, connection, table).admitOne(Arrival.of(id)));
     return switch (outcome.status()) {
       case NEW -> first(connection, id, hash, work);
       case DUPLICATE -> repeated(connection, id, hash);
@@ -243,10 +244,6 @@ public final class Inbox {
 
   private Admission admission(InboxMode as, Connection connection, InboxTable table) {
     return new Admission(as, floor, committed, connection, table);
-  }
-
-  private static List<Arrival> of(MessageId id) {
-    return List.of(Arrival.of(id));
   }
 
   /** Settings of an inbox. */

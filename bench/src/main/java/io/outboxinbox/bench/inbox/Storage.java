@@ -16,7 +16,13 @@ final class Storage {
     try (Connection connection = database.connect();
         PreparedStatement query =
             connection.prepareStatement(
-                "SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree(?::regclass)")) {
+                """
+                -- pg_partition_tree has no rows for a table that is not partitioned.
+                SELECT pg_total_relation_size(table_id)
+                       + (SELECT coalesce(sum(pg_total_relation_size(relid)), 0)
+                          FROM pg_partition_tree(table_id) WHERE relid <> table_id)
+                FROM (SELECT ?::regclass AS table_id) AS wanted
+                """)) {
       query.setString(1, table);
       try (ResultSet row = query.executeQuery()) {
         row.next();
