@@ -8,13 +8,16 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.LongFunction;
+import org.jspecify.annotations.Nullable;
 
 /** Admits many new messages in large batches, and says how fast each part of them was. */
 final class Feed {
-  /** As many as Kafka's consumer returns from a poll at most, twice: rows, not commits, count. */
+  /** Twice what Kafka's consumer returns from a poll: here rows count, not commits. */
   static final int BATCH = 1_000;
 
+  private static final int CONTROL_EVERY = 10;
   private static final int BAR_CHARACTERS = 50;
 
   private final PostgresDatabase database;
@@ -28,50 +31,97 @@ final class Feed {
   }
 
   /**
+   * What a step did.
+   *
+   * @param perSecond messages a second, without the time it takes to make them
+   * @param controlPerSecond the same of the control, which was fed in between
+   */
+  record Step(double perSecond, double controlPerSecond) {
+    /** How fast for what the machine had to give at that time. */
+    double compared() {
+      return perSecond / controlPerSecond;
+    }
+  }
+
+  /**
    * Admits all of them.
    *
    * @param messages how many, a multiple of {@code step}
    * @param step how many are timed together, a multiple of {@link #BATCH}
    * @param arrivals makes the n-th
-   * @return messages a second of each step. The time it takes to make them is not in it
    */
-  double[] run(int messages, int step, LongFunction<Arrival> arrivals) throws SQLException {
-    double[] perSecond = new double[messages / step];
-    double fastest = 0;
-    try (Connection connection = database.connect()) {
-      connection.setAutoCommit(false);
-      for (int n = 0; n < perSecond.length; n++) {
-        perSecond[n] = step / step(connection, (long) n * step, step, arrivals);
-        fastest = Math.max(fastest, perSecond[n]);
-        report.say(
-            "  %,12d %,9.0f/s %s",
-            (long) (n + 1) * step,
-            perSecond[n],
-            "#".repeat((int) Math.round(BAR_CHARACTERS * perSecond[n] / fastest)));
-      }
-    }
-    return perSecond;
+  List<Step> run(int messages, int step, LongFunction<Arrival> arrivals) throws SQLException {
+    return run(messages, step, arrivals, null);
   }
 
-  private double step(Connection connection, long from, int step, LongFunction<Arrival> arrivals)
+  /** As above; gives every tenth batch to a control that never has more than one step of ids. */
+  List<Step> run(
+      int messages, int step, LongFunction<Arrival> arrivals, @Nullable PostgresDatabase control)
       throws SQLException {
-    long nanos = 0;
-    for (int begun = 0; begun < step; begun += BATCH) {
-      List<Arrival> batch = new ArrayList<>(BATCH);
-      for (int i = 0; i < BATCH; i++) {
-        batch.add(arrivals.apply(from + begun + i));
-      }
-      long begin = System.nanoTime();
-      List<Outcome> outcomes = inbox.admitAll(connection, batch);
-      connection.commit();
-      inbox.committed(outcomes);
-      nanos += System.nanoTime() - begin;
-      for (Outcome outcome : outcomes) {
-        if (!outcome.isNew()) {
-          throw new IllegalStateException("not new: " + outcome);
+    List<Step> steps = new ArrayList<>();
+    Ids controlIds = new Ids(step);
+    try (Connection connection = transactions(database);
+        Connection other = transactions(control == null ? database : control)) {
+      for (long from = 0; from < messages; from += step) {
+        long nanos = 0;
+        long controlNanos = 0;
+        int controlBatches = 0;
+        if (control != null) {
+          control.execute("TRUNCATE inbox_message");
         }
+        for (int batch = 0; batch < step / BATCH; batch++) {
+          nanos += admit(connection, batch(from + (long) batch * BATCH, arrivals));
+          if (control != null && batch % CONTROL_EVERY == 0) {
+            controlNanos += admit(other, batch(0, n -> Arrival.of(controlIds.dated())));
+            controlBatches++;
+          }
+        }
+        steps.add(
+            new Step(step * 1e9 / nanos, (double) controlBatches * BATCH * 1e9 / controlNanos));
+        tell(from + step, steps);
       }
     }
-    return nanos / 1e9;
+    return steps;
+  }
+
+  private void tell(long done, List<Step> steps) {
+    Step last = steps.get(steps.size() - 1);
+    double fastest = steps.stream().mapToDouble(Step::perSecond).max().orElseThrow();
+    report.say(
+        "  %,12d %,9.0f/s %s%s",
+        done,
+        last.perSecond(),
+        Double.isNaN(last.controlPerSecond())
+            ? ""
+            : String.format(Locale.ROOT, "control %,9.0f/s ", last.controlPerSecond()),
+        "#".repeat((int) Math.round(BAR_CHARACTERS * last.perSecond() / fastest)));
+  }
+
+  private static Connection transactions(PostgresDatabase database) throws SQLException {
+    Connection connection = database.connect();
+    connection.setAutoCommit(false);
+    return connection;
+  }
+
+  private static List<Arrival> batch(long from, LongFunction<Arrival> arrivals) {
+    List<Arrival> batch = new ArrayList<>(BATCH);
+    for (int i = 0; i < BATCH; i++) {
+      batch.add(arrivals.apply(from + i));
+    }
+    return batch;
+  }
+
+  private long admit(Connection connection, List<Arrival> batch) throws SQLException {
+    long begin = System.nanoTime();
+    List<Outcome> outcomes = inbox.admitAll(connection, batch);
+    connection.commit();
+    inbox.committed(outcomes);
+    long nanos = System.nanoTime() - begin;
+    for (Outcome outcome : outcomes) {
+      if (!outcome.isNew()) {
+        throw new IllegalStateException("not new: " + outcome);
+      }
+    }
+    return nanos;
   }
 }

@@ -43,7 +43,7 @@ public final class InboxBench {
   static void run(Databases databases, Sizes sizes, Report report) throws SQLException {
     Overhead.measure(databases.next(), sizes, report);
     Others.measure(databases.next(), sizes, report);
-    Month.measure(databases.next(), sizes, report);
+    Month.measure(databases.next(), databases.next(), sizes, report);
   }
 
   private static PostgresDatabase newDatabase(PostgresServer server) throws SQLException {

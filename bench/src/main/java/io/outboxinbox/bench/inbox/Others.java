@@ -1,11 +1,13 @@
 package io.outboxinbox.bench.inbox;
 
+import io.outboxinbox.bench.inbox.Feed.Step;
 import io.outboxinbox.inbox.Arrival;
 import io.outboxinbox.inbox.Inbox;
 import io.outboxinbox.inbox.InboxMode;
 import io.outboxinbox.inbox.Origin;
 import io.outboxinbox.testkit.PostgresDatabase;
 import java.sql.SQLException;
+import java.util.List;
 
 /** For comparison with dated ids: ids that say nothing of their time, and numbers. */
 final class Others {
@@ -37,15 +39,15 @@ final class Others {
     database.execute(
         "ALTER TABLE inbox_message ALTER received_at SET DEFAULT now() - interval '40 days'");
     long before = Storage.bytes(database, "inbox_message");
-    double[] perSecond =
+    List<Step> steps =
         new Feed(database, Inbox.named("bench").build(), report)
             .run(messages, messages / STEPS, n -> Arrival.of(ids.foreign()));
     long bytes = Storage.bytes(database, "inbox_message") - before;
-    report.figure("foreign ids: ids a second", "%,.0f", Rounds.median(perSecond));
+    report.figure("foreign ids: ids a second", "%,.0f", median(steps));
     report.figure(
         "foreign ids: last tenth, compared with the first",
         "%.2f",
-        perSecond[STEPS - 1] / perSecond[0]);
+        steps.get(STEPS - 1).perSecond() / steps.get(0).perSecond());
     report.figure("foreign ids: bytes on disk per id", "%.1f", (double) bytes / messages);
     forgetForeignIds();
   }
@@ -76,9 +78,9 @@ final class Others {
     int step = messages / STEPS;
     feed.run(step, step, n -> numbered(n));
     long before = Storage.bytes(database, "inbox_watermark");
-    double[] perSecond = feed.run(messages - step, step, n -> numbered(step + n));
+    List<Step> steps = feed.run(messages - step, step, n -> numbered(step + n));
     long after = Storage.bytes(database, "inbox_watermark");
-    report.figure("watermark: messages a second", "%,.0f", Rounds.median(perSecond));
+    report.figure("watermark: messages a second", "%,.0f", median(steps));
     report.figure("watermark: bytes on disk after a tenth of them", "%,d", before);
     report.atMost(
         "watermark: bytes on disk after all of them", (double) after, (double) before, "%,.0f");
@@ -86,6 +88,10 @@ final class Others {
     if (rows != PARTITIONS) {
       throw new IllegalStateException("inbox_watermark has " + rows + " rows, not " + PARTITIONS);
     }
+  }
+
+  private static double median(List<Step> steps) {
+    return Rounds.median(steps.stream().mapToDouble(Step::perSecond).toArray());
   }
 
   private Arrival numbered(long n) {
