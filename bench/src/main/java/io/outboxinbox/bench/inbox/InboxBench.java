@@ -1,5 +1,6 @@
 package io.outboxinbox.bench.inbox;
 
+import io.outboxinbox.bench.inbox.Options.Part;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresServer;
 import io.outboxinbox.testkit.PostgresVersion;
@@ -31,7 +32,7 @@ public final class InboxBench {
     Report report = new Report(System.out);
     try (PostgresServer server = PostgresServer.start(PostgresVersion.V17)) {
       tellConditions(server, report);
-      run(() -> newDatabase(server), options.sizes(), report);
+      run(() -> newDatabase(server), options, report);
       report.say("load of the machine at the end: %.1f", load());
     }
     report.print();
@@ -40,10 +41,17 @@ public final class InboxBench {
     }
   }
 
-  static void run(Databases databases, Sizes sizes, Report report) throws SQLException {
-    Overhead.measure(databases.next(), sizes, report);
-    Others.measure(databases.next(), sizes, report);
-    Month.measure(databases.next(), databases.next(), sizes, report);
+  static void run(Databases databases, Options options, Report report) throws SQLException {
+    Sizes sizes = options.sizes();
+    if (options.parts().contains(Part.OVERHEAD)) {
+      Overhead.measure(databases.next(), sizes, report);
+    }
+    if (options.parts().contains(Part.OTHERS)) {
+      Others.measure(databases.next(), sizes, report);
+    }
+    if (options.parts().contains(Part.MONTH)) {
+      Month.measure(databases.next(), databases.next(), sizes, report);
+    }
   }
 
   private static PostgresDatabase newDatabase(PostgresServer server) throws SQLException {

@@ -1,7 +1,21 @@
 package io.outboxinbox.bench.inbox;
 
+import java.util.EnumSet;
+import java.util.Locale;
+import java.util.Set;
+
 /** What can be chosen on the command line. */
-record Options(Sizes sizes, boolean isStrict) {
+record Options(Sizes sizes, Set<Part> parts, boolean isStrict) {
+  /** What can be measured without the rest. */
+  enum Part {
+    /** The inbox beside a handler: one by one, in batches, repeats. */
+    OVERHEAD,
+    /** Foreign ids and marks. */
+    OTHERS,
+    /** Thirty days of ids. */
+    MONTH
+  }
+
   /** Thirty days in twenty steps of whole batches. */
   private static final int IDS_UNIT = 20 * Feed.BATCH;
 
@@ -12,20 +26,33 @@ record Options(Sizes sizes, boolean isStrict) {
    */
   static Options parse(String... arguments) {
     Sizes sizes = Sizes.full();
+    Set<Part> parts = EnumSet.allOf(Part.class);
     boolean isStrict = false;
     for (String argument : arguments) {
       if (argument.equals("--strict")) {
         isStrict = true;
       } else if (argument.equals("--quick")) {
         sizes = Sizes.quick();
+      } else if (argument.startsWith("--only=")) {
+        parts = EnumSet.of(part(argument));
       } else if (argument.startsWith("--ids=")) {
         sizes = sizes.withDatedIds(ids(argument));
       } else {
         throw new IllegalArgumentException(
-            "unknown word " + argument + "; use --quick, --ids=NUMBER or --strict");
+            "unknown word " + argument + "; use --quick, --only=PART, --ids=NUMBER or --strict");
       }
     }
-    return new Options(sizes, isStrict);
+    return new Options(sizes, parts, isStrict);
+  }
+
+  private static Part part(String argument) {
+    String name = argument.substring(argument.indexOf('=') + 1).toUpperCase(Locale.ROOT);
+    for (Part part : Part.values()) {
+      if (part.name().equals(name)) {
+        return part;
+      }
+    }
+    throw new IllegalArgumentException(argument + ": must be overhead, others or month");
   }
 
   private static int ids(String argument) {

@@ -8,6 +8,7 @@ import io.outboxinbox.inbox.Origin;
 import io.outboxinbox.testkit.PostgresDatabase;
 import java.sql.SQLException;
 import java.util.List;
+import java.util.Locale;
 
 /** For comparison with dated ids: ids that say nothing of their time, and numbers. */
 final class Others {
@@ -53,19 +54,24 @@ final class Others {
   }
 
   private void forgetForeignIds() throws SQLException {
-    String clean = "SELECT rows_deleted FROM inbox_clean(interval '30 days', 10000)";
+    int rows = Math.min(10_000, sizes.foreignIds() / STEPS);
+    String clean = "SELECT rows_deleted FROM inbox_clean(interval '30 days', " + rows + ")";
     Storage.number(database, clean);
     // The floor has just moved, and counts for these ids after some minutes only.
     database.execute("UPDATE inbox_floor SET moved_at = moved_at - interval '1 hour'");
     double[] seconds = new double[STEPS];
     for (int i = 0; i < STEPS; i++) {
       long begin = System.nanoTime();
-      if (Storage.number(database, clean) == 0) {
-        throw new IllegalStateException("inbox_clean deleted nothing");
+      long deleted = Storage.number(database, clean);
+      if (deleted != rows) {
+        throw new IllegalStateException("inbox_clean deleted " + deleted + " rows, not " + rows);
       }
       seconds[i] = (System.nanoTime() - begin) / 1e9;
     }
-    report.figure("foreign ids: seconds to forget 10,000", "%.3f", Rounds.median(seconds));
+    report.figure(
+        String.format(Locale.ROOT, "foreign ids: seconds to forget %,d", rows),
+        "%.3f",
+        Rounds.median(seconds));
   }
 
   private void measureMarks() throws SQLException {

@@ -2,6 +2,7 @@ package io.outboxinbox.bench.inbox;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.outboxinbox.bench.inbox.Options.Part;
 import io.outboxinbox.bench.inbox.Report.Row;
 import io.outboxinbox.bench.inbox.Report.Verdict;
 import io.outboxinbox.testkit.PostgresExtension;
@@ -9,6 +10,7 @@ import io.outboxinbox.testkit.PostgresVersion;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.util.EnumSet;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
@@ -23,7 +25,8 @@ class InboxBenchIT {
   void measuresEverythingItPromises() throws Exception {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     Report report = new Report(new PrintStream(out, true, StandardCharsets.UTF_8));
-    InboxBench.run(postgres::newDatabase, TINY, report);
+    InboxBench.run(
+        postgres::newDatabase, new Options(TINY, EnumSet.allOf(Part.class), true), report);
     report.print();
 
     assertThat(report.rows())

@@ -3,11 +3,13 @@ package io.outboxinbox.bench.inbox;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.outboxinbox.bench.inbox.Options.Part;
 import io.outboxinbox.bench.inbox.Report.Row;
 import io.outboxinbox.bench.inbox.Report.Verdict;
 import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.util.EnumSet;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -43,8 +45,10 @@ class ReportTest {
 
   @Test
   void refusesWordsAndNumbersItDoesNotKnow() {
-    assertThat(Options.parse("--strict", "--ids=40000"))
-        .isEqualTo(new Options(Sizes.full().withDatedIds(40_000), true));
+    assertThat(Options.parse("--strict", "--ids=40000", "--only=month"))
+        .isEqualTo(new Options(Sizes.full().withDatedIds(40_000), EnumSet.of(Part.MONTH), true));
+    assertThat(Options.parse().parts()).containsExactlyInAnyOrder(Part.values());
+    assertThatThrownBy(() -> Options.parse("--only=week")).hasMessageContaining("month");
     assertThatThrownBy(() -> Options.parse("--fast")).hasMessageContaining("--fast");
     assertThatThrownBy(() -> Options.parse("--ids=30000")).hasMessageContaining("20000");
     assertThatThrownBy(() -> Options.parse("--ids=-1")).hasMessageContaining("--ids=-1");
