@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.LongFunction;
+import java.util.function.ToDoubleFunction;
 import org.jspecify.annotations.Nullable;
 
 /** Admits many new messages in large batches, and says how fast each part of them was. */
@@ -18,7 +19,7 @@ final class Feed {
   static final int BATCH = 1_000;
 
   private static final int CONTROL_EVERY = 10;
-  private static final int BAR_CHARACTERS = 50;
+  private static final int BAR_CHARACTERS = 30;
 
   private final PostgresDatabase database;
   private final Inbox inbox;
@@ -78,23 +79,27 @@ final class Feed {
         }
         steps.add(
             new Step(step * 1e9 / nanos, (double) controlBatches * BATCH * 1e9 / controlNanos));
-        tell(from + step, steps);
+        tell(from + step, steps, control != null);
       }
     }
     return steps;
   }
 
-  private void tell(long done, List<Step> steps) {
+  /** The bar shows what does not depend on how fast the machine is just now, if there is that. */
+  private void tell(long done, List<Step> steps, boolean hasControl) {
     Step last = steps.get(steps.size() - 1);
-    double fastest = steps.stream().mapToDouble(Step::perSecond).max().orElseThrow();
-    report.say(
-        "  %,12d %,9.0f/s %s%s",
-        done,
-        last.perSecond(),
-        Double.isNaN(last.controlPerSecond())
-            ? ""
-            : String.format(Locale.ROOT, "control %,9.0f/s ", last.controlPerSecond()),
-        "#".repeat((int) Math.round(BAR_CHARACTERS * last.perSecond() / fastest)));
+    ToDoubleFunction<Step> shown = hasControl ? Step::compared : Step::perSecond;
+    double most = steps.stream().mapToDouble(shown).max().orElseThrow();
+    String control =
+        hasControl
+            ? String.format(
+                Locale.ROOT,
+                "control %,9.0f/s, compared %.2f ",
+                last.controlPerSecond(),
+                last.compared())
+            : "";
+    int bar = (int) Math.round(BAR_CHARACTERS * shown.applyAsDouble(last) / most);
+    report.say("  %,12d %,9.0f/s %s%s", done, last.perSecond(), control, "#".repeat(bar));
   }
 
   private static Connection transactions(PostgresDatabase database) throws SQLException {
