@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.catchThrowable;
 import io.outboxinbox.inbox.Inbox;
 import io.outboxinbox.inbox.InboxException;
 import io.outboxinbox.inbox.MessageId;
+import io.outboxinbox.inbox.Outcome;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
@@ -44,6 +45,23 @@ abstract class EffectsOnceContract {
 
   /** Checked, since some frameworks commit in spite of those. */
   private static final class OutOfStock extends Exception {}
+
+  private static final class TooOld extends RuntimeException {
+    TooOld(MessageId id) {
+      super("whether " + id + " was handled is not known any more");
+    }
+  }
+
+  /**
+   * Nobody knows whether a message was handled that is older than what the inbox remembers. Passing
+   * over it could lose it, so the examples refuse it; a service would set it aside.
+   */
+  static Outcome notTooOld(Outcome outcome) {
+    if (outcome.isTooOld()) {
+      throw new TooOld(outcome.id());
+    }
+    return outcome;
+  }
 
   /** Sets the framework up. */
   abstract void start() throws Exception;
@@ -150,6 +168,15 @@ abstract class EffectsOnceContract {
         .hasMessageContaining("pass the connection of the running transaction");
     assertThat(number("SELECT count(*) FROM reservation")).isZero();
     assertThat(number("SELECT count(*) FROM inbox_message")).isZero();
+  }
+
+  @Test
+  final void doesNotPassOverAMessageThatIsTooOldToBeRemembered() throws Exception {
+    database.execute("UPDATE inbox_floor SET floor = now() - interval '1 day'");
+    // A UUID version 7 of the year 2020.
+    MessageId id = MessageId.of("016f5e66-e800-7000-8000-000000000001");
+    assertThat(rootOf(catchThrowable(() -> consume(id, () -> {})))).isInstanceOf(TooOld.class);
+    assertThat(number("SELECT count(*) FROM reservation")).isZero();
   }
 
   private static Throwable rootOf(Throwable thrown) {

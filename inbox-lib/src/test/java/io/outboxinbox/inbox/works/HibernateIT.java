@@ -36,7 +36,8 @@ class HibernateIT extends EffectsOnceContract {
     try (Session session = factory.openSession()) {
       Transaction transaction = session.beginTransaction();
       try {
-        Outcome outcome = session.doReturningWork(connection -> inbox.admit(connection, id));
+        Outcome outcome =
+            session.doReturningWork(connection -> notTooOld(inbox.admit(connection, id)));
         if (outcome.isNew()) {
           session.persist(new Reservation(id.text()));
           afterEffect.run();

@@ -24,7 +24,7 @@ class HikariIT extends EffectsOnceContract {
     // The trap: close() gives the connection back to the pool, and rolls back what was not
     // committed. That is right after an exception; after a duplicate nothing is lost by it.
     try (Connection connection = pool.getConnection()) {
-      Outcome outcome = inbox.admit(connection, id);
+      Outcome outcome = notTooOld(inbox.admit(connection, id));
       if (outcome.isNew()) {
         PlainJdbcIT.reserve(connection, id);
         afterEffect.run();

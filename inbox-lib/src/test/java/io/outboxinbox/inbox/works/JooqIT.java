@@ -19,7 +19,8 @@ class JooqIT extends EffectsOnceContract {
               // The trap: only the DSL of the lambda's parameter is in the transaction. The one
               // outside would take another connection, and its statements commit by themselves.
               DSLContext inside = transaction.dsl();
-              Outcome answer = inside.connectionResult(connection -> inbox.admit(connection, id));
+              Outcome answer =
+                  inside.connectionResult(connection -> notTooOld(inbox.admit(connection, id)));
               if (answer.isNew()) {
                 inside.execute("INSERT INTO reservation (order_id) VALUES (?)", id.text());
                 afterEffect.run();

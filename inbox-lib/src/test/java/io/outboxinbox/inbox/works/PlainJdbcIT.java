@@ -18,7 +18,7 @@ class PlainJdbcIT extends EffectsOnceContract {
       // The trap: a new connection is in auto-commit mode. The inbox refuses it.
       connection.setAutoCommit(false);
       try {
-        Outcome outcome = inbox.admit(connection, id);
+        Outcome outcome = notTooOld(inbox.admit(connection, id));
         if (outcome.isNew()) {
           reserve(connection, id);
           afterEffect.run();

@@ -37,7 +37,7 @@ class SpringIT extends EffectsOnceContract {
     public boolean reserve(MessageId id, Step afterEffect) throws Exception {
       // The transaction's connection. dataSource.getConnection() would be another one.
       Connection connection = DataSourceUtils.getConnection(dataSource);
-      Outcome outcome = inbox.admit(connection, id);
+      Outcome outcome = notTooOld(inbox.admit(connection, id));
       if (outcome.isNew()) {
         jdbc.update("INSERT INTO reservation (order_id) VALUES (?)", id.text());
         afterEffect.run();
