@@ -19,11 +19,11 @@ public final class OutboxMessage {
   private final @Nullable String topic;
 
   private OutboxMessage(Builder builder) {
-    this.aggregateType = OutboxRules.required("aggregateType", builder.aggregateType);
-    this.aggregateId = OutboxRules.required("aggregateId", builder.aggregateId);
-    this.eventType = OutboxRules.required("eventType", builder.eventType);
+    this.aggregateType = OutboxRules.requiredLine("aggregateType", builder.aggregateType);
+    this.aggregateId = OutboxRules.requiredLine("aggregateId", builder.aggregateId);
+    this.eventType = OutboxRules.requiredLine("eventType", builder.eventType);
     this.payload = OutboxRules.storable("payload", builder.payload);
-    this.contentType = OutboxRules.required("contentType", builder.contentType);
+    this.contentType = OutboxRules.mediaType(builder.contentType);
     this.headers = Collections.unmodifiableMap(new LinkedHashMap<>(builder.headers));
     this.topic = OutboxRules.storable("topic", builder.topic);
     OutboxRules.checkHeaders(headers);

@@ -31,6 +31,32 @@ final class OutboxRules {
     return text;
   }
 
+  /** As {@link #required}, for what also becomes a header. */
+  static String requiredLine(String what, @Nullable String value) {
+    String text = required(what, value);
+    if (!isHeaderValue(text)) {
+      throw new InboxException.BadMessage(
+          "an event's " + what + " has CR or LF, which no header may", "send a single line");
+    }
+    return text;
+  }
+
+  /**
+   * CloudEvents are refused because consumers would take id and type from the payload instead
+   * (CloudEvents Kafka binding, section 3).
+   */
+  static String mediaType(@Nullable String value) {
+    String text = required("contentType", value);
+    if (text.indexOf('/') < 1
+        || !text.chars().allMatch(c -> c >= ' ' && c <= '~')
+        || text.strip().toLowerCase(Locale.ROOT).startsWith("application/cloudevents")) {
+      throw new InboxException.BadMessage(
+          "an event's contentType '" + shown(text) + "' is refused by the agent",
+          "give the media type of the payload itself, in printable ASCII");
+    }
+    return text;
+  }
+
   /** Refuses what PostgreSQL cannot store, and what would become question marks on the way. */
   static @Nullable String storable(String what, @Nullable String value) {
     if (value != null && !isStorable(value)) {

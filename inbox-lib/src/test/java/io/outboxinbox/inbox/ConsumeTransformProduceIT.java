@@ -2,6 +2,7 @@ package io.outboxinbox.inbox;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.zaxxer.hikari.HikariDataSource;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.sql.Connection;
@@ -19,7 +20,6 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
-import org.postgresql.ds.PGSimpleDataSource;
 
 /** Id, effect and the event that follows, in one transaction, whatever is delivered how often. */
 class ConsumeTransformProduceIT {
@@ -38,6 +38,7 @@ class ConsumeTransformProduceIT {
           .mapToObj(i -> OutboxIT.message(InboxDatabase.newId().text(), List.of()))
           .toList();
   private InboxDatabase database;
+  private HikariDataSource pool;
   private Transactions transactions;
 
   /** The process dies here, as far as the transaction can tell. */
@@ -47,16 +48,17 @@ class ConsumeTransformProduceIT {
   void setUp() throws Exception {
     database = InboxDatabase.create(postgres);
     database.database().runScript("schema/postgresql/01_outbox.sql");
-    PGSimpleDataSource dataSource = new PGSimpleDataSource();
-    dataSource.setUrl(database.database().jdbcUrl());
-    dataSource.setUser(database.database().user());
-    dataSource.setPassword(database.database().password());
-    transactions = new Transactions(dataSource);
+    pool = new HikariDataSource();
+    pool.setJdbcUrl(database.database().jdbcUrl());
+    pool.setUsername(database.database().user());
+    pool.setPassword(database.database().password());
+    transactions = new Transactions(pool);
   }
 
   @AfterEach
   void tearDown() {
     consumers.shutdownNow();
+    pool.close();
   }
 
   @Test

@@ -26,6 +26,25 @@ class OutboxMessageTest {
         .hasMessageContaining("half of a surrogate pair");
   }
 
+  @Test
+  void refusesWhatTheAgentCouldNotPutIntoHeaders() {
+    assertThatThrownBy(() -> valid().aggregateId("1\n2").build())
+        .isInstanceOf(InboxException.BadMessage.class)
+        .hasMessageContaining("aggregateId has CR or LF");
+    assertThatThrownBy(() -> valid().eventType("a\rb").build())
+        .isInstanceOf(InboxException.BadMessage.class)
+        .hasMessageContaining("eventType has CR or LF");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"json", "/json", "text/pl\u00E4in", "a/b\n", "Application/CloudEvents+json"})
+  void refusesContentTypesThatTheAgentRefuses(String contentType) {
+    assertThatThrownBy(() -> valid().contentType(contentType).build())
+        .isInstanceOf(InboxException.BadMessage.class)
+        .hasMessageContaining("contentType '");
+  }
+
   /** The agent would refuse them and stop there. */
   @ParameterizedTest
   @ValueSource(
