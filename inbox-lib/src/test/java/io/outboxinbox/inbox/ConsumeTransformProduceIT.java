@@ -23,7 +23,7 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 
 /** Id, effect and the event that follows, in one transaction, whatever is delivered how often. */
 class ConsumeTransformProduceIT {
-  private static final int MESSAGES = 200;
+  private static final int MESSAGES = 100;
   private static final int CONSUMERS = 4;
 
   @RegisterExtension
