@@ -10,6 +10,7 @@ import java.time.Instant;
 import java.time.LocalDate;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 
@@ -81,12 +82,13 @@ final class Month {
   }
 
   private void createPartitions() throws SQLException {
+    List<String> statements = new ArrayList<>();
     for (int day = 0; day < DAYS; day++) {
       LocalDate date = first.plusDays(day);
       String name = "inbox_message_p" + date.format(DateTimeFormatter.BASIC_ISO_DATE);
       // As inbox_partitions_create makes them, which has no use for past ones.
-      database.execute(
-          "CREATE TABLE " + name + " (LIKE inbox_message INCLUDING ALL)",
+      statements.add("CREATE TABLE " + name + " (LIKE inbox_message INCLUDING ALL)");
+      statements.add(
           String.format(
               Locale.ROOT,
               "DO $$ BEGIN EXECUTE format('ALTER TABLE inbox_message ATTACH PARTITION %s"
@@ -96,6 +98,7 @@ final class Month {
               date,
               date.plusDays(1)));
     }
+    database.execute(statements.toArray(String[]::new));
   }
 
   /** In today's partition, which then is emptied. */
