@@ -240,7 +240,10 @@ final class DeadLetterTable {
     }
   }
 
+  /** Whether it is there, or the inbox knows its place from when it was settled. */
   boolean contains(Connection connection, Envelope envelope) throws SQLException {
+    InboxTable types = dialect.table(connection);
+    Instant sentAt = kept(envelope.sentAt());
     try (PreparedStatement select =
         connection.prepareStatement(
             "SELECT 1 FROM "
@@ -251,11 +254,16 @@ final class DeadLetterTable {
       select.setString(2, envelope.topic());
       select.setInt(3, envelope.partition());
       select.setLong(4, envelope.offset());
-      dialect.table(connection).setTime(select, 5, kept(envelope.sentAt()));
+      types.setTime(select, 5, sentAt);
       try (ResultSet row = select.executeQuery()) {
-        return row.next();
+        if (row.next()) {
+          return true;
+        }
       }
     }
+    MessageId place =
+        DeadLetter.placeId(envelope.topic(), envelope.partition(), envelope.offset(), sentAt);
+    return !types.find(connection, List.of(place.key())).isEmpty();
   }
 
   List<DeadLetter> list(Connection connection, DeadLetterFilter filter, int max, long afterId)
