@@ -141,6 +141,22 @@ class DeadLettersIT {
   }
 
   @Test
+  void listsALargeNumberByPages() throws Exception {
+    int many = 20_000;
+    bench.database.execute(DeadLetterRetryIT.MANY.formatted(many));
+    int listed = 0;
+    long last = 0;
+    List<Long> page;
+    do {
+      page = listed(DeadLetterFilter.all(), 999, last);
+      assertThat(page).isSorted().hasSizeLessThanOrEqualTo(999);
+      listed += page.size();
+      last = page.isEmpty() ? last : page.get(page.size() - 1);
+    } while (!page.isEmpty());
+    assertThat(listed).isEqualTo(many);
+  }
+
+  @Test
   void holdsKeysOfItsConsumerAndTopicOnly() throws Exception {
     bench.fail("held", "value");
     bench.fail(null, "value");
