@@ -227,6 +227,22 @@ class DeadLettersIT {
     }
   }
 
+  /** Nothing else would keep it from being lost with the server once its offset is committed. */
+  @Test
+  void makesASessionThatDoesNotWaitForTheDiskWait() throws Exception {
+    try (Connection connection = bench.database.connect()) {
+      try (var statement = connection.createStatement()) {
+        statement.execute("SET synchronous_commit = off");
+        connection.commit();
+        letters.add(connection, bench.envelope(null, "v"), null, DeadLetterBench.FAILURE);
+        try (var row = statement.executeQuery("SHOW synchronous_commit")) {
+          row.next();
+          assertThat(row.getString(1)).isEqualTo("on");
+        }
+      }
+    }
+  }
+
   @Test
   void knowsMessagesWithoutIdEvenWhenTheyAreSettled() throws Exception {
     Envelope retried = bench.envelope("k", "retried");

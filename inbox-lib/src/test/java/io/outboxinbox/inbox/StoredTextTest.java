@@ -30,6 +30,7 @@ class StoredTextTest {
   @Test
   void givesBackAnything() {
     long seed = System.nanoTime();
+    System.out.println("StoredTextTest seed " + seed);
     Random random = new Random(seed);
     String parts = "\\u0d\0\uD800\uDC00x";
     for (int i = 0; i < 10_000; i++) {
