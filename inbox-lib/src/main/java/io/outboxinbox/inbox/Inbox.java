@@ -92,8 +92,8 @@ public final class Inbox {
 
   /**
    * Tells the inbox that the transaction in which it gave these answers has committed. Only a hint
-   * that saves work; leaving it out is safe, calling it before the commit is not, nor is it for what
-   * was rolled back to a savepoint.
+   * that saves work; leaving it out is safe, calling it before the commit is not, nor is it for
+   * what was rolled back to a savepoint.
    */
   public void committed(Collection<Outcome> outcomes) {
     for (Outcome outcome : outcomes) {
@@ -205,6 +205,16 @@ public final class Inbox {
     return guarded(connection, table -> table.beginEpoch(connection, source, epoch));
   }
 
+  InboxCleaner cleaner(Connection connection) throws SQLException {
+    SqlFaults.requireTransaction(connection);
+    return dialect.cleaner(connection);
+  }
+
+  /** A table's name, with the schema it is in where one was given. */
+  String table(String name) {
+    return dialect.schema().table(name);
+  }
+
   /** Messages made before this moment may have been forgotten. */
   Instant floor(Connection connection) throws SQLException {
     return guarded(connection, table -> floor.get(connection, table));
@@ -222,11 +232,13 @@ public final class Inbox {
     byte @Nullable [] run(Connection connection) throws E;
   }
 
-  private interface Statements<T> {
+  /** Statements on the inbox's tables. */
+  interface Statements<T> {
     T on(InboxTable table) throws SQLException;
   }
 
-  private <T> T guarded(Connection connection, Statements<T> statements) throws SQLException {
+  /** Runs statements and explains what a person has to mend where they fail. */
+  <T> T guarded(Connection connection, Statements<T> statements) throws SQLException {
     SqlFaults.requireTransaction(connection);
     InboxTable table = dialect.table(connection);
     try {
