@@ -205,14 +205,16 @@ public final class Inbox {
     return guarded(connection, table -> table.beginEpoch(connection, source, epoch));
   }
 
-  InboxCleaner cleaner(Connection connection) throws SQLException {
-    SqlFaults.requireTransaction(connection);
-    return dialect.cleaner(connection);
+  /** As {@link #admit(Connection, Arrival)}, by its id whatever the mode: for a second chance. */
+  Outcome admitById(Connection connection, Arrival arrival) throws SQLException {
+    return guarded(
+            connection,
+            table -> admission(InboxMode.IDS, connection, table).admit(List.of(arrival)))
+        .get(0);
   }
 
-  /** A table's name, with the schema it is in where one was given. */
-  String table(String name) {
-    return dialect.schema().table(name);
+  Dialect dialect() {
+    return dialect;
   }
 
   /** Messages made before this moment may have been forgotten. */

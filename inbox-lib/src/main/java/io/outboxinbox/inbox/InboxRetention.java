@@ -110,8 +110,8 @@ public final class InboxRetention implements AutoCloseable {
   }
 
   private Optional<InboxCleaner.Step> step(Connection connection) throws SQLException {
-    InboxCleaner cleaner = inbox.cleaner(connection);
-    return inbox.guarded(connection, table -> cleaner.step(connection, keep, rowsMax));
+    return inbox.guarded(
+        connection, table -> inbox.dialect().cleaner(connection).step(connection, keep, rowsMax));
   }
 
   /**
@@ -121,11 +121,11 @@ public final class InboxRetention implements AutoCloseable {
    * @return empty if all is well
    */
   public List<Finding> check(Connection connection) throws SQLException {
-    InboxCleaner cleaner = inbox.cleaner(connection);
     return inbox.guarded(
         connection,
         table -> {
-          List<Finding> findings = new ArrayList<>(cleaner.check(connection));
+          List<Finding> findings =
+              new ArrayList<>(inbox.dialect().cleaner(connection).check(connection));
           nobodyCleans(connection, table).ifPresent(findings::add);
           deadLettersBelowFloor(connection, table).ifPresent(findings::add);
           return findings;
@@ -155,12 +155,16 @@ public final class InboxRetention implements AutoCloseable {
                 "raise keep above the topic's retention.ms"));
   }
 
+  private String tableOf(String name) {
+    return inbox.dialect().schema().table(name);
+  }
+
   private Optional<Finding> nobodyCleans(Connection connection, InboxTable table)
       throws SQLException {
     Instant floor = table.floor(connection);
     Instant movedAt;
     try (PreparedStatement statement =
-            connection.prepareStatement("SELECT moved_at FROM " + inbox.table("inbox_floor"));
+            connection.prepareStatement("SELECT moved_at FROM " + tableOf("inbox_floor"));
         ResultSet row = statement.executeQuery()) {
       movedAt = row.next() ? table.getTime(row, 1) : Instant.EPOCH;
     }
@@ -185,9 +189,9 @@ public final class InboxRetention implements AutoCloseable {
       throws SQLException {
     String sql =
         "SELECT count(*), min(sent_at) FROM "
-            + inbox.table("inbox_dead_letter")
+            + tableOf("inbox_dead_letter")
             + " WHERE consumer = ? AND sent_at < (SELECT floor FROM "
-            + inbox.table("inbox_floor")
+            + tableOf("inbox_floor")
             + ")";
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, inbox.consumer());
