@@ -4,7 +4,7 @@
 --
 -- Rows are deleted in bounded numbers and days are no partitions, other than in PostgreSQL: DDL commits on its own, so that floor and
 -- DROP PARTITION could not be one transaction, and while it waits for one consumer's metadata lock all the others wait behind it.
--- Deleting costs little here, because the rows of a table lie in the order of its primary key: the oldest ids are its first pages.
+-- Deleting costs less here, because the rows of a table lie in the order of its primary key: the oldest ids are its first pages.
 --
 -- innodb_flush_log_at_trx_commit must be 1, its default. With another value a crash of the server loses commits whose messages the
 -- broker will not send again.
@@ -17,9 +17,9 @@ CREATE TABLE IF NOT EXISTS inbox_message (
   claim        bigint       NULL COMMENT 'Tells the rows that one statement for many messages has added from those that were there.',
   request_hash varbinary(32) NULL,
   result       longblob     NULL,
-  -- The key first: who deletes the oldest then finds them together.
+  -- The key first: ids of one time lie together, whoever consumes them, and deleting the oldest empties whole pages.
   PRIMARY KEY (message_key, consumer),
-  -- Keys that begin with ff have no date and are found by the time they came.
+  -- What is deleted is found by the time it came, because keys that begin with ff have no date.
   KEY inbox_message_received (received_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4 COLLATE = utf8mb4_bin ROW_FORMAT = DYNAMIC
   COMMENT = 'One row for each message a consumer has handled. The same transaction holds its effects.';

@@ -237,8 +237,10 @@ public final class InboxRetention implements AutoCloseable {
               daemon.setDaemon(true);
               return daemon;
             });
-    started.scheduleWithFixedDelay(
-        () -> round(transactions), 0, every.toMillis(), TimeUnit.MILLISECONDS);
+    // Nobody waits for it: a round tells its failures to the log.
+    var unused =
+        started.scheduleWithFixedDelay(
+            () -> round(transactions), 0, every.toMillis(), TimeUnit.MILLISECONDS);
     thread = started;
     return this;
   }

@@ -32,8 +32,7 @@ final class MySqlCleaner implements InboxCleaner {
   private final String lockName;
   private final String readFloor;
   private final String moveFloor;
-  private final String deleteDated;
-  private final String deleteForeign;
+  private final String delete;
 
   MySqlCleaner(SchemaName schema) {
     String name = schema.name();
@@ -55,12 +54,11 @@ final class MySqlCleaner implements InboxCleaner {
             + STANDS
             + " THEN floor ELSE previous_floor END,"
             + " floor = ?, floor_key = ?, moved_at = UTC_TIMESTAMP(6) WHERE floor < ?";
-    this.deleteDated =
-        "DELETE FROM " + message + " WHERE message_key < ? ORDER BY message_key LIMIT ?";
-    this.deleteForeign =
+    this.delete =
         "DELETE FROM "
             + message
-            + " WHERE received_at < ? AND message_key >= x'ff000000000000000000000000000000'"
+            + " WHERE received_at < ?"
+            + " AND (message_key < ? OR message_key >= x'ff000000000000000000000000000000')"
             + " ORDER BY received_at LIMIT ?";
   }
 
@@ -100,11 +98,7 @@ final class MySqlCleaner implements InboxCleaner {
       }
       isHeldUp = true;
     }
-    int deleted = delete(connection, deleteDated, MySqlTable.bytes(firstKey(floor)), rowsMax);
-    if (deleted < rowsMax) {
-      Object cameUntil = MySqlTable.column(safeFloor.minus(CLOCK_SKEW_MAX));
-      deleted += delete(connection, deleteForeign, cameUntil, rowsMax - deleted);
-    }
+    int deleted = delete(connection, safeFloor.minus(CLOCK_SKEW_MAX), floor, rowsMax);
     return new Step(floor, 0, deleted, deleted < rowsMax, isHeldUp);
   }
 
@@ -135,11 +129,12 @@ final class MySqlCleaner implements InboxCleaner {
     }
   }
 
-  private static int delete(Connection connection, String sql, Object until, int rowsMax)
+  private int delete(Connection connection, Instant cameUntil, Instant floor, int rowsMax)
       throws SQLException {
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setObject(1, until);
-      statement.setInt(2, rowsMax);
+    try (PreparedStatement statement = connection.prepareStatement(delete)) {
+      statement.setObject(1, MySqlTable.column(cameUntil));
+      statement.setBytes(2, MySqlTable.bytes(firstKey(floor)));
+      statement.setInt(3, rowsMax);
       return statement.executeUpdate();
     }
   }

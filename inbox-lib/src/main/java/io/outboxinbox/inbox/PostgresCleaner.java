@@ -51,7 +51,7 @@ final class PostgresCleaner implements InboxCleaner {
   public Optional<Step> step(Connection connection, Duration keep, int rowsMax)
       throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(clean)) {
-      statement.setDouble(1, keep.toSeconds());
+      statement.setDouble(1, (double) keep.toSeconds());
       statement.setInt(2, rowsMax);
       try (ResultSet row = statement.executeQuery()) {
         boolean isHeldUp = logWarnings(statement);
