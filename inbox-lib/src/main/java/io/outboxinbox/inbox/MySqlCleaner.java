@@ -20,8 +20,8 @@ import org.slf4j.LoggerFactory;
 final class MySqlCleaner implements InboxCleaner {
   private static final Logger log = LoggerFactory.getLogger(MySqlCleaner.class);
 
-  /** Consumers that come meanwhile wait behind this request, so it must not wait for long. */
-  private static final int FLOOR_WAIT_SECONDS = 2;
+  /** Consumers that come meanwhile wait behind our requests, so those must not wait for long. */
+  private static final int LOCK_WAIT_SECONDS = 2;
 
   /** A consumer may use a floor that it has read a minute ago; see {@link Floor}. */
   private static final String STANDS = "moved_at < UTC_TIMESTAMP(6) - INTERVAL 10 MINUTE";
@@ -70,9 +70,12 @@ final class MySqlCleaner implements InboxCleaner {
     if (number(connection, "SELECT GET_LOCK(" + lockName + ", 0)") != 1) {
       return Optional.empty();
     }
+    long usualWait = number(connection, "SELECT @@SESSION.innodb_lock_wait_timeout");
+    setLockWait(connection, LOCK_WAIT_SECONDS);
     try {
       return Optional.of(stepAlone(connection, keep, rowsMax));
     } finally {
+      setLockWait(connection, usualWait);
       number(connection, "SELECT RELEASE_LOCK(" + lockName + ")");
     }
   }
@@ -91,34 +94,29 @@ final class MySqlCleaner implements InboxCleaner {
       safeFloor = MySqlTable.time(row, 3);
     }
     Instant wanted = now.minus(keep).truncatedTo(ChronoUnit.DAYS);
-    boolean isHeldUp = false;
-    if (wanted.isAfter(floor)) {
-      if (moveFloor(connection, wanted)) {
+    // A statement that waits for too long changes nothing and leaves the transaction as it was.
+    try {
+      if (wanted.isAfter(floor)) {
+        moveFloor(connection, wanted);
         return new Step(wanted, 0, 0, false, false);
       }
-      isHeldUp = true;
+      int deleted = delete(connection, safeFloor.minus(CLOCK_SKEW_MAX), floor, rowsMax);
+      return new Step(floor, 0, deleted, deleted < rowsMax, false);
+    } catch (SQLException e) {
+      if (e.getErrorCode() != MySqlTable.LOCK_WAIT_TIMEOUT) {
+        throw e;
+      }
+      log.warn("the inbox was not cleaned: transactions hold its floor or rows; try again later");
+      return new Step(floor, 0, 0, true, true);
     }
-    int deleted = delete(connection, safeFloor.minus(CLOCK_SKEW_MAX), floor, rowsMax);
-    return new Step(floor, 0, deleted, deleted < rowsMax, isHeldUp);
   }
 
-  private boolean moveFloor(Connection connection, Instant wanted) throws SQLException {
-    long usual = number(connection, "SELECT @@SESSION.innodb_lock_wait_timeout");
-    setLockWait(connection, FLOOR_WAIT_SECONDS);
+  private void moveFloor(Connection connection, Instant wanted) throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(moveFloor)) {
       statement.setObject(1, MySqlTable.column(wanted));
       statement.setBytes(2, MySqlTable.bytes(firstKey(wanted)));
       statement.setObject(3, MySqlTable.column(wanted));
       statement.executeUpdate();
-      return true;
-    } catch (SQLException e) {
-      if (e.getErrorCode() != MySqlTable.LOCK_WAIT_TIMEOUT) {
-        throw e;
-      }
-      log.warn("the inbox's floor was not moved: transactions hold it; trying again later");
-      return false;
-    } finally {
-      setLockWait(connection, usual);
     }
   }
 

@@ -267,7 +267,8 @@ final class MySqlTable implements InboxTable {
         return true;
       }
     }
-    return begin(connection, key, to);
+    // Looked for first, because MariaDB's driver logs every duplicate entry as a warning.
+    return lockMark(connection, key) == null && begin(connection, key, to);
   }
 
   /** A statement that fails leaves the transaction as it was, other than in PostgreSQL. */

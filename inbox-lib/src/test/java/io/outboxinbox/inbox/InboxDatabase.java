@@ -4,6 +4,7 @@ import io.outboxinbox.testkit.MariaDbExtension;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import java.io.InputStream;
+import java.lang.reflect.Proxy;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.ResultSet;
@@ -11,6 +12,7 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.Arrays;
 import java.util.UUID;
+import javax.sql.DataSource;
 
 /** A database with the inbox's tables and a table for effects. */
 final class InboxDatabase {
@@ -72,6 +74,25 @@ final class InboxDatabase {
   /** How many sessions wait for a lock. */
   long sessionsWaiting() throws SQLException {
     return number(isPostgres() ? POSTGRES_WAITING : MARIADB_WAITING);
+  }
+
+  /** That long ago, such as {@code "11 MINUTE"}, in SQL. */
+  String timestamp(String ago) {
+    return isPostgres() ? "now() - interval '" + ago + "'" : "UTC_TIMESTAMP(6) - INTERVAL " + ago;
+  }
+
+  /** Of new connections, in auto-commit mode. */
+  DataSource dataSource() {
+    return (DataSource)
+        Proxy.newProxyInstance(
+            InboxDatabase.class.getClassLoader(),
+            new Class<?>[] {DataSource.class},
+            (proxy, method, arguments) -> {
+              if (method.getName().equals("getConnection")) {
+                return opener.open();
+              }
+              throw new UnsupportedOperationException(method.getName());
+            });
   }
 
   /** A new connection with a transaction. */
