@@ -334,14 +334,14 @@ final class DeadLetterTable {
     Instant sentAt = types.getTime(row, 6);
     byte @Nullable [] key = row.getBytes(7);
     @Nullable String id = row.getString(8);
-    String reason = row.getString(10);
+    State state = State.of(row.getString(2));
     Envelope envelope =
         headers == null
             ? null
             : new Envelope(topic, partition, offset, key, row.getBytes(15), sentAt, headers);
     return new DeadLetter(
         row.getLong(1),
-        State.of(row.getString(2)),
+        state,
         topic,
         partition,
         offset,
@@ -349,7 +349,9 @@ final class DeadLetterTable {
         key,
         id == null ? null : MessageId.of(StoredText.original(id)),
         row.getBoolean(9),
-        reason.isEmpty() ? null : new Failure(reason, row.getString(11), row.getInt(12)),
+        state == State.WAITING
+            ? null
+            : new Failure(row.getString(10), row.getString(11), row.getInt(12)),
         types.getTime(row, 13),
         types.getTime(row, 14),
         envelope);

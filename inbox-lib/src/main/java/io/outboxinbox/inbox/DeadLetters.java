@@ -285,7 +285,8 @@ public final class DeadLetters {
 
   /**
    * Gives up all that were set aside longer ago, whether they failed or wait; what is younger moves
-   * up. In batches, each in a transaction of its own. Nothing calls this by itself.
+   * up. In batches, each in a transaction of its own. Nothing calls this by itself. A message
+   * without id that comes again afterwards is set aside again.
    *
    * @param olderThan positive
    * @return how many; it is logged as well
