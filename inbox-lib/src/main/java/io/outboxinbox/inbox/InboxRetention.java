@@ -115,8 +115,8 @@ public final class InboxRetention implements AutoCloseable {
   }
 
   /**
-   * Looks for what a person should mend. Reads only; on PostgreSQL the user needs SELECT on
-   * inbox_message_default too.
+   * Looks for what a person should mend. Reads only; on PostgreSQL a user without SELECT on
+   * inbox_message_default is not told of {@link Finding.Kind#DEFAULT_PARTITION_GROWS}.
    *
    * @return empty if all is well
    */
@@ -262,7 +262,10 @@ public final class InboxRetention implements AutoCloseable {
         log.warn("inbox {}: {}", inbox.consumer(), finding);
       }
     } catch (SQLException | RuntimeException e) {
-      log.warn("inbox {} was not cleaned; trying again later", inbox.consumer(), e);
+      log.warn(
+          "inbox {} was not cleaned and checked to the end; trying again later",
+          inbox.consumer(),
+          e);
     }
   }
 
