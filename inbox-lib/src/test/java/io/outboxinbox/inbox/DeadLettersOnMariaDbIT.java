@@ -11,7 +11,8 @@ class DeadLettersOnMariaDbIT extends DeadLettersIT {
     return InboxDatabase.create(mariadb, MySqlDriver.MARIADB);
   }
 
-  // Without its annotation none of these is a test: they ask what only PostgreSQL has, or make their
+  // Without its annotation none of these is a test: they ask what only PostgreSQL has, or make
+  // their
   // rows with its functions.
 
   @Override
