@@ -4,7 +4,8 @@
 -- it makes the next days' partitions and drops those nobody needs to remember.
 --
 -- Keys of messages: a UUID version 7 is its own key, so that a day of them is a partition and forgetting a day is DROP TABLE. Every
--- other id is hashed to a key that begins with ff, above every moment until the year 10889; those lie in the default partition.
+-- other id is hashed to a key that begins with ff, above every moment until the year 10889; those lie in a partition of their own,
+-- so that the default partition stays empty: a new day is attached only after a look at every row of it, while consumers wait.
 
 -- Messages ------------------------------------------------------------------------------------------------------------------------
 CREATE TABLE IF NOT EXISTS inbox_message (
@@ -19,6 +20,9 @@ CREATE TABLE IF NOT EXISTS inbox_message (
   CONSTRAINT inbox_message_pkey PRIMARY KEY (consumer, message_key)
 ) PARTITION BY RANGE (message_key);
 
+CREATE TABLE IF NOT EXISTS inbox_message_foreign PARTITION OF inbox_message
+  FOR VALUES FROM ('ff000000-0000-0000-0000-000000000000') TO (MAXVALUE);
+-- Days that have no partition: long ago, far ahead, or nobody made it in time.
 CREATE TABLE IF NOT EXISTS inbox_message_default PARTITION OF inbox_message DEFAULT;
 
 COMMENT ON TABLE inbox_message IS 'One row for each message a consumer has handled; the same transaction holds its effects.';
@@ -113,10 +117,12 @@ CREATE TABLE IF NOT EXISTS inbox_dead_letter_header (
 CREATE OR REPLACE FUNCTION inbox_first_key(moment timestamptz) RETURNS uuid
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 AS $$
-  SELECT (lpad(to_hex(floor(extract(epoch FROM moment) * 1000)::bigint), 12, '0') || '70008000000000000000')::uuid
+  -- No such id is older than 1970. Negative numbers would become the largest keys, and -infinity is no number at all.
+  SELECT (lpad(to_hex(floor(extract(epoch FROM greatest(moment, '1970-01-01 UTC')) * 1000)::bigint), 12, '0')
+          || '70008000000000000000')::uuid
 $$;
 
-COMMENT ON FUNCTION inbox_first_key(timestamptz) IS 'The smallest UUID version 7 of that millisecond: a bound for partitions and for queries by time.';
+COMMENT ON FUNCTION inbox_first_key(timestamptz) IS 'The smallest UUID version 7 of that millisecond: a bound for partitions and for queries by time. Moments before 1970 count as 1970.';
 
 CREATE OR REPLACE FUNCTION inbox_partitions()
 RETURNS TABLE (name text, from_key uuid, until_key uuid, rows_estimate bigint, bytes bigint)
@@ -193,25 +199,32 @@ $$;
 
 COMMENT ON FUNCTION inbox_partitions_create(int) IS 'Makes the daily partitions from today to days_ahead that are missing and returns how many. Days with rows in the default partition are left out.';
 
--- Rows of the default partition are found by the time they came; of a dropped day nothing has to be found.
+-- Rows outside the days are found by the time they came; of a dropped day nothing has to be found.
+CREATE INDEX IF NOT EXISTS inbox_message_foreign_received ON inbox_message_foreign (received_at);
 CREATE INDEX IF NOT EXISTS inbox_message_default_received ON inbox_message_default (received_at);
 
--- Moves the floor to the start of the day that lies keep ago, drops the days before it, and deletes up to rows_max rows of the
--- default partition that are older. Call it again while is_done is false. No row comes back where another session is at it.
+-- Moves the floor to the start of the day that lies keep ago and drops the days before it. Where the floor stands there already, it
+-- deletes up to rows_max rows that are older and lie in no day's partition: not in the same transaction, because consumers wait for
+-- the end of one that drops. Call it again while is_done is false. No row comes back where another session is at it.
 CREATE OR REPLACE FUNCTION inbox_clean(keep interval, rows_max int DEFAULT 10000)
 RETURNS TABLE (floor timestamptz, partitions_dropped int, rows_deleted int, is_done boolean)
 LANGUAGE plpgsql SECURITY DEFINER
 AS $$
 #variable_conflict use_column
 DECLARE
-  state       inbox_floor%ROWTYPE;
-  new_floor   timestamptz;
+  state      inbox_floor%ROWTYPE;
+  new_floor  timestamptz;
   -- Rows without a time in their key are compared with the floor by who asks. It may have read the floor some minutes ago, so a
   -- floor counts for them only once it has stood for a while.
-  safe_floor  timestamptz;
-  doomed      text;
-  dropped     int := 0;
-  deleted     int;
+  safe_floor timestamptz;
+  -- A producer's clock may be ahead of ours, by an hour at most where the broker has its defaults
+  -- (message.timestamp.after.max.ms), so that a row came before its message says it was sent.
+  came_until timestamptz;
+  doomed     text;
+  is_moved   boolean := false;
+  dropped    int     := 0;
+  deleted    int     := 0;
+  more       int;
 BEGIN
   IF keep IS NULL OR keep < interval '1 hour' THEN
     RAISE EXCEPTION 'inbox_clean(keep => %): must be at least one hour', keep
@@ -225,13 +238,17 @@ BEGIN
     RETURN;
   END IF;
 
-  PERFORM inbox_partitions_create();
-
   SELECT * INTO STRICT state FROM inbox_floor;
   new_floor := date_trunc('day', (clock_timestamp() - keep) AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';
   IF new_floor > state.floor THEN
     BEGIN
-      UPDATE inbox_floor SET previous_floor = inbox_floor.floor, floor = new_floor, moved_at = clock_timestamp();
+      -- The parent first, as consumers do: who holds a partition and waits for the parent deadlocks with them.
+      LOCK TABLE ONLY inbox_message IN ACCESS EXCLUSIVE MODE;
+      UPDATE inbox_floor
+      SET previous_floor = CASE WHEN moved_at < clock_timestamp() - interval '10 minutes'
+                                THEN inbox_floor.floor ELSE previous_floor END,
+          floor = new_floor,
+          moved_at = clock_timestamp();
       -- From the same moment on, a forgotten message cannot come back through the default partition, whatever its session's
       -- snapshot says of the floor. NOT VALID: the rows that are there stay until they are deleted.
       ALTER TABLE inbox_message_default DROP CONSTRAINT IF EXISTS inbox_message_not_older_than_floor;
@@ -243,6 +260,7 @@ BEGIN
         EXECUTE format('DROP TABLE %I.%I', current_schema(), doomed);
         dropped := dropped + 1;
       END LOOP;
+      is_moved := true;
     EXCEPTION
       WHEN lock_not_available THEN
         RAISE WARNING 'inbox_message was not cleaned: transactions hold it; try again later';
@@ -250,19 +268,39 @@ BEGIN
     END;
     SELECT * INTO STRICT state FROM inbox_floor;
   END IF;
-  safe_floor := CASE WHEN state.moved_at < clock_timestamp() - interval '10 minutes'
-                     THEN state.floor ELSE state.previous_floor END;
 
-  DELETE FROM inbox_message_default
-  WHERE ctid = ANY (ARRAY(
-    SELECT m.ctid FROM inbox_message_default AS m
-    WHERE m.received_at < safe_floor
-      AND (m.message_key >= 'ff000000-0000-0000-0000-000000000000' OR m.message_key < inbox_first_key(state.floor))
-    ORDER BY m.received_at
-    LIMIT rows_max));
-  GET DIAGNOSTICS deleted = ROW_COUNT;
+  -- After the floor: it takes a lock on the default partition, and would keep it while the floor waits for consumers.
+  BEGIN
+    PERFORM inbox_partitions_create();
+  EXCEPTION
+    WHEN lock_not_available THEN
+      RAISE WARNING 'no partitions were created: another session alters or analyzes inbox_message; try again later';
+  END;
 
-  RETURN QUERY SELECT state.floor, dropped, deleted, deleted < rows_max;
+  IF NOT is_moved THEN
+    safe_floor := CASE WHEN state.moved_at < clock_timestamp() - interval '10 minutes'
+                       THEN state.floor ELSE state.previous_floor END;
+    came_until := safe_floor - interval '1 hour';
+
+    DELETE FROM inbox_message_foreign
+    WHERE ctid = ANY (ARRAY(
+      SELECT m.ctid FROM inbox_message_foreign AS m
+      WHERE m.received_at < came_until
+      ORDER BY m.received_at
+      LIMIT rows_max));
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+
+    DELETE FROM inbox_message_default
+    WHERE ctid = ANY (ARRAY(
+      SELECT m.ctid FROM inbox_message_default AS m
+      WHERE m.received_at < came_until AND m.message_key < inbox_first_key(state.floor)
+      ORDER BY m.received_at
+      LIMIT rows_max - deleted));
+    GET DIAGNOSTICS more = ROW_COUNT;
+    deleted := deleted + more;
+  END IF;
+
+  RETURN QUERY SELECT state.floor, dropped, deleted, NOT is_moved AND deleted < rows_max;
 END
 $$;
 
@@ -281,6 +319,8 @@ END
 $do$;
 ALTER FUNCTION inbox_partitions_create(int) SET lock_timeout = '2s';
 ALTER FUNCTION inbox_clean(interval, int) SET lock_timeout = '2s';
+-- Notices of constraints that were not there yet would look like trouble in the cleaner's log.
+ALTER FUNCTION inbox_clean(interval, int) SET client_min_messages = 'warning';
 
 -- The first week.
 SELECT inbox_partitions_create();

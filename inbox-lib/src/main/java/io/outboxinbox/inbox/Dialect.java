@@ -20,6 +20,12 @@ final class Dialect {
     return schema;
   }
 
+  InboxCleaner cleaner(Connection connection) throws SQLException {
+    return table(connection) instanceof MySqlTable
+        ? new MySqlCleaner(schema)
+        : new PostgresCleaner(schema);
+  }
+
   InboxTable table(Connection connection) throws SQLException {
     InboxTable known = table;
     if (known == null) {
@@ -33,9 +39,12 @@ final class Dialect {
   private InboxTable of(String product) {
     return switch (product.toLowerCase(Locale.ROOT)) {
       case "postgresql" -> new PostgresTable(schema, consumer);
+      // MariaDB answers to both names, as the driver is MariaDB's or MySQL's.
+      case "mysql", "mariadb" -> new MySqlTable(schema, consumer);
       default ->
           throw new InboxException.Misconfigured(
-              "the inbox has no SQL for database '" + product + "'", "use PostgreSQL 14 or later");
+              "the inbox has no SQL for database '" + product + "'",
+              "use PostgreSQL 14, MySQL 8 or MariaDB 10.6, or later");
     };
   }
 }

@@ -20,6 +20,16 @@ public enum RetryAdvice {
   private static final Set<String> CONFLICTS = Set.of("40001", "40P01", "55P03");
 
   private static final int MYSQL_LOCK_WAIT_TIMEOUT = 1205;
+
+  /** With innodb_snapshot_isolation: the row has changed since the transaction's snapshot. */
+  private static final int MARIADB_CHECKREAD = 1020;
+
+  /**
+   * Disk full, table space full, read-only after a failover (two forms), connection killed. All of
+   * them come as HY000 or 70100.
+   */
+  private static final Set<Integer> MYSQL_LATER = Set.of(1021, 1114, 1290, 1836, 1927);
+
   private static final int CAUSES_MAX = 50;
 
   /**
@@ -56,7 +66,8 @@ public enum RetryAdvice {
 
   private static RetryAdvice ofOne(SQLException failure) {
     String state = failure.getSQLState() == null ? "" : failure.getSQLState();
-    if (CONFLICTS.contains(state) || failure.getErrorCode() == MYSQL_LOCK_WAIT_TIMEOUT) {
+    int code = failure.getErrorCode();
+    if (CONFLICTS.contains(state) || code == MYSQL_LOCK_WAIT_TIMEOUT || code == MARIADB_CHECKREAD) {
       return AGAIN;
     }
     // 08 connection, 53 resources, 57P server shutting down or session ended, 58 system error
@@ -66,6 +77,7 @@ public enum RetryAdvice {
             || state.startsWith("57P")
             || state.startsWith("58")
             || state.equals("25P03")
+            || MYSQL_LATER.contains(code)
         ? LATER
         : NEVER;
   }

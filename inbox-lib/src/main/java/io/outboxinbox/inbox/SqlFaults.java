@@ -6,6 +6,11 @@ import org.jspecify.annotations.Nullable;
 
 /** Tells what a person has done wrong from what a database does now and then. */
 final class SqlFaults {
+  private static final int MYSQL_DATABASE_DENIED = 1044;
+  private static final int MYSQL_UNKNOWN_DATABASE = 1049;
+  private static final int MYSQL_TABLE_DENIED = 1142;
+  private static final int MYSQL_COLUMN_DENIED = 1143;
+
   private SqlFaults() {}
 
   /** Refuses a connection on which id and effects would not be one transaction. */
@@ -38,8 +43,7 @@ final class SqlFaults {
   }
 
   private static @Nullable InboxException explanation(SQLException failure, String schemaFile) {
-    String state = failure.getSQLState() == null ? "" : failure.getSQLState();
-    return switch (state) {
+    return switch (state(failure)) {
       // PostgreSQL: undefined table, column, schema. MySQL: table, column.
       case "42P01", "42703", "3F000", "42S02", "42S22" ->
           new InboxException.Misconfigured(
@@ -56,6 +60,16 @@ final class SqlFaults {
               "the transaction is read-only: " + failure.getMessage(),
               "connect to the primary and begin a transaction that may write");
       default -> null;
+    };
+  }
+
+  /** MySQL says 42000 of many things, and only the number tells them apart. */
+  private static String state(SQLException failure) {
+    String state = failure.getSQLState() == null ? "" : failure.getSQLState();
+    return switch (failure.getErrorCode()) {
+      case MYSQL_UNKNOWN_DATABASE -> "3F000";
+      case MYSQL_DATABASE_DENIED, MYSQL_TABLE_DENIED, MYSQL_COLUMN_DENIED -> "42501";
+      default -> state;
     };
   }
 }

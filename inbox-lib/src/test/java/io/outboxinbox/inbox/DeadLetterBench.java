@@ -30,7 +30,10 @@ final class DeadLetterBench implements AutoCloseable {
     this.database = database;
     this.connections = new ReusedConnections(database);
     this.transactions = new Transactions(connections);
-    database.execute("CREATE TABLE note (at bigint GENERATED ALWAYS AS IDENTITY, note text)");
+    database.execute(
+        "CREATE TABLE note (at bigint "
+            + (database.isPostgres() ? "GENERATED ALWAYS AS IDENTITY" : "AUTO_INCREMENT UNIQUE")
+            + ", note text)");
   }
 
   /** A message of now at the next offset. */
@@ -73,7 +76,7 @@ final class DeadLetterBench implements AutoCloseable {
 
   /** All effects, in the order in which they were written. */
   List<String> notes() throws Exception {
-    try (Connection connection = database.database().connect();
+    try (Connection connection = database.dataSource().getConnection();
         var select = connection.prepareStatement("SELECT note FROM note ORDER BY at");
         var row = select.executeQuery()) {
       List<String> notes = new ArrayList<>();

@@ -28,13 +28,18 @@ class DeadLettersIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    bench = new DeadLetterBench(InboxDatabase.create(server()));
+    bench = new DeadLetterBench(create());
     letters = bench.letters;
   }
 
   @AfterEach
   void tearDown() throws Exception {
     bench.close();
+  }
+
+  /** Other databases run the same tests. */
+  InboxDatabase create() throws Exception {
+    return InboxDatabase.create(server());
   }
 
   /** Other versions run the same tests. */
@@ -186,7 +191,7 @@ class DeadLettersIT {
 
   @Test
   void refusesAConnectionWithoutATransaction() throws Exception {
-    try (Connection connection = bench.database.database().connect()) {
+    try (Connection connection = bench.database.dataSource().getConnection()) {
       Envelope envelope = bench.envelope("k", "value");
       assertThatThrownBy(() -> letters.add(connection, envelope, null, DeadLetterBench.FAILURE))
           .isInstanceOf(InboxException.Misused.class)
@@ -307,7 +312,7 @@ class DeadLettersIT {
     bench.fail(InboxDatabase.newId(), headed, DeadLetterBench.FAILURE);
     bench.database.execute(
         DeadLetterRetryIT.MANY.formatted(2500),
-        "UPDATE inbox_dead_letter SET created_at = now() - interval '31 days'");
+        "UPDATE inbox_dead_letter SET created_at = " + bench.database.timestamp("31 DAY"));
     long young = bench.fail("k", "young");
     int before = bench.connections.borrowed();
     assertThat(letters.purge(bench.transactions, Duration.ofDays(30))).isEqualTo(2501);

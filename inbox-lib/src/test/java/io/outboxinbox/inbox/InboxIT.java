@@ -1,198 +1,30 @@
 package io.outboxinbox.inbox;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.outboxinbox.inbox.Outcome.Status;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
-import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
-import java.sql.SQLException;
-import java.util.ArrayList;
-import java.util.Collections;
-import java.util.List;
-import java.util.UUID;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
-import java.util.concurrent.TimeUnit;
-import org.awaitility.Awaitility;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
 
-class InboxIT {
+class InboxIT extends InboxContract {
   @RegisterExtension
   static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
 
-  private final Inbox inbox = Inbox.named(InboxDatabase.CONSUMER).build();
-  private final ExecutorService others = Executors.newCachedThreadPool();
-  private InboxDatabase database;
-
-  @BeforeEach
-  void setUp() throws Exception {
-    database = InboxDatabase.create(postgres);
+  @Override
+  InboxDatabase create() throws Exception {
+    return InboxDatabase.create(postgres);
   }
 
-  @AfterEach
-  void tearDown() {
-    others.shutdownNow();
+  @Override
+  boolean isConflict(int isolation) {
+    return isolation != Connection.TRANSACTION_READ_COMMITTED;
   }
 
-  @Test
-  void admitsAMessageOnceAndAgainAfterARollback() throws Exception {
-    MessageId id = InboxDatabase.newId();
-    try (Connection connection = database.connect()) {
-      assertThat(inbox.admit(connection, id).isNew()).isTrue();
-      connection.rollback();
-      assertThat(inbox.admit(connection, id).isNew()).isTrue();
-      connection.commit();
-      assertThat(inbox.admit(connection, id).isDuplicate()).isTrue();
-    }
-  }
-
-  @Test
-  void remembersNothingThatWasNotCommittedNotEvenInItsCache() throws Exception {
-    MessageId id = InboxDatabase.newId();
-    try (Connection connection = database.connect()) {
-      inbox.admit(connection, id);
-      // A repeat in the same transaction is a duplicate of something that is still open.
-      assertThat(inbox.admit(connection, id).isDuplicate()).isTrue();
-      connection.rollback();
-      assertThat(inbox.admit(connection, id).isNew()).isTrue();
-    }
-  }
-
-  @Test
-  void answersRepeatsOfCommittedMessagesWithoutTheDatabase() throws Exception {
-    MessageId id = InboxDatabase.newId();
-    try (Connection connection = database.connect()) {
-      Outcome outcome = inbox.admit(connection, id);
-      connection.commit();
-      inbox.committed(List.of(outcome));
-      database.execute("TRUNCATE inbox_message");
-      assertThat(inbox.admit(connection, id).isDuplicate()).isTrue();
-      Inbox withoutCache = Inbox.named(InboxDatabase.CONSUMER).cachedIdsMax(0).build();
-      assertThat(withoutCache.admit(connection, id).isNew()).isTrue();
-    }
-  }
-
-  /** DESIGN 9: the second waits for the first; above READ COMMITTED it has to run again. */
-  @ParameterizedTest
-  @ValueSource(
-      ints = {
-        Connection.TRANSACTION_READ_COMMITTED,
-        Connection.TRANSACTION_REPEATABLE_READ,
-        Connection.TRANSACTION_SERIALIZABLE
-      })
-  void letsOneOfTwoSessionsWithTheSameMessageWork(int isolation) throws Exception {
-    MessageId id = InboxDatabase.newId();
-    for (boolean firstCommits : List.of(false, true)) {
-      try (Connection first = database.connect(isolation);
-          Connection second = database.connect(isolation)) {
-        // Both snapshots are older than either commit.
-        database.execute("SELECT 1");
-        second.createStatement().executeQuery("SELECT count(*) FROM effect").next();
-        assertThat(inbox.admit(first, id).isNew()).isTrue();
-        InboxDatabase.addEffect(first, id);
-        Future<Outcome> answer = others.submit(() -> inbox.admit(second, id));
-        awaitWaiting();
-        if (firstCommits) {
-          first.commit();
-          assertThatSecondYields(isolation, answer, second, id);
-        } else {
-          first.rollback();
-          assertThat(answer.get(30, TimeUnit.SECONDS).isNew()).isTrue();
-          second.rollback();
-        }
-      }
-    }
-    assertThat(database.effects()).isEqualTo(1);
-  }
-
-  private void assertThatSecondYields(
-      int isolation, Future<Outcome> answer, Connection second, MessageId id) throws Exception {
-    if (isolation == Connection.TRANSACTION_READ_COMMITTED) {
-      assertThat(answer.get(30, TimeUnit.SECONDS).isDuplicate()).isTrue();
-      return;
-    }
-    assertThatThrownBy(() -> answer.get(30, TimeUnit.SECONDS))
-        .cause()
-        .isInstanceOf(SQLException.class)
-        .satisfies(failure -> assertThat(((SQLException) failure).getSQLState()).isEqualTo("40001"))
-        .satisfies(failure -> assertThat(RetryAdvice.of(failure)).isEqualTo(RetryAdvice.AGAIN));
-    second.rollback();
-    assertThat(inbox.admit(second, id).isDuplicate()).isTrue();
-  }
-
-  private void awaitWaiting() {
-    Awaitility.await("the second session waits")
-        .until(
-            () ->
-                database.number(
-                        "SELECT count(*) FROM pg_stat_activity"
-                            + " WHERE datname = current_database() AND wait_event_type = 'Lock'")
-                    > 0);
-  }
-
-  @Test
-  void doesNotDeadlockBatchesInOppositeOrders() throws Exception {
-    for (int round = 0; round < 20; round++) {
-      List<Arrival> forward = new ArrayList<>();
-      for (int i = 0; i < 500; i++) {
-        forward.add(
-            Arrival.of(i % 3 == 0 ? MessageId.of("r" + round + "-" + i) : InboxDatabase.newId()));
-      }
-      List<Arrival> backward = new ArrayList<>(forward);
-      Collections.reverse(backward);
-      List<Future<Long>> news = new ArrayList<>();
-      for (List<Arrival> batch : List.of(forward, backward)) {
-        news.add(
-            others.submit(
-                () -> {
-                  try (Connection connection = database.connect()) {
-                    long fresh =
-                        inbox.admitAll(connection, batch).stream().filter(Outcome::isNew).count();
-                    connection.commit();
-                    return fresh;
-                  }
-                }));
-      }
-      assertThat(news.get(0).get() + news.get(1).get()).isEqualTo(forward.size());
-    }
-  }
-
-  @Test
-  void answersABatchInItsOrderWithRepeatsInside() throws Exception {
-    MessageId known = InboxDatabase.newId();
-    MessageId fresh = InboxDatabase.newId();
-    MessageId foreign = MessageId.of("order-4711");
-    try (Connection connection = database.connect()) {
-      inbox.admit(connection, known);
-      connection.commit();
-      List<Outcome> outcomes =
-          inbox.admitAll(
-              connection,
-              List.of(fresh, known, foreign, fresh, foreign).stream().map(Arrival::of).toList());
-      assertThat(outcomes.stream().map(Outcome::status))
-          .containsExactly(
-              Status.NEW, Status.DUPLICATE, Status.NEW, Status.DUPLICATE, Status.DUPLICATE);
-      assertThat(inbox.admitAll(connection, List.of())).isEmpty();
-    }
-  }
-
-  @Test
-  void keepsConsumersApart() throws Exception {
-    MessageId id = InboxDatabase.newId();
-    try (Connection connection = database.connect()) {
-      assertThat(inbox.admit(connection, id).isNew()).isTrue();
-      assertThat(Inbox.named("billing").build().admit(connection, id).isNew()).isTrue();
-    }
+  @Override
+  String schemaFile() {
+    return "schema/postgresql/10_inbox.sql";
   }
 
   @Test
@@ -214,37 +46,6 @@ class InboxIT {
   }
 
   @Test
-  void refusesConnectionsThatCannotHoldThePromise() throws Exception {
-    MessageId id = InboxDatabase.newId();
-    Connection connection = database.connect();
-    connection.setAutoCommit(true);
-    assertThatThrownBy(() -> inbox.admit(connection, id))
-        .isInstanceOf(InboxException.Misused.class)
-        .hasMessageContaining("auto-commit")
-        .hasMessageContaining("setAutoCommit(false)");
-    connection.setAutoCommit(false);
-    connection.setReadOnly(true);
-    assertThatThrownBy(() -> inbox.admit(connection, id))
-        .isInstanceOf(InboxException.Misused.class)
-        .hasMessageContaining("read-only");
-    connection.close();
-    assertThatThrownBy(() -> inbox.admit(connection, id))
-        .isInstanceOf(InboxException.Misused.class)
-        .hasMessageContaining("closed");
-  }
-
-  @Test
-  void saysWhichFileIsMissingWhereThereAreNoTables() throws Exception {
-    Inbox elsewhere = Inbox.named(InboxDatabase.CONSUMER).schema("nowhere").build();
-    try (Connection connection = database.connect()) {
-      assertThatThrownBy(() -> elsewhere.admit(connection, InboxDatabase.newId()))
-          .isInstanceOf(InboxException.Misconfigured.class)
-          .hasMessageContaining("nowhere.inbox_")
-          .hasMessageContaining("schema/postgresql/10_inbox.sql");
-    }
-  }
-
-  @Test
   void findsItsTablesInANamedSchema() throws Exception {
     database.execute("CREATE SCHEMA consumer");
     try (Connection connection = database.connect()) {
@@ -256,93 +57,5 @@ class InboxIT {
       connection.createStatement().execute("SET search_path = consumer");
       assertThat(there.admit(connection, InboxDatabase.newId()).isNew()).isTrue();
     }
-  }
-
-  @Test
-  void givesRepeatsOfACallTheFirstResultWhileOthersWait() throws Exception {
-    CompletableFuture<Void> go = new CompletableFuture<>();
-    CompletableFuture<Void> started = new CompletableFuture<>();
-    Future<byte[]> first =
-        others.submit(
-            () -> {
-              try (Connection connection = database.connect()) {
-                byte[] result =
-                    inbox.once(
-                        connection,
-                        "payment-1",
-                        utf8("10 EUR"),
-                        c -> {
-                          started.complete(null);
-                          go.join();
-                          InboxDatabase.addEffect(c, MessageId.of("payment-1"));
-                          return utf8("receipt");
-                        });
-                connection.commit();
-                return result;
-              }
-            });
-    started.get(30, TimeUnit.SECONDS);
-    Future<byte[]> second = others.submit(() -> repeat("10 EUR"));
-    awaitWaiting();
-    go.complete(null);
-    assertThat(first.get(30, TimeUnit.SECONDS)).isEqualTo(utf8("receipt"));
-    assertThat(second.get(30, TimeUnit.SECONDS)).isEqualTo(utf8("receipt"));
-    assertThatThrownBy(() -> repeat("11 EUR"))
-        .isInstanceOf(InboxException.BadMessage.class)
-        .hasMessageContaining("payment-1")
-        .hasMessageContaining("another request");
-    assertThat(database.effects()).isEqualTo(1);
-  }
-
-  private byte[] repeat(String request) throws Exception {
-    try (Connection connection = database.connect()) {
-      byte[] result =
-          inbox.<RuntimeException>once(
-              connection,
-              "payment-1",
-              utf8(request),
-              c -> {
-                throw new AssertionError("done twice");
-              });
-      connection.commit();
-      return result;
-    }
-  }
-
-  @Test
-  void letsTheNextCallerBeTheFirstWhereTheWorkFailed() throws Exception {
-    try (Connection connection = database.connect()) {
-      assertThatThrownBy(
-              () ->
-                  inbox.once(
-                      connection,
-                      "job",
-                      c -> {
-                        throw new IllegalArgumentException("no");
-                      }))
-          .isInstanceOf(IllegalArgumentException.class);
-      connection.rollback();
-      assertThat(inbox.once(connection, "job", c -> null)).isNull();
-      assertThat(inbox.once(connection, "job", c -> utf8("never"))).isNull();
-    }
-  }
-
-  @Test
-  void storesAResultWithAMessage() throws Exception {
-    MessageId id = InboxDatabase.newId();
-    try (Connection connection = database.connect()) {
-      assertThatThrownBy(() -> inbox.storeResult(connection, id, utf8("x")))
-          .isInstanceOf(InboxException.Misused.class);
-      inbox.admit(connection, id);
-      assertThat(inbox.result(connection, id)).isEmpty();
-      inbox.storeResult(connection, id, utf8("done"));
-      connection.commit();
-      assertThat(inbox.result(connection, id)).contains(utf8("done"));
-      assertThat(inbox.result(connection, MessageId.of(UUID.randomUUID()))).isEmpty();
-    }
-  }
-
-  private static byte[] utf8(String text) {
-    return text.getBytes(StandardCharsets.UTF_8);
   }
 }

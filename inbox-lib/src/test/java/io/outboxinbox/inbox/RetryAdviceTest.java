@@ -19,9 +19,13 @@ class RetryAdviceTest {
   }
 
   @Test
-  void knowsMySqlsLockTimeoutByItsNumber() {
+  void knowsMySqlsFailuresByTheirNumbers() {
     assertThat(RetryAdvice.of(new SQLException("x", "HY000", 1205))).isEqualTo(RetryAdvice.AGAIN);
     assertThat(RetryAdvice.of(new SQLException("x", "HY000", 1064))).isEqualTo(RetryAdvice.NEVER);
+    assertThat(RetryAdvice.of(new SQLException("x", "HY000", 1020))).isEqualTo(RetryAdvice.AGAIN);
+    for (int code : new int[] {1021, 1114, 1290, 1836, 1927}) {
+      assertThat(RetryAdvice.of(new SQLException("x", "HY000", code))).isEqualTo(RetryAdvice.LATER);
+    }
   }
 
   @Test

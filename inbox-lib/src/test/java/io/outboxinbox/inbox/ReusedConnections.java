@@ -37,7 +37,7 @@ final class ReusedConnections implements DataSource, AutoCloseable {
       throw new SQLException("no route to host", "08001");
     }
     Connection known = idle.poll();
-    Connection real = known == null ? database.database().connect() : known;
+    Connection real = known == null ? database.dataSource().getConnection() : known;
     return (Connection)
         Proxy.newProxyInstance(
             ReusedConnections.class.getClassLoader(),

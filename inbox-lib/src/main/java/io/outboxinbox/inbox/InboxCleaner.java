@@ -1,0 +1,30 @@
+package io.outboxinbox.inbox;
+
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+
+/** All SQL of forgetting, in one database's dialect. Works in the caller's transaction. */
+interface InboxCleaner {
+  /**
+   * What one transaction did.
+   *
+   * @param isHeldUp transactions kept it from doing all it wanted; it tries again next time
+   */
+  record Step(
+      Instant floor, int partitionsDropped, int rowsDeleted, boolean isDone, boolean isHeldUp) {}
+
+  /**
+   * Moves the floor, or deletes some of what lies below it.
+   *
+   * @param rowsMax how many rows at most
+   * @return empty while another session is at it
+   */
+  Optional<Step> step(Connection connection, Duration keep, int rowsMax) throws SQLException;
+
+  /** What only this database can be in want of. */
+  List<Finding> check(Connection connection) throws SQLException;
+}

@@ -1,0 +1,379 @@
+package io.outboxinbox.inbox;
+
+import java.nio.ByteBuffer;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Types;
+import java.time.Instant;
+import java.time.LocalDateTime;
+import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.ThreadLocalRandom;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * MySQL 8 and MariaDB 10.6, or later, tables of {@code schema/mysql/10_inbox.sql}.
+ *
+ * <p>At REPEATABLE READ, the default, plain SELECTs show the past, so every SELECT here locks what
+ * it reads: those show the present. Counts of changed rows are trusted only where drivers that
+ * count found rows (useAffectedRows=false) agree with those that count changed ones.
+ */
+final class MySqlTable implements InboxTable {
+  static final int LOCK_WAIT_TIMEOUT = 1205;
+  private static final int DUPLICATE_ENTRY = 1062;
+
+  /** Both databases and all their versions know this older form of FOR SHARE. */
+  private static final String SHARED = " LOCK IN SHARE MODE";
+
+  /** A statement of some 60 kB; a server takes 16 MB and 65,535 parameters. */
+  private static final int KEYS_MAX = 1_000;
+
+  /** What {@link #isBelowFloor} knows again; the database itself has no such error. */
+  private static final class BelowFloor extends SQLException {
+    private static final long serialVersionUID = 1L;
+
+    BelowFloor() {
+      super("the message is older than the inbox's floor");
+    }
+  }
+
+  private final String consumer;
+  private final String message;
+  private final String insert;
+  private final String isKnown;
+  private final String store;
+  private final String floor;
+  private final String floorKey;
+  private final String advance;
+  private final String begin;
+  private final String lockMark;
+  private final String beginEpoch;
+
+  MySqlTable(SchemaName schema, String consumer) {
+    this.consumer = consumer;
+    this.message = schema.table("inbox_message");
+    String floors = schema.table("inbox_floor");
+    String watermark = schema.table("inbox_watermark");
+    // The lock on the floor keeps it where it is until this transaction ends: see MySqlCleaner.
+    this.insert =
+        "INSERT IGNORE INTO "
+            + message
+            + " (message_key, consumer) SELECT ?, ? FROM "
+            + floors
+            + " WHERE floor_key <= ?"
+            + SHARED;
+    this.isKnown = "SELECT 1 FROM " + message + " WHERE message_key = ? AND consumer = ?" + SHARED;
+    this.store =
+        "UPDATE "
+            + message
+            + " SET request_hash = ?, result = ? WHERE message_key = ? AND consumer = ?";
+    this.floor = "SELECT floor FROM " + floors + SHARED;
+    this.floorKey = "SELECT floor_key FROM " + floors + SHARED;
+    String mark = " WHERE consumer = ? AND source = ? AND topic = ? AND `partition` = ?";
+    this.advance =
+        "UPDATE "
+            + watermark
+            + " SET sequence = ?, updated_at = UTC_TIMESTAMP(6)"
+            + mark
+            + " AND epoch = ? AND sequence < ?";
+    // Not IGNORE, which would also cut a source that is too long.
+    this.begin =
+        "INSERT INTO "
+            + watermark
+            + " (consumer, source, topic, `partition`, epoch, sequence) VALUES (?, ?, ?, ?, ?, ?)";
+    this.lockMark = "SELECT epoch, sequence FROM " + watermark + mark + " FOR UPDATE";
+    this.beginEpoch =
+        "UPDATE "
+            + watermark
+            + " SET epoch = ?, sequence = -1, updated_at = UTC_TIMESTAMP(6)"
+            + " WHERE consumer = ? AND source = ? AND epoch < ?";
+  }
+
+  @Override
+  public boolean insert(Connection connection, UUID key) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(insert)) {
+      statement.setBytes(1, bytes(key));
+      statement.setString(2, consumer);
+      statement.setBytes(3, bytes(key));
+      if (statement.executeUpdate() == 1) {
+        return true;
+      }
+    }
+    if (!isKnown(connection, key)) {
+      throw new BelowFloor();
+    }
+    return false;
+  }
+
+  private boolean isKnown(Connection connection, UUID key) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(isKnown)) {
+      statement.setBytes(1, bytes(key));
+      statement.setString(2, consumer);
+      try (ResultSet row = statement.executeQuery()) {
+        return row.next();
+      }
+    }
+  }
+
+  @Override
+  public Set<UUID> insertAll(Connection connection, List<UUID> keys) throws SQLException {
+    if (KEY_ORDER.compare(keys.get(0), lockFloorKey(connection)) < 0) {
+      throw new BelowFloor();
+    }
+    Set<UUID> inserted = new HashSet<>();
+    for (int from = 0; from < keys.size(); from += KEYS_MAX) {
+      inserted.addAll(
+          insertSome(connection, keys.subList(from, Math.min(keys.size(), from + KEYS_MAX))));
+    }
+    return inserted;
+  }
+
+  private UUID lockFloorKey(Connection connection) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(floorKey);
+        ResultSet row = statement.executeQuery()) {
+      if (!row.next()) {
+        throw noFloor();
+      }
+      return uuid(row.getBytes(1));
+    }
+  }
+
+  /** There is no RETURNING in MySQL, so the rows are marked with a number that nobody else has. */
+  private Collection<UUID> insertSome(Connection connection, List<UUID> keys) throws SQLException {
+    long claim = ThreadLocalRandom.current().nextLong();
+    String sql =
+        "INSERT IGNORE INTO "
+            + message
+            + " (message_key, consumer, claim) VALUES "
+            + String.join(", ", Collections.nCopies(keys.size(), "(?, ?, ?)"));
+    int added;
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      int next = 1;
+      for (UUID key : keys) {
+        statement.setBytes(next++, bytes(key));
+        statement.setString(next++, consumer);
+        statement.setLong(next++, claim);
+      }
+      added = statement.executeUpdate();
+    }
+    if (added == 0 || added == keys.size()) {
+      return added == 0 ? List.of() : keys;
+    }
+    return claimed(connection, keys, claim);
+  }
+
+  private List<UUID> claimed(Connection connection, List<UUID> keys, long claim)
+      throws SQLException {
+    // A transaction sees its own rows in any snapshot.
+    try (PreparedStatement statement =
+        connection.prepareStatement(
+            "SELECT message_key FROM " + message + whereKeys(keys.size()) + " AND claim = ?")) {
+      bindKeys(statement, keys);
+      statement.setLong(keys.size() + 2, claim);
+      List<UUID> claimed = new ArrayList<>();
+      try (ResultSet row = statement.executeQuery()) {
+        while (row.next()) {
+          claimed.add(uuid(row.getBytes(1)));
+        }
+      }
+      return claimed;
+    }
+  }
+
+  private static String whereKeys(int number) {
+    return " WHERE message_key IN ("
+        + String.join(", ", Collections.nCopies(number, "?"))
+        + ") AND consumer = ?";
+  }
+
+  private void bindKeys(PreparedStatement statement, List<UUID> keys) throws SQLException {
+    for (int i = 0; i < keys.size(); i++) {
+      statement.setBytes(i + 1, bytes(keys.get(i)));
+    }
+    statement.setString(keys.size() + 1, consumer);
+  }
+
+  @Override
+  public Map<UUID, Stored> find(Connection connection, Collection<UUID> keys) throws SQLException {
+    List<UUID> sorted = new ArrayList<>(keys);
+    sorted.sort(KEY_ORDER);
+    Map<UUID, Stored> found = new HashMap<>();
+    for (int from = 0; from < sorted.size(); from += KEYS_MAX) {
+      List<UUID> some = sorted.subList(from, Math.min(sorted.size(), from + KEYS_MAX));
+      try (PreparedStatement statement =
+          connection.prepareStatement(
+              "SELECT message_key, request_hash, result FROM "
+                  + message
+                  + whereKeys(some.size())
+                  + SHARED)) {
+        bindKeys(statement, some);
+        try (ResultSet row = statement.executeQuery()) {
+          while (row.next()) {
+            found.put(uuid(row.getBytes(1)), new Stored(row.getBytes(2), row.getBytes(3)));
+          }
+        }
+      }
+    }
+    return found;
+  }
+
+  @Override
+  public boolean store(Connection connection, UUID key, Stored stored) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(store)) {
+      statement.setBytes(1, stored.requestHash());
+      statement.setBytes(2, stored.result());
+      statement.setBytes(3, bytes(key));
+      statement.setString(4, consumer);
+      // No row has changed either where the same is stored again.
+      return statement.executeUpdate() == 1 || isKnown(connection, key);
+    }
+  }
+
+  @Override
+  public Instant floor(Connection connection) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(floor);
+        ResultSet row = statement.executeQuery()) {
+      if (!row.next()) {
+        throw noFloor();
+      }
+      return time(row, 1);
+    }
+  }
+
+  /** Without it nothing would be admitted, and nobody would know why. */
+  static InboxException noFloor() {
+    return new InboxException.Misconfigured(
+        "table inbox_floor is empty", "run schema/mysql/10_inbox.sql in this database again");
+  }
+
+  @Override
+  public boolean advance(Connection connection, MarkKey key, Mark to) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(advance)) {
+      statement.setLong(1, to.sequence());
+      bind(statement, 2, key);
+      statement.setLong(6, to.epoch());
+      statement.setLong(7, to.sequence());
+      if (statement.executeUpdate() == 1) {
+        return true;
+      }
+    }
+    // Looked for first, because MariaDB's driver logs every duplicate entry as a warning.
+    return lockMark(connection, key) == null && begin(connection, key, to);
+  }
+
+  /** A statement that fails leaves the transaction as it was, other than in PostgreSQL. */
+  private boolean begin(Connection connection, MarkKey key, Mark to) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(begin)) {
+      bind(statement, 1, key);
+      statement.setLong(5, to.epoch());
+      statement.setLong(6, to.sequence());
+      return statement.executeUpdate() == 1;
+    } catch (SQLException e) {
+      if (e.getErrorCode() == DUPLICATE_ENTRY) {
+        return false;
+      }
+      throw e;
+    }
+  }
+
+  @Override
+  public @Nullable Mark lockMark(Connection connection, MarkKey key) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(lockMark)) {
+      bind(statement, 1, key);
+      try (ResultSet row = statement.executeQuery()) {
+        return row.next() ? new Mark(row.getLong(1), row.getLong(2)) : null;
+      }
+    }
+  }
+
+  @Override
+  public int beginEpoch(Connection connection, String source, long epoch) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(beginEpoch)) {
+      statement.setLong(1, epoch);
+      statement.setString(2, consumer);
+      statement.setString(3, source);
+      statement.setLong(4, epoch);
+      return statement.executeUpdate();
+    }
+  }
+
+  private void bind(PreparedStatement statement, int first, MarkKey key) throws SQLException {
+    statement.setString(first, consumer);
+    statement.setString(first + 1, key.source());
+    statement.setString(first + 2, key.topic());
+    statement.setInt(first + 3, key.partition());
+  }
+
+  @Override
+  public void setKey(PreparedStatement statement, int index, @Nullable UUID key)
+      throws SQLException {
+    if (key == null) {
+      statement.setNull(index, Types.BINARY);
+    } else {
+      statement.setBytes(index, bytes(key));
+    }
+  }
+
+  @Override
+  public @Nullable UUID getKey(ResultSet row, int column) throws SQLException {
+    byte @Nullable [] bytes = row.getBytes(column);
+    return bytes == null ? null : uuid(bytes);
+  }
+
+  @Override
+  public void setTime(PreparedStatement statement, int index, Instant time) throws SQLException {
+    statement.setObject(index, column(time));
+  }
+
+  @Override
+  public Instant getTime(ResultSet row, int column) throws SQLException {
+    return time(row, column);
+  }
+
+  @Override
+  public void commitDurably(Connection connection) {
+    // Only the whole server can be told: innodb_flush_log_at_trx_commit. InboxRetention.check looks
+    // at it.
+  }
+
+  @Override
+  public boolean isBelowFloor(SQLException failure) {
+    return failure instanceof BelowFloor;
+  }
+
+  @Override
+  public String schemaFile() {
+    return "schema/mysql/10_inbox.sql";
+  }
+
+  static byte[] bytes(UUID key) {
+    return ByteBuffer.allocate(16)
+        .putLong(key.getMostSignificantBits())
+        .putLong(key.getLeastSignificantBits())
+        .array();
+  }
+
+  private static UUID uuid(byte[] bytes) {
+    ByteBuffer buffer = ByteBuffer.wrap(bytes);
+    return new UUID(buffer.getLong(), buffer.getLong());
+  }
+
+  /** As columns of type datetime keep it: UTC, and no driver changes its time zone. */
+  static LocalDateTime column(Instant time) {
+    return LocalDateTime.ofInstant(time, ZoneOffset.UTC);
+  }
+
+  static Instant time(ResultSet row, int column) throws SQLException {
+    return row.getObject(column, LocalDateTime.class).toInstant(ZoneOffset.UTC);
+  }
+}
