@@ -234,11 +234,13 @@ public final class Inbox {
     byte @Nullable [] run(Connection connection) throws E;
   }
 
-  private interface Statements<T> {
+  /** Statements on the inbox's tables. */
+  interface Statements<T> {
     T on(InboxTable table) throws SQLException;
   }
 
-  private <T> T guarded(Connection connection, Statements<T> statements) throws SQLException {
+  /** Runs statements and explains what a person has to mend where they fail. */
+  <T> T guarded(Connection connection, Statements<T> statements) throws SQLException {
     SqlFaults.requireTransaction(connection);
     InboxTable table = dialect.table(connection);
     try {
