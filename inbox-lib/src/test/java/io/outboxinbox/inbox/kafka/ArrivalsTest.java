@@ -1,0 +1,80 @@
+package io.outboxinbox.inbox.kafka;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.outboxinbox.inbox.Envelope;
+import io.outboxinbox.inbox.Envelope.Header;
+import io.outboxinbox.inbox.InboxException;
+import io.outboxinbox.inbox.Origin;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class ArrivalsTest {
+  private final Arrivals arrivals = new Arrivals(Arrivals::idOfHeaders);
+
+  private Delivery read(boolean isDated, String... namesAndValues) {
+    List<Header> headers = new ArrayList<>();
+    for (int i = 0; i < namesAndValues.length; i += 2) {
+      headers.add(
+          new Header(namesAndValues[i], namesAndValues[i + 1].getBytes(StandardCharsets.UTF_8)));
+    }
+    Delivery delivery =
+        new Delivery(
+            new Envelope("orders", 3, 9, null, null, Instant.ofEpochMilli(7), headers), isDated, 0);
+    arrivals.read(delivery);
+    return delivery;
+  }
+
+  @Test
+  void readsTheIdFromEitherHeaderAndTheNumberFromThree() {
+    assertThat(read(true, "id", "x").arrival().id().text()).isEqualTo("x");
+    Delivery delivery =
+        read(
+            true, "id", "x", "ce_id", "y", "ce_source", "s", "ce_epoch", "1", "ce_sequence", "007");
+    assertThat(delivery.arrival().id().text()).isEqualTo("y");
+    assertThat(delivery.arrival().origin()).isEqualTo(new Origin("s", "orders", 3, 1, 7));
+    assertThat(delivery.arrival().sentAt()).isEqualTo(Instant.ofEpochMilli(7));
+  }
+
+  @Test
+  void doesNotTakeAMessageWithoutTimeForAnOldOne() {
+    assertThat(read(false, "id", "x").arrival().sentAt()).isNull();
+  }
+
+  @Test
+  void saysWhyAMessageHasNoArrival() {
+    Delivery delivery = read(true, "other", "x");
+    assertThat(delivery.arrival()).isNull();
+    assertThat(delivery.refusal()).isInstanceOf(InboxException.BadMessage.class);
+  }
+
+  @Test
+  void refusesWhatAReaderOfIdsThrowsOrForgets() {
+    Delivery delivery =
+        new Delivery(new Envelope("orders", 3, 9, null, null, Instant.EPOCH, List.of()), true, 0);
+    new Arrivals(envelope -> null).read(delivery);
+    assertThat(delivery.refusal()).isInstanceOf(InboxException.BadMessage.class);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "'',1,1",
+    "s,x,1",
+    "s,1,x",
+    "s,-1,1",
+    "s,1,-1",
+    "s,1,99999999999999999999",
+    "'a\u0001',1,1"
+  })
+  void takesAMessageForNotNumberedWhoseNumbersMakeNoSense(
+      String source, String epoch, String sequence) {
+    Delivery delivery =
+        read(true, "id", "x", "ce_source", source, "ce_epoch", epoch, "ce_sequence", sequence);
+    assertThat(delivery.arrival().origin()).isNull();
+  }
+}
