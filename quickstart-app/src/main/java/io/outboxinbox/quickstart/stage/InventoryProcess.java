@@ -1,0 +1,96 @@
+package io.outboxinbox.quickstart.stage;
+
+import io.outboxinbox.quickstart.inventory.Inventory;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ExecutionException;
+import java.util.stream.Collectors;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.MemberToRemove;
+import org.apache.kafka.clients.admin.RemoveMembersFromConsumerGroupOptions;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.common.TopicPartition;
+
+/** The inventory service. */
+public final class InventoryProcess implements AutoCloseable {
+  private static final String HEAP = "-Xmx128m";
+
+  /** Enough to see repeats, and soon gone through, however long the demonstration has run. */
+  private static final long OF_A_PARTITION_MAX = 2_000;
+
+  private final ChildProcess process;
+  private final String bootstrapServers;
+
+  public InventoryProcess(Workplace workplace, String jdbcUrl, String bootstrapServers) {
+    this.bootstrapServers = bootstrapServers;
+    this.process =
+        new ChildProcess(
+            "inventory",
+            workplace,
+            List.of(
+                HEAP,
+                // On two cores the second stage of compilation keeps everybody from work.
+                "-XX:TieredStopAtLevel=1",
+                "-cp",
+                System.getProperty("java.class.path"),
+                Inventory.class.getName(),
+                jdbcUrl,
+                bootstrapServers,
+                AgentSettings.TOPIC));
+  }
+
+  /** To start, kill and look after. */
+  public ChildProcess process() {
+    return process;
+  }
+
+  /**
+   * Makes Kafka deliver messages again: stops the service, sets its offsets back and starts it.
+   *
+   * @return how many messages come again
+   */
+  public long redeliver() throws Trouble {
+    process.close();
+    try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrapServers))) {
+      // A static member stays in its group when it stops, and offsets are set only in an empty one.
+      admin
+          .removeMembersFromConsumerGroup(
+              Inventory.GROUP,
+              new RemoveMembersFromConsumerGroupOptions(
+                  Set.of(new MemberToRemove(Inventory.MEMBER))))
+          .all()
+          .get();
+      Map<TopicPartition, OffsetAndMetadata> committed =
+          admin.listConsumerGroupOffsets(Inventory.GROUP).partitionsToOffsetAndMetadata().get();
+      Map<TopicPartition, OffsetAndMetadata> back =
+          committed.entrySet().stream()
+              .collect(
+                  Collectors.toMap(
+                      Map.Entry::getKey,
+                      offset ->
+                          new OffsetAndMetadata(Math.max(0, offset.getValue().offset() - OF_A_PARTITION_MAX))));
+      admin.alterConsumerGroupOffsets(Inventory.GROUP, back).all().get();
+      process.start();
+      return committed.entrySet().stream()
+          .mapToLong(
+              offset -> offset.getValue().offset() - back.get(offset.getKey()).offset())
+          .sum();
+    } catch (ExecutionException e) {
+      throw new Trouble("cannot set the inventory's offsets back: " + e.getCause(), e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new Trouble("interrupted while setting the inventory's offsets back", e);
+    }
+  }
+
+  public Path log() {
+    return process.log();
+  }
+
+  @Override
+  public void close() throws Trouble {
+    process.close();
+  }
+}
