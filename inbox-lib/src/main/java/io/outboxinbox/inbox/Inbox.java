@@ -210,6 +210,18 @@ public final class Inbox {
     return guarded(connection, table -> table.beginEpoch(connection, source, epoch));
   }
 
+  /** As {@link #admit(Connection, Arrival)}, by its id whatever the mode: for a second chance. */
+  Outcome admitById(Connection connection, Arrival arrival) throws SQLException {
+    return guarded(
+            connection,
+            table -> admission(InboxMode.IDS, connection, table).admit(List.of(arrival)))
+        .get(0);
+  }
+
+  Dialect dialect() {
+    return dialect;
+  }
+
   /** Messages made before this moment may have been forgotten. */
   Instant floor(Connection connection) throws SQLException {
     return guarded(connection, table -> floor.get(connection, table));
