@@ -63,36 +63,46 @@ COMMENT ON TABLE inbox_offset IS 'Offset of the next message to read. Everything
 
 -- Dead letters --------------------------------------------------------------------------------------------------------------------
 CREATE TABLE IF NOT EXISTS inbox_dead_letter (
-  dead_letter_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  consumer        text        NOT NULL,
-  state           text        NOT NULL,
-  topic           text        NOT NULL,
-  partition       int         NOT NULL,
-  message_offset  bigint      NOT NULL,
-  -- NULL where the message has no usable id.
-  message_id      text,
-  message_key     uuid,
-  record_key      bytea,
-  record_key_hash uuid,
-  payload         bytea,
-  sent_at         timestamptz NOT NULL,
-  reason          text        NOT NULL,
-  detail          text,
-  attempts        int         NOT NULL,
-  created_at      timestamptz NOT NULL DEFAULT now(),
-  changed_at      timestamptz NOT NULL DEFAULT now(),
+  dead_letter_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  consumer          text        NOT NULL,
+  state             text        NOT NULL,
+  topic             text        NOT NULL,
+  message_partition int         NOT NULL,
+  message_offset    bigint      NOT NULL,
+  -- NULL where the message has no usable id. Backslashes are doubled, and what text cannot hold is written as \uXXXX.
+  message_id        text,
+  message_key       uuid,
+  -- Whether the inbox knows the message, by its id or by a mark. Of others a retry asks the inbox first.
+  is_admitted       boolean     NOT NULL,
+  record_key        bytea,
+  record_key_hash   uuid,
+  -- NULL is a message without a value.
+  payload           bytea,
+  sent_at           timestamptz NOT NULL,
+  -- Both are empty while it waits and was not tried.
+  reason            text        NOT NULL,
+  detail            text        NOT NULL,
+  attempts          int         NOT NULL,
+  created_at        timestamptz NOT NULL DEFAULT now(),
+  changed_at        timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT inbox_dead_letter_state CHECK (state IN ('failed', 'waiting'))
 );
 
 -- Which keys are held, and what comes next for a key.
 CREATE INDEX IF NOT EXISTS inbox_dead_letter_key ON inbox_dead_letter (consumer, topic, record_key_hash, dead_letter_id);
+-- Whether a message without id is there already, when it comes again.
+CREATE INDEX IF NOT EXISTS inbox_dead_letter_place ON inbox_dead_letter (consumer, topic, message_partition, message_offset);
+-- Pages of lists; what is old enough to be purged.
+CREATE INDEX IF NOT EXISTS inbox_dead_letter_page ON inbox_dead_letter (consumer, dead_letter_id);
 CREATE INDEX IF NOT EXISTS inbox_dead_letter_created ON inbox_dead_letter (consumer, created_at);
 
 COMMENT ON TABLE inbox_dead_letter IS 'Messages that could not be handled (failed) and those of the same key that came after them (waiting).';
+COMMENT ON COLUMN inbox_dead_letter.dead_letter_id IS 'The order of the messages of a key: the smallest one is in front.';
 
 CREATE TABLE IF NOT EXISTS inbox_dead_letter_header (
   dead_letter_id bigint NOT NULL REFERENCES inbox_dead_letter ON DELETE CASCADE,
   ordinal        int    NOT NULL,
+  -- Written like message_id.
   name           text   NOT NULL,
   value          bytea,
   PRIMARY KEY (dead_letter_id, ordinal)

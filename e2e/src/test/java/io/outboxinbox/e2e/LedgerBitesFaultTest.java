@@ -28,7 +28,7 @@ class LedgerBitesFaultTest {
   private static final int KILLS = 2;
 
   private static final int DEFAULT_ATOMIC_EVENTS = 10_000;
-  private static final int WALSENDER_KILLS = 10;
+  private static final int WALSENDER_KILLS = 5;
   private static final int SMALL_ROWS = 50;
 
   private final long seed = Setting.seed();

@@ -16,6 +16,10 @@ final class Dialect {
     this.consumer = consumer;
   }
 
+  SchemaName schema() {
+    return schema;
+  }
+
   InboxTable table(Connection connection) throws SQLException {
     InboxTable known = table;
     if (known == null) {

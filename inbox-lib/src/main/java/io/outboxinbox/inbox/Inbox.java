@@ -28,6 +28,7 @@ import org.jspecify.annotations.Nullable;
 public final class Inbox {
   private final String consumer;
   private final InboxMode mode;
+  private final SchemaName schema;
   private final Dialect dialect;
   private final Floor floor;
   private final CommittedMessages committed;
@@ -35,6 +36,7 @@ public final class Inbox {
   private Inbox(Builder builder) {
     this.consumer = builder.consumer;
     this.mode = builder.mode;
+    this.schema = builder.schema;
     this.dialect = new Dialect(builder.schema, builder.consumer);
     this.floor = new Floor(builder.nanoTime);
     this.committed = new CommittedMessages(builder.cachedIdsMax);
@@ -56,6 +58,10 @@ public final class Inbox {
 
   public InboxMode mode() {
     return mode;
+  }
+
+  SchemaName schema() {
+    return schema;
   }
 
   /** As {@link #admit(Connection, Arrival)}, for a message of which nothing but the id is known. */
@@ -92,7 +98,8 @@ public final class Inbox {
 
   /**
    * Tells the inbox that the transaction in which it gave these answers has committed. Only a hint
-   * that saves work; leaving it out is safe, calling it before the commit is not.
+   * that saves work; leaving it out is safe, calling it before the commit is not, nor is it for what
+   * was rolled back to a savepoint.
    */
   public void committed(Collection<Outcome> outcomes) {
     for (Outcome outcome : outcomes) {
@@ -204,6 +211,18 @@ public final class Inbox {
     return guarded(connection, table -> table.beginEpoch(connection, source, epoch));
   }
 
+  /** As {@link #admit(Connection, Arrival)}, by its id whatever the mode: for a second chance. */
+  Outcome admitById(Connection connection, Arrival arrival) throws SQLException {
+    return guarded(
+            connection,
+            table -> admission(InboxMode.IDS, connection, table).admit(List.of(arrival)))
+        .get(0);
+  }
+
+  Dialect dialect() {
+    return dialect;
+  }
+
   /** Messages made before this moment may have been forgotten. */
   Instant floor(Connection connection) throws SQLException {
     return guarded(connection, table -> floor.get(connection, table));
@@ -221,11 +240,13 @@ public final class Inbox {
     byte @Nullable [] run(Connection connection) throws E;
   }
 
-  private interface Statements<T> {
+  /** Statements on the inbox's tables. */
+  interface Statements<T> {
     T on(InboxTable table) throws SQLException;
   }
 
-  private <T> T guarded(Connection connection, Statements<T> statements) throws SQLException {
+  /** Runs statements and explains what a person has to mend where they fail. */
+  <T> T guarded(Connection connection, Statements<T> statements) throws SQLException {
     SqlFaults.requireTransaction(connection);
     InboxTable table = dialect.table(connection);
     try {

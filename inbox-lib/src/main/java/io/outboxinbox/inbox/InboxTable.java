@@ -95,6 +95,15 @@ interface InboxTable {
   /** Reads a key from a column. */
   @Nullable UUID getKey(ResultSet row, int column) throws SQLException;
 
+  /** Binds a moment to a parameter; kept to the microsecond. */
+  void setTime(PreparedStatement statement, int index, Instant time) throws SQLException;
+
+  /** Reads a moment from a column that is never null. */
+  Instant getTime(ResultSet row, int column) throws SQLException;
+
+  /** Sees to it that this transaction's commit waits for the disk, whatever the session says. */
+  void commitDurably(Connection connection) throws SQLException;
+
   /** Whether a statement failed because its message is older than the floor. */
   boolean isBelowFloor(SQLException failure);
 

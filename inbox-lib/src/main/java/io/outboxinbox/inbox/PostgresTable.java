@@ -8,6 +8,7 @@ import java.sql.SQLException;
 import java.sql.Types;
 import java.time.Instant;
 import java.time.OffsetDateTime;
+import java.time.ZoneOffset;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -192,6 +193,24 @@ final class PostgresTable implements InboxTable {
   @Override
   public @Nullable UUID getKey(ResultSet row, int column) throws SQLException {
     return row.getObject(column, UUID.class);
+  }
+
+  @Override
+  public void setTime(PreparedStatement statement, int index, Instant time) throws SQLException {
+    statement.setObject(index, OffsetDateTime.ofInstant(time, ZoneOffset.UTC));
+  }
+
+  @Override
+  public Instant getTime(ResultSet row, int column) throws SQLException {
+    return row.getObject(column, OffsetDateTime.class).toInstant();
+  }
+
+  @Override
+  public void commitDurably(Connection connection) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement("SELECT " + DURABLY);
+        ResultSet row = statement.executeQuery()) {
+      row.next();
+    }
   }
 
   @Override

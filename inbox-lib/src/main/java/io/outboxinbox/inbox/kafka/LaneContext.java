@@ -1,0 +1,9 @@
+package io.outboxinbox.inbox.kafka;
+
+/** What all lanes of a consumer share. */
+record LaneContext(
+    Settings settings,
+    Arrivals arrivals,
+    MessageTransaction transaction,
+    Workers workers,
+    Troubles troubles) {}

@@ -1,0 +1,269 @@
+package io.outboxinbox.inbox.kafka;
+
+import io.outboxinbox.inbox.Arrival;
+import io.outboxinbox.inbox.Inbox;
+import io.outboxinbox.inbox.InboxException;
+import io.outboxinbox.inbox.InboxOffsets;
+import io.outboxinbox.inbox.Message;
+import io.outboxinbox.inbox.MessageId;
+import io.outboxinbox.inbox.Outcome;
+import io.outboxinbox.inbox.Transactions;
+import io.outboxinbox.inbox.kafka.StepFailure.Phase;
+import java.nio.ByteBuffer;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
+
+/** Does what belongs to some messages of one lane in one transaction. Any thread. */
+final class MessageTransaction {
+  private final Settings settings;
+  private final Inbox inbox;
+  private final InboxOffsets offsets;
+  private final HeldKeys heldKeys;
+  private final Transactions transactions;
+
+  MessageTransaction(Settings settings, HeldKeys heldKeys) {
+    this.settings = settings;
+    this.inbox = settings.inbox();
+    this.offsets = InboxOffsets.of(inbox);
+    this.heldKeys = heldKeys;
+    this.transactions = new Transactions(settings.dataSource());
+  }
+
+  /**
+   * What became of the messages.
+   *
+   * @param released keys that turned out not to be held any more
+   */
+  record Result(List<Outcome> outcomes, int handled, int queued, List<byte[]> released) {
+    int duplicates() {
+      return (int) outcomes.stream().filter(Outcome::isDuplicate).count();
+    }
+  }
+
+  /** How far a transaction has come. */
+  private static final class Progress {
+    Phase phase = Phase.CONNECT;
+    boolean isConnectionGone;
+  }
+
+  private interface Work<T> {
+    T on(Connection connection, Progress progress) throws Exception;
+  }
+
+  /** Runs the handler for those messages that are new and not held up. All have an arrival. */
+  Result apply(PartitionWork partition, List<Delivery> batch) throws StepFailure {
+    Result result =
+        run(
+            (connection, progress) -> {
+              Result done = effects(connection, batch, progress);
+              keepOffset(connection, partition, batch);
+              progress.phase = Phase.HANDLER;
+              return done;
+            });
+    inbox.committed(result.outcomes());
+    String topic = partition.topic();
+    result.released().forEach(key -> heldKeys.remove(topic, key));
+    return result;
+  }
+
+  /**
+   * Makes a dead letter of a message, in one transaction with its admission: it will be a duplicate
+   * when it comes again. What the inbox refuses is told by its place instead.
+   *
+   * @return whether there is a new dead letter; otherwise somebody else has handled or kept it
+   */
+  boolean bury(PartitionWork partition, Delivery delivery, GivenUp why) throws StepFailure {
+    byte @Nullable [] key = delivery.envelope().key();
+    List<Outcome> outcomes = new ArrayList<>();
+    boolean isAdded =
+        run(
+            (connection, progress) -> {
+              progress.phase = Phase.OURS;
+              boolean isNew = keep(connection, delivery, why, outcomes);
+              keepOffset(connection, partition, List.of(delivery));
+              return isNew;
+            });
+    inbox.committed(outcomes);
+    if (key != null && settings.isHoldingKeys()) {
+      // Also where it was kept before: then by somebody else, and we have not known.
+      heldKeys.add(partition.topic(), key);
+    }
+    return isAdded;
+  }
+
+  /**
+   * Reads what has to be known before the first message of a partition.
+   *
+   * @return the offset kept with the effects; empty if there is none or none is wanted
+   */
+  OptionalLong prepare(PartitionWork partition) throws StepFailure {
+    return run(
+        (connection, progress) -> {
+          progress.phase = Phase.OURS;
+          // Offset first: a dead letter that is not read yet lies behind it.
+          OptionalLong offset =
+              settings.offsetsInDatabase()
+                  ? offsets.find(connection, partition.topic(), partition.number())
+                  : OptionalLong.empty();
+          if (settings.isHoldingKeys()) {
+            heldKeys.load(connection, partition.topic());
+          }
+          return offset;
+        });
+  }
+
+  /** Keeps an offset that may lie before the one that is kept. */
+  void replaceOffset(PartitionWork partition, long offset) throws StepFailure {
+    run(
+        (connection, progress) -> {
+          progress.phase = Phase.OURS;
+          offsets.replace(connection, partition.topic(), partition.number(), offset);
+          return true;
+        });
+  }
+
+  private boolean keep(
+      Connection connection, Delivery delivery, GivenUp why, List<Outcome> outcomes)
+      throws SQLException {
+    Arrival arrival = delivery.arrival();
+    if (arrival != null && delivery.refusal() == null) {
+      Outcome outcome = inbox.admit(connection, arrival);
+      outcomes.add(outcome);
+      if (outcome.isNew()) {
+        settings.failed().add(connection, delivery.envelope(), outcome.id(), why);
+      }
+      if (!outcome.isTooOld()) {
+        return outcome.isNew();
+      }
+    }
+    // The inbox does not remember it, so its place has to tell whether it is kept already.
+    boolean isNew = !settings.failed().contains(connection, delivery.envelope());
+    if (isNew) {
+      MessageId id = arrival == null ? null : arrival.id();
+      settings.failed().addUnadmitted(connection, delivery.envelope(), id, why);
+    }
+    return isNew;
+  }
+
+  private Result effects(Connection connection, List<Delivery> batch, Progress progress)
+      throws Exception {
+    progress.phase = Phase.OURS;
+    List<Outcome> outcomes = inbox.admitAll(connection, arrivals(batch));
+    refuseTooOld(batch, outcomes);
+    if (settings.isHoldingKeys()) {
+      learnHeldKeys(connection, batch, outcomes);
+    }
+    List<Message> messages = new ArrayList<>();
+    Map<ByteBuffer, byte[]> released = new HashMap<>();
+    int queued = 0;
+    for (int i = 0; i < batch.size(); i++) {
+      Outcome outcome = outcomes.get(i);
+      if (outcome.isNew() && isHeld(connection, batch.get(i), released)) {
+        settings.failed().addBehind(connection, batch.get(i).envelope(), outcome.id());
+        queued++;
+      } else if (outcome.isNew()) {
+        messages.add(new Message(outcome.arrival(), batch.get(i).envelope()));
+      }
+    }
+    if (!messages.isEmpty()) {
+      handle(connection, messages, progress);
+    }
+    return new Result(outcomes, messages.size(), queued, List.copyOf(released.values()));
+  }
+
+  private void handle(Connection connection, List<Message> messages, Progress progress)
+      throws Exception {
+    progress.phase = Phase.HANDLER;
+    try {
+      settings.handler().handle(HandlerConnection.around(connection), messages);
+    } catch (Throwable e) {
+      // Drivers close a connection that broke. Handlers may hide that behind a failure of theirs.
+      progress.isConnectionGone = connection.isClosed();
+      throw e;
+    }
+    progress.phase = Phase.OURS;
+  }
+
+  private boolean isHeld(Connection connection, Delivery delivery, Map<ByteBuffer, byte[]> released)
+      throws SQLException {
+    byte @Nullable [] key = delivery.envelope().key();
+    String topic = delivery.envelope().topic();
+    if (key == null || !settings.isHoldingKeys() || !heldKeys.mayHold(topic, key)) {
+      return false;
+    }
+    boolean isHeld = settings.failed().isHeld(connection, topic, key);
+    if (!isHeld) {
+      released.put(ByteBuffer.wrap(key), key);
+    }
+    return isHeld;
+  }
+
+  private void learnHeldKeys(Connection connection, List<Delivery> batch, List<Outcome> outcomes)
+      throws SQLException {
+    String topic = batch.get(0).envelope().topic();
+    Map<ByteBuffer, byte[]> suspects = new HashMap<>();
+    for (int i = 0; i < batch.size(); i++) {
+      byte @Nullable [] key = batch.get(i).envelope().key();
+      if (key != null && outcomes.get(i).isDuplicate() && !heldKeys.mayHold(topic, key)) {
+        suspects.put(ByteBuffer.wrap(key), key);
+      }
+    }
+    if (!suspects.isEmpty()) {
+      heldKeys.learn(connection, topic, suspects.values());
+    }
+  }
+
+  private void refuseTooOld(List<Delivery> batch, List<Outcome> outcomes) {
+    for (int i = 0; i < batch.size(); i++) {
+      if (outcomes.get(i).isTooOld()) {
+        throw new InboxException.Forgotten(
+            "message "
+                + outcomes.get(i).id()
+                + " at "
+                + batch.get(i).envelope().place()
+                + " is older than what inbox "
+                + inbox.consumer()
+                + " remembers",
+            "look whether its effects are there, then retry it with force or discard it");
+      }
+    }
+  }
+
+  private void keepOffset(Connection connection, PartitionWork partition, List<Delivery> batch)
+      throws SQLException {
+    if (settings.offsetsInDatabase()) {
+      offsets.advance(
+          connection, partition.topic(), partition.number(), partition.tracker().nextWith(batch));
+    }
+  }
+
+  private static List<Arrival> arrivals(List<Delivery> batch) {
+    List<Arrival> arrivals = new ArrayList<>(batch.size());
+    for (Delivery delivery : batch) {
+      Arrival arrival = delivery.arrival();
+      if (arrival == null) {
+        throw new IllegalStateException("not readable: " + delivery.envelope().place());
+      }
+      arrivals.add(arrival);
+    }
+    return arrivals;
+  }
+
+  private <T> T run(Work<T> work) throws StepFailure {
+    Progress progress = new Progress();
+    try {
+      return transactions.<T, Exception>run(connection -> work.on(connection, progress));
+    } catch (Throwable e) {
+      if (e instanceof InterruptedException) {
+        Thread.currentThread().interrupt();
+      }
+      throw StepFailure.of(progress.isConnectionGone ? Phase.CONNECT : progress.phase, e);
+    }
+  }
+}

@@ -1,0 +1,102 @@
+package io.outboxinbox.inbox.kafka;
+
+import io.outboxinbox.inbox.InboxException;
+import io.outboxinbox.inbox.RetryAdvice;
+import java.sql.SQLException;
+
+/** How a transaction ended that did not commit, or may not have. */
+final class StepFailure extends Exception {
+  private static final int SHOWN_CHARACTERS = 500;
+  private static final String TRANSACTION_ABORTED = "25P02";
+
+  /** What to do. */
+  enum Kind {
+    /** Lost against another transaction: the same again, soon. */
+    CONFLICT,
+    /** The same again with pauses, for ever. */
+    DATABASE_AWAY,
+    /** The same again with pauses until a person has mended it. */
+    MISCONFIGURED,
+    /** This message can never be handled; no attempt will help. */
+    UNUSABLE,
+    /** The handler has failed. */
+    HANDLER
+  }
+
+  /** How far a transaction has come: whose fault it is when it fails. */
+  enum Phase {
+    /** No connection yet. */
+    CONNECT,
+    /** Our own statements; what fails here is no message's fault. */
+    OURS,
+    /** The handler's statements, and the commit of what it did. */
+    HANDLER
+  }
+
+  private final Kind kind;
+  private final Phase phase;
+  private final transient Throwable failure;
+
+  private StepFailure(Kind kind, Phase phase, Throwable failure) {
+    super(failure.getMessage(), failure);
+    this.kind = kind;
+    this.phase = phase;
+    this.failure = failure;
+  }
+
+  static StepFailure of(Phase phase, Throwable failure) {
+    return new StepFailure(kindOf(phase, failure), phase, failure);
+  }
+
+  private static Kind kindOf(Phase phase, Throwable failure) {
+    // A pool that is exhausted and a wrong password have no state that tells; neither is the
+    // message's fault.
+    if (phase == Phase.CONNECT) {
+      return failure instanceof Exception ? Kind.DATABASE_AWAY : Kind.MISCONFIGURED;
+    }
+    RetryAdvice advice = RetryAdvice.of(failure);
+    if (advice == RetryAdvice.AGAIN) {
+      return Kind.CONFLICT;
+    }
+    if (advice == RetryAdvice.LATER) {
+      return Kind.DATABASE_AWAY;
+    }
+    if (failure instanceof InboxException.Misconfigured) {
+      return Kind.MISCONFIGURED;
+    }
+    if (failure instanceof InboxException.BadMessage
+        || failure instanceof InboxException.Forgotten) {
+      return Kind.UNUSABLE;
+    }
+    return phase == Phase.HANDLER || isAborted(failure) ? Kind.HANDLER : Kind.MISCONFIGURED;
+  }
+
+  /** The handler has swallowed an error, and the next statement of ours met it. */
+  private static boolean isAborted(Throwable failure) {
+    return failure instanceof SQLException sql && TRANSACTION_ABORTED.equals(sql.getSQLState());
+  }
+
+  Kind kind() {
+    return kind;
+  }
+
+  /** Whether our own statements failed, not the handler. */
+  boolean isOfInbox() {
+    return phase == Phase.OURS;
+  }
+
+  /** What was thrown. */
+  Throwable failure() {
+    return failure;
+  }
+
+  /** For a line of the log and for the state; shortened, since messages can quote data. */
+  String reason() {
+    return shown(failure);
+  }
+
+  static String shown(Throwable failure) {
+    String text = failure.toString().replaceAll("\\p{Cntrl}+", " ");
+    return text.length() <= SHOWN_CHARACTERS ? text : text.substring(0, SHOWN_CHARACTERS) + "...";
+  }
+}
