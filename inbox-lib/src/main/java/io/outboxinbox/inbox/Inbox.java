@@ -98,8 +98,8 @@ public final class Inbox {
 
   /**
    * Tells the inbox that the transaction in which it gave these answers has committed. Only a hint
-   * that saves work; leaving it out is safe, calling it before the commit is not, nor is it for what
-   * was rolled back to a savepoint.
+   * that saves work; leaving it out is safe, calling it before the commit is not, nor is it for
+   * what was rolled back to a savepoint.
    */
   public void committed(Collection<Outcome> outcomes) {
     for (Outcome outcome : outcomes) {

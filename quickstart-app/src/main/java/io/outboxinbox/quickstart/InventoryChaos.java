@@ -4,8 +4,8 @@ import java.time.Duration;
 import java.util.Random;
 
 /**
- * When to disturb the inventory: every few seconds, by turns with a kill and with messages that come
- * again. Used by the main thread only.
+ * When to disturb the inventory: every few seconds, by turns with a kill and with messages that
+ * come again. Used by the main thread only.
  */
 final class InventoryChaos {
   private static final Duration QUIET_MIN = Duration.ofSeconds(3);

@@ -54,7 +54,7 @@ final class ReservationWatch implements AutoCloseable {
         PGNotification[] made = listening.getNotifications(LOOK_UP_AFTER_MILLIS);
         long now = System.nanoTime();
         for (PGNotification reservation : made) {
-          String[] words = reservation.getParameter().split(" ");
+          String[] words = reservation.getParameter().split(" ", -1);
           ledger.applied(new EventKey(Long.parseLong(words[1]), Integer.parseInt(words[2])), now);
         }
       }

@@ -41,7 +41,11 @@ final class OffsetCommits {
         (committed, failure) -> {
           if (failure != null) {
             log.debug("consumer {}: offsets not committed: {}", name(), failure.toString());
-            committed.keySet().forEach(partition -> told.get(partition).setCommitted(-1));
+            committed
+                .keySet()
+                .forEach(
+                    partition ->
+                        java.util.Objects.requireNonNull(told.get(partition)).setCommitted(-1));
           }
         });
   }

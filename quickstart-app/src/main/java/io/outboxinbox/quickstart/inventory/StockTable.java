@@ -15,8 +15,7 @@ final class StockTable {
     changeStock(connection, events);
   }
 
-  private static void reserve(Connection connection, List<OrderEvent> events)
-      throws SQLException {
+  private static void reserve(Connection connection, List<OrderEvent> events) throws SQLException {
     try (PreparedStatement insert =
         connection.prepareStatement(
             """

@@ -19,7 +19,9 @@ public final class Databases {
   public static final List<String> SKUS =
       List.of("apple", "banana", "cherry", "damson", "elderberry", "fig", "grape", "hazelnut");
 
-  /** Where the inventory's database tells of committed reservations: their id, order and version. */
+  /**
+   * Where the inventory's database tells of committed reservations: their id, order and version.
+   */
   public static final String RESERVATIONS = "reservations";
 
   private static final String ORDER_SERVICE = "order_service";

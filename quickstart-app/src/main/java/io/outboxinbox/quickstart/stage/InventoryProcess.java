@@ -1,12 +1,11 @@
 package io.outboxinbox.quickstart.stage;
 
 import io.outboxinbox.quickstart.inventory.Inventory;
-import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ExecutionException;
-import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.MemberToRemove;
 import org.apache.kafka.clients.admin.RemoveMembersFromConsumerGroupOptions;
@@ -62,21 +61,17 @@ public final class InventoryProcess implements AutoCloseable {
                   Set.of(new MemberToRemove(Inventory.MEMBER))))
           .all()
           .get();
-      Map<TopicPartition, OffsetAndMetadata> committed =
-          admin.listConsumerGroupOffsets(Inventory.GROUP).partitionsToOffsetAndMetadata().get();
-      Map<TopicPartition, OffsetAndMetadata> back =
-          committed.entrySet().stream()
-              .collect(
-                  Collectors.toMap(
-                      Map.Entry::getKey,
-                      offset ->
-                          new OffsetAndMetadata(Math.max(0, offset.getValue().offset() - OF_A_PARTITION_MAX))));
+      Map<TopicPartition, OffsetAndMetadata> back = new HashMap<>();
+      long messages = 0;
+      for (Map.Entry<TopicPartition, OffsetAndMetadata> committed : committed(admin).entrySet()) {
+        long offset = committed.getValue().offset();
+        long earlier = Math.max(0, offset - OF_A_PARTITION_MAX);
+        messages += offset - earlier;
+        back.put(committed.getKey(), new OffsetAndMetadata(earlier));
+      }
       admin.alterConsumerGroupOffsets(Inventory.GROUP, back).all().get();
       process.start();
-      return committed.entrySet().stream()
-          .mapToLong(
-              offset -> offset.getValue().offset() - back.get(offset.getKey()).offset())
-          .sum();
+      return messages;
     } catch (ExecutionException e) {
       throw new Trouble("cannot set the inventory's offsets back: " + e.getCause(), e);
     } catch (InterruptedException e) {
@@ -85,8 +80,12 @@ public final class InventoryProcess implements AutoCloseable {
     }
   }
 
-  public Path log() {
-    return process.log();
+  private static Map<TopicPartition, OffsetAndMetadata> committed(Admin admin)
+      throws ExecutionException, InterruptedException {
+    return admin
+        .listConsumerGroupOffsets(Inventory.GROUP)
+        .partitionsToOffsetAndMetadata(Inventory.GROUP)
+        .get();
   }
 
   @Override

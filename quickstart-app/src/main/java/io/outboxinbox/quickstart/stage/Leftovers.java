@@ -22,8 +22,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * What a quickstart leaves behind that was killed outright: its agent, its inventory and its PostgreSQL
- * go on running, and its data stays. The next start cleans up.
+ * What a quickstart leaves behind that was killed outright: its agent, its inventory and its
+ * PostgreSQL go on running, and its data stays. The next start cleans up.
  */
 public final class Leftovers {
   static final String ALIVE_FILE = "quickstart.alive";
@@ -91,8 +91,7 @@ public final class Leftovers {
           || isAlive(run.resolve(ALIVE_FILE))) {
         return false;
       }
-      try (DirectoryStream<Path> pidFiles =
-          Files.newDirectoryStream(run, "*" + PID_FILE_SUFFIX)) {
+      try (DirectoryStream<Path> pidFiles = Files.newDirectoryStream(run, "*" + PID_FILE_SUFFIX)) {
         for (Path pidFile : pidFiles) {
           end(pidFile, "java");
         }
