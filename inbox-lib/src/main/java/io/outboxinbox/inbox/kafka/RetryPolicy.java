@@ -50,7 +50,8 @@ public record RetryPolicy(int attemptsMax, Duration initial, Duration max, doubl
   Duration pauseAfter(int failures, double chance) {
     int doublings = Math.min(Math.max(failures - 1, 0), DOUBLINGS_MAX);
     // Compared before it is multiplied: 2^30 times an hour does not fit into nanoseconds.
-    double wanted = Math.min(Math.scalb((double) initial.toNanos(), doublings), (double) max.toNanos());
+    double wanted =
+        Math.min(Math.scalb((double) initial.toNanos(), doublings), (double) max.toNanos());
     return Duration.ofNanos((long) (wanted * (1 - jitter * chance)));
   }
 }
