@@ -130,7 +130,8 @@ final class ConsumerRig implements AutoCloseable {
     try (var insert =
         connection.prepareStatement("INSERT INTO effect (id, key, text) VALUES (?, ?, ?)")) {
       byte[] key = message.key();
-      insert.setString(1, message.id().text());
+      // PostgreSQL's text takes no NUL; ids may have one.
+      insert.setString(1, message.id().text().replace('\u0000', '?'));
       insert.setString(2, key == null ? null : new String(key, StandardCharsets.UTF_8));
       insert.setString(3, message.text());
       insert.executeUpdate();

@@ -222,7 +222,9 @@ class FailuresIT {
             .batchMax(7)
             .bufferMax(50)
             // A failure in a hundred must not become a dead letter by chance.
-            .retry(new RetryPolicy(50, java.time.Duration.ofMillis(1), java.time.Duration.ofMillis(5), 1))
+            .retry(
+                new RetryPolicy(
+                    50, java.time.Duration.ofMillis(1), java.time.Duration.ofMillis(5), 1))
             .handler(
                 (connection, message) -> {
                   String key = new String(message.key(), java.nio.charset.StandardCharsets.UTF_8);
