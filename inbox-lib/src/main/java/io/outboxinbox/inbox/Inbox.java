@@ -28,7 +28,6 @@ import org.jspecify.annotations.Nullable;
 public final class Inbox {
   private final String consumer;
   private final InboxMode mode;
-  private final SchemaName schema;
   private final Dialect dialect;
   private final Floor floor;
   private final CommittedMessages committed;
@@ -36,7 +35,6 @@ public final class Inbox {
   private Inbox(Builder builder) {
     this.consumer = builder.consumer;
     this.mode = builder.mode;
-    this.schema = builder.schema;
     this.dialect = new Dialect(builder.schema, builder.consumer);
     this.floor = new Floor(builder.nanoTime);
     this.committed = new CommittedMessages(builder.cachedIdsMax);
@@ -58,10 +56,6 @@ public final class Inbox {
 
   public InboxMode mode() {
     return mode;
-  }
-
-  SchemaName schema() {
-    return schema;
   }
 
   /** As {@link #admit(Connection, Arrival)}, for a message of which nothing but the id is known. */

@@ -23,7 +23,7 @@ public final class InboxOffsets {
 
   private InboxOffsets(Inbox inbox) {
     this.inbox = inbox;
-    String table = inbox.schema().table("inbox_offset");
+    String table = inbox.dialect().schema().table("inbox_offset");
     // Behind a point no word is reserved; 'partition' is one in MySQL.
     String row = " WHERE o.consumer = ? AND o.topic = ? AND o.partition = ?";
     String update =

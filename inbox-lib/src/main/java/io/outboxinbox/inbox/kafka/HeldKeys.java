@@ -1,5 +1,6 @@
 package io.outboxinbox.inbox.kafka;
 
+import io.outboxinbox.inbox.DeadLetters;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.Collection;
@@ -19,29 +20,29 @@ final class HeldKeys {
 
   private static final int ASK_EACH_MAX = 5;
 
-  private final FailedMessages failed;
+  private final DeadLetters deadLetters;
   private final Map<String, Set<UUID>> keysByTopic = new ConcurrentHashMap<>();
 
-  HeldKeys(FailedMessages failed) {
-    this.failed = failed;
+  HeldKeys(DeadLetters deadLetters) {
+    this.deadLetters = deadLetters;
   }
 
   /** Reads what is held when a partition of the topic is taken over. */
   void load(Connection connection, String topic) throws SQLException {
-    of(topic).addAll(failed.heldKeys(connection, topic));
+    of(topic).addAll(deadLetters.heldKeys(connection, topic));
   }
 
   boolean mayHold(String topic, byte[] key) {
     Set<UUID> keys = of(topic);
-    return !keys.isEmpty() && keys.contains(failed.hash(key));
+    return !keys.isEmpty() && keys.contains(DeadLetters.hashOf(key));
   }
 
   void add(String topic, byte[] key) {
-    of(topic).add(failed.hash(key));
+    of(topic).add(DeadLetters.hashOf(key));
   }
 
   void remove(String topic, byte[] key) {
-    of(topic).remove(failed.hash(key));
+    of(topic).remove(DeadLetters.hashOf(key));
   }
 
   /** Nothing of the topic is ours any more. */
@@ -60,7 +61,7 @@ final class HeldKeys {
       return;
     }
     for (byte[] key : keys) {
-      if (failed.isHeld(connection, topic, key)) {
+      if (deadLetters.isHeld(connection, topic, key)) {
         add(topic, key);
       }
     }

@@ -55,7 +55,7 @@ public final class InboxConsumer implements AutoCloseable {
     this.retentionCheck =
         new RetentionCheck(
             settings.remembers(), () -> Admin.create(KafkaProperties.ofAdmin(settings.kafka())));
-    HeldKeys heldKeys = new HeldKeys(settings.failed());
+    HeldKeys heldKeys = new HeldKeys(settings.deadLetters());
     LaneContext context =
         new LaneContext(
             settings,

@@ -1,6 +1,7 @@
 package io.outboxinbox.inbox.kafka;
 
 import io.outboxinbox.inbox.BatchHandler;
+import io.outboxinbox.inbox.DeadLetters;
 import io.outboxinbox.inbox.Envelope;
 import io.outboxinbox.inbox.Inbox;
 import io.outboxinbox.inbox.InboxException;
@@ -10,7 +11,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.function.Function;
 import java.util.regex.Pattern;
 import javax.sql.DataSource;
@@ -36,7 +36,6 @@ public final class InboxConsumerBuilder {
   private @Nullable Pattern topicPattern;
   private @Nullable MessageHandler handler;
   private @Nullable BatchHandler batchHandler;
-  private @Nullable FailedMessages failed;
   private Function<Envelope, MessageId> messageId = Arrivals::idOfHeaders;
   private ConsumerListener listener = ConsumerListener.none();
   private RetryPolicy retry = RetryPolicy.defaults();
@@ -167,11 +166,6 @@ public final class InboxConsumerBuilder {
     return this;
   }
 
-  InboxConsumerBuilder failedMessages(FailedMessages store) {
-    this.failed = store;
-    return this;
-  }
-
   /**
    * Makes the consumer; nothing is opened before it is started.
    *
@@ -201,7 +195,7 @@ public final class InboxConsumerBuilder {
             topics,
             topicPattern,
             effectiveHandler(),
-            Objects.requireNonNull(failed),
+            DeadLetters.of(inbox),
             messageId,
             new GuardedListener(listener),
             retry,

@@ -257,7 +257,7 @@ final class Lane implements Runnable {
       if (why.cause() instanceof InboxException.Forgotten) {
         listener.tooOld(partition.topic(), 1);
       }
-      listener.deadLettered(partition.topic(), partition.number(), why.reason());
+      listener.deadLettered(partition.topic(), partition.number(), why.failure().reason());
     } else {
       listener.duplicates(partition.topic(), 1);
     }

@@ -1,6 +1,7 @@
 package io.outboxinbox.inbox.kafka;
 
 import io.outboxinbox.inbox.Arrival;
+import io.outboxinbox.inbox.DeadLetters;
 import io.outboxinbox.inbox.Inbox;
 import io.outboxinbox.inbox.InboxException;
 import io.outboxinbox.inbox.InboxOffsets;
@@ -24,6 +25,7 @@ final class MessageTransaction {
   private final Settings settings;
   private final Inbox inbox;
   private final InboxOffsets offsets;
+  private final DeadLetters deadLetters;
   private final HeldKeys heldKeys;
   private final Transactions transactions;
 
@@ -31,6 +33,7 @@ final class MessageTransaction {
     this.settings = settings;
     this.inbox = settings.inbox();
     this.offsets = InboxOffsets.of(inbox);
+    this.deadLetters = settings.deadLetters();
     this.heldKeys = heldKeys;
     this.transactions = new Transactions(settings.dataSource());
   }
@@ -136,17 +139,17 @@ final class MessageTransaction {
       Outcome outcome = inbox.admit(connection, arrival);
       outcomes.add(outcome);
       if (outcome.isNew()) {
-        settings.failed().add(connection, delivery.envelope(), outcome.id(), why);
+        deadLetters.add(connection, delivery.envelope(), outcome.id(), why.failure());
       }
       if (!outcome.isTooOld()) {
         return outcome.isNew();
       }
     }
     // The inbox does not remember it, so its place has to tell whether it is kept already.
-    boolean isNew = !settings.failed().contains(connection, delivery.envelope());
+    boolean isNew = !deadLetters.contains(connection, delivery.envelope());
     if (isNew) {
       MessageId id = arrival == null ? null : arrival.id();
-      settings.failed().addUnadmitted(connection, delivery.envelope(), id, why);
+      deadLetters.addUnadmitted(connection, delivery.envelope(), id, why.failure());
     }
     return isNew;
   }
@@ -165,7 +168,7 @@ final class MessageTransaction {
     for (int i = 0; i < batch.size(); i++) {
       Outcome outcome = outcomes.get(i);
       if (outcome.isNew() && isHeld(connection, batch.get(i), released)) {
-        settings.failed().addBehind(connection, batch.get(i).envelope(), outcome.id());
+        deadLetters.addBehind(connection, batch.get(i).envelope(), outcome.id());
         queued++;
       } else if (outcome.isNew()) {
         messages.add(new Message(outcome.arrival(), batch.get(i).envelope()));
@@ -197,7 +200,7 @@ final class MessageTransaction {
     if (key == null || !settings.isHoldingKeys() || !heldKeys.mayHold(topic, key)) {
       return false;
     }
-    boolean isHeld = settings.failed().isHeld(connection, topic, key);
+    boolean isHeld = deadLetters.isHeld(connection, topic, key);
     if (!isHeld) {
       released.put(ByteBuffer.wrap(key), key);
     }

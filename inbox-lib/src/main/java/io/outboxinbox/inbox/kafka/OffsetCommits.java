@@ -3,6 +3,7 @@ package io.outboxinbox.inbox.kafka;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
 import org.apache.kafka.clients.consumer.Consumer;
@@ -34,18 +35,14 @@ final class OffsetCommits {
     if (offsets.isEmpty()) {
       return;
     }
-    Map<TopicPartition, PartitionWork> told = new HashMap<>();
-    works.forEach(work -> told.put(work.partition(), work));
+    List<PartitionWork> told =
+        works.stream().filter(work -> offsets.containsKey(work.partition())).toList();
     consumer.commitAsync(
         offsets,
         (committed, failure) -> {
           if (failure != null) {
             log.debug("consumer {}: offsets not committed: {}", name(), failure.toString());
-            committed
-                .keySet()
-                .forEach(
-                    partition ->
-                        java.util.Objects.requireNonNull(told.get(partition)).setCommitted(-1));
+            told.forEach(work -> work.setCommitted(-1));
           }
         });
   }

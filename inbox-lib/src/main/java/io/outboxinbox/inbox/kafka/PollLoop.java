@@ -126,7 +126,8 @@ final class PollLoop implements Runnable {
   private void close(Consumer<byte[], byte[]> consumer, Assignment assignment) {
     Duration limit = isClosing() ? left() : CLOSE_AFTER_FAILURE_WITHIN;
     try {
-      assignment.releaseAll(limit);
+      // The rest is for the commit of offsets and for leaving the group.
+      assignment.releaseAll(limit.multipliedBy(3).dividedBy(4));
     } catch (RuntimeException e) {
       log.warn("consumer {}: giving partitions back failed", consumerName(), e);
     } finally {

@@ -1,6 +1,7 @@
 package io.outboxinbox.inbox.kafka;
 
 import io.outboxinbox.inbox.BatchHandler;
+import io.outboxinbox.inbox.DeadLetters;
 import io.outboxinbox.inbox.Envelope;
 import io.outboxinbox.inbox.Inbox;
 import io.outboxinbox.inbox.InboxMode;
@@ -26,7 +27,7 @@ record Settings(
     List<String> topics,
     @Nullable Pattern topicPattern,
     BatchHandler handler,
-    FailedMessages failed,
+    DeadLetters deadLetters,
     Function<Envelope, MessageId> messageId,
     ConsumerListener listener,
     RetryPolicy retry,

@@ -96,7 +96,8 @@ final class StepFailure extends Exception {
   }
 
   static String shown(Throwable failure) {
-    String text = failure.toString().replaceAll("\\p{Cntrl}+", " ");
+    // PostgreSQL quotes values of rows from the second line on.
+    String text = failure.toString().lines().findFirst().orElse("").replaceAll("\\p{Cntrl}", " ");
     return text.length() <= SHOWN_CHARACTERS ? text : text.substring(0, SHOWN_CHARACTERS) + "...";
   }
 }

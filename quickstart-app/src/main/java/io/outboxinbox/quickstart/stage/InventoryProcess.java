@@ -11,6 +11,7 @@ import org.apache.kafka.clients.admin.MemberToRemove;
 import org.apache.kafka.clients.admin.RemoveMembersFromConsumerGroupOptions;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.UnknownMemberIdException;
 
 /** The inventory service. */
 public final class InventoryProcess implements AutoCloseable {
@@ -53,14 +54,7 @@ public final class InventoryProcess implements AutoCloseable {
   public long redeliver() throws Trouble {
     process.close();
     try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrapServers))) {
-      // A static member stays in its group when it stops, and offsets are set only in an empty one.
-      admin
-          .removeMembersFromConsumerGroup(
-              Inventory.GROUP,
-              new RemoveMembersFromConsumerGroupOptions(
-                  Set.of(new MemberToRemove(Inventory.MEMBER))))
-          .all()
-          .get();
+      leaveGroup(admin);
       Map<TopicPartition, OffsetAndMetadata> back = new HashMap<>();
       long messages = 0;
       for (Map.Entry<TopicPartition, OffsetAndMetadata> committed : committed(admin).entrySet()) {
@@ -77,6 +71,22 @@ public final class InventoryProcess implements AutoCloseable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new Trouble("interrupted while setting the inventory's offsets back", e);
+    }
+  }
+
+  /** A static member stays in its group when it stops, and offsets are set only in an empty one. */
+  private static void leaveGroup(Admin admin) throws ExecutionException, InterruptedException {
+    MemberToRemove member = new MemberToRemove(Inventory.MEMBER);
+    try {
+      admin
+          .removeMembersFromConsumerGroup(
+              Inventory.GROUP, new RemoveMembersFromConsumerGroupOptions(Set.of(member)))
+          .memberResult(member)
+          .get();
+    } catch (ExecutionException e) {
+      if (!(e.getCause() instanceof UnknownMemberIdException)) {
+        throw e;
+      }
     }
   }
 
