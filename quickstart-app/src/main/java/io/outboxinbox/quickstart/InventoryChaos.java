@@ -8,8 +8,8 @@ import java.util.Random;
  * come again. Used by the main thread only.
  */
 final class InventoryChaos {
-  private static final Duration QUIET_MIN = Duration.ofSeconds(3);
-  private static final Duration QUIET_MAX = Duration.ofSeconds(6);
+  private static final Duration QUIET_MIN = Duration.ofSeconds(2);
+  private static final Duration QUIET_MAX = Duration.ofSeconds(4);
 
   /** What may be done to it. */
   enum Act {
@@ -20,30 +20,28 @@ final class InventoryChaos {
 
   private final Random random;
   private Act last = Act.NONE;
-  private long nextAt;
+  private long nextAt = Long.MAX_VALUE;
+
+  InventoryChaos(long seed) {
+    this.random = new Random(seed);
+  }
 
   /**
-   * Begins.
+   * What to do now.
    *
-   * @param now of {@link System#nanoTime()}, as everywhere here
+   * @param working whether it has done anything since the last act
+   * @param now of {@link System#nanoTime()}
    */
-  InventoryChaos(long seed, long now) {
-    this.random = new Random(seed);
-    quiet(now);
-  }
-
-  /** What to do now; the next act is due some seconds later. */
-  Act due(long now) {
-    if (now - nextAt < 0) {
+  Act due(boolean working, long now) {
+    if (nextAt == Long.MAX_VALUE && working) {
+      long spread = QUIET_MAX.minus(QUIET_MIN).toNanos();
+      nextAt = now + QUIET_MIN.toNanos() + (long) (random.nextDouble() * spread);
+    }
+    if (nextAt == Long.MAX_VALUE || now - nextAt < 0) {
       return Act.NONE;
     }
-    quiet(now);
+    nextAt = Long.MAX_VALUE;
     last = last == Act.KILL ? Act.REDELIVER : Act.KILL;
     return last;
-  }
-
-  private void quiet(long now) {
-    long spread = QUIET_MAX.minus(QUIET_MIN).toNanos();
-    nextAt = now + QUIET_MIN.toNanos() + (long) (random.nextDouble() * spread);
   }
 }

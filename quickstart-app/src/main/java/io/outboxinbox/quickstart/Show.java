@@ -54,6 +54,7 @@ final class Show {
   private final InventoryChaos inventoryChaos;
   private long nextLineAt = startedAt + LINE_EVERY_NANOS;
   private long publishedAtRestart;
+  private long consumedAtRestart;
   private int redeliveries;
 
   Show(Options options, Terminal terminal, Wishes wishes, Cast cast, Proof proof) {
@@ -66,7 +67,7 @@ final class Show {
     this.agent = new Life("agent", cast.agent().process(), table);
     this.inventory = new Life("inventory", cast.inventory().process(), table);
     this.chaos = new Chaos(options.seed());
-    this.inventoryChaos = new InventoryChaos(options.seed(), startedAt);
+    this.inventoryChaos = new InventoryChaos(options.seed());
   }
 
   /**
@@ -151,7 +152,9 @@ final class Show {
 
   private void attendInventory(boolean disturbing, long now) throws Trouble {
     InventoryChaos.Act due =
-        disturbing && options.chaos() ? inventoryChaos.due(now) : InventoryChaos.Act.NONE;
+        disturbing && options.chaos()
+            ? inventoryChaos.due(proof.ledger().consumedCount() > consumedAtRestart, now)
+            : InventoryChaos.Act.NONE;
     if (inventory.isOver() && wishes.wantsEnd()) {
       inventory.startAfterCtrlC();
     } else if (inventory.isOver()) {
@@ -163,7 +166,10 @@ final class Show {
     } else if (due == InventoryChaos.Act.REDELIVER || wishes.take(Wish.REDELIVER)) {
       proof.latency().effectsDisturbed(now);
       redeliver();
+    } else {
+      return;
     }
+    consumedAtRestart = proof.ledger().consumedCount();
   }
 
   private void redeliver() throws Trouble {

@@ -12,13 +12,21 @@ class InventoryChaosTest {
   private static final Duration TICK = Duration.ofMillis(50);
 
   @Test
-  void killsAndRedeliversByTurnsEveryThreeToSixSeconds() {
+  void leavesAloneWhatHasNotGotBackToWork() {
+    InventoryChaos chaos = new InventoryChaos(1);
+    for (int second = 0; second < 1_000; second++) {
+      assertThat(chaos.due(false, Duration.ofSeconds(second).toNanos())).isEqualTo(Act.NONE);
+    }
+  }
+
+  @Test
+  void killsAndRedeliversByTurnsTwoToFourSecondsAfterItWorks() {
     List<Act> acts = new ArrayList<>();
     List<Duration> pauses = new ArrayList<>();
-    InventoryChaos chaos = new InventoryChaos(1, 0);
+    InventoryChaos chaos = new InventoryChaos(1);
     Duration last = Duration.ZERO;
     for (Duration now = Duration.ZERO; now.toMinutes() < 10; now = now.plus(TICK)) {
-      Act act = chaos.due(now.toNanos());
+      Act act = chaos.due(true, now.toNanos());
       if (act != Act.NONE) {
         acts.add(act);
         pauses.add(now.minus(last));
@@ -31,7 +39,7 @@ class InventoryChaosTest {
     assertThat(pauses)
         .allMatch(
             pause ->
-                pause.compareTo(Duration.ofSeconds(3)) >= 0
-                    && pause.compareTo(Duration.ofSeconds(6).plus(TICK)) <= 0);
+                pause.compareTo(Duration.ofSeconds(2)) >= 0
+                    && pause.compareTo(Duration.ofSeconds(4).plus(TICK)) <= 0);
   }
 }

@@ -117,6 +117,11 @@ public final class Ledger {
     return publishedCount;
   }
 
+  /** Different events whose effect is committed so far. */
+  public synchronized long consumedCount() {
+    return consumedCount;
+  }
+
   /** Starts a new interval of the latency. */
   public synchronized void startInterval() {
     latency.startInterval();
