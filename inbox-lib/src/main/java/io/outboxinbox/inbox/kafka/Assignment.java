@@ -192,6 +192,25 @@ final class Assignment implements ConsumerRebalanceListener {
 
   void commit() {
     commits.commitSoon(works.values());
+    if (context.settings().offsetsInDatabase()) {
+      works.values().stream()
+          .filter(PartitionWork::isKeptOffsetBehind)
+          .forEach(work -> context.workers().runAfter(Duration.ZERO, () -> keepOffset(work)));
+    }
+  }
+
+  /** On a worker. If it fails, the next round tries again; a lower offset does no harm. */
+  private void keepOffset(PartitionWork work) {
+    if (!work.begin()) {
+      return;
+    }
+    try {
+      context.transaction().keepOffset(work);
+    } catch (StepFailure e) {
+      log.debug("offset of {} not kept yet: {}", work.partition(), e.reason());
+    } finally {
+      work.end();
+    }
   }
 
   void tellLag() {

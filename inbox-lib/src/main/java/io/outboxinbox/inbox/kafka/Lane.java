@@ -230,6 +230,10 @@ final class Lane implements Runnable {
   }
 
   private Duration giveUp(Delivery delivery, Throwable cause) {
+    if (!partition.isOpen()) {
+      // Interrupted by a close, perhaps. The next owner will find out by itself.
+      return Duration.ZERO;
+    }
     String place = delivery.envelope().place();
     context.troubles().failed(cause);
     if (settings.onFailure() == FailurePolicy.STOP) {

@@ -61,14 +61,16 @@ final class MessageTransaction {
 
   /** Runs the handler for those messages that are new and not held up. All have an arrival. */
   Result apply(PartitionWork partition, List<Delivery> batch) throws StepFailure {
+    long next = partition.tracker().nextWith(batch);
     Result result =
         run(
             (connection, progress) -> {
               Result done = effects(connection, batch, progress);
-              keepOffset(connection, partition, batch);
+              keepOffset(connection, partition, next);
               progress.phase = Phase.HANDLER;
               return done;
             });
+    partition.kept(next);
     inbox.committed(result.outcomes());
     String topic = partition.topic();
     result.released().forEach(key -> heldKeys.remove(topic, key));
@@ -84,14 +86,16 @@ final class MessageTransaction {
   boolean bury(PartitionWork partition, Delivery delivery, GivenUp why) throws StepFailure {
     byte @Nullable [] key = delivery.envelope().key();
     List<Outcome> outcomes = new ArrayList<>();
+    long next = partition.tracker().nextWith(List.of(delivery));
     boolean isAdded =
         run(
             (connection, progress) -> {
               progress.phase = Phase.OURS;
               boolean isNew = keep(connection, delivery, why, outcomes);
-              keepOffset(connection, partition, List.of(delivery));
+              keepOffset(connection, partition, next);
               return isNew;
             });
+    partition.kept(next);
     inbox.committed(outcomes);
     if (key != null && settings.isHoldingKeys()) {
       // Also where it was kept before: then by somebody else, and we have not known.
@@ -119,6 +123,20 @@ final class MessageTransaction {
           }
           return offset;
         });
+  }
+
+  /** Keeps how far a partition is done, where nothing is left to keep it with. */
+  void keepOffset(PartitionWork partition) throws StepFailure {
+    OptionalLong next = partition.tracker().next();
+    if (next.isPresent()) {
+      run(
+          (connection, progress) -> {
+            progress.phase = Phase.OURS;
+            keepOffset(connection, partition, next.getAsLong());
+            return true;
+          });
+      partition.kept(next.getAsLong());
+    }
   }
 
   /** Keeps an offset that may lie before the one that is kept. */
@@ -238,11 +256,10 @@ final class MessageTransaction {
     }
   }
 
-  private void keepOffset(Connection connection, PartitionWork partition, List<Delivery> batch)
+  private void keepOffset(Connection connection, PartitionWork partition, long next)
       throws SQLException {
     if (settings.offsetsInDatabase()) {
-      offsets.advance(
-          connection, partition.topic(), partition.number(), partition.tracker().nextWith(batch));
+      offsets.advance(connection, partition.topic(), partition.number(), next);
     }
   }
 

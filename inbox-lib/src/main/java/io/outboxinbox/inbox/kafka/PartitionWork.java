@@ -29,6 +29,7 @@ final class PartitionWork {
   private int running;
   private int bufferedMessages;
   private long bufferedBytes;
+  private long kept = -1;
 
   // Of the poll thread.
   private boolean isPreparing;
@@ -103,6 +104,30 @@ final class PartitionWork {
     synchronized (lock) {
       running--;
       lock.notifyAll();
+      return isOpen;
+    }
+  }
+
+  /** The offset that the database keeps has moved on. */
+  void kept(long offset) {
+    synchronized (lock) {
+      kept = Math.max(kept, offset);
+    }
+  }
+
+  /**
+   * Whether the database keeps less than is done, and no transaction will soon mend that. Of two
+   * that commit side by side, neither knows of the other and keeps the offset behind both.
+   */
+  boolean isKeptOffsetBehind() {
+    synchronized (lock) {
+      return isOpen && bufferedMessages == 0 && tracker.next().orElse(-1) > kept;
+    }
+  }
+
+  /** Whether this consumer still owns the partition, as far as it knows. */
+  boolean isOpen() {
+    synchronized (lock) {
       return isOpen;
     }
   }

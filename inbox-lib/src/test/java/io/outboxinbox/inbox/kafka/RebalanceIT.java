@@ -100,6 +100,7 @@ class RebalanceIT {
   @Test
   void suffersNoHarmFromAMemberThatWakesAfterItsPartitionsWereHandedOver() throws Exception {
     CountDownLatch isStuck = new CountDownLatch(1);
+    CountDownLatch isPollStuck = new CountDownLatch(1);
     CountDownLatch wakes = new CountDownLatch(1);
     AtomicBoolean isFirst = new AtomicBoolean(true);
     AtomicInteger lost = new AtomicInteger();
@@ -116,13 +117,14 @@ class RebalanceIT {
                       public void lag(String topic, int partition, long messages) {
                         // The poll thread hangs too, once the handler does.
                         if (isStuck.getCount() == 0) {
+                          isPollStuck.countDown();
                           await(wakes);
                         }
                       }
 
                       @Override
                       public void rebalanced(int assigned, int revoked, int gone) {
-                        lost.addAndGet(gone);
+                        lost.addAndGet(revoked + gone);
                       }
                     })
                 .handler(
@@ -136,7 +138,7 @@ class RebalanceIT {
     for (int i = 0; i < 20; i++) {
       rig.send(0, "a", ConsumerRig.newId(), Integer.toString(i));
     }
-    assertThat(isStuck.await(30, TimeUnit.SECONDS)).isTrue();
+    assertThat(isPollStuck.await(30, TimeUnit.SECONDS)).isTrue();
     List<String> assigned = new CopyOnWriteArrayList<>();
     rig.start(
         rig.builder()
@@ -172,6 +174,7 @@ class RebalanceIT {
   @Test
   void queuesBehindADeadLetterThatAZombieMade() throws Exception {
     CountDownLatch isStuck = new CountDownLatch(1);
+    CountDownLatch isPollStuck = new CountDownLatch(1);
     CountDownLatch wakes = new CountDownLatch(1);
     AtomicBoolean isFirst = new AtomicBoolean(true);
     Map<String, Object> impatient =
@@ -186,6 +189,7 @@ class RebalanceIT {
                   @Override
                   public void lag(String topic, int partition, long messages) {
                     if (isStuck.getCount() == 0) {
+                      isPollStuck.countDown();
                       await(wakes);
                     }
                   }
@@ -202,8 +206,7 @@ class RebalanceIT {
     for (int i = 0; i < 6; i++) {
       rig.send(0, "a", ConsumerRig.newId(), Integer.toString(i));
     }
-    assertThat(isStuck.await(30, TimeUnit.SECONDS)).isTrue();
-    // Holds the second's preparation open until the first has made its dead letter.
+    assertThat(isPollStuck.await(30, TimeUnit.SECONDS)).isTrue();
     rig.start(
         rig.builder()
             .kafka(impatient)
