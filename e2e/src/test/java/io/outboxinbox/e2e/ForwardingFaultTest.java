@@ -33,8 +33,8 @@ import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /**
  * From one database through two agents and a consumer between them: database, topic, inbox, outbox,
- * topic. All three processes are killed again and again, and every event arrives at the far end once,
- * in the order of its key.
+ * topic. All three processes are killed again and again, and every event arrives at the far end
+ * once, in the order of its key.
  */
 @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
 class ForwardingFaultTest {
@@ -91,8 +91,7 @@ class ForwardingFaultTest {
   }
 
   private static void pause(Random random) {
-    long millis =
-        PAUSE_MILLIS_MIN + random.nextInt(PAUSE_MILLIS_MAX - PAUSE_MILLIS_MIN);
+    int millis = PAUSE_MILLIS_MIN + random.nextInt(PAUSE_MILLIS_MAX - PAUSE_MILLIS_MIN);
     LockSupport.parkNanos(Duration.ofMillis(millis).toNanos());
   }
 
@@ -124,7 +123,9 @@ class ForwardingFaultTest {
     return ids;
   }
 
-  /** Everything forwarded, by key, as soon as there is as much as expected, and whatever follows. */
+  /**
+   * Everything forwarded, by key, as soon as there is as much as expected, and whatever follows.
+   */
   private static Map<String, List<String>> awaitForwarded(String servers, int expected) {
     Map<String, List<String>> forwarded = new TreeMap<>();
     Map<String, Object> settings =
