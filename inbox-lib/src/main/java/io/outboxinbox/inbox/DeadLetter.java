@@ -29,6 +29,7 @@ public record DeadLetter(
     Instant createdAt,
     Instant changedAt,
     @Nullable Envelope envelope) {
+  private static final int TOPIC_CHARACTERS_MAX = 500;
 
   /** Why it was set aside. */
   public enum State {
@@ -62,13 +63,17 @@ public record DeadLetter(
     return topic + "-" + partition + "@" + offset;
   }
 
-  /** The id of the message, or one made of its place for a message that has none. */
-  MessageId messageIdOrPlace() {
-    if (messageId != null) {
-      return messageId;
-    }
+  /** What the inbox has to know of it; a message without id gets one made of its place. */
+  Arrival arrival() {
+    MessageId id = messageId == null ? placeId(topic, partition, offset, sentAt) : messageId;
+    return new Arrival(id, sentAt, null);
+  }
+
+  /** An id for a message that has none: the same on every redelivery. */
+  static MessageId placeId(String topic, int partition, long offset, Instant sentAt) {
     // Kafka's names of topics are short; those of others must not break the limit of an id.
-    String from = topic.length() > 500 ? DeadLetters.hashOf(topic).toString() : topic;
+    String from =
+        topic.length() > TOPIC_CHARACTERS_MAX ? DeadLetters.hashOf(topic).toString() : topic;
     return MessageId.of("place:" + from + "-" + partition + "@" + offset + "/" + sentAt);
   }
 }

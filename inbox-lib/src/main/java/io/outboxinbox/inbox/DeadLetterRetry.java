@@ -173,7 +173,7 @@ final class DeadLetterRetry {
       if (letter == null) {
         return RetryOutcome.of(id, Status.GONE);
       }
-      Arrival arrival = new Arrival(letter.messageIdOrPlace(), letter.sentAt(), null);
+      Arrival arrival = letter.arrival();
       if (!isForced && isForgotten(connection, letter, arrival)) {
         return RetryOutcome.of(id, Status.TOO_OLD);
       }

@@ -240,7 +240,10 @@ final class DeadLetterTable {
     }
   }
 
+  /** Whether it is there, or the inbox knows its place from when it was settled. */
   boolean contains(Connection connection, Envelope envelope) throws SQLException {
+    InboxTable types = dialect.table(connection);
+    Instant sentAt = kept(envelope.sentAt());
     try (PreparedStatement select =
         connection.prepareStatement(
             "SELECT 1 FROM "
@@ -251,11 +254,16 @@ final class DeadLetterTable {
       select.setString(2, envelope.topic());
       select.setInt(3, envelope.partition());
       select.setLong(4, envelope.offset());
-      dialect.table(connection).setTime(select, 5, kept(envelope.sentAt()));
+      types.setTime(select, 5, sentAt);
       try (ResultSet row = select.executeQuery()) {
-        return row.next();
+        if (row.next()) {
+          return true;
+        }
       }
     }
+    MessageId place =
+        DeadLetter.placeId(envelope.topic(), envelope.partition(), envelope.offset(), sentAt);
+    return !types.find(connection, List.of(place.key())).isEmpty();
   }
 
   List<DeadLetter> list(Connection connection, DeadLetterFilter filter, int max, long afterId)
@@ -326,14 +334,14 @@ final class DeadLetterTable {
     Instant sentAt = types.getTime(row, 6);
     byte @Nullable [] key = row.getBytes(7);
     @Nullable String id = row.getString(8);
-    String reason = row.getString(10);
+    State state = State.of(row.getString(2));
     Envelope envelope =
         headers == null
             ? null
             : new Envelope(topic, partition, offset, key, row.getBytes(15), sentAt, headers);
     return new DeadLetter(
         row.getLong(1),
-        State.of(row.getString(2)),
+        state,
         topic,
         partition,
         offset,
@@ -341,7 +349,9 @@ final class DeadLetterTable {
         key,
         id == null ? null : MessageId.of(StoredText.original(id)),
         row.getBoolean(9),
-        reason.isEmpty() ? null : new Failure(reason, row.getString(11), row.getInt(12)),
+        state == State.WAITING
+            ? null
+            : new Failure(row.getString(10), row.getString(11), row.getInt(12)),
         types.getTime(row, 13),
         types.getTime(row, 14),
         envelope);

@@ -157,9 +157,10 @@ public final class DeadLetters {
   }
 
   /**
-   * Whether this very message is a dead letter: same topic, partition, offset and time of sending.
-   * For messages the inbox does not admit. Two members that get the same message at the same moment
-   * may both be told no.
+   * Whether this very message was set aside before: same topic, partition, offset and time of
+   * sending. Of a message without id it also tells whether it was retried or discarded since, as
+   * long as the inbox remembers. For messages the inbox does not admit. Two members that get the
+   * same message at the same moment may both be told no.
    */
   public boolean contains(Connection connection, Envelope envelope) throws SQLException {
     return guarded(connection, () -> table.contains(connection, envelope));
@@ -257,7 +258,7 @@ public final class DeadLetters {
     }
     Optional<DeadLetter> removed =
         transactions.runThroughConflicts(
-            CONFLICTS_MAX, c -> inTransaction(c, () -> Optional.ofNullable(table.remove(c, id))));
+            CONFLICTS_MAX, c -> inTransaction(c, () -> Optional.ofNullable(remove(c, id))));
     if (removed.isEmpty()) {
       return false;
     }
@@ -273,9 +274,19 @@ public final class DeadLetters {
     return true;
   }
 
+  private @Nullable DeadLetter remove(Connection connection, long id) throws SQLException {
+    DeadLetter removed = table.remove(connection, id);
+    if (removed != null && removed.messageId() == null) {
+      // Else its redelivery would be set aside again: nothing but its place tells it.
+      inbox.admitById(connection, removed.arrival());
+    }
+    return removed;
+  }
+
   /**
    * Gives up all that were set aside longer ago, whether they failed or wait; what is younger moves
-   * up. In batches, each in a transaction of its own. Nothing calls this by itself.
+   * up. In batches, each in a transaction of its own. Nothing calls this by itself. A message
+   * without id that comes again afterwards is set aside again.
    *
    * @param olderThan positive
    * @return how many; it is logged as well

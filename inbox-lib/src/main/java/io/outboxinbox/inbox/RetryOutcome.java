@@ -7,7 +7,8 @@ import org.jspecify.annotations.Nullable;
  *
  * @param deadLetterId which one
  * @param inFront with {@link Status#BLOCKED}, the dead letter that has to be settled first; else 0
- * @param failure with {@link Status#FAILED}, what went wrong this time; else null
+ * @param failure with {@link Status#FAILED}, what went wrong this time, as one attempt; else null.
+ *     {@link DeadLetter#failure()} has the attempts of all times
  */
 public record RetryOutcome(
     long deadLetterId, Status status, long inFront, @Nullable Failure failure) {

@@ -62,7 +62,7 @@ public final class Transactions {
     for (int attempt = 1; ; attempt++) {
       try {
         return run(work);
-      } catch (SQLException | RuntimeException e) {
+      } catch (Exception e) {
         if (attempt >= attemptsMax || RetryAdvice.of(e) != RetryAdvice.AGAIN) {
           throw e;
         }
