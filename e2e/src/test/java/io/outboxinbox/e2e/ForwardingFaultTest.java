@@ -60,7 +60,10 @@ class ForwardingFaultTest {
           AgentProcess first =
               AgentProcess.of("forwarding-1", AgentConfig.of(source, servers, Stage.TOPIC));
           AgentProcess second =
-              AgentProcess.of("forwarding-2", AgentConfig.of(middle, servers, FORWARDED));
+              AgentProcess.of(
+                  "forwarding-2",
+                  // Slots belong to the whole server, and both databases are on one.
+                  AgentConfig.of(middle, servers, FORWARDED).source("slot", "forwarding"));
           ConsumerProcess consumer =
               ConsumerProcess.of("forwarding-consumer", middle, servers, Stage.TOPIC)) {
         first.startAndLead(LEADS_WITHIN);
