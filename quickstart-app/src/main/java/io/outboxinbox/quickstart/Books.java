@@ -50,6 +50,13 @@ final class Books {
     if (!ordered.equals(kept)) {
       differences.add("the shop's orders come to " + ordered + ", the inventory has " + kept);
     }
+    long reservations = number(Databases.INVENTORY, "SELECT count(*) FROM reservation");
+    long ofEvents = number(Databases.INVENTORY, "SELECT count(DISTINCT event_id) FROM reservation");
+    if (reservations != events || ofEvents != events) {
+      differences.add(
+          "the shop has %,d events, the inventory %,d reservations for %,d events"
+              .formatted(events, reservations, ofEvents));
+    }
     return differences;
   }
 

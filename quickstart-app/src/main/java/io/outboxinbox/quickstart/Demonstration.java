@@ -1,7 +1,6 @@
 package io.outboxinbox.quickstart;
 
 import com.zaxxer.hikari.HikariDataSource;
-import io.outboxinbox.quickstart.inventory.InventoryService;
 import io.outboxinbox.quickstart.order.OrderService;
 import io.outboxinbox.quickstart.order.OrderTraffic;
 import io.outboxinbox.quickstart.proof.Latency;
@@ -11,6 +10,7 @@ import io.outboxinbox.quickstart.screen.Terminal.Tone;
 import io.outboxinbox.quickstart.stage.AgentProcess;
 import io.outboxinbox.quickstart.stage.AgentSettings;
 import io.outboxinbox.quickstart.stage.Databases;
+import io.outboxinbox.quickstart.stage.InventoryProcess;
 import io.outboxinbox.quickstart.stage.Leftovers;
 import io.outboxinbox.quickstart.stage.LogFile;
 import io.outboxinbox.quickstart.stage.Ports;
@@ -18,6 +18,7 @@ import io.outboxinbox.quickstart.stage.Servers;
 import io.outboxinbox.quickstart.stage.Trouble;
 import io.outboxinbox.quickstart.stage.Workplace;
 import java.nio.file.Path;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -80,17 +81,23 @@ final class Demonstration implements AutoCloseable {
         new AgentSettings(
             servers.postgres().port(), servers.kafka().bootstrapServers(), ports.agent());
     AgentProcess agent = started("the agent", new AgentProcess(jar, workplace, settings));
-    agent.start();
+    agent.process().start();
     Latency latency = new Latency();
     Ledger ledger = new Ledger(latency);
     TopicAuditor auditor = startAuditor(servers, ledger);
-    InventoryService inventory = startInventory(servers, databases, ledger);
+    ReservationWatch watch = startWatch(databases, ledger);
+    InventoryProcess inventory =
+        started(
+            "the inventory",
+            new InventoryProcess(
+                workplace, databases.inventoryUrl(), servers.kafka().bootstrapServers()));
+    inventory.process().start();
     if (!awaitReady(agent)) {
       return endedEarly();
     }
     step("the agent publishes");
-    tellAddresses(servers, agent, workplace);
-    Show.Cast cast = new Show.Cast(agent, traffic(databases, ledger), inventory, auditor);
+    tellAddresses(servers, agent, inventory, workplace);
+    Show.Cast cast = new Show.Cast(agent, traffic(databases, ledger), inventory, auditor, watch);
     Show show = new Show(options, terminal, wishes, cast, new Show.Proof(ledger, latency));
     return show.run(new Books(databases), versions(databases));
   }
@@ -124,18 +131,15 @@ final class Demonstration implements AutoCloseable {
     return auditor;
   }
 
-  private InventoryService startInventory(Servers servers, Databases databases, Ledger ledger) {
-    HikariDataSource pool = started("the inventory's pool", databases.inventoryService());
-    InventoryService inventory =
-        started(
-            "the inventory",
-            new InventoryService(
-                servers.kafka().bootstrapServers(),
-                AgentSettings.TOPIC,
-                pool,
-                new LedgerKeeper(ledger)));
-    inventory.start();
-    return inventory;
+  private ReservationWatch startWatch(Databases databases, Ledger ledger) throws Trouble {
+    try {
+      ReservationWatch watch =
+          started("the watch on reservations", new ReservationWatch(databases, ledger));
+      watch.start();
+      return watch;
+    } catch (SQLException e) {
+      throw new Trouble("cannot watch the inventory's database: " + e.getMessage(), e);
+    }
   }
 
   private OrderTraffic traffic(Databases databases, Ledger ledger) {
@@ -153,16 +157,19 @@ final class Demonstration implements AutoCloseable {
   private boolean awaitReady(AgentProcess agent) throws Trouble {
     long deadline = System.nanoTime() + READY_WITHIN.toNanos();
     while (!agent.isReady()) {
-      if (!agent.isAlive()) {
+      if (!agent.process().isAlive()) {
         throw new Trouble(
-            "the agent ended with code " + agent.exitCode() + ":\n" + agent.logTail());
+            "the agent ended with code "
+                + agent.process().exitCode()
+                + ":\n"
+                + agent.process().logTail());
       }
       if (System.nanoTime() - deadline > 0) {
         throw new Trouble(
             "the agent is not ready after "
                 + READY_WITHIN.toSeconds()
                 + " s; its log ends:\n"
-                + agent.logTail());
+                + agent.process().logTail());
       }
       if (wishes.awaitEnd(LOOK_EVERY_MILLIS)) {
         return false;
@@ -171,11 +178,13 @@ final class Demonstration implements AutoCloseable {
     return true;
   }
 
-  private void tellAddresses(Servers servers, AgentProcess agent, Workplace workplace) {
+  private void tellAddresses(
+      Servers servers, AgentProcess agent, InventoryProcess inventory, Workplace workplace) {
     terminal.print(Tone.PLAIN, "");
     address("agent.yml", agent.configuration());
     address("agent's page", agent.page());
-    address("agent's log", agent.log());
+    address("agent's log", agent.process().log());
+    address("inventory's log", inventory.process().log());
     address(
         "PostgreSQL",
         "postgresql://%s:%s@%s:%d/%s"
@@ -194,7 +203,7 @@ final class Demonstration implements AutoCloseable {
   }
 
   private void address(String name, Object where) {
-    terminal.print(Tone.DIM, "  %-14s %s".formatted(name, where));
+    terminal.print(Tone.DIM, "  %-16s %s".formatted(name, where));
   }
 
   private void step(String done) {

@@ -1,6 +1,6 @@
 package io.outboxinbox.quickstart;
 
-import io.outboxinbox.quickstart.inventory.InventoryService;
+import io.outboxinbox.quickstart.Wishes.Wish;
 import io.outboxinbox.quickstart.order.OrderTraffic;
 import io.outboxinbox.quickstart.proof.Latency;
 import io.outboxinbox.quickstart.proof.Ledger;
@@ -11,6 +11,7 @@ import io.outboxinbox.quickstart.screen.Summary;
 import io.outboxinbox.quickstart.screen.Terminal;
 import io.outboxinbox.quickstart.screen.Terminal.Tone;
 import io.outboxinbox.quickstart.stage.AgentProcess;
+import io.outboxinbox.quickstart.stage.InventoryProcess;
 import io.outboxinbox.quickstart.stage.Trouble;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -19,7 +20,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /**
- * The run itself: has orders written, shows what becomes of them, kills and restarts the agent, and
+ * The run itself: has orders written, shows what becomes of them, disturbs agent and inventory, and
  * sums up. Used by the main thread only.
  */
 final class Show {
@@ -29,12 +30,13 @@ final class Show {
   private static final long LINE_EVERY_NANOS = TimeUnit.SECONDS.toNanos(1);
   private static final Duration DRAINED_WITHIN = Duration.ofSeconds(60);
 
-  /** An agent that keeps dying by itself is not to be demonstrated. */
-  private static final int DEATHS_MAX = 5;
-
   /** Who plays; all are started but the traffic. */
   record Cast(
-      AgentProcess agent, OrderTraffic traffic, InventoryService inventory, TopicAuditor auditor) {}
+      AgentProcess agent,
+      OrderTraffic traffic,
+      InventoryProcess inventory,
+      TopicAuditor auditor,
+      ReservationWatch watch) {}
 
   /** Who takes notes. */
   record Proof(Ledger ledger, Latency latency) {}
@@ -45,12 +47,15 @@ final class Show {
   private final Cast cast;
   private final Proof proof;
   private final LiveTable table;
-  private final Chaos chaos;
+  private final Life agent;
+  private final Life inventory;
   private final long startedAt = System.nanoTime();
+  private final Chaos chaos;
+  private final InventoryChaos inventoryChaos;
   private long nextLineAt = startedAt + LINE_EVERY_NANOS;
   private long publishedAtRestart;
-  private int kills;
-  private int deaths;
+  private long consumedAtRestart;
+  private int redeliveries;
 
   Show(Options options, Terminal terminal, Wishes wishes, Cast cast, Proof proof) {
     this.options = options;
@@ -59,7 +64,10 @@ final class Show {
     this.cast = cast;
     this.proof = proof;
     this.table = new LiveTable(terminal);
+    this.agent = new Life("agent", cast.agent().process(), table);
+    this.inventory = new Life("inventory", cast.inventory().process(), table);
     this.chaos = new Chaos(options.seed());
+    this.inventoryChaos = new InventoryChaos(options.seed());
   }
 
   /**
@@ -83,8 +91,9 @@ final class Show {
             Duration.ofNanos(writingEndedAt - startedAt),
             Duration.ofNanos(System.nanoTime() - writingEndedAt),
             tally,
-            kills,
-            deaths,
+            new Summary.Lives(agent.kills(), agent.deaths()),
+            new Summary.Lives(inventory.kills(), inventory.deaths()),
+            redeliveries,
             options.seed(),
             otherFaults(books, tally),
             versions);
@@ -108,15 +117,10 @@ final class Show {
   }
 
   /** One round of what has to be looked after. */
-  private void attend(boolean killing) throws Trouble {
+  private void attend(boolean disturbing) throws Trouble {
     long now = System.nanoTime();
-    if (!cast.agent().isAlive()) {
-      bury();
-    } else if (wishes.takeKill()) {
-      kill("as you wish");
-    } else if (killing && options.chaos() && chaos.isDue(proof.latency().caughtUp(), now)) {
-      kill(proof.latency().caughtUp() ? "while it streams" : "while it starts");
-    }
+    attendAgent(disturbing, now);
+    attendInventory(disturbing, now);
     if (now >= nextLineAt) {
       // Never two lines at once after a standstill.
       nextLineAt = Math.max(nextLineAt + LINE_EVERY_NANOS, now);
@@ -126,45 +130,59 @@ final class Show {
     }
   }
 
-  private void kill(String when) throws Trouble {
-    proof.latency().disturbed(System.nanoTime());
-    long pid = cast.agent().kill();
-    kills++;
-    table.note(
-        Tone.CAUTION, "kill -9 of the agent, pid %d, %s; starting it again".formatted(pid, when));
-    restart();
-  }
-
-  private void bury() throws Trouble {
-    if (wishes.wantsEnd()) {
-      // Ctrl-C goes to the whole terminal, and this time it reached the agent as well.
-      restart();
+  private void attendAgent(boolean disturbing, long now) throws Trouble {
+    boolean caughtUp = proof.latency().caughtUp();
+    if (agent.isOver() && wishes.wantsEnd()) {
+      agent.startAfterCtrlC();
+    } else if (agent.isOver()) {
+      proof.latency().disturbed(now);
+      agent.bury();
+    } else if (wishes.take(Wish.KILL_AGENT)) {
+      proof.latency().disturbed(now);
+      agent.kill("as you wish");
+    } else if (disturbing && options.chaos() && chaos.isDue(caughtUp, now)) {
+      proof.latency().disturbed(now);
+      agent.kill(caughtUp ? "while it streams" : "while it starts");
+    } else {
       return;
     }
-    proof.latency().disturbed(System.nanoTime());
-    deaths++;
-    table.note(
-        Tone.BAD,
-        "the agent ended by itself, code %d; see %s"
-            .formatted(cast.agent().exitCode(), cast.agent().log()));
-    if (deaths > DEATHS_MAX) {
-      throw new Trouble(
-          "the agent ended by itself "
-              + deaths
-              + " times; its log ends:\n"
-              + cast.agent().logTail());
-    }
-    restart();
-  }
-
-  private void restart() throws Trouble {
-    cast.agent().start();
     publishedAtRestart = proof.ledger().publishedCount();
     chaos.restarted(System.nanoTime());
   }
 
+  private void attendInventory(boolean disturbing, long now) throws Trouble {
+    InventoryChaos.Act due =
+        disturbing && options.chaos()
+            ? inventoryChaos.due(proof.ledger().consumedCount() > consumedAtRestart, now)
+            : InventoryChaos.Act.NONE;
+    if (inventory.isOver() && wishes.wantsEnd()) {
+      inventory.startAfterCtrlC();
+    } else if (inventory.isOver()) {
+      proof.latency().effectsDisturbed(now);
+      inventory.bury();
+    } else if (due == InventoryChaos.Act.KILL || wishes.take(Wish.KILL_INVENTORY)) {
+      proof.latency().effectsDisturbed(now);
+      inventory.kill("in the middle of its work");
+    } else if (due == InventoryChaos.Act.REDELIVER || wishes.take(Wish.REDELIVER)) {
+      proof.latency().effectsDisturbed(now);
+      redeliver();
+    } else {
+      return;
+    }
+    consumedAtRestart = proof.ledger().consumedCount();
+  }
+
+  private void redeliver() throws Trouble {
+    long messages = cast.inventory().redeliver();
+    redeliveries++;
+    proof.ledger().redelivered(messages);
+    table.note(
+        Tone.CAUTION,
+        "the inventory's offsets are set back: %,d messages come again".formatted(messages));
+  }
+
   private AgentState agentState(Tally tally) {
-    if (!cast.agent().isAlive()) {
+    if (agent.isOver()) {
       return AgentState.DOWN;
     }
     if (proof.latency().caughtUp()) {
@@ -180,14 +198,19 @@ final class Show {
           "%,d orders could not be written, the last because of: %s"
               .formatted(cast.traffic().failures(), cast.traffic().lastFailure()));
     }
-    if (cast.inventory().lastFailure() != null) {
-      faults.add("the inventory cannot go on: " + cast.inventory().lastFailure());
+    if (tally.consumed() < tally.published()) {
+      faults.add("the inventory did not go on; its log ends:\n" + inventory.logTail());
+    }
+    if (cast.watch().failure() != null) {
+      faults.add("the inventory could not be watched: " + cast.watch().failure());
     }
     if (cast.auditor().failure() != null) {
       faults.add("the topic could not be audited: " + cast.auditor().failure());
     }
-    if (deaths > 0) {
-      faults.add("the agent ended by itself");
+    for (Life life : List.of(agent, inventory)) {
+      if (life.deaths() > 0) {
+        faults.add("the %s ended by itself".formatted(life.name()));
+      }
     }
     try {
       faults.addAll(books.differences(tally));

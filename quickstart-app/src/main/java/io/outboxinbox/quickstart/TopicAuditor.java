@@ -1,11 +1,15 @@
 package io.outboxinbox.quickstart;
 
 import io.outboxinbox.quickstart.inventory.OrderEvent;
+import io.outboxinbox.quickstart.proof.EventKey;
 import io.outboxinbox.quickstart.proof.Ledger;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.UUID;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.WakeupException;
@@ -16,9 +20,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Reads the topic beside the inventory, as any other read_committed consumer would, and notes each
- * message: the inventory hides a message that is there twice, this does not. Works on a thread of
- * its own between {@link #start} and {@link #close}.
+ * Reads the topic beside the inventory, as any other read_committed consumer would, and notes when
+ * each message came: the inventory hides a message that is there twice, this does not. Works on a
+ * thread of its own between {@link #start} and {@link #close}.
  */
 final class TopicAuditor implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(TopicAuditor.class);
@@ -73,9 +77,10 @@ final class TopicAuditor implements AutoCloseable {
   private void run() {
     try (consumer) {
       while (running) {
-        for (ConsumerRecord<String, byte[]> message : consumer.poll(POLL)) {
-          OrderEvent event = OrderEvent.of(message);
-          ledger.published(LedgerKeeper.key(event), event.id());
+        ConsumerRecords<String, byte[]> messages = consumer.poll(POLL);
+        long arrivedAt = System.nanoTime();
+        for (ConsumerRecord<String, byte[]> message : messages) {
+          ledger.published(key(message), id(message), arrivedAt);
         }
       }
     } catch (WakeupException closing) {
@@ -84,5 +89,16 @@ final class TopicAuditor implements AutoCloseable {
       log.error("the auditor of the topic gave up", e);
       failure = e.toString();
     }
+  }
+
+  private static EventKey key(ConsumerRecord<String, byte[]> message) {
+    OrderEvent.Payload order =
+        OrderEvent.payload(message.value(), message.topic() + "@" + message.offset());
+    return new EventKey(order.orderId(), order.version());
+  }
+
+  private static UUID id(ConsumerRecord<String, byte[]> message) {
+    byte[] id = message.headers().lastHeader("ce_id").value();
+    return UUID.fromString(new String(id, StandardCharsets.UTF_8));
   }
 }

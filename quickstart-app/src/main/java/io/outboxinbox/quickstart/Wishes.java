@@ -5,8 +5,11 @@ import java.io.IOException;
 import java.io.InputStreamReader;
 import java.lang.reflect.Proxy;
 import java.nio.charset.Charset;
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -21,7 +24,26 @@ final class Wishes {
   static final int EXIT_CODE_INTERRUPTED = 130;
 
   private final CountDownLatch end = new CountDownLatch(1);
-  private final AtomicInteger kills = new AtomicInteger();
+  private final Map<Wish, AtomicInteger> wishes = new EnumMap<>(Wish.class);
+
+  /** What can be asked for, any number of times. */
+  enum Wish {
+    KILL_AGENT("k"),
+    KILL_INVENTORY("i"),
+    REDELIVER("r");
+
+    private final String letter;
+
+    Wish(String letter) {
+      this.letter = letter;
+    }
+  }
+
+  Wishes() {
+    for (Wish wish : Wish.values()) {
+      wishes.put(wish, new AtomicInteger());
+    }
+  }
 
   /**
    * Takes Ctrl-C, a closed terminal and kill. A shutdown hook would not do: all hooks run at once,
@@ -67,10 +89,14 @@ final class Wishes {
     try (BufferedReader lines =
         new BufferedReader(new InputStreamReader(System.in, Charset.defaultCharset()))) {
       for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-        switch (line.strip().toLowerCase(Locale.ROOT)) {
-          case "k" -> askForKill();
-          case "q" -> askForEnd();
-          default -> log.debug("no letter of ours");
+        String letter = line.strip().toLowerCase(Locale.ROOT);
+        if (letter.equals("q")) {
+          askForEnd();
+        }
+        for (Wish wish : Wish.values()) {
+          if (letter.equals(wish.letter)) {
+            askFor(wish);
+          }
         }
       }
     } catch (IOException e) {
@@ -78,9 +104,9 @@ final class Wishes {
     }
   }
 
-  /** One kill of the agent, as soon as the main thread looks. */
-  void askForKill() {
-    kills.incrementAndGet();
+  /** Fulfilled as soon as the main thread looks. */
+  void askFor(Wish wish) {
+    count(wish).incrementAndGet();
   }
 
   /** The first time ends in order; the second time at once. */
@@ -110,8 +136,12 @@ final class Wishes {
     }
   }
 
-  /** Takes one wish to kill the agent, if there is any. */
-  boolean takeKill() {
-    return kills.getAndUpdate(n -> Math.max(0, n - 1)) > 0;
+  /** Takes one wish of this kind, if there is any. */
+  boolean take(Wish wish) {
+    return count(wish).getAndUpdate(n -> Math.max(0, n - 1)) > 0;
+  }
+
+  private AtomicInteger count(Wish wish) {
+    return Objects.requireNonNull(wishes.get(wish));
   }
 }

@@ -4,6 +4,7 @@ import static java.util.concurrent.TimeUnit.SECONDS;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import io.outboxinbox.quickstart.Wishes.Wish;
 import io.outboxinbox.quickstart.screen.Terminal;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
@@ -15,7 +16,7 @@ import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The real thing: servers, services and the packaged agent, killed once on the way. */
+/** The real thing: servers, services and the packaged agent, disturbed on the way. */
 class QuickstartIT {
   private static final Path AGENT =
       Path.of("..", "outbox-agent", "target", "outbox-agent.jar").toAbsolutePath().normalize();
@@ -29,7 +30,7 @@ class QuickstartIT {
   @TempDir Path workIn;
 
   @Test
-  void losesAndDoublesNothingWhenTheAgentIsKilled() throws Exception {
+  void losesAndDoublesNothingWhenAgentAndInventoryAreKilledAndMessagesComeAgain() throws Exception {
     Wishes wishes = new Wishes();
     Terminal terminal = new Terminal(new PrintStream(screen, true, StandardCharsets.UTF_8), false);
     CompletableFuture<Integer> exitCode =
@@ -41,17 +42,30 @@ class QuickstartIT {
                     wishes));
 
     awaitStreaming(exitCode, printed().length());
-    wishes.askForKill();
-    await().atMost(ENDS_WITHIN_SECONDS, SECONDS).until(() -> printed().contains("kill -9"));
-    awaitStreaming(exitCode, printed().indexOf("kill -9"));
+    wishes.askFor(Wish.KILL_INVENTORY);
+    awaitPrinted(exitCode, "kill -9 of the inventory");
+    wishes.askFor(Wish.REDELIVER);
+    awaitPrinted(exitCode, "messages come again");
+    wishes.askFor(Wish.KILL_AGENT);
+    awaitPrinted(exitCode, "kill -9 of the agent");
+    awaitStreaming(exitCode, printed().indexOf("kill -9 of the agent"));
     wishes.askForEnd();
 
     assertThat(exitCode.get(ENDS_WITHIN_SECONDS, SECONDS)).as(printed()).isZero();
     assertThat(printed())
         .contains("RESULT ok: nothing lost, nothing doubled, all in order")
-        .contains("killed and restarted 1 times, ended by itself 0 times")
+        .containsPattern("agent +killed and restarted 1 times, ended by itself 0 times")
+        .containsPattern(
+            "inventory +killed and restarted 1 times, ended by itself 0 times; its offsets set back 1")
         .containsPattern(Pattern.compile("committed +[1-9]"));
     assertThat(workIn).isEmptyDirectory();
+  }
+
+  private void awaitPrinted(CompletableFuture<Integer> exitCode, String text) {
+    await()
+        .atMost(ENDS_WITHIN_SECONDS, SECONDS)
+        .until(() -> exitCode.isDone() || printed().contains(text));
+    assertThat(exitCode).as(printed()).isNotDone();
   }
 
   private void awaitStreaming(CompletableFuture<Integer> exitCode, int from) {

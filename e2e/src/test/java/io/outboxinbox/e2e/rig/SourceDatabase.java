@@ -66,6 +66,26 @@ public final class SourceDatabase {
     }
   }
 
+  /** Adds the tables of a consumer, so that it can handle messages and write events here. */
+  public SourceDatabase withInbox() {
+    try {
+      execute(read("/schema/postgresql/10_inbox.sql"));
+      execute("CREATE TABLE effect (event_id text NOT NULL, record_key text NOT NULL)");
+      return this;
+    } catch (SQLException e) {
+      throw new IllegalStateException("cannot add the inbox", e);
+    }
+  }
+
+  /** As superuser, name and password included. */
+  String jdbcUrl() {
+    return server.jdbcUrl(name)
+        + "?user="
+        + server.superuser()
+        + "&password="
+        + server.superuserPassword();
+  }
+
   private static String read(String resource) {
     try (InputStream stream = SourceDatabase.class.getResourceAsStream(resource)) {
       if (stream == null) {

@@ -3,11 +3,9 @@ package io.outboxinbox.quickstart.inventory;
 import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.ObjectReader;
+import io.outboxinbox.inbox.Message;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.util.UUID;
-import org.apache.kafka.clients.consumer.ConsumerRecord;
-import org.apache.kafka.common.header.Header;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A change of an order as the inventory reads it from the topic.
@@ -15,7 +13,7 @@ import org.apache.kafka.common.header.Header;
  * @param id the same in every redelivery of one event
  * @param type OrderPlaced, OrderPaid or OrderShipped
  */
-public record OrderEvent(UUID id, String type, Payload payload) {
+public record OrderEvent(String id, String type, Payload payload) {
 
   /** What we need of the payload; the order service may add to it at any time. */
   @JsonIgnoreProperties(ignoreUnknown = true)
@@ -26,28 +24,28 @@ public record OrderEvent(UUID id, String type, Payload payload) {
   /**
    * Reads a message.
    *
-   * @throws IllegalArgumentException a header is missing or the payload is not an order
+   * @throws IllegalArgumentException it has no type, or its payload is no order
    */
-  public static OrderEvent of(ConsumerRecord<String, byte[]> message) {
+  static OrderEvent of(Message message) {
+    String place = "message " + message.envelope().place();
+    String type =
+        message
+            .header("ce_type")
+            .orElseThrow(() -> new IllegalArgumentException(place + " has no header ce_type"));
+    return new OrderEvent(message.id().text(), type, payload(message.value(), place));
+  }
+
+  /**
+   * Reads a payload.
+   *
+   * @param place names the message in the error
+   * @throws IllegalArgumentException it is no order
+   */
+  public static Payload payload(byte @Nullable [] json, String place) {
     try {
-      return new OrderEvent(
-          UUID.fromString(header(message, "ce_id")),
-          header(message, "ce_type"),
-          PAYLOAD.readValue(message.value()));
+      return PAYLOAD.readValue(json == null ? new byte[0] : json);
     } catch (IOException e) {
-      throw new IllegalArgumentException(place(message) + " has a payload that is no order", e);
+      throw new IllegalArgumentException(place + " has a payload that is no order", e);
     }
-  }
-
-  private static String header(ConsumerRecord<String, byte[]> message, String name) {
-    Header header = message.headers().lastHeader(name);
-    if (header == null) {
-      throw new IllegalArgumentException(place(message) + " has no header " + name);
-    }
-    return new String(header.value(), StandardCharsets.UTF_8);
-  }
-
-  private static String place(ConsumerRecord<String, byte[]> message) {
-    return "message " + message.topic() + "-" + message.partition() + "@" + message.offset();
   }
 }

@@ -1,51 +1,38 @@
 package io.outboxinbox.quickstart.inventory;
 
-import java.sql.Array;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.util.Collection;
-import java.util.HashSet;
-import java.util.Set;
-import java.util.UUID;
+import java.util.List;
 
-/** All SQL of the inventory's database. Every method works inside the caller's transaction. */
+/** All SQL of the inventory's database. Works inside the inbox's transaction. */
 final class StockTable {
   private StockTable() {}
 
-  /**
-   * Remembers messages.
-   *
-   * @return those that were not yet known
-   */
-  // Sorted, because two consumers that insert the same ids in different orders would deadlock.
-  static Set<UUID> remember(Connection connection, Collection<UUID> messageIds)
-      throws SQLException {
-    Array ids = connection.createArrayOf("uuid", messageIds.stream().sorted().toArray());
+  /** Writes what the events do, in few round trips. */
+  static void apply(Connection connection, List<OrderEvent> events) throws SQLException {
+    reserve(connection, events);
+    changeStock(connection, events);
+  }
+
+  private static void reserve(Connection connection, List<OrderEvent> events) throws SQLException {
     try (PreparedStatement insert =
         connection.prepareStatement(
             """
-            INSERT INTO message_seen (message_id)
-            SELECT DISTINCT id FROM unnest(?::uuid[]) AS id ORDER BY id
-            ON CONFLICT DO NOTHING
-            RETURNING message_id
+            INSERT INTO reservation (order_id, version, event_id) VALUES (?, ?, ?)
             """)) {
-      insert.setArray(1, ids);
-      Set<UUID> unknown = new HashSet<>();
-      try (ResultSet row = insert.executeQuery()) {
-        while (row.next()) {
-          unknown.add(row.getObject("message_id", UUID.class));
-        }
+      for (OrderEvent event : events) {
+        insert.setLong(1, event.payload().orderId());
+        insert.setInt(2, event.payload().version());
+        insert.setString(3, event.id());
+        insert.addBatch();
       }
-      return unknown;
-    } finally {
-      ids.free();
+      insert.executeBatch();
     }
   }
 
-  /** Changes the stock; one round trip for all events, whose order does not matter to a sum. */
-  static void apply(Connection connection, Collection<OrderEvent> events) throws SQLException {
+  private static void changeStock(Connection connection, List<OrderEvent> events)
+      throws SQLException {
     try (PreparedStatement update =
         connection.prepareStatement(
             """

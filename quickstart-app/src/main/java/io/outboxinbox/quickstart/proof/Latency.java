@@ -36,6 +36,18 @@ public final class Latency {
     boolean touches(long committedAt, long arrivedAt) {
       return arrivedAt >= from && committedAt < until;
     }
+
+    /** Ends it if this event shows that the backlog is gone; returns whether it did just now. */
+    boolean isEndedBy(long committedAt, long arrivedAt) {
+      boolean ends =
+          until == Long.MAX_VALUE
+              && committedAt > from
+              && arrivedAt - committedAt < CAUGHT_UP_NANOS;
+      if (ends) {
+        until = arrivedAt + rest.toNanos();
+      }
+      return ends;
+    }
   }
 
   private final Histogram received = histogram();
@@ -43,6 +55,7 @@ public final class Latency {
   private final Histogram interval = histogram();
   private final Histogram recoveries = histogram();
   private final Deque<Disturbance> newestFirst = new ArrayDeque<>();
+  private final Deque<Disturbance> ofEffects = new ArrayDeque<>();
   private long leftOut;
 
   /** The system starts: events count {@link #WARM_UP} after the first of them came through. */
@@ -59,6 +72,14 @@ public final class Latency {
     }
   }
 
+  /** The inventory was killed, or has died: effects count again as events do. */
+  public synchronized void effectsDisturbed(long now) {
+    Disturbance newest = ofEffects.peekFirst();
+    if (newest == null || newest.until != Long.MAX_VALUE) {
+      ofEffects.addFirst(new Disturbance(now, AFTER_KILL));
+    }
+  }
+
   /** Whether events come through without a backlog. */
   public synchronized boolean caughtUp() {
     Disturbance newest = newestFirst.peekFirst();
@@ -68,24 +89,26 @@ public final class Latency {
   synchronized void received(long committedAt, long receivedAt) {
     long micros = micros(committedAt, receivedAt);
     interval.recordValue(micros);
-    if (recordUnlessDisturbed(received, committedAt, receivedAt)) {
+    if (!isDisturbed(newestFirst, committedAt, receivedAt)) {
+      received.recordValue(micros);
       return;
     }
     leftOut++;
     Disturbance newest = newestFirst.peekFirst();
-    if (newest != null
-        && newest.until == Long.MAX_VALUE
-        && committedAt > newest.from
-        && receivedAt - committedAt < CAUGHT_UP_NANOS) {
-      newest.until = receivedAt + newest.rest.toNanos();
-      if (newestFirst.size() > 1) {
-        recoveries.recordValue(micros(newest.from, receivedAt));
-      }
+    if (newest != null && newest.isEndedBy(committedAt, receivedAt) && newestFirst.size() > 1) {
+      recoveries.recordValue(micros(newest.from, receivedAt));
     }
   }
 
   synchronized void applied(long committedAt, long appliedAt) {
-    recordUnlessDisturbed(applied, committedAt, appliedAt);
+    boolean isDisturbed = isDisturbed(ofEffects, committedAt, appliedAt);
+    Disturbance newest = ofEffects.peekFirst();
+    if (newest != null) {
+      newest.isEndedBy(committedAt, appliedAt);
+    }
+    if (!isDisturbed && !isDisturbed(newestFirst, committedAt, appliedAt)) {
+      applied.recordValue(micros(committedAt, appliedAt));
+    }
   }
 
   synchronized void startInterval() {
@@ -102,17 +125,17 @@ public final class Latency {
         leftOut);
   }
 
-  private boolean recordUnlessDisturbed(Histogram histogram, long committedAt, long arrivedAt) {
+  private static boolean isDisturbed(
+      Deque<Disturbance> newestFirst, long committedAt, long arrivedAt) {
     for (Disturbance disturbance : newestFirst) {
       if (disturbance.touches(committedAt, arrivedAt)) {
-        return false;
+        return true;
       }
       if (disturbance.until <= committedAt) {
         break;
       }
     }
-    histogram.recordValue(micros(committedAt, arrivedAt));
-    return true;
+    return false;
   }
 
   private static long micros(long from, long to) {

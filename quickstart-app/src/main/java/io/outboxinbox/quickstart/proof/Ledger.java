@@ -11,8 +11,8 @@ import org.jspecify.annotations.Nullable;
  * Follows every event from its commit to the topic and to the consumer. An event that has arrived
  * everywhere leaves three bits behind, so a demonstration may run for days. Any thread may use it.
  *
- * <p>All times are {@link System#nanoTime()} of this JVM: the order service and the inventory live
- * in one, and no two clocks have to agree.
+ * <p>All times are {@link System#nanoTime()} of this JVM: who writes orders and who watches topic
+ * and inventory live in one, and no two clocks have to agree.
  */
 public final class Ledger {
   /**
@@ -70,8 +70,8 @@ public final class Ledger {
     rolledBackCount++;
   }
 
-  /** The event is visible in the topic. */
-  public synchronized void published(EventKey key, UUID eventId) {
+  /** The event is visible in the topic, and a consumer has it. */
+  public synchronized void published(EventKey key, UUID eventId, long now) {
     if (published.get(key.index())) {
       publishedTwice++;
       return;
@@ -83,34 +83,21 @@ public final class Ledger {
     }
     Open event = open.computeIfAbsent(key.index(), index -> new Open());
     event.publishedId = eventId;
+    event.receivedAt = now;
+    if (event.committed) {
+      newestCommitHere = Math.max(newestCommitHere, event.committedAt);
+      latency.received(event.committedAt, now);
+    }
     settle(key, event);
   }
 
-  /** The consumer was given the event, for the first time or again. */
-  public synchronized void received(EventKey key, long now) {
-    if (applied.get(key.index())) {
-      return;
-    }
-    Open event = open.computeIfAbsent(key.index(), index -> new Open());
-    if (event.receivedAt == null) {
-      event.receivedAt = now;
-      if (event.committed) {
-        newestCommitHere = Math.max(newestCommitHere, event.committedAt);
-        latency.received(event.committedAt, now);
-      }
-    }
+  /** Messages are delivered to the inventory again, on purpose. */
+  public synchronized void redelivered(long messages) {
+    redelivered += messages;
   }
 
-  /**
-   * The consumer's transaction is committed.
-   *
-   * @param first false if the consumer recognised the event and did nothing
-   */
-  public synchronized void applied(EventKey key, boolean first, long now) {
-    if (!first) {
-      redelivered++;
-      return;
-    }
+  /** The effect of the event is committed in the inventory's database. */
+  public synchronized void applied(EventKey key, long now) {
     if (applied.get(key.index())) {
       appliedTwice++;
       return;
@@ -128,6 +115,11 @@ public final class Ledger {
   /** Different events seen in the topic so far. */
   public synchronized long publishedCount() {
     return publishedCount;
+  }
+
+  /** Different events whose effect is committed so far. */
+  public synchronized long consumedCount() {
+    return consumedCount;
   }
 
   /** Starts a new interval of the latency. */

@@ -8,7 +8,7 @@ package io.outboxinbox.quickstart.proof;
  * @param published different events visible in the topic to read_committed readers
  * @param consumed different events the inventory has committed
  * @param duplicates events that were visible twice or took effect twice
- * @param redelivered events the inventory was given again and recognised
+ * @param redelivered messages the inventory was given again on purpose
  * @param passedOver events that are missing although much later ones are here
  * @param neverCommitted events that arrived though nobody committed them; certain only at the end
  * @param outOfOrder events that came before their predecessor of the same key

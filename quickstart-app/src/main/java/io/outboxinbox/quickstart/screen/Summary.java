@@ -14,19 +14,27 @@ import java.util.List;
  *
  * @param writing how long orders were written
  * @param waited how long it then took until all was consumed, or until we gave up
- * @param kills of the agent, by us
- * @param deaths of the agent, by itself
+ * @param redeliveries how often messages were delivered to the inventory again
  * @param otherFaults what else went wrong, each in a sentence
  */
 public record Summary(
     Duration writing,
     Duration waited,
     Tally tally,
-    int kills,
-    int deaths,
+    Lives agent,
+    Lives inventory,
+    int redeliveries,
     long seed,
     List<String> otherFaults,
     String versions) {
+
+  /**
+   * How often a process ended before the end.
+   *
+   * @param kills by us
+   * @param deaths by itself
+   */
+  public record Lives(int kills, int deaths) {}
 
   private static final String WHAT_IS_LEFT_OUT =
       "left out: the first %d s, and from each kill until %d s after the backlog was gone"
@@ -71,7 +79,7 @@ public record Summary(
         line(
             "consumed",
             tally.consumed(),
-            "events applied by the inventory; %,d repeats recognised"
+            "reservations in the inventory; %,d messages were delivered again"
                 .formatted(tally.redelivered())));
     lines.add(line("duplicates", tally.duplicates(), ""));
     lines.add(line("lost", lost(), ""));
@@ -80,6 +88,8 @@ public record Summary(
     lines.add(figures("commit to effect", latency.applied()));
     lines.add("  " + " ".repeat(20) + WHAT_IS_LEFT_OUT);
     lines.add(agent(latency.recoveries()));
+    lines.add(
+        lives("inventory", inventory) + "; its offsets set back %d times".formatted(redeliveries));
     lines.add("  %-18s  %s".formatted("versions", versions));
     return lines;
   }
@@ -118,14 +128,17 @@ public record Summary(
   }
 
   private String agent(Figures recoveries) {
-    String text =
-        "  %-18s  killed and restarted %d times, ended by itself %d times"
-            .formatted("agent", kills, deaths);
+    String text = lives("agent", agent);
     return recoveries.count() == 0
         ? text
         : text
             + "; backlog gone after %.1f s (p50), %.1f s (max)"
                 .formatted(recoveries.p50Millis() / 1_000, recoveries.maxMillis() / 1_000);
+  }
+
+  private static String lives(String name, Lives lives) {
+    return "  %-18s  killed and restarted %d times, ended by itself %d times"
+        .formatted(name, lives.kills(), lives.deaths());
   }
 
   private static String words(Duration duration) {

@@ -19,6 +19,11 @@ public final class Databases {
   public static final List<String> SKUS =
       List.of("apple", "banana", "cherry", "damson", "elderberry", "fig", "grape", "hazelnut");
 
+  /**
+   * Where the inventory's database tells of committed reservations: their id, order and version.
+   */
+  public static final String RESERVATIONS = "reservations";
+
   private static final String ORDER_SERVICE = "order_service";
   private static final String INVENTORY_SERVICE = "inventory_service";
   static final String AGENT = "outbox_agent";
@@ -49,13 +54,7 @@ public final class Databases {
   }
 
   private void createShop() throws SQLException, Trouble {
-    for (Map.Entry<String, String> file : SchemaFiles.read().entrySet()) {
-      try {
-        execute(SHOP, file.getValue());
-      } catch (SQLException e) {
-        throw new Trouble("schema/postgresql/" + file.getKey() + ": " + e.getMessage(), e);
-      }
-    }
+    execute(SHOP, SchemaFiles.ofOutbox());
     execute(
         SHOP,
         "SELECT outbox_partitions_create()",
@@ -73,7 +72,8 @@ public final class Databases {
         "GRANT SELECT, INSERT, UPDATE ON orders TO " + ORDER_SERVICE);
   }
 
-  private void createInventory() throws SQLException {
+  private void createInventory() throws SQLException, Trouble {
+    execute(INVENTORY, SchemaFiles.ofInbox());
     execute(
         INVENTORY,
         """
@@ -84,19 +84,44 @@ public final class Databases {
         )
         """,
         "INSERT INTO stock (sku) SELECT unnest('{" + String.join(",", SKUS) + "}'::text[])",
-        "CREATE TABLE message_seen (message_id uuid PRIMARY KEY)",
+        // No key that would refuse a second row of the same event: what is doubled is to be seen.
+        """
+        CREATE TABLE reservation (
+          id       bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+          order_id bigint  NOT NULL,
+          version  integer NOT NULL,
+          event_id text    NOT NULL
+        )
+        """,
+        // How the demonstration learns of a commit at once, without the service knowing of it.
+        """
+        CREATE FUNCTION reservation_made() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          PERFORM pg_notify('%s', concat_ws(' ', NEW.id, NEW.order_id, NEW.version));
+          RETURN NULL;
+        END
+        $$
+        """
+            .formatted(RESERVATIONS),
+        """
+        CREATE TRIGGER reservation_made AFTER INSERT ON reservation
+        FOR EACH ROW EXECUTE FUNCTION reservation_made()
+        """,
         "GRANT SELECT, UPDATE ON stock TO " + INVENTORY_SERVICE,
-        "GRANT SELECT, INSERT ON message_seen TO " + INVENTORY_SERVICE);
+        "GRANT SELECT, INSERT ON reservation TO " + INVENTORY_SERVICE,
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON inbox_message, inbox_floor, inbox_watermark,"
+            + " inbox_offset, inbox_dead_letter, inbox_dead_letter_header TO "
+            + INVENTORY_SERVICE);
+  }
+
+  /** Where the inventory service connects to, name and password included. */
+  public String inventoryUrl() {
+    return server.jdbcUrl(INVENTORY) + "?user=" + INVENTORY_SERVICE + "&password=" + PASSWORD;
   }
 
   /** A pool for the order service, which the caller closes. */
   public HikariDataSource orderService(int connections) {
     return pool(SHOP, ORDER_SERVICE, connections);
-  }
-
-  /** A pool for the inventory, which the caller closes. */
-  public HikariDataSource inventoryService() {
-    return pool(INVENTORY, INVENTORY_SERVICE, 1);
   }
 
   /** Such as 17.6; empty if the server does not say. */
@@ -122,6 +147,16 @@ public final class Databases {
     config.setMaximumPoolSize(connections);
     config.setAutoCommit(false);
     return new HikariDataSource(config);
+  }
+
+  private void execute(String database, Map<String, String> files) throws Trouble {
+    for (Map.Entry<String, String> file : files.entrySet()) {
+      try {
+        execute(database, file.getValue());
+      } catch (SQLException e) {
+        throw new Trouble("schema/postgresql/" + file.getKey() + ": " + e.getMessage(), e);
+      }
+    }
   }
 
   private void execute(String database, String... statements) throws SQLException {

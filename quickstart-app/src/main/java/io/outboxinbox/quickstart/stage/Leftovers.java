@@ -22,12 +22,12 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * What a quickstart leaves behind that was killed outright: its agent and its PostgreSQL go on
- * running, and its data stays. The next start cleans up.
+ * What a quickstart leaves behind that was killed outright: its agent, its inventory and its
+ * PostgreSQL go on running, and its data stays. The next start cleans up.
  */
 public final class Leftovers {
   static final String ALIVE_FILE = "quickstart.alive";
-  static final String AGENT_PID_FILE = "agent.pid";
+  static final String PID_FILE_SUFFIX = ".pid";
 
   private static final Logger log = LoggerFactory.getLogger(Leftovers.class);
   private static final Path POSTGRES_PID_FILE = Path.of("postgres", "postmaster.pid");
@@ -91,7 +91,11 @@ public final class Leftovers {
           || isAlive(run.resolve(ALIVE_FILE))) {
         return false;
       }
-      end(run.resolve(AGENT_PID_FILE), "java");
+      try (DirectoryStream<Path> pidFiles = Files.newDirectoryStream(run, "*" + PID_FILE_SUFFIX)) {
+        for (Path pidFile : pidFiles) {
+          end(pidFile, "java");
+        }
+      }
       end(run.resolve(POSTGRES_PID_FILE), "postgres");
       Workplace.delete(run);
       return true;

@@ -14,14 +14,26 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 
-/** The SQL files an application runs to get an outbox, from the class path. */
+/** The SQL files an application runs to get an outbox or an inbox, from the class path. */
 final class SchemaFiles {
   private static final String FOLDER = "schema/postgresql";
 
+  /** Files numbered from here on belong into the databases of consumers. */
+  private static final String FIRST_OF_CONSUMERS = "10";
+
   private SchemaFiles() {}
 
-  /** Text by file name, in the order they are to be run. */
-  static SortedMap<String, String> read() throws Trouble {
+  /** For a database that events come from: text by file name, in the order they are to be run. */
+  static SortedMap<String, String> ofOutbox() throws Trouble {
+    return read().headMap(FIRST_OF_CONSUMERS);
+  }
+
+  /** For a consumer's database, likewise. */
+  static SortedMap<String, String> ofInbox() throws Trouble {
+    return read().tailMap(FIRST_OF_CONSUMERS);
+  }
+
+  private static SortedMap<String, String> read() throws Trouble {
     URL folder = SchemaFiles.class.getClassLoader().getResource(FOLDER);
     if (folder == null) {
       throw new Trouble("there is no " + FOLDER + " on the class path; build again");

@@ -3,45 +3,50 @@ package io.outboxinbox.quickstart.inventory;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.outboxinbox.inbox.Arrival;
+import io.outboxinbox.inbox.Envelope;
+import io.outboxinbox.inbox.Envelope.Header;
+import io.outboxinbox.inbox.Message;
+import io.outboxinbox.inbox.MessageId;
 import java.nio.charset.StandardCharsets;
-import java.util.UUID;
-import org.apache.kafka.clients.consumer.ConsumerRecord;
+import java.time.Instant;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class OrderEventTest {
+  private static final Header PLACED = new Header("ce_type", bytes("OrderPlaced"));
   private static final String ID = "0190c9a8-0000-7000-8000-000000000001";
 
   @Test
   void readsHeadersAndPayloadAndIgnoresWhatItDoesNotKnow() {
-    ConsumerRecord<String, byte[]> message =
-        message("{\"orderId\":4,\"version\":1,\"sku\":\"fig\",\"quantity\":3,\"color\":\"blue\"}");
-    message.headers().add("ce_id", bytes(ID)).add("ce_type", bytes("OrderPlaced"));
+    Message message =
+        message(
+            "{\"orderId\":4,\"version\":1,\"sku\":\"fig\",\"quantity\":3,\"color\":\"blue\"}",
+            PLACED);
 
     assertThat(OrderEvent.of(message))
-        .isEqualTo(
-            new OrderEvent(
-                UUID.fromString(ID), "OrderPlaced", new OrderEvent.Payload(4, 1, "fig", 3)));
+        .isEqualTo(new OrderEvent(ID, "OrderPlaced", new OrderEvent.Payload(4, 1, "fig", 3)));
   }
 
   @Test
   void namesTheMessageThatLacksAHeader() {
     assertThatThrownBy(() -> OrderEvent.of(message("{}")))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage("message shop.order-2@17 has no header ce_id");
+        .hasMessage("message shop.order-2@17 has no header ce_type");
   }
 
   @Test
   void namesTheMessageThatIsNoOrder() {
-    ConsumerRecord<String, byte[]> message = message("no json");
-    message.headers().add("ce_id", bytes(ID)).add("ce_type", bytes("OrderPlaced"));
-
-    assertThatThrownBy(() -> OrderEvent.of(message))
+    assertThatThrownBy(() -> OrderEvent.of(message("no json", PLACED)))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("message shop.order-2@17 has a payload that is no order");
   }
 
-  private static ConsumerRecord<String, byte[]> message(String payload) {
-    return new ConsumerRecord<>("shop.order", 2, 17, "4", bytes(payload));
+  private static Message message(String payload, Header... headers) {
+    return new Message(
+        Arrival.of(MessageId.of(ID)),
+        new Envelope(
+            "shop.order", 2, 17, bytes("4"), bytes(payload), Instant.EPOCH, List.of(headers)));
   }
 
   private static byte[] bytes(String text) {

@@ -82,6 +82,20 @@ class LatencyTest {
   }
 
   @Test
+  void leavesEffectsOutAfterAKillOfTheInventoryButNotEvents() {
+    latency.effectsDisturbed(millis(1_000));
+    latency.received(millis(1_100), millis(1_110));
+    latency.applied(millis(1_100), millis(3_000));
+    latency.applied(millis(3_000), millis(3_010));
+    latency.applied(millis(5_000), millis(5_005));
+    assertThat(latency.report().applied().count()).isZero();
+    assertThat(latency.report().received().count()).isOne();
+
+    latency.applied(millis(5_011), millis(5_020));
+    assertThat(latency.report().applied().count()).isOne();
+  }
+
+  @Test
   void beginsANewIntervalWithoutForgettingTheWhole() {
     latency.received(millis(1), millis(2));
     latency.startInterval();

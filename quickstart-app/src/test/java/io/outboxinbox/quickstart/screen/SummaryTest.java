@@ -26,6 +26,7 @@ class SummaryTest {
         .contains("RESULT ok: nothing lost, nothing doubled, all in order")
         .contains("p50 6.2 ms, p99 18.4 ms, max 40.1 ms (4,000 events)")
         .contains("killed and restarted 3 times")
+        .contains("killed and restarted 2 times, ended by itself 1 times; its offsets set back 4")
         .contains("backlog gone after 3.1 s (p50), 4.0 s (max)")
         .contains("(seed 7)");
   }
@@ -51,7 +52,15 @@ class SummaryTest {
 
   private static Summary summary(Tally tally, List<String> otherFaults) {
     return new Summary(
-        Duration.ofSeconds(30), Duration.ofMillis(200), tally, 3, 0, 7, otherFaults, "all");
+        Duration.ofSeconds(30),
+        Duration.ofMillis(200),
+        tally,
+        new Summary.Lives(3, 0),
+        new Summary.Lives(2, 1),
+        4,
+        7,
+        otherFaults,
+        "all");
   }
 
   private static String printed(Summary summary) {
