@@ -41,22 +41,24 @@ CREATE TABLE IF NOT EXISTS inbox_watermark (
   consumer    varchar(100) NOT NULL,
   source      varchar(255) NOT NULL,
   topic       varchar(249) NOT NULL,
-  `partition` int          NOT NULL,
+  message_partition int    NOT NULL,
   epoch       bigint       NOT NULL,
   sequence    bigint       NOT NULL,
   updated_at  datetime(6)  NOT NULL DEFAULT (UTC_TIMESTAMP(6)),
-  PRIMARY KEY (consumer, source, topic, `partition`)
+  PRIMARY KEY (consumer, source, topic, message_partition)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4 COLLATE = utf8mb4_bin ROW_FORMAT = DYNAMIC
   COMMENT = 'Number of the last message handled, for each source and partition. Everything up to it is a repeat.';
 
 -- Offsets kept with the effects, so that a restored database goes on where its data ends ------------------------------------------
 CREATE TABLE IF NOT EXISTS inbox_offset (
-  consumer    varchar(100) NOT NULL,
-  topic       varchar(249) NOT NULL,
-  `partition` int          NOT NULL,
-  next_offset bigint       NOT NULL,
-  updated_at  timestamp(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
-  PRIMARY KEY (consumer, topic, `partition`)
+  consumer          varchar(100) NOT NULL,
+  topic             varchar(249) NOT NULL,
+  message_partition int          NOT NULL,
+  next_offset       bigint       NOT NULL,
+  -- Kafka's id of the topic: one that was deleted and made anew has another, and its offsets begin again.
+  topic_id          binary(16),
+  updated_at        timestamp(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  PRIMARY KEY (consumer, topic, message_partition)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4 COLLATE = utf8mb4_bin ROW_FORMAT = DYNAMIC
   COMMENT = 'Offset of the next message to read. Everything before it has been handled or is a dead letter.';
 

@@ -41,14 +41,14 @@ COMMENT ON TABLE inbox_floor IS 'Messages made before this moment may have been 
 
 -- Marks: for sources whose messages are numbered, one row instead of one per message ----------------------------------------------
 CREATE TABLE IF NOT EXISTS inbox_watermark (
-  consumer   text        NOT NULL,
-  source     text        NOT NULL,
-  topic      text        NOT NULL,
-  partition  int         NOT NULL,
-  epoch      bigint      NOT NULL,
-  sequence   bigint      NOT NULL,
-  updated_at timestamptz NOT NULL DEFAULT now(),
-  PRIMARY KEY (consumer, source, topic, partition)
+  consumer          text        NOT NULL,
+  source            text        NOT NULL,
+  topic             text        NOT NULL,
+  message_partition int         NOT NULL,
+  epoch             bigint      NOT NULL,
+  sequence          bigint      NOT NULL,
+  updated_at        timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (consumer, source, topic, message_partition)
 -- Updated with every batch: room for new versions on the same page keeps the index out of it.
 ) WITH (fillfactor = 20);
 
@@ -56,12 +56,14 @@ COMMENT ON TABLE inbox_watermark IS 'Number of the last message handled, for eac
 
 -- Offsets kept with the effects, so that a restored database goes on where its data ends ------------------------------------------
 CREATE TABLE IF NOT EXISTS inbox_offset (
-  consumer    text        NOT NULL,
-  topic       text        NOT NULL,
-  partition   int         NOT NULL,
-  next_offset bigint      NOT NULL,
-  updated_at  timestamptz NOT NULL DEFAULT now(),
-  PRIMARY KEY (consumer, topic, partition)
+  consumer          text        NOT NULL,
+  topic             text        NOT NULL,
+  message_partition int         NOT NULL,
+  next_offset       bigint      NOT NULL,
+  -- Kafka's id of the topic: one that was deleted and made anew has another, and its offsets begin again.
+  topic_id          uuid,
+  updated_at        timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (consumer, topic, message_partition)
 ) WITH (fillfactor = 20);
 
 COMMENT ON TABLE inbox_offset IS 'Offset of the next message to read. Everything before it has been handled or is a dead letter.';

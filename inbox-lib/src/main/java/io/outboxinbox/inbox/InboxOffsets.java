@@ -4,7 +4,9 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.util.OptionalLong;
+import java.util.Optional;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Offsets kept in the database of the effects, in their transaction, so that a database restored
@@ -15,6 +17,15 @@ import java.util.OptionalLong;
 public final class InboxOffsets {
   private static final String UNIQUE_VIOLATION_CLASS = "23";
 
+  /**
+   * How far a partition is done.
+   *
+   * @param next offset of the next message to read
+   * @param topicId Kafka's id of the topic, which tells it from one of the same name that was made
+   *     later; null if unknown
+   */
+  public record Offset(long next, @Nullable UUID topicId) {}
+
   private final Inbox inbox;
   private final String find;
   private final String advance;
@@ -24,14 +35,19 @@ public final class InboxOffsets {
   private InboxOffsets(Inbox inbox) {
     this.inbox = inbox;
     String table = inbox.dialect().schema().table("inbox_offset");
-    // Behind a point no word is reserved; 'partition' is one in MySQL.
-    String row = " WHERE o.consumer = ? AND o.topic = ? AND o.partition = ?";
+    String row = " WHERE consumer = ? AND topic = ? AND message_partition = ?";
     String update =
-        "UPDATE " + table + " AS o SET next_offset = ?, updated_at = CURRENT_TIMESTAMP" + row;
-    this.find = "SELECT o.next_offset FROM " + table + " AS o" + row;
-    this.advance = update + " AND o.next_offset < ?";
+        "UPDATE "
+            + table
+            + " SET next_offset = ?, topic_id = ?, updated_at = CURRENT_TIMESTAMP"
+            + row;
+    this.find = "SELECT next_offset, topic_id FROM " + table + row;
+    this.advance = update + " AND next_offset < ?";
     this.replace = update;
-    this.insert = "INSERT INTO " + table + " VALUES (?, ?, ?, ?, CURRENT_TIMESTAMP)";
+    this.insert =
+        "INSERT INTO "
+            + table
+            + " (next_offset, topic_id, consumer, topic, message_partition) VALUES (?, ?, ?, ?, ?)";
   }
 
   /** The offsets of an inbox's consumer, in the inbox's schema. */
@@ -39,26 +55,32 @@ public final class InboxOffsets {
     return new InboxOffsets(inbox);
   }
 
-  /** The offset of the next message to read; empty if none was kept. */
-  public OptionalLong find(Connection connection, String topic, int partition) throws SQLException {
-    return inbox.guarded(connection, table -> select(connection, topic, partition));
+  /** What was kept for a partition; empty if nothing was. */
+  public Optional<Offset> find(Connection connection, String topic, int partition)
+      throws SQLException {
+    return inbox.guarded(connection, table -> select(connection, table, topic, partition));
   }
 
   /**
-   * Keeps the offset of the next message to read, unless a higher one is there. Best the last
-   * statement of a transaction: whoever else is at this partition waits for its end.
+   * Keeps an offset, unless a higher one is there. Best the last statement of a transaction:
+   * whoever else is at this partition waits for its end.
    *
    * @throws InboxException.Retryable another transaction made the row first; run the whole
    *     transaction again
    */
-  public void advance(Connection connection, String topic, int partition, long nextOffset)
+  public void advance(Connection connection, String topic, int partition, Offset offset)
       throws SQLException {
     inbox.guarded(
         connection,
         table -> {
-          boolean isMoved = update(connection, advance, topic, partition, nextOffset);
-          if (!isMoved && select(connection, topic, partition).isEmpty()) {
-            insert(connection, topic, partition, nextOffset);
+          boolean isMoved = false;
+          try (PreparedStatement statement = connection.prepareStatement(advance)) {
+            bind(statement, table, topic, partition, offset);
+            statement.setLong(6, offset.next());
+            isMoved = statement.executeUpdate() == 1;
+          }
+          if (!isMoved && select(connection, table, topic, partition).isEmpty()) {
+            insert(connection, table, topic, partition, offset);
           }
           return isMoved;
         });
@@ -70,53 +92,42 @@ public final class InboxOffsets {
    *
    * @throws InboxException.Retryable as {@link #advance}
    */
-  public void replace(Connection connection, String topic, int partition, long nextOffset)
+  public void replace(Connection connection, String topic, int partition, Offset offset)
       throws SQLException {
     inbox.guarded(
         connection,
         table -> {
-          boolean isThere = update(connection, replace, topic, partition, nextOffset);
+          boolean isThere = false;
+          try (PreparedStatement statement = connection.prepareStatement(replace)) {
+            bind(statement, table, topic, partition, offset);
+            isThere = statement.executeUpdate() == 1;
+          }
           if (!isThere) {
-            insert(connection, topic, partition, nextOffset);
+            insert(connection, table, topic, partition, offset);
           }
           return isThere;
         });
   }
 
-  private OptionalLong select(Connection connection, String topic, int partition)
-      throws SQLException {
+  private Optional<Offset> select(
+      Connection connection, InboxTable table, String topic, int partition) throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(find)) {
       statement.setString(1, inbox.consumer());
       statement.setString(2, topic);
       statement.setInt(3, partition);
       try (ResultSet row = statement.executeQuery()) {
-        return row.next() ? OptionalLong.of(row.getLong(1)) : OptionalLong.empty();
+        return row.next()
+            ? Optional.of(new Offset(row.getLong(1), table.getKey(row, 2)))
+            : Optional.empty();
       }
     }
   }
 
-  private boolean update(
-      Connection connection, String sql, String topic, int partition, long nextOffset)
-      throws SQLException {
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setLong(1, nextOffset);
-      statement.setString(2, inbox.consumer());
-      statement.setString(3, topic);
-      statement.setInt(4, partition);
-      if (sql.equals(advance)) {
-        statement.setLong(5, nextOffset);
-      }
-      return statement.executeUpdate() == 1;
-    }
-  }
-
-  private void insert(Connection connection, String topic, int partition, long nextOffset)
+  private void insert(
+      Connection connection, InboxTable table, String topic, int partition, Offset offset)
       throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(insert)) {
-      statement.setString(1, inbox.consumer());
-      statement.setString(2, topic);
-      statement.setInt(3, partition);
-      statement.setLong(4, nextOffset);
+      bind(statement, table, topic, partition, offset);
       statement.executeUpdate();
     } catch (SQLException e) {
       String state = e.getSQLState() == null ? "" : e.getSQLState();
@@ -126,5 +137,15 @@ public final class InboxOffsets {
       }
       throw e;
     }
+  }
+
+  private void bind(
+      PreparedStatement statement, InboxTable table, String topic, int partition, Offset offset)
+      throws SQLException {
+    statement.setLong(1, offset.next());
+    table.setKey(statement, 2, offset.topicId());
+    statement.setString(3, inbox.consumer());
+    statement.setString(4, topic);
+    statement.setInt(5, partition);
   }
 }

@@ -79,7 +79,7 @@ final class MySqlTable implements InboxTable {
             + " SET request_hash = ?, result = ? WHERE message_key = ? AND consumer = ?";
     this.floor = "SELECT floor FROM " + floors + SHARED;
     this.floorKey = "SELECT floor_key FROM " + floors + SHARED;
-    String mark = " WHERE consumer = ? AND source = ? AND topic = ? AND `partition` = ?";
+    String mark = " WHERE consumer = ? AND source = ? AND topic = ? AND message_partition = ?";
     this.advance =
         "UPDATE "
             + watermark
@@ -90,7 +90,7 @@ final class MySqlTable implements InboxTable {
     this.begin =
         "INSERT INTO "
             + watermark
-            + " (consumer, source, topic, `partition`, epoch, sequence) VALUES (?, ?, ?, ?, ?, ?)";
+            + " (consumer, source, topic, message_partition, epoch, sequence) VALUES (?, ?, ?, ?, ?, ?)";
     this.lockMark = "SELECT epoch, sequence FROM " + watermark + mark + " FOR UPDATE";
     this.beginEpoch =
         "UPDATE "

@@ -68,16 +68,16 @@ final class PostgresTable implements InboxTable {
     this.advance =
         "INSERT INTO "
             + watermark
-            + " AS mark (consumer, source, topic, partition, epoch, sequence)"
+            + " AS mark (consumer, source, topic, message_partition, epoch, sequence)"
             + " SELECT ?, ?, ?, ?, ?, ? WHERE "
             + DURABLY
-            + " ON CONFLICT (consumer, source, topic, partition) DO UPDATE"
+            + " ON CONFLICT (consumer, source, topic, message_partition) DO UPDATE"
             + " SET sequence = excluded.sequence, updated_at = now()"
             + " WHERE mark.epoch = excluded.epoch AND mark.sequence < excluded.sequence";
     this.lockMark =
         "SELECT epoch, sequence FROM "
             + watermark
-            + " WHERE consumer = ? AND source = ? AND topic = ? AND partition = ? FOR UPDATE";
+            + " WHERE consumer = ? AND source = ? AND topic = ? AND message_partition = ? FOR UPDATE";
     this.beginEpoch =
         "UPDATE "
             + watermark

@@ -1,10 +1,12 @@
 package io.outboxinbox.inbox.kafka;
 
+import io.outboxinbox.inbox.InboxOffsets.Offset;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Queue;
 import java.util.Set;
@@ -146,9 +148,9 @@ final class Assignment implements ConsumerRebalanceListener {
     }
   }
 
-  private void begin(PartitionWork work, OptionalLong kept) {
+  private void begin(PartitionWork work, Optional<Offset> kept) {
     if (context.settings().offsetsInDatabase()) {
-      OptionalLong replacement = startPosition.seek(work.partition(), kept);
+      OptionalLong replacement = startPosition.seek(work, kept);
       if (replacement.isPresent()) {
         prepare(work, replacement);
         return;

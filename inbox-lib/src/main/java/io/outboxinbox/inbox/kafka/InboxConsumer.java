@@ -39,6 +39,7 @@ public final class InboxConsumer implements AutoCloseable {
   private final Settings settings;
   private final Troubles troubles;
   private final Workers workers;
+  private final TopicIds topicIds;
   private final RetentionCheck retentionCheck;
   private final PollLoop loop;
   private @Nullable Thread thread;
@@ -52,15 +53,15 @@ public final class InboxConsumer implements AutoCloseable {
     String name = settings.inbox().consumer();
     this.troubles = new Troubles(name, settings.listener());
     this.workers = new Workers(name, settings.threads());
-    this.retentionCheck =
-        new RetentionCheck(
-            settings.remembers(), () -> Admin.create(KafkaProperties.ofAdmin(settings.kafka())));
+    this.topicIds = new TopicIds(this::newAdmin);
+    this.retentionCheck = new RetentionCheck(settings.remembers(), this::newAdmin);
     HeldKeys heldKeys = new HeldKeys(settings.deadLetters());
     LaneContext context =
         new LaneContext(
             settings,
             new Arrivals(settings.messageId()),
             new MessageTransaction(settings, heldKeys),
+            topicIds,
             workers,
             troubles);
     this.loop = new PollLoop(context, heldKeys, retentionCheck, this::nextKafkaConsumer);
@@ -137,6 +138,7 @@ public final class InboxConsumer implements AutoCloseable {
       join(running, deadline);
     }
     boolean isIdle = workers.close(Duration.ofNanos(deadline - System.nanoTime()));
+    topicIds.close();
     if (!isIdle || (running != null && running.isAlive())) {
       log.warn(
           "consumer {} was closed after {} with work still running; it will come again",
@@ -160,6 +162,10 @@ public final class InboxConsumer implements AutoCloseable {
     Consumer<byte[], byte[]> made = first;
     first = null;
     return made == null ? newKafkaConsumer() : made;
+  }
+
+  private Admin newAdmin() {
+    return Admin.create(KafkaProperties.ofAdmin(settings.kafka()));
   }
 
   private Consumer<byte[], byte[]> newKafkaConsumer() {

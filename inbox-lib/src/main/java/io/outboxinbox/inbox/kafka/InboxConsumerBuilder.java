@@ -130,9 +130,9 @@ public final class InboxConsumerBuilder {
 
   /**
    * Keeps the offsets in table {@code inbox_offset} too, in the transaction of the effects, and
-   * begins there: a database restored from a backup then gets again what it has lost. Who deletes a
-   * topic and makes it anew deletes its rows of that table too: offsets do not tell one topic from
-   * the other, and only one beyond the new topic's end is recognised.
+   * begins there: a database restored from a backup then gets again what it has lost. A topic that
+   * was deleted and made anew is known by its id and read from its beginning; that takes the right
+   * to describe it, which whoever may read a topic has.
    */
   public InboxConsumerBuilder offsetsInDatabase(boolean wanted) {
     this.offsetsInDatabase = wanted;

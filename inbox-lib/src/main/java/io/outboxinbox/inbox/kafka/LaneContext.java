@@ -5,5 +5,6 @@ record LaneContext(
     Settings settings,
     Arrivals arrivals,
     MessageTransaction transaction,
+    TopicIds topicIds,
     Workers workers,
     Troubles troubles) {}

@@ -5,6 +5,7 @@ import io.outboxinbox.inbox.DeadLetters;
 import io.outboxinbox.inbox.Inbox;
 import io.outboxinbox.inbox.InboxException;
 import io.outboxinbox.inbox.InboxOffsets;
+import io.outboxinbox.inbox.InboxOffsets.Offset;
 import io.outboxinbox.inbox.Message;
 import io.outboxinbox.inbox.MessageId;
 import io.outboxinbox.inbox.Outcome;
@@ -17,6 +18,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
@@ -109,15 +111,15 @@ final class MessageTransaction {
    *
    * @return the offset kept with the effects; empty if there is none or none is wanted
    */
-  OptionalLong prepare(PartitionWork partition) throws StepFailure {
+  Optional<Offset> prepare(PartitionWork partition) throws StepFailure {
     return run(
         (connection, progress) -> {
           progress.phase = Phase.OURS;
           // Offset first: a dead letter that is not read yet lies behind it.
-          OptionalLong offset =
+          Optional<Offset> offset =
               settings.offsetsInDatabase()
                   ? offsets.find(connection, partition.topic(), partition.number())
-                  : OptionalLong.empty();
+                  : Optional.empty();
           if (settings.isHoldingKeys()) {
             heldKeys.load(connection, partition.topic());
           }
@@ -144,7 +146,11 @@ final class MessageTransaction {
     run(
         (connection, progress) -> {
           progress.phase = Phase.OURS;
-          offsets.replace(connection, partition.topic(), partition.number(), offset);
+          offsets.replace(
+              connection,
+              partition.topic(),
+              partition.number(),
+              new Offset(offset, partition.topicId()));
           return true;
         });
   }
@@ -259,7 +265,8 @@ final class MessageTransaction {
   private void keepOffset(Connection connection, PartitionWork partition, long next)
       throws SQLException {
     if (settings.offsetsInDatabase()) {
-      offsets.advance(connection, partition.topic(), partition.number(), next);
+      offsets.advance(
+          connection, partition.topic(), partition.number(), new Offset(next, partition.topicId()));
     }
   }
 

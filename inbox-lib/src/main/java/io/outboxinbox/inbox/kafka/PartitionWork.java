@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.TopicPartition;
@@ -31,6 +32,8 @@ final class PartitionWork {
   private long bufferedBytes;
   private long kept = -1;
 
+  private volatile @Nullable UUID topicId;
+
   // Of the poll thread.
   private boolean isPreparing;
   private boolean isPaused;
@@ -56,6 +59,15 @@ final class PartitionWork {
 
   TopicPartition partition() {
     return partition;
+  }
+
+  /** Kafka's id of the topic when the partition was taken over; null if unknown. */
+  @Nullable UUID topicId() {
+    return topicId;
+  }
+
+  void setTopicId(@Nullable UUID id) {
+    this.topicId = id;
   }
 
   OffsetTracker tracker() {

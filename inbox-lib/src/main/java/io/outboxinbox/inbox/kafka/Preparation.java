@@ -1,14 +1,18 @@
 package io.outboxinbox.inbox.kafka;
 
+import io.outboxinbox.inbox.InboxOffsets.Offset;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.function.Consumer;
+import org.apache.kafka.common.KafkaException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Asks the database what has to be known before the first message of a partition, as often as it
- * takes; the partition is paused meanwhile. Runs on workers: the poll thread waits for nobody.
+ * Asks database and broker what has to be known before the first message of a partition, as often
+ * as it takes; the partition is paused meanwhile. Runs on workers: the poll thread waits for
+ * nobody.
  */
 final class Preparation implements Runnable {
   private static final Logger log = LoggerFactory.getLogger(InboxConsumer.class);
@@ -20,7 +24,7 @@ final class Preparation implements Runnable {
   private final OptionalLong replacement;
   private final LaneContext context;
   private final Consumer<Preparation> whenDone;
-  private OptionalLong offset = OptionalLong.empty();
+  private Optional<Offset> offset = Optional.empty();
   private int failures;
 
   /**
@@ -64,6 +68,9 @@ final class Preparation implements Runnable {
 
   private boolean isPrepared() {
     try {
+      if (context.settings().offsetsInDatabase()) {
+        work.setTopicId(context.topicIds().of(work.topic()));
+      }
       if (replacement.isPresent()) {
         context.transaction().replaceOffset(work, replacement.getAsLong());
       }
@@ -76,6 +83,9 @@ final class Preparation implements Runnable {
               ? ConsumerState.WAITING_FOR_DATABASE
               : ConsumerState.MISCONFIGURED;
       failed(state, e.failure(), e.reason());
+      return false;
+    } catch (KafkaException e) {
+      failed(ConsumerState.WAITING_FOR_BROKER, e, StepFailure.shown(e));
       return false;
     }
   }
@@ -91,7 +101,7 @@ final class Preparation implements Runnable {
   }
 
   /** The offset kept with the effects. */
-  OptionalLong offset() {
+  Optional<Offset> offset() {
     return offset;
   }
 }

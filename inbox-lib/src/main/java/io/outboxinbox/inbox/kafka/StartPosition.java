@@ -1,6 +1,8 @@
 package io.outboxinbox.inbox.kafka;
 
+import io.outboxinbox.inbox.InboxOffsets.Offset;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import org.apache.kafka.clients.consumer.Consumer;
@@ -35,17 +37,18 @@ final class StartPosition {
    * @return empty if the position is set; otherwise the offset the database has to keep first,
    *     because the one it keeps belongs to a topic that is no more. Then ask again
    */
-  OptionalLong seek(TopicPartition partition, OptionalLong kept) {
+  OptionalLong seek(PartitionWork work, Optional<Offset> kept) {
+    TopicPartition partition = work.partition();
     if (kept.isEmpty()) {
       begunAnew.remove(partition);
       return OptionalLong.empty();
     }
-    long offset = kept.getAsLong();
+    long offset = kept.get().next();
     Set<TopicPartition> only = Set.of(partition);
     long first = number(consumer.beginningOffsets(only, BROKER_ANSWERS_WITHIN).get(partition));
     long end = number(consumer.endOffsets(only, BROKER_ANSWERS_WITHIN).get(partition));
-    boolean isOfAnotherTopic = begunAnew.remove(partition) && offset != first;
-    if (isOfAnotherTopic || offset > end) {
+    boolean hasBegunAnew = begunAnew.remove(partition) && offset != first;
+    if (isOfAnotherTopic(kept.get(), work) || hasBegunAnew || offset > end) {
       // A lower offset is safe, the inbox knows what it had; a higher one would lose messages.
       log.warn(
           "{}: the database keeps offset {}, but the topic has {} to {}: it was made anew or cut"
@@ -74,6 +77,12 @@ final class StartPosition {
     }
     consumer.seek(partition, Math.max(offset, first));
     return OptionalLong.empty();
+  }
+
+  private static boolean isOfAnotherTopic(Offset kept, PartitionWork work) {
+    return kept.topicId() != null
+        && work.topicId() != null
+        && !kept.topicId().equals(work.topicId());
   }
 
   /**

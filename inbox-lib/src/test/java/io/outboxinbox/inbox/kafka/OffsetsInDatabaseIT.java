@@ -97,6 +97,18 @@ class OffsetsInDatabaseIT {
   }
 
   @Test
+  void readsATopicThatWasMadeAnewAndHasGrownLongerThanBeforeFromItsBeginning() throws Exception {
+    rig.sendMany(100, 10);
+    consumeAndClose(100);
+    makeTopicAnew();
+    rig.sendMany(150, 10);
+    InboxConsumer consumer = rig.start(builder());
+    eventually().until(() -> rig.effects() == 250);
+    eventually().until(() -> offset() == 150);
+    consumer.close();
+  }
+
+  @Test
   void readsATopicThatIsMadeAnewUnderItFromItsBeginning() throws Exception {
     rig.sendMany(100, 10);
     InboxConsumer consumer = rig.start(builder());
