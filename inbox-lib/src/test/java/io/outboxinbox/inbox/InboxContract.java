@@ -294,6 +294,25 @@ abstract class InboxContract {
   }
 
   @Test
+  void keepsTheHigherOffsetUnlessItIsToBeReplaced() throws Exception {
+    InboxOffsets offsets = InboxOffsets.of(inbox);
+    UUID topicId = UUID.randomUUID();
+    try (Connection connection = database.connect()) {
+      assertThat(offsets.find(connection, "orders", 3)).isEmpty();
+      offsets.advance(connection, "orders", 3, new InboxOffsets.Offset(10, null));
+      offsets.advance(connection, "orders", 3, new InboxOffsets.Offset(12, topicId));
+      offsets.advance(connection, "orders", 3, new InboxOffsets.Offset(11, topicId));
+      assertThat(offsets.find(connection, "orders", 3))
+          .contains(new InboxOffsets.Offset(12, topicId));
+      offsets.replace(connection, "orders", 3, new InboxOffsets.Offset(5, topicId));
+      offsets.replace(connection, "orders", 4, new InboxOffsets.Offset(1, null));
+      assertThat(offsets.find(connection, "orders", 3))
+          .contains(new InboxOffsets.Offset(5, topicId));
+      assertThat(offsets.find(connection, "orders", 4)).contains(new InboxOffsets.Offset(1, null));
+    }
+  }
+
+  @Test
   void storesAResultWithAMessage() throws Exception {
     MessageId id = InboxDatabase.newId();
     try (Connection connection = database.connect()) {
