@@ -5,9 +5,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.extension.AfterEachCallback;
 import org.junit.jupiter.api.extension.BeforeAllCallback;
+import org.junit.jupiter.api.extension.ConditionEvaluationResult;
+import org.junit.jupiter.api.extension.ExecutionCondition;
 import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.jupiter.api.extension.ExtensionContext.Namespace;
 
@@ -18,7 +19,8 @@ import org.junit.jupiter.api.extension.ExtensionContext.Namespace;
  *
  * <p>The field must be static and annotated with {@code @RegisterExtension}.
  */
-public final class MariaDbExtension implements BeforeAllCallback, AfterEachCallback {
+public final class MariaDbExtension
+    implements ExecutionCondition, BeforeAllCallback, AfterEachCallback {
   private final List<String> databases = new ArrayList<>();
   private @Nullable MariaDbServer server;
 
@@ -50,13 +52,19 @@ public final class MariaDbExtension implements BeforeAllCallback, AfterEachCallb
     return MariaDbServer.PASSWORD;
   }
 
+  /** A condition and no assumption: reports show a class that is switched off, with the reason. */
+  @Override
+  public ConditionEvaluationResult evaluateExecutionCondition(ExtensionContext context) {
+    return MariaDbServer.isInstalled()
+        ? ConditionEvaluationResult.enabled("mariadbd is installed")
+        : ConditionEvaluationResult.disabled(
+            "no mariadbd on this machine; install package "
+                + MariaDbServer.PACKAGE
+                + " to run these tests");
+  }
+
   @Override
   public void beforeAll(ExtensionContext context) {
-    Assumptions.assumeTrue(
-        MariaDbServer.isInstalled(),
-        "no mariadbd on this machine; install package "
-            + MariaDbServer.PACKAGE
-            + " to run these tests");
     // The root's store lives as long as the test run, and JUnit closes what is in it.
     server =
         context
