@@ -16,6 +16,7 @@ import io.outboxinbox.inbox.Outbox;
 import io.outboxinbox.inbox.OutboxMessage;
 import io.outboxinbox.inbox.Outcome;
 import io.outboxinbox.inbox.Transactions;
+import io.outboxinbox.inbox.kafka.InboxConsumer;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
@@ -31,6 +32,7 @@ import java.sql.Statement;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.UUID;
 import java.util.regex.Pattern;
 import javax.sql.DataSource;
@@ -78,6 +80,19 @@ class ReadmeIT {
         case TOO_OLD -> setAside(connection, id, order); // nobody knows whether they are
       }
       return outcome;
+    }
+
+    /** Compiled, not run: ConsumerRig runs the like of it with a broker's real address. */
+    void consume(DataSource dataSource) {
+      InboxConsumer consumer =
+          InboxConsumer.builder()
+              .inbox(Inbox.named("inventory").build())
+              .dataSource(dataSource)
+              .kafka(Map.of("bootstrap.servers", "localhost:9092", "group.id", "inventory"))
+              .topics("order")
+              .handler((connection, message) -> reserve(connection, message.text()))
+              .build();
+      consumer.start(); // consumer.close() at the end
     }
 
     byte[] onRequest(String idempotencyKey, byte[] body) throws SQLException {
@@ -138,7 +153,7 @@ class ReadmeIT {
   void readmeShowsThisCode() throws IOException {
     String source = withoutSpaces(Files.readString(SOURCE));
     List<String> blocks = blocks(JAVA);
-    assertThat(blocks).hasSize(3);
+    assertThat(blocks).hasSize(4);
     assertThat(blocks).allSatisfy(block -> assertThat(source).contains(withoutSpaces(block)));
   }
 
