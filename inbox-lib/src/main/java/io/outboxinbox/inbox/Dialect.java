@@ -21,9 +21,7 @@ final class Dialect {
   }
 
   InboxCleaner cleaner(Connection connection) throws SQLException {
-    return table(connection) instanceof MySqlTable
-        ? new MySqlCleaner(schema)
-        : new PostgresCleaner(schema);
+    return table(connection).cleaner();
   }
 
   InboxTable table(Connection connection) throws SQLException {

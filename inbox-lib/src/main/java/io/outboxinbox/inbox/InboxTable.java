@@ -107,6 +107,9 @@ interface InboxTable {
   /** Whether a statement failed because its message is older than the floor. */
   boolean isBelowFloor(SQLException failure);
 
+  /** Forgets in this database's way. */
+  InboxCleaner cleaner();
+
   /** Where the tables come from, for messages. */
   String schemaFile();
 

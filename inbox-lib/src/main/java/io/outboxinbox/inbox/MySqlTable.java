@@ -47,6 +47,7 @@ final class MySqlTable implements InboxTable {
     }
   }
 
+  private final SchemaName schema;
   private final String consumer;
   private final String message;
   private final String insert;
@@ -60,6 +61,7 @@ final class MySqlTable implements InboxTable {
   private final String beginEpoch;
 
   MySqlTable(SchemaName schema, String consumer) {
+    this.schema = schema;
     this.consumer = consumer;
     this.message = schema.table("inbox_message");
     String floors = schema.table("inbox_floor");
@@ -349,6 +351,11 @@ final class MySqlTable implements InboxTable {
   @Override
   public boolean isBelowFloor(SQLException failure) {
     return failure instanceof BelowFloor;
+  }
+
+  @Override
+  public InboxCleaner cleaner() {
+    return new MySqlCleaner(schema);
   }
 
   @Override

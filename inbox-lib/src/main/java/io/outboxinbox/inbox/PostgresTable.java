@@ -30,6 +30,7 @@ final class PostgresTable implements InboxTable {
 
   private static final String CHECK_VIOLATION = "23514";
 
+  private final SchemaName schema;
   private final String consumer;
   private final String insert;
   private final String insertAll;
@@ -41,6 +42,7 @@ final class PostgresTable implements InboxTable {
   private final String beginEpoch;
 
   PostgresTable(SchemaName schema, String consumer) {
+    this.schema = schema;
     this.consumer = consumer;
     String message = schema.table("inbox_message");
     String watermark = schema.table("inbox_watermark");
@@ -217,6 +219,11 @@ final class PostgresTable implements InboxTable {
   public boolean isBelowFloor(SQLException failure) {
     // The only check constraint that a key can break: see inbox_clean() in the schema.
     return CHECK_VIOLATION.equals(failure.getSQLState());
+  }
+
+  @Override
+  public InboxCleaner cleaner() {
+    return new PostgresCleaner(schema);
   }
 
   @Override
