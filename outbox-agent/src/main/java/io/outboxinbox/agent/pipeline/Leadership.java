@@ -35,6 +35,9 @@ final class Leadership implements AutoCloseable {
 
   private long seenPulse = -1;
   private long seenNanos;
+  private Duration stalled = Duration.ZERO;
+  private Optional<Duration> silentBefore = Optional.empty();
+  private long acquiredNanos;
 
   private Leadership(
       Connection connection,
@@ -99,7 +102,9 @@ final class Leadership implements AutoCloseable {
    */
   boolean tryAcquire() throws SQLException {
     if (tryLock()) {
+      acquiredNanos = System.nanoTime();
       registry.register(connection, source.id());
+      silentBefore = registry.sincePulse(connection, source.id());
       return true;
     }
     long pulse = registry.lastPulse(connection, source.id());
@@ -113,9 +118,22 @@ final class Leadership implements AutoCloseable {
           source.id(),
           takeoverAfter);
       endLeaderSession();
+      stalled = Duration.ofNanos(now - seenNanos);
       seenNanos = now;
     }
     return false;
+  }
+
+  /** From the last sign of life of whoever led before until now; zero when nobody did. */
+  Duration sinceLastLeader() {
+    return silentBefore
+        .map(silence -> silence.plusNanos(System.nanoTime() - acquiredNanos))
+        .orElse(Duration.ZERO);
+  }
+
+  /** For how long the leader before had been silent when its session was ended; else zero. */
+  Duration stalled() {
+    return stalled;
   }
 
   private boolean tryLock() throws SQLException {
@@ -149,10 +167,11 @@ final class Leadership implements AutoCloseable {
    * Shows that the leader is alive.
    *
    * @param content comes back through the log
+   * @return whether publishing is paused
    * @throws SQLException leadership must be taken as lost
    */
-  void pulse(String content) throws SQLException {
-    registry.pulse(connection, source.id(), holder, content);
+  Optional<SourceRegistry.Pause> pulse(String content) throws SQLException {
+    return registry.pulse(connection, source.id(), holder, content);
   }
 
   /**

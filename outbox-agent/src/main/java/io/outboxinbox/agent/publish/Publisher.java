@@ -29,6 +29,12 @@ public interface Publisher extends AutoCloseable {
   Optional<Checkpoint> takeOver(SourceIdentity source);
 
   /**
+   * Goes through what a {@link #takeOver} needs without shutting anybody out and without changing
+   * anything, so that the real one finds code and connections warm. Failures are of no consequence.
+   */
+  default void rehearse(SourceIdentity source) {}
+
+  /**
    * Every checkpoint the broker keeps, of any source; empty where it keeps none. Only for telling a
    * new source from one whose cluster was rebuilt under the same name.
    *

@@ -57,6 +57,19 @@ final class PipelineRig implements AutoCloseable {
   }
 
   PipelineConfiguration configuration(String more) throws Exception {
+    return configuration(more, postgres.port(), kafka.bootstrapServers());
+  }
+
+  PipelineConfiguration configurationWithBroker(String bootstrapServers) throws Exception {
+    return configuration("", postgres.port(), bootstrapServers);
+  }
+
+  PipelineConfiguration configurationWithPort(int port) throws Exception {
+    return configuration("", port, kafka.bootstrapServers());
+  }
+
+  private PipelineConfiguration configuration(String more, int port, String bootstrapServers)
+      throws Exception {
     String yaml =
         """
         pipelines:
@@ -74,13 +87,7 @@ final class PipelineRig implements AutoCloseable {
             leadership: {pulseInterval: 200ms, takeoverAfter: 2s, stallAfter: 10s}
             retry: {initial: 100ms, max: 1s}
         """
-            .formatted(
-                postgres.host(),
-                postgres.port(),
-                database.name(),
-                more,
-                topic,
-                kafka.bootstrapServers());
+            .formatted(postgres.host(), port, database.name(), more, topic, bootstrapServers);
     return new ConfigurationReader(Map.of()).read(yaml).pipelines().get(0);
   }
 

@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.publish.kafka;
 
 import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.AgentException.Retryable.Side;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
@@ -37,6 +38,8 @@ final class TopicCatalog implements AutoCloseable {
   /** Enough to keep sources apart, few enough to read quickly. */
   private static final int POSITION_PARTITIONS = 8;
 
+  private static final int POSITION_SEGMENT_BYTES = 64 << 20;
+
   /** Limits of one topic. */
   record Topic(int partitions, int maxMessageBytes, String cleanupPolicy) {}
 
@@ -68,7 +71,9 @@ final class TopicCatalog implements AutoCloseable {
     return find(name)
         .map(Topic::partitions)
         .orElseThrow(
-            () -> new AgentException.Retryable("kafka topic=" + name + " does not exist", null));
+            () ->
+                new AgentException.Retryable(
+                    Side.BROKER, "kafka topic=" + name + " does not exist", null));
   }
 
   /** Creates the compacted topic for checkpoints unless it is there. */
@@ -83,6 +88,9 @@ final class TopicCatalog implements AutoCloseable {
                 Map.of(
                     TopicConfig.CLEANUP_POLICY_CONFIG,
                     TopicConfig.CLEANUP_POLICY_COMPACT,
+                    // Only closed segments are compacted, and Kafka's own size is days of records.
+                    TopicConfig.SEGMENT_BYTES_CONFIG,
+                    String.valueOf(POSITION_SEGMENT_BYTES),
                     // A checkpoint acknowledged by one replica only could be lost with it.
                     TopicConfig.MIN_IN_SYNC_REPLICAS_CONFIG,
                     replicationFactor >= 3 ? "2" : "1"));
@@ -154,7 +162,9 @@ final class TopicCatalog implements AutoCloseable {
       return Objects.requireNonNull(future).get(TIMEOUT.toMillis(), TimeUnit.MILLISECONDS);
     } catch (TimeoutException e) {
       throw new AgentException.Retryable(
-          "kafka did not answer within " + TIMEOUT.toSeconds() + "s; check bootstrapServers", e);
+          Side.BROKER,
+          "kafka did not answer within " + TIMEOUT.toSeconds() + "s; check bootstrapServers",
+          e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new AgentException.Retryable("interrupted while waiting for kafka", e);
@@ -164,7 +174,8 @@ final class TopicCatalog implements AutoCloseable {
   private static AgentException retryable(String doing, ExecutionException e) {
     // The future wraps what the broker said; that is the part worth reading.
     Throwable cause = e.getCause() == null ? e : e.getCause();
-    return new AgentException.Retryable("kafka: " + doing + " failed: " + Reasons.of(cause), cause);
+    return new AgentException.Retryable(
+        Side.BROKER, "kafka: " + doing + " failed: " + Reasons.of(cause), cause);
   }
 
   @Override
