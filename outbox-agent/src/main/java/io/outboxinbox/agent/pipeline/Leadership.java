@@ -38,6 +38,7 @@ final class Leadership implements AutoCloseable {
   private Duration stalled = Duration.ZERO;
   private Optional<Duration> silentBefore = Optional.empty();
   private long acquiredNanos;
+  private boolean hasTakenOver;
 
   private Leadership(
       Connection connection,
@@ -124,11 +125,24 @@ final class Leadership implements AutoCloseable {
     return false;
   }
 
-  /** From the last sign of life of whoever led before until now; zero when nobody did. */
-  Duration sinceLastLeader() {
-    return silentBefore
-        .map(silence -> silence.plusNanos(System.nanoTime() - acquiredNanos))
-        .orElse(Duration.ZERO);
+  /**
+   * From the last sign of life of whoever led before until now; zero when nobody did. Only the
+   * first call has an answer: later the same leader merely begins again.
+   */
+  Optional<Duration> takeoverEnds() {
+    if (hasTakenOver) {
+      return Optional.empty();
+    }
+    hasTakenOver = true;
+    return Optional.of(
+        silentBefore
+            .map(silence -> silence.plusNanos(System.nanoTime() - acquiredNanos))
+            .orElse(Duration.ZERO));
+  }
+
+  /** What comes next is no takeover: an operator let it wait. */
+  void waited() {
+    hasTakenOver = true;
   }
 
   /** For how long the leader before had been silent when its session was ended; else zero. */

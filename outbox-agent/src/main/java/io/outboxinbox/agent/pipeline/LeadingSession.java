@@ -99,7 +99,7 @@ final class LeadingSession {
         start.verifySlot(checkpoint);
         watch.start(connections);
         times.done("verify");
-        monitor.tookOver(leadership.sinceLastLeader(), leadership.stalled());
+        leadership.takeoverEnds().ifPresent(time -> monitor.tookOver(time, leadership.stalled()));
         monitor.enter(State.LEADING, "");
         LOG.info("reading the log after {} ms: {}", times.total().toMillis(), times);
         stream(publisher, reader, watch, checkpoint);

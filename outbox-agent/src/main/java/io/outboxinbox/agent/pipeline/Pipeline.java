@@ -7,7 +7,6 @@ import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import java.sql.SQLException;
 import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.random.RandomGenerator;
@@ -34,6 +33,7 @@ public final class Pipeline {
   private final Thread thread;
 
   private boolean hasRehearsed;
+  private long publishedBefore;
 
   /**
    * Makes a pipeline that is not yet running.
@@ -106,6 +106,7 @@ public final class Pipeline {
   }
 
   private void runOnce() throws InterruptedException {
+    publishedBefore = monitor.status().eventsPublished();
     try {
       leadOnce();
     } catch (AgentException.Fatal e) {
@@ -130,7 +131,7 @@ public final class Pipeline {
       }
       try (Pulse pulse = new Pulse(leadership, configuration.name(), clock)) {
         pulse.start(configuration.leadership().pulseInterval());
-        while (awaitResume(pulse)) {
+        while (awaitResume(leadership, pulse)) {
           new LeadingSession(
                   configuration,
                   leadership,
@@ -145,7 +146,7 @@ public final class Pipeline {
   }
 
   /** Holds leadership and publishes nothing while paused; returns false when asked to stop. */
-  private boolean awaitResume(Pulse pulse) throws SQLException, InterruptedException {
+  private boolean awaitResume(Leadership leadership, Pulse pulse) throws SQLException, InterruptedException {
     @Nullable Pause told = null;
     for (Pause pause = pulse.pause(); pause != null; pause = pulse.pause()) {
       pulse.ensureAlive();
@@ -155,6 +156,7 @@ public final class Pipeline {
                 .formatted(pause.by(), pause.since(), pause.reason());
         LOG.warn("{}", reason);
         monitor.enter(State.PAUSED, reason);
+        leadership.waited();
         told = pause;
       }
       if (waitUnlessStopping(configuration.leadership().pulseInterval())) {
@@ -229,11 +231,12 @@ public final class Pipeline {
   private void waitAfter(State state, Exception e) throws InterruptedException {
     PipelineStatus before = monitor.status();
     // After a rejected event it would only lead up to the same event again.
-    if (state != State.MISCONFIGURED && before.leader()) {
-      @Nullable Instant published = before.lastPublishAt();
-      recovery.led(
-          Duration.between(before.since(), clock.instant()),
-          published != null && !published.isBefore(before.since()));
+    if (state != State.MISCONFIGURED) {
+      // Rows older than the slot are published before it leads, and count as well.
+      boolean hasPublished = before.eventsPublished() > publishedBefore;
+      if (before.leader() || hasPublished) {
+        recovery.led(Duration.between(before.since(), clock.instant()), hasPublished);
+      }
     }
     monitor.restarted();
     String message = String.valueOf(e.getMessage());
