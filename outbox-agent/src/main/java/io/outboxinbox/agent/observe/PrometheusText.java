@@ -95,6 +95,12 @@ final class PrometheusText {
 
   private static void putHandover() {
     FAMILIES.put(
+        new Family(
+            "hidden_seconds",
+            GAUGE,
+            "How long a partition's last stable offset has stood still before its end"),
+        PipelineStatus::hiddenSeconds);
+    FAMILIES.put(
         new Family("takeovers_total", COUNTER, "How often this agent began to publish"),
         status -> status.handover().takeovers());
     FAMILIES.put(

@@ -121,6 +121,7 @@ final class LeadingSession {
         take(captured, grouper);
       }
       monitor.skipped(reader.takeSkipped());
+      monitor.hidden(publisher.hidden());
       TransactionGrouper.Batch batch = grouper.takeEnded();
       boolean hasMoved = !batch.position().equals(durable.position());
       boolean isDue = System.nanoTime() - durableNanos > POSITION_INTERVAL.toNanos();

@@ -146,7 +146,8 @@ public final class Pipeline {
   }
 
   /** Holds leadership and publishes nothing while paused; returns false when asked to stop. */
-  private boolean awaitResume(Leadership leadership, Pulse pulse) throws SQLException, InterruptedException {
+  private boolean awaitResume(Leadership leadership, Pulse pulse)
+      throws SQLException, InterruptedException {
     @Nullable Pause told = null;
     for (Pause pause = pulse.pause(); pause != null; pause = pulse.pause()) {
       pulse.ensureAlive();

@@ -34,6 +34,7 @@ final class PipelineMonitor {
   private double takeoverSeconds;
   private double stallSeconds;
   private long rowsSkipped;
+  private double hiddenSeconds;
 
   PipelineMonitor(String name, Clock clock) {
     this.name = name;
@@ -46,6 +47,7 @@ final class PipelineMonitor {
       since = clock.instant();
       if (state == State.LEADING) {
         leaderUntil = since;
+        hiddenSeconds = 0;
       } else if (newState == State.LEADING) {
         leaderSince = since;
         leaderUntil = null;
@@ -87,6 +89,10 @@ final class PipelineMonitor {
     stallSeconds = stall.toMillis() / MILLIS_PER_SECOND;
   }
 
+  synchronized void hidden(Duration duration) {
+    hiddenSeconds = duration.toMillis() / MILLIS_PER_SECOND;
+  }
+
   synchronized void skipped(long rows) {
     rowsSkipped += rows;
   }
@@ -113,6 +119,7 @@ final class PipelineMonitor {
         nextTryAt,
         new Handover(
             leaderSince, leaderUntil, takeovers, takeoverSeconds, stallSeconds, rowsSkipped),
-        wal);
+        wal,
+        hiddenSeconds);
   }
 }

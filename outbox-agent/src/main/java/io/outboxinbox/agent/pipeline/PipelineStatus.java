@@ -20,6 +20,8 @@ import org.jspecify.annotations.Nullable;
  * @param nextTryAt when it looks again; null unless it waits after a failure
  * @param handover how leadership came to this agent
  * @param wal how long the slot can wait
+ * @param hiddenSeconds for how long events of a partition have been held back from read_committed
+ *     consumers by a transaction that does not end; 0 when none are, and while it does not lead
  */
 public record PipelineStatus(
     String name,
@@ -37,7 +39,8 @@ public record PipelineStatus(
     long restarts,
     @Nullable Instant nextTryAt,
     Handover handover,
-    WalBudget wal) {
+    WalBudget wal,
+    double hiddenSeconds) {
 
   /** The life of a pipeline. For people to read; nothing that must be right depends on it. */
   public enum State {

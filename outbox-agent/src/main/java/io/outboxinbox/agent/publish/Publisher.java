@@ -4,6 +4,7 @@ import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Receipt;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SourceIdentity;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 
@@ -65,6 +66,14 @@ public interface Publisher extends AutoCloseable {
    *     event of this batch; a publisher that keeps checkpoints has published none of it
    */
   List<Receipt> publishBatch(List<RoutedEvent> batch, Checkpoint after);
+
+  /**
+   * For how long consumers have been held up by something the publisher itself cannot notice, such
+   * as a transaction that hangs in the broker; zero when they are not or it is not known.
+   */
+  default Duration hidden() {
+    return Duration.ZERO;
+  }
 
   /**
    * Forgets the source's checkpoint, so that its next start is a first start. To be called by an

@@ -46,7 +46,8 @@ class ObservatoryTest {
         3,
         null,
         Handover.NONE,
-        WalBudget.UNKNOWN);
+        WalBudget.UNKNOWN,
+        0);
   }
 
   private static ObservedPipeline observed(PipelineStatus status) {

@@ -34,12 +34,14 @@ final class KafkaPublisher implements Publisher {
   private final KafkaConfiguration kafka;
   private final TopicCatalog topics;
   private final CheckpointTopic checkpoints;
+  private final StableOffsetWatch stableOffsets;
   private @Nullable KafkaProducer<byte[], byte[]> producer;
 
   KafkaPublisher(KafkaConfiguration kafka) {
     this.kafka = kafka;
     this.topics = new TopicCatalog(kafka);
     this.checkpoints = new CheckpointTopic(kafka, topics);
+    this.stableOffsets = new StableOffsetWatch(topics);
   }
 
   @Override
@@ -56,6 +58,7 @@ final class KafkaPublisher implements Publisher {
     } catch (KafkaException e) {
       throw failed("taking over as " + source.id(), e);
     }
+    stableOffsets.start();
     return checkpoints.read(source);
   }
 
@@ -93,6 +96,11 @@ final class KafkaPublisher implements Publisher {
     records.add(checkpoints.record(after));
     commit(records, "publishing " + batch.size() + " events");
     return receipts(batch);
+  }
+
+  @Override
+  public Duration hidden() {
+    return stableOffsets.hidden();
   }
 
   @Override
@@ -207,6 +215,7 @@ final class KafkaPublisher implements Publisher {
 
   @Override
   public void close() {
+    stableOffsets.close();
     if (producer != null) {
       producer.close(Duration.ZERO);
       producer = null;

@@ -3,11 +3,13 @@ package io.outboxinbox.agent.publish.kafka;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.AgentException.Retryable.Side;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -31,7 +33,10 @@ import org.apache.kafka.common.errors.TopicExistsException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.jspecify.annotations.Nullable;
 
-/** What we know of the cluster's topics. Used by one thread; close it. */
+/**
+ * What we know of the cluster's topics. Used by one thread but where a method says otherwise; close
+ * it.
+ */
 final class TopicCatalog implements AutoCloseable {
   private static final Duration TIMEOUT = Duration.ofSeconds(4);
 
@@ -44,7 +49,7 @@ final class TopicCatalog implements AutoCloseable {
   record Topic(int partitions, int maxMessageBytes, String cleanupPolicy) {}
 
   private final Admin admin;
-  private final Map<String, Topic> known = new HashMap<>();
+  private final Map<String, Topic> known = new ConcurrentHashMap<>();
 
   TopicCatalog(KafkaConfiguration kafka) {
     this.admin = Admin.create(kafka.adminProperties());
@@ -113,11 +118,32 @@ final class TopicCatalog implements AutoCloseable {
   }
 
   Map<TopicPartition, Long> highWatermarks(List<TopicPartition> partitions) {
+    return endOffsets(partitions, IsolationLevel.READ_UNCOMMITTED);
+  }
+
+  /** All partitions of the topics looked up so far; may be asked by another thread. */
+  List<TopicPartition> knownPartitions() {
+    List<TopicPartition> partitions = new ArrayList<>();
+    known.forEach(
+        (name, topic) -> {
+          for (int i = 0; i < topic.partitions(); i++) {
+            partitions.add(new TopicPartition(name, i));
+          }
+        });
+    return partitions;
+  }
+
+  /**
+   * Ends as consumers of this isolation level see them; may be asked by another thread.
+   *
+   * @throws AgentException.Retryable the cluster does not answer
+   */
+  Map<TopicPartition, Long> endOffsets(List<TopicPartition> partitions, IsolationLevel isolation) {
     Map<TopicPartition, OffsetSpec> latest =
         partitions.stream().collect(Collectors.toMap(p -> p, p -> OffsetSpec.latest()));
     try {
       Map<TopicPartition, Long> ends = new HashMap<>();
-      get(admin.listOffsets(latest, new ListOffsetsOptions(IsolationLevel.READ_UNCOMMITTED)).all())
+      get(admin.listOffsets(latest, new ListOffsetsOptions(isolation)).all())
           .forEach((partition, info) -> ends.put(partition, info.offset()));
       return ends;
     } catch (ExecutionException e) {
