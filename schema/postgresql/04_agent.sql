@@ -12,6 +12,12 @@ CREATE TABLE IF NOT EXISTS outbox_agent_source (
   seeded_at timestamptz
 );
 
+-- Later than the table, so that an installation gets them by running this file again.
+ALTER TABLE outbox_agent_source
+  ADD COLUMN IF NOT EXISTS paused_at     timestamptz,
+  ADD COLUMN IF NOT EXISTS paused_by     text,
+  ADD COLUMN IF NOT EXISTS paused_reason text;
+
 COMMENT ON TABLE outbox_agent_source IS 'Leadership among agents of one source.';
 COMMENT ON COLUMN outbox_agent_source.source IS 'Identifies database and publication, the same for every agent that reads them.';
 COMMENT ON COLUMN outbox_agent_source.holder IS 'The agent that leads now.';
@@ -19,6 +25,9 @@ COMMENT ON COLUMN outbox_agent_source.pulse IS 'Raised by the holder. A standby 
 COMMENT ON COLUMN outbox_agent_source.pulsed_at IS 'When the pulse was last raised, for people to look at.';
 COMMENT ON COLUMN outbox_agent_source.epoch IS 'Goes up whenever the sequence numbers of published events may start again.';
 COMMENT ON COLUMN outbox_agent_source.seeded_at IS 'When the first position was written. Set, and no position at the broker: it was lost, so stop instead of starting anew.';
+
+COMMENT ON COLUMN outbox_agent_source.paused_at IS 'Set: no agent publishes anything until it is NULL again. Use the agent''s commands "pause" and "resume".';
+COMMENT ON COLUMN outbox_agent_source.paused_by IS 'Operator, or the breaker of the agent that paused by itself.';
 
 -- Events that were in the outbox before the replication slot existed. The write-ahead log will never bring them, so the agent
 -- publishes them once, at its first start, in this order.

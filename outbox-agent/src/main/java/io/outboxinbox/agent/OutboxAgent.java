@@ -62,6 +62,8 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
         new CheckCommand(
             System.out, List.of(OutboxAgent::source, OutboxAgent::broker, PositionCheck::run)));
     bootstrap.addCommand(new ResetCommand(System.out, holder()));
+    bootstrap.addCommand(new PauseCommand(System.out, PauseCommand.Verb.PAUSE, user()));
+    bootstrap.addCommand(new PauseCommand(System.out, PauseCommand.Verb.RESUME, user()));
     bootstrap.addCommand(new SchemaCommand(System.out));
   }
 
@@ -97,15 +99,23 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
     environment.lifecycle().addServerLifecycleListener(OutboxAgent::announce);
   }
 
+  /** Who asks for something, as far as this machine knows. */
+  private static String user() {
+    return System.getProperty("user.name", "unknown") + " on " + host();
+  }
+
   /** Names this process to operators and to other agents of the same source. */
   private static String holder() {
-    String host = "unknown-host";
+    return host() + "/" + ProcessHandle.current().pid();
+  }
+
+  private static String host() {
     try {
-      host = InetAddress.getLocalHost().getHostName();
+      return InetAddress.getLocalHost().getHostName();
     } catch (UnknownHostException e) {
       LOG.debug("this host has no name", e);
+      return "unknown-host";
     }
-    return host + "/" + ProcessHandle.current().pid();
   }
 
   private static void announce(Server server) {

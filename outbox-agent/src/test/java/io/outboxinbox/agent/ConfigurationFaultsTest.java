@@ -54,7 +54,7 @@ class ConfigurationFaultsTest {
     assertThat(source.sslMode()).isEqualTo(SslMode.VERIFY_FULL);
     assertThat(source.columns()).isEmpty();
     assertThat(source.maxQueueBytes()).isEqualTo(64L << 20);
-    assertThat(pipeline.leadership().takeoverAfter()).isEqualTo(Duration.ofSeconds(8));
+    assertThat(pipeline.leadership().takeoverAfter()).isEqualTo(Duration.ofSeconds(5));
     assertThat(pipeline.retry().initial()).isEqualTo(Duration.ofMillis(500));
     assertThat(pipeline.route().topic()).isEqualTo("{aggregate_type}");
     assertThat(((KafkaConfiguration) pipeline.publish()).positionReplicationFactor())

@@ -34,9 +34,6 @@ public final class AgentConfig {
     config.publish.put("type", "kafka");
     config.publish.put("bootstrapServers", bootstrapServers);
     config.publish.put("positionReplicationFactor", "1");
-    config.leadership.put("pulseInterval", "1s");
-    config.leadership.put("takeoverAfter", "8s");
-    config.leadership.put("stallAfter", "15s");
     return config;
   }
 

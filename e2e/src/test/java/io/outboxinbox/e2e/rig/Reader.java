@@ -38,6 +38,11 @@ public final class Reader implements AutoCloseable {
   private volatile long lag = -1;
   private volatile @Nullable Throwable failure;
 
+  /** When something last arrived, and the longest wait since {@link #forgetSilence}. */
+  private long arrivedNanos = System.nanoTime();
+
+  private long longestSilenceNanos;
+
   private Reader(String bootstrapServers, String topic, int partitionCount) {
     this.bootstrapServers = bootstrapServers;
     for (int i = 0; i < partitionCount; i++) {
@@ -90,11 +95,32 @@ public final class Reader implements AutoCloseable {
 
   private void keep(Iterable<ConsumerRecord<byte[], byte[]>> records) {
     synchronized (published) {
+      int before = published.size();
       for (ConsumerRecord<byte[], byte[]> record : records) {
         Published message = message(record);
         published.add(message);
         ids.add(message.id());
       }
+      if (published.size() > before) {
+        long now = System.nanoTime();
+        longestSilenceNanos = Math.max(longestSilenceNanos, now - arrivedNanos);
+        arrivedNanos = now;
+      }
+    }
+  }
+
+  /** Begins to look for the longest time in which nothing arrives. */
+  public void forgetSilence() {
+    synchronized (published) {
+      longestSilenceNanos = 0;
+    }
+  }
+
+  /** From the last arrival before it to the first after it; what has not ended does not count. */
+  public Duration longestSilence() {
+    requireHealthy();
+    synchronized (published) {
+      return Duration.ofNanos(longestSilenceNanos);
     }
   }
 

@@ -30,6 +30,21 @@ final class AgentTablesPreflight {
          AND c.relkind IN ('r', 'p')
       """;
 
+  /** Tables made by an earlier version lack columns until the file is applied again. */
+  private static final String PAUSE_COLUMNS =
+      """
+      SELECT count(*) AS columns
+        FROM pg_attribute a
+        JOIN pg_class c ON c.oid = a.attrelid
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE n.nspname = ?
+         AND c.relname = 'outbox_agent_source'
+         AND NOT a.attisdropped
+         AND a.attname IN ('paused_at', 'paused_by', 'paused_reason')
+      """;
+
+  private static final int PAUSE_COLUMN_COUNT = 3;
+
   private AgentTablesPreflight() {}
 
   static List<Finding> check(Connection connection, SourceConfiguration config, SqlNames names)
@@ -60,6 +75,15 @@ final class AgentTablesPreflight {
                     "GRANT %s ON %s TO %s".formatted(verbs, name, names.role())));
           }
         });
+    int columns =
+        CatalogQuery.one(connection, PAUSE_COLUMNS, row -> row.getInt("columns"), config.schema());
+    if (present.containsKey("outbox_agent_source") && columns < PAUSE_COLUMN_COUNT) {
+      findings.add(
+          Finding.misconfigured(
+              "the agent's table %s.outbox_agent_source was made by an earlier version and lacks paused_at, paused_by or paused_reason"
+                  .formatted(names.schema()),
+              "apply schema/postgresql/04_agent.sql to schema %s again".formatted(names.schema())));
+    }
     return findings;
   }
 }

@@ -68,5 +68,7 @@ final class ConnectorSettings {
       settings.put("database.sslrootcert", source.sslRootCert().toString());
     }
     settings.put("database.tcpKeepAlive", "true");
+    settings.put("driver.socketFactory", WakefulSocketFactory.class.getName());
+    settings.put("driver.connectTimeout", SourceConnections.CONNECT_TIMEOUT_SECONDS);
   }
 }

@@ -5,6 +5,7 @@ import io.debezium.connector.common.DebeziumTaskState;
 import io.debezium.connector.postgresql.PostgresConnector;
 import io.debezium.connector.postgresql.PostgresConnectorTask;
 import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.AgentException.Retryable.Side;
 import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.PositionCommitter;
 import io.outboxinbox.agent.event.SourcePosition;
@@ -67,7 +68,8 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
       connector.start(settings);
       task.start(connector.taskConfigs(1).get(0));
     } catch (RuntimeException e) {
-      throw new AgentException.Retryable("reading the log could not start: " + rootMessage(e), e);
+      throw new AgentException.Retryable(
+          Side.DATABASE, "reading the log could not start: " + rootMessage(e), e);
     } finally {
       connector.stop();
     }
@@ -75,7 +77,9 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
       // The task keeps a start that failed to itself and tries again in its own time; we have a
       // recovery path of our own.
       throw new AgentException.Retryable(
-          "reading the log could not start: the task is " + task.getTaskState(), null);
+          Side.DATABASE,
+          "reading the log could not start: the task is " + task.getTaskState(),
+          null);
     }
   }
 
@@ -97,7 +101,8 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
     try {
       polled = task.poll();
     } catch (RuntimeException e) {
-      throw new AgentException.Retryable("reading the log failed: " + rootMessage(e), e);
+      throw new AgentException.Retryable(
+          Side.DATABASE, "reading the log failed: " + rootMessage(e), e);
     }
     if (polled == null || polled.isEmpty()) {
       return List.of();
@@ -108,6 +113,11 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
       lastRowNanos = lastActivityNanos;
     }
     return captured;
+  }
+
+  /** Rows that came again since the last call although they are published, and were skipped. */
+  public long takeSkipped() {
+    return records.takeSkipped();
   }
 
   /** How long nothing at all has come; rows already published, and sent again, count too. */

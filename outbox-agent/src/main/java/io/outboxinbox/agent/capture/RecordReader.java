@@ -21,6 +21,7 @@ final class RecordReader {
   private final String pulseMark;
   private final ResumePoint resumePoint;
   private final RowReader rows;
+  private long skipped;
 
   RecordReader(SourceConfiguration source, ResumePoint resumePoint, String nonce) {
     this.transactionTopic = source.slot() + ".transaction";
@@ -39,6 +40,13 @@ final class RecordReader {
       }
     }
     return captured;
+  }
+
+  /** How many rows were already behind us since the last call. */
+  long takeSkipped() {
+    long count = skipped;
+    skipped = 0;
+    return count;
   }
 
   private @Nullable Captured read(SourceRecord record) {
@@ -65,6 +73,7 @@ final class RecordReader {
         resumePoint.row(
             number(offset, "lsn_commit"), number(offset, "txId"), number(offset, "lsn"));
     if (position == null) {
+      skipped++;
       return null;
     }
     Instant committedAt = Instant.EPOCH.plus(number(offset, "ts_usec"), ChronoUnit.MICROS);

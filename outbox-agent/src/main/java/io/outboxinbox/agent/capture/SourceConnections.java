@@ -8,7 +8,7 @@ import org.postgresql.PGProperty;
 
 /** Opens connections to the source database; the caller closes them. */
 public final class SourceConnections {
-  private static final String CONNECT_TIMEOUT_SECONDS = "5";
+  static final String CONNECT_TIMEOUT_SECONDS = "5";
 
   private final SourceConfiguration source;
 
@@ -58,6 +58,7 @@ public final class SourceConnections {
     PGProperty.CONNECT_TIMEOUT.set(properties, CONNECT_TIMEOUT_SECONDS);
     PGProperty.LOGIN_TIMEOUT.set(properties, CONNECT_TIMEOUT_SECONDS);
     PGProperty.TCP_KEEP_ALIVE.set(properties, true);
+    PGProperty.SOCKET_FACTORY.set(properties, WakefulSocketFactory.class.getName());
     PGProperty.APPLICATION_NAME.set(properties, "outbox-agent " + purpose);
     return properties;
   }

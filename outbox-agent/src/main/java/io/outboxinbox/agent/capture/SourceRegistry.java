@@ -5,6 +5,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;
 
@@ -26,6 +27,13 @@ public final class SourceRegistry {
       return Math.max(epoch + 1, now.getEpochSecond());
     }
   }
+
+  /**
+   * Somebody wants nothing to be published for now.
+   *
+   * @param by who: an operator, or a breaker of the agent
+   */
+  public record Pause(Instant since, String by, String reason) {}
 
   /** First half of an advisory lock's key, so that it meets no application's lock by chance. */
   private static final int EPOCH_LOCK_CLASS = 0x0B0C6;
@@ -141,19 +149,80 @@ public final class SourceRegistry {
    * of an idle outbox on and comes back to us through the log.
    *
    * @param content nonce and number
+   * @return whether publishing is paused, which every agent of the source must honour
    */
-  public void pulse(Connection connection, String sourceId, String holder, String content)
-      throws SQLException {
+  public Optional<Pause> pulse(
+      Connection connection, String sourceId, String holder, String content) throws SQLException {
     String sql =
         "WITH message AS (SELECT pg_logical_emit_message(true, ?, ?)) UPDATE "
             + table
-            + " SET pulse = pulse + 1, pulsed_at = now(), holder = ? FROM message WHERE source = ?";
+            + " SET pulse = pulse + 1, pulsed_at = now(), holder = ? FROM message WHERE source = ?"
+            + " RETURNING paused_at, paused_by, paused_reason";
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, ConnectorSettings.PULSE_PREFIX);
       statement.setString(2, content);
       statement.setString(3, holder);
       statement.setString(4, sourceId);
-      statement.executeUpdate();
+      try (ResultSet row = statement.executeQuery()) {
+        return row.next() && row.getTimestamp(1) != null
+            ? Optional.of(
+                new Pause(row.getTimestamp(1).toInstant(), row.getString(2), row.getString(3)))
+            : Optional.empty();
+      }
+    }
+  }
+
+  /**
+   * Asks every agent of the source to publish nothing until {@link #resume}; they see it with their
+   * next pulse. The source must have a row. An earlier pause stays as it is.
+   *
+   * @return whether it was not paused already
+   */
+  public boolean pause(Connection connection, String sourceId, String by, String reason)
+      throws SQLException {
+    String sql =
+        "UPDATE "
+            + table
+            + " SET paused_at = now(), paused_by = ?, paused_reason = ?"
+            + " WHERE source = ? AND paused_at IS NULL";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, by);
+      statement.setString(2, reason);
+      statement.setString(3, sourceId);
+      return statement.executeUpdate() > 0;
+    }
+  }
+
+  /**
+   * Ends a pause.
+   *
+   * @return whether there was one
+   */
+  public boolean resume(Connection connection, String sourceId) throws SQLException {
+    String sql =
+        "UPDATE "
+            + table
+            + " SET paused_at = NULL, paused_by = NULL, paused_reason = NULL"
+            + " WHERE source = ? AND paused_at IS NOT NULL";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      return statement.executeUpdate() > 0;
+    }
+  }
+
+  /** How long ago somebody last pulsed, by the database's clock alone; empty if nobody ever did. */
+  public Optional<Duration> sincePulse(Connection connection, String sourceId) throws SQLException {
+    String sql =
+        "SELECT extract(epoch FROM clock_timestamp() - pulsed_at) * 1000 FROM "
+            + table
+            + " WHERE source = ? AND pulsed_at IS NOT NULL";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      try (ResultSet row = statement.executeQuery()) {
+        return row.next()
+            ? Optional.of(Duration.ofMillis((long) row.getDouble(1)))
+            : Optional.empty();
+      }
     }
   }
 

@@ -11,8 +11,27 @@ public abstract sealed class AgentException extends RuntimeException {
 
   /** Passes by itself: close everything, wait, start again from the last durable position. */
   public static final class Retryable extends AgentException {
+    /** Whose return is waited for. Only for the words people read; nothing is decided by it. */
+    public enum Side {
+      BROKER,
+      DATABASE,
+      /** Neither is away: another agent, the agent itself, or something unforeseen. */
+      NEITHER
+    }
+
+    private final Side side;
+
     public Retryable(String message, @Nullable Throwable cause) {
+      this(Side.NEITHER, message, cause);
+    }
+
+    public Retryable(Side side, String message, @Nullable Throwable cause) {
       super(message, cause);
+      this.side = side;
+    }
+
+    public Side side() {
+      return side;
     }
   }
 

@@ -65,6 +65,12 @@ final class PrometheusText {
     FAMILIES.put(
         new Family("restarts_total", COUNTER, "Fresh starts after a failure"),
         PipelineStatus::restarts);
+    putParked();
+    putWal();
+    putHandover();
+  }
+
+  private static void putParked() {
     FAMILIES.put(
         new Family("parked_waiting", GAUGE, "Parked events not settled yet, -1 if not known"),
         PipelineStatus::parkedWaiting);
@@ -83,6 +89,60 @@ final class PrometheusText {
     FAMILIES.put(
         new Family("released_total", COUNTER, "Parked events published by this process"),
         PipelineStatus::releasedTotal);
+  }
+
+  private static void putWal() {
+    FAMILIES.put(
+        new Family(
+            "wal_budget_used_ratio",
+            GAUGE,
+            "Part of the allowed log that the slot holds back, -1 without a limit"),
+        status -> status.wal().usedRatio());
+    FAMILIES.put(
+        new Family(
+            "wal_seconds_left",
+            GAUGE,
+            "Time until the limit at the growth of the last minutes, -1 while it does not grow"),
+        status -> status.wal().secondsLeft());
+    FAMILIES.put(
+        new Family("wal_growth_bytes_per_second", GAUGE, "Growth of the log held back"),
+        status -> status.wal().growthBytesPerSecond());
+    FAMILIES.put(
+        new Family(
+            "oldest_transaction_seconds",
+            GAUGE,
+            "At least so long has the server's oldest transaction been open; it holds log back"),
+        status -> status.wal().oldestTransactionSeconds());
+  }
+
+  private static void putHandover() {
+    FAMILIES.put(
+        new Family(
+            "hidden_seconds",
+            GAUGE,
+            "How long a partition's last stable offset has stood still before its end"),
+        PipelineStatus::hiddenSeconds);
+    FAMILIES.put(
+        new Family("takeovers_total", COUNTER, "How often this agent began to publish"),
+        status -> status.handover().takeovers());
+    FAMILIES.put(
+        new Family(
+            "takeover_seconds",
+            GAUGE,
+            "Last time: from the last sign of life of the leader before until the log was read"),
+        status -> status.handover().takeoverSeconds());
+    FAMILIES.put(
+        new Family(
+            "stall_seconds",
+            GAUGE,
+            "Last time: how long that leader had stalled when it was replaced, 0 if it had gone"),
+        status -> status.handover().stallSeconds());
+    FAMILIES.put(
+        new Family(
+            "rows_skipped_total",
+            COUNTER,
+            "Rows the log brought again that were published already, so not published twice"),
+        status -> status.handover().rowsSkipped());
   }
 
   private final List<ObservedPipeline> pipelines;

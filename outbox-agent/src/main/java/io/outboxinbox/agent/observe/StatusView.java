@@ -54,8 +54,21 @@ final class StatusView {
       }
     }
     return problems.isEmpty()
-        ? Page.text(Page.OK, "ready\n")
-        : Page.text(Page.UNAVAILABLE, problems.toString());
+        ? Page.text(Page.OK, "ready\n" + warnings())
+        : Page.text(Page.UNAVAILABLE, problems + warnings());
+  }
+
+  /** What is well now but may not stay so: it makes no agent unready, another has it too. */
+  private String warnings() {
+    StringBuilder warnings = new StringBuilder();
+    for (ObservedPipeline pipeline : pipelines) {
+      PipelineStatus status = pipeline.status();
+      String warning = status.wal().warning();
+      if (!warning.isEmpty()) {
+        warnings.append(status.name()).append(": warning: ").append(warning).append('\n');
+      }
+    }
+    return warnings.toString();
   }
 
   Page html() {
@@ -72,7 +85,7 @@ final class StatusView {
         <meta http-equiv="refresh" content="5">
         <style>body{font:16px sans-serif;margin:2em}td,th{padding:.3em 1em;text-align:left}
         .bad{background:#fdd}.good{background:#dfd}</style></head><body><h1>outbox-agent</h1>
-        <table><tr><th>pipeline<th>state<th>since<th>published<th>sequence<th>capture latency<th>last pulse<th>WAL retained<th>restarts<th>problem</tr>
+        <table><tr><th>pipeline<th>state<th>since<th>published<th>sequence<th>capture latency<th>last pulse<th>WAL retained<th>of its limit<th>took over in<th>restarts<th>next try<th>problem</tr>
         %s</table>
         <p><a href="status">status</a> <a href="metrics">metrics</a> <a href="healthcheck">healthcheck</a>
         <a href="ready">ready</a> <a href="live">live</a></p></body></html>
@@ -81,7 +94,7 @@ final class StatusView {
   }
 
   private static String row(PipelineStatus status, String problem) {
-    return "<tr class=\"%s\"><td>%s<td>%s<td>%s<td>%d<td>%d<td>%.1f ms<td>%s<td>%s<td>%d<td>%s</tr>%n"
+    return "<tr class=\"%s\"><td>%s<td>%s<td>%s<td>%d<td>%d<td>%.1f ms<td>%s<td>%s<td>%s<td>%s<td>%d<td>%s<td>%s</tr>%n"
         .formatted(
             problem.isEmpty() ? "good" : "bad",
             escaped(status.name()),
@@ -92,8 +105,13 @@ final class StatusView {
             status.captureLatencyMillis(),
             shown(status.lastPulseAt()),
             status.retainedWalBytes() < 0 ? "?" : status.retainedWalBytes() / 1024 + " KiB",
+            status.wal().usedRatio() < 0 ? "?" : Math.round(status.wal().usedRatio() * 100) + " %",
+            status.handover().takeovers() == 0
+                ? "-"
+                : "%.1f s".formatted(status.handover().takeoverSeconds()),
             status.restarts(),
-            escaped(problem));
+            status.nextTryAt() == null ? "-" : shown(status.nextTryAt()),
+            escaped((problem + " " + status.wal().warning()).strip()));
   }
 
   private static String shown(@Nullable Instant moment) {

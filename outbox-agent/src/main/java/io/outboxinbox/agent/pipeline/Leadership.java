@@ -35,6 +35,10 @@ final class Leadership implements AutoCloseable {
 
   private long seenPulse = -1;
   private long seenNanos;
+  private Duration stalled = Duration.ZERO;
+  private Optional<Duration> silentBefore = Optional.empty();
+  private long acquiredNanos;
+  private boolean hasTakenOver;
 
   private Leadership(
       Connection connection,
@@ -99,7 +103,9 @@ final class Leadership implements AutoCloseable {
    */
   boolean tryAcquire() throws SQLException {
     if (tryLock()) {
+      acquiredNanos = System.nanoTime();
       registry.register(connection, source.id());
+      silentBefore = registry.sincePulse(connection, source.id());
       return true;
     }
     long pulse = registry.lastPulse(connection, source.id());
@@ -113,9 +119,35 @@ final class Leadership implements AutoCloseable {
           source.id(),
           takeoverAfter);
       endLeaderSession();
+      stalled = Duration.ofNanos(now - seenNanos);
       seenNanos = now;
     }
     return false;
+  }
+
+  /**
+   * From the last sign of life of whoever led before until now; zero when nobody did. Only the
+   * first call has an answer: later the same leader merely begins again.
+   */
+  Optional<Duration> takeoverEnds() {
+    if (hasTakenOver) {
+      return Optional.empty();
+    }
+    hasTakenOver = true;
+    return Optional.of(
+        silentBefore
+            .map(silence -> silence.plusNanos(System.nanoTime() - acquiredNanos))
+            .orElse(Duration.ZERO));
+  }
+
+  /** What comes next is no takeover: an operator let it wait. */
+  void waited() {
+    hasTakenOver = true;
+  }
+
+  /** For how long the leader before had been silent when its session was ended; else zero. */
+  Duration stalled() {
+    return stalled;
   }
 
   private boolean tryLock() throws SQLException {
@@ -149,10 +181,11 @@ final class Leadership implements AutoCloseable {
    * Shows that the leader is alive.
    *
    * @param content comes back through the log
+   * @return whether publishing is paused
    * @throws SQLException leadership must be taken as lost
    */
-  void pulse(String content) throws SQLException {
-    registry.pulse(connection, source.id(), holder, content);
+  Optional<SourceRegistry.Pause> pulse(String content) throws SQLException {
+    return registry.pulse(connection, source.id(), holder, content);
   }
 
   /**

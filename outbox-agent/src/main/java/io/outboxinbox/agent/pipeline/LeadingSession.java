@@ -39,7 +39,7 @@ final class LeadingSession {
   private final Pulse pulse;
   private final PipelineMonitor monitor;
   private final Clock clock;
-  private final BooleanSupplier isStopping;
+  private final BooleanSupplier mustEnd;
   private final PipelineMemory memory;
 
   LeadingSession(
@@ -49,30 +49,36 @@ final class LeadingSession {
       Pulse pulse,
       PipelineMonitor monitor,
       Clock clock,
-      BooleanSupplier isStopping) {
+      BooleanSupplier mustEnd) {
     this.pipeline = pipeline;
     this.memory = memory;
-    this.router =
-        new Router(pipeline.route(), pipeline.name(), pipeline.publish().reservedTopics());
+    this.router = router(pipeline);
     this.leadership = leadership;
     this.pulse = pulse;
     this.monitor = monitor;
     this.clock = clock;
-    this.isStopping = isStopping;
+    this.mustEnd = mustEnd;
+  }
+
+  static Router router(PipelineConfiguration pipeline) {
+    return new Router(pipeline.route(), pipeline.name(), pipeline.publish().reservedTopics());
   }
 
   /**
-   * Leads until asked to stop.
+   * Leads until asked to stop or to pause.
    *
    * @throws AgentException its type says how to go on
    * @throws SQLException the database went away: retryable
    */
   void run() throws SQLException, InterruptedException {
     SourceConnections connections = new SourceConnections(pipeline.source());
+    StepTimes times = new StepTimes();
     try (Publisher publisher = pipeline.publish().newPublisher();
         Connection control = connections.open("control", 30)) {
       SessionStart start = new SessionStart(pipeline, leadership, control, publisher, clock);
-      Checkpoint checkpoint = start.run(router.fixedTopics());
+      times.done("connect");
+      Checkpoint checkpoint = start.run(router.fixedTopics(), times);
+      times.done("compare");
       LOG.info(
           "leading source {} from sequence {} of epoch {}",
           leadership.source().id(),
@@ -82,18 +88,26 @@ final class LeadingSession {
       memory.beginSession();
       Parking parking = parking(publisher, control);
       parking.lot().open(checkpoint, parking.releases()::flow);
-      monitor.enter(State.LEADING, "");
       checkpoint = publishBacklog(publisher, parking, control, checkpoint);
+      if (mustEnd.getAsBoolean()) {
+        return;
+      }
       try (LogReader reader =
               new LogReader(
                   pipeline.source(),
                   checkpoint.position(),
                   pulse.nonce(),
                   pipeline.batch().maxEvents());
-          SourceWatch watch = new SourceWatch(pipeline, checkpoint, monitor)) {
+          SourceWatch watch = new SourceWatch(pipeline, checkpoint)) {
+        times.done("backlog");
         reader.start();
+        times.done("start reading");
         start.verifySlot(checkpoint);
         watch.start(connections);
+        times.done("verify");
+        leadership.takeoverEnds().ifPresent(time -> monitor.tookOver(time, leadership.stalled()));
+        monitor.enter(State.LEADING, "");
+        LOG.info("reading the log after {} ms: {}", times.total().toMillis(), times);
         stream(publisher, parking, reader, watch, checkpoint);
       }
     }
@@ -119,7 +133,8 @@ final class LeadingSession {
         new Releases(
             lot,
             publisher,
-            new Releases.Rules(rules, new RowCheck(pipeline.source()), memory.isolation(), System::nanoTime),
+            new Releases.Rules(
+                rules, new RowCheck(pipeline.source()), memory.isolation(), System::nanoTime),
             monitor));
   }
 
@@ -130,7 +145,8 @@ final class LeadingSession {
     Acknowledger acknowledger = new Acknowledger(reader);
     Checkpoint durable = from;
     long durableNanos = System.nanoTime();
-    while (!isStopping.getAsBoolean()) {
+    pulse.expectAnew();
+    while (!mustEnd.getAsBoolean()) {
       pulse.ensureAlive();
       watch.ensureSound(pulse, reader.sinceActivity());
       for (Captured captured : reader.poll()) {
@@ -139,6 +155,8 @@ final class LeadingSession {
           durable = publish(publisher, parking, acknowledger, grouper.takeEnded(), durable);
         }
       }
+      monitor.skipped(reader.takeSkipped());
+      monitor.hidden(publisher.hidden());
       TransactionGrouper.Batch batch = grouper.takeEnded();
       boolean hasMoved = !batch.position().equals(durable.position());
       boolean isDue = System.nanoTime() - durableNanos > POSITION_INTERVAL.toNanos();
@@ -226,7 +244,7 @@ final class LeadingSession {
     Backlog backlog = new Backlog(pipeline.source());
     String source = leadership.source().id();
     Checkpoint checkpoint = from;
-    while (!checkpoint.isBacklogDone() && !isStopping.getAsBoolean()) {
+    while (!checkpoint.isBacklogDone() && !mustEnd.getAsBoolean()) {
       pulse.ensureAlive();
       Backlog.Page page =
           backlog.read(

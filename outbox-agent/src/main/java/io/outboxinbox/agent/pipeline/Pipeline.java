@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.SourcePreflight;
+import io.outboxinbox.agent.capture.SourceRegistry.Pause;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import java.sql.SQLException;
@@ -27,11 +28,13 @@ public final class Pipeline {
   private final Clock clock;
   private final PipelineMonitor monitor;
   private final PipelineMemory memory;
-  private final Backoff backoff;
+  private final Recovery recovery;
+  private final WalWatch wal;
   private final CountDownLatch stopRequested = new CountDownLatch(1);
   private final Thread thread;
 
-  private @Nullable String lastLogged;
+  private boolean hasRehearsed;
+  private long publishedBefore;
 
   /**
    * Makes a pipeline that is not yet running.
@@ -45,12 +48,15 @@ public final class Pipeline {
     this.clock = clock;
     this.monitor = new PipelineMonitor(configuration.name(), clock);
     this.memory = PipelineMemory.of(configuration.parking());
-    this.backoff = new Backoff(configuration.retry(), random);
+    this.recovery =
+        new Recovery(new Backoff(configuration.retry(), random), configuration.retry().max());
+    this.wal = new WalWatch(configuration, monitor);
     this.thread = new Thread(this::run, "pipeline-" + configuration.name());
   }
 
   /** Starts in the background; may be called once. */
   public void start() {
+    wal.start();
     thread.start();
   }
 
@@ -95,20 +101,22 @@ public final class Pipeline {
     } catch (InterruptedException e) {
       LOG.debug("interrupted; ending", e);
     } finally {
+      wal.close();
       LOG.info("ended after {} events; leadership is given up", monitor.status().eventsPublished());
       monitor.enter(State.CLOSED, "");
     }
   }
 
   private void runOnce() throws InterruptedException {
+    publishedBefore = monitor.status().eventsPublished();
     try {
       leadOnce();
     } catch (AgentException.Fatal e) {
       stayStopped(e);
     } catch (AgentException.Misconfigured | AgentException.RejectedEvent e) {
       waitAfter(State.MISCONFIGURED, e);
-    } catch (AgentException e) {
-      waitAfter(State.RETRYING, e);
+    } catch (AgentException.Retryable e) {
+      waitAfter(stateAfter(e.side()), e);
     } catch (SQLException e) {
       waitAfterDatabaseFailure(e);
     } catch (RuntimeException e) {
@@ -125,11 +133,45 @@ public final class Pipeline {
       }
       try (Pulse pulse = new Pulse(leadership, configuration.name(), clock)) {
         pulse.start(configuration.leadership().pulseInterval());
-        new LeadingSession(
-                configuration, memory, leadership, pulse, monitor, clock, this::isStopping)
-            .run();
+        while (awaitResume(leadership, pulse)) {
+          new LeadingSession(
+                  configuration,
+                  memory,
+                  leadership,
+                  pulse,
+                  monitor,
+                  clock,
+                  () -> isStopping() || pulse.pause() != null)
+              .run();
+        }
       }
     }
+  }
+
+  /** Holds leadership and publishes nothing while paused; returns false when asked to stop. */
+  private boolean awaitResume(Leadership leadership, Pulse pulse)
+      throws SQLException, InterruptedException {
+    @Nullable Pause told = null;
+    for (Pause pause = pulse.pause(); pause != null; pause = pulse.pause()) {
+      pulse.ensureAlive();
+      if (!pause.equals(told)) {
+        String reason =
+            "paused by %s at %s: %s; fix: outbox-agent resume"
+                .formatted(pause.by(), pause.since(), pause.reason());
+        LOG.warn("{}", reason);
+        monitor.enter(State.PAUSED, reason);
+        leadership.waited();
+        told = pause;
+      }
+      if (waitUnlessStopping(configuration.leadership().pulseInterval())) {
+        return false;
+      }
+    }
+    if (told != null) {
+      LOG.info("resumed");
+      monitor.enter(State.STARTING, "");
+    }
+    return !isStopping();
   }
 
   /** Returns whether this agent leads; false when asked to stop first. */
@@ -140,8 +182,9 @@ public final class Pipeline {
         LOG.info("standby: another agent leads source {}", leadership.source().id());
         monitor.enter(State.STANDBY, "");
         isStandby = true;
+        rehearse(leadership);
       }
-      if (waitUnlessStopping(configuration.leadership().pulseInterval())) {
+      if (waitUnlessStopping(configuration.leadership().standbyInterval())) {
         return false;
       }
     }
@@ -152,15 +195,31 @@ public final class Pipeline {
     return true;
   }
 
+  private void rehearse(Leadership leadership) {
+    if (!hasRehearsed) {
+      hasRehearsed = true;
+      Rehearsal.start(
+          configuration, leadership.source(), LeadingSession.router(configuration).fixedTopics());
+    }
+  }
+
+  private static State stateAfter(AgentException.Retryable.Side side) {
+    return switch (side) {
+      case BROKER -> State.WAITING_FOR_BROKER;
+      case DATABASE -> State.WAITING_FOR_DATABASE;
+      case NEITHER -> State.RETRYING;
+    };
+  }
+
   /** A lost connection passes by itself; a server that refuses wants something mended. */
   private void waitAfterDatabaseFailure(SQLException e) throws InterruptedException {
     if (!SourcePreflight.isRefusal(e)) {
-      waitAfter(State.RETRYING, e);
+      waitAfter(State.WAITING_FOR_DATABASE, e);
       return;
     }
     try {
       Findings.refuse(SourcePreflight.check(configuration.source()));
-      waitAfter(State.RETRYING, e);
+      waitAfter(State.WAITING_FOR_DATABASE, e);
     } catch (AgentException.Fatal | AgentException.Misconfigured explained) {
       explained.addSuppressed(e);
       waitAfter(State.MISCONFIGURED, explained);
@@ -174,26 +233,26 @@ public final class Pipeline {
   }
 
   private void waitAfter(State state, Exception e) throws InterruptedException {
+    PipelineStatus before = monitor.status();
     // After a rejected event it would only lead up to the same event again.
-    if (state == State.RETRYING && monitor.status().leader()) {
-      // It had been well in between: the same trouble is news again.
-      lastLogged = null;
-      if (monitor.status().lastPublishAt() != null || memory.isolation().isLooking()) {
-        backoff.reset();
+    if (state != State.MISCONFIGURED) {
+      // Rows older than the slot are published before it leads, and count as well.
+      boolean hasPublished =
+          before.eventsPublished() > publishedBefore || memory.isolation().isLooking();
+      if (before.leader() || hasPublished) {
+        recovery.led(Duration.between(before.since(), clock.instant()), hasPublished);
       }
     }
     monitor.restarted();
     String message = String.valueOf(e.getMessage());
-    monitor.enter(state, message);
-    Duration wait = backoff.next();
-    // The same trouble for hours is one line, not thousands.
-    if (message.equals(lastLogged)) {
-      LOG.debug("still {}: {}", state, message);
+    Recovery.Step step = recovery.after(message);
+    monitor.enter(state, message, step.pause());
+    if (step.isNews()) {
+      LOG.warn("{}: {}; next try in {} ms", state, message, step.pause().toMillis());
     } else {
-      LOG.warn("{}: {}; next try in {} ms", state, message, wait.toMillis());
-      lastLogged = message;
+      LOG.debug("still {}: {}", state, message);
     }
-    if (waitUnlessStopping(wait)) {
+    if (waitUnlessStopping(step.pause())) {
       LOG.debug("stopping instead of trying again");
     }
   }

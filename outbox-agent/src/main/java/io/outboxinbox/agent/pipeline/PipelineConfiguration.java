@@ -36,7 +36,8 @@ public record PipelineConfiguration(
     @Valid BatchConfiguration batch,
     @Valid LeadershipConfiguration leadership,
     @Valid RetryConfiguration retry,
-    @Valid ParkingConfiguration parking) {
+    @Valid ParkingConfiguration parking,
+    @Valid WalConfiguration wal) {
   private static final String NAME_RULE =
       "must start with a-z or 0-9 and have at most 63 of a-z, 0-9, _ and -";
 
@@ -152,13 +153,21 @@ public record PipelineConfiguration(
           @DurationMin(millis = 100, message = "must be 100ms to 60s")
           @DurationMax(seconds = 60, message = "must be 100ms to 60s")
           Duration pulseInterval,
-      @JsonProperty(defaultValue = "8s") @DurationMax(minutes = 10, message = "must be at most 10m")
+      @JsonProperty(defaultValue = "5s") @DurationMax(minutes = 10, message = "must be at most 10m")
           Duration takeoverAfter,
       @JsonProperty(defaultValue = "15s")
           @DurationMax(minutes = 10, message = "must be at most 10m")
           Duration stallAfter) {
     /** One late pulse is weather, two are a bad day; three in a row are a dead leader. */
     private static final int PULSES_MISSED_MIN = 3;
+
+    /** A lock that is free costs consumers as long as it takes to notice. */
+    private static final int LOOKS_PER_PULSE = 5;
+
+    /** How often a standby tries the lock: two small queries each time. */
+    Duration standbyInterval() {
+      return pulseInterval.dividedBy(LOOKS_PER_PULSE);
+    }
 
     /** Faults that need more than one key to see. */
     @SelfValidation
@@ -173,6 +182,17 @@ public record PipelineConfiguration(
       }
     }
   }
+
+  /**
+   * Block {@code wal}.
+   *
+   * @param budgetBytes alarms come at parts of this, or of the server's max_slot_wal_keep_size if
+   *     that is less; 0 for the server's alone
+   */
+  public record WalConfiguration(
+      @JsonProperty(defaultValue = "0B")
+          @Range(min = 0, max = 1L << 50, message = "must be 0B to 1024TiB")
+          long budgetBytes) {}
 
   /**
    * Block {@code retry}: exponential with jitter, for ever.

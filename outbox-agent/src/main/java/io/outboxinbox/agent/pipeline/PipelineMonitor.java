@@ -1,19 +1,24 @@
 package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.pipeline.PipelineStatus.Handover;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import java.time.Clock;
+import java.time.Duration;
 import java.time.Instant;
 import org.jspecify.annotations.Nullable;
 
 /** Keeps what a pipeline shows of itself. Written by its threads, read by any. */
 final class PipelineMonitor {
+  private static final double MILLIS_PER_SECOND = 1e3;
+
   private final String name;
   private final Clock clock;
 
   private State state = State.STARTING;
   private Instant since;
   private String reason = "";
+  private @Nullable Instant nextTryAt;
   private long eventsPublished;
   private long sequence;
   private long epoch;
@@ -21,12 +26,20 @@ final class PipelineMonitor {
   private @Nullable Instant lastPulseAt;
   private @Nullable Instant lastPublishAt;
   private long retainedWalBytes = -1;
+  private WalBudget wal = WalBudget.UNKNOWN;
   private long restarts;
   private long parkedWaiting = -1;
   private int parkedKeys = -1;
   private @Nullable Instant parkedOldestAt;
   private long parkedTotal;
   private long releasedTotal;
+  private @Nullable Instant leaderSince;
+  private @Nullable Instant leaderUntil;
+  private long takeovers;
+  private double takeoverSeconds;
+  private double stallSeconds;
+  private long rowsSkipped;
+  private double hiddenSeconds;
 
   PipelineMonitor(String name, Clock clock) {
     this.name = name;
@@ -37,10 +50,14 @@ final class PipelineMonitor {
   synchronized void enter(State newState, String newReason) {
     if (state != newState) {
       since = clock.instant();
-    }
-    if (newState != State.LEADING) {
-      // Only the leader looks; an old figure would be taken for a current one.
-      retainedWalBytes = -1;
+      if (state == State.LEADING) {
+        leaderUntil = since;
+        hiddenSeconds = 0;
+      } else if (newState == State.LEADING) {
+        leaderSince = since;
+        leaderUntil = null;
+        takeovers++;
+      }
     }
     if (newState == State.STANDBY) {
       // While this agent only waits to lead again its figures are the latest there are.
@@ -48,6 +65,13 @@ final class PipelineMonitor {
     }
     state = newState;
     reason = newReason;
+    nextTryAt = null;
+  }
+
+  /** Comes into a state that ends with another try. */
+  synchronized void enter(State newState, String newReason, Duration wait) {
+    enter(newState, newReason);
+    nextTryAt = clock.instant().plus(wait);
   }
 
   synchronized void waiting(long events, int keys, @Nullable Instant oldestAt) {
@@ -79,8 +103,22 @@ final class PipelineMonitor {
     lastPulseAt = pulse.returnedAt();
   }
 
-  synchronized void retainedWal(long bytes) {
-    retainedWalBytes = bytes;
+  synchronized void wal(long retainedBytes, WalBudget budget) {
+    retainedWalBytes = retainedBytes;
+    wal = budget;
+  }
+
+  synchronized void tookOver(Duration sinceLastPulse, Duration stall) {
+    takeoverSeconds = sinceLastPulse.toMillis() / MILLIS_PER_SECOND;
+    stallSeconds = stall.toMillis() / MILLIS_PER_SECOND;
+  }
+
+  synchronized void hidden(Duration duration) {
+    hiddenSeconds = duration.toMillis() / MILLIS_PER_SECOND;
+  }
+
+  synchronized void skipped(long rows) {
+    rowsSkipped += rows;
   }
 
   synchronized void restarted() {
@@ -102,6 +140,11 @@ final class PipelineMonitor {
         lastPublishAt,
         retainedWalBytes,
         restarts,
+        nextTryAt,
+        new Handover(
+            leaderSince, leaderUntil, takeovers, takeoverSeconds, stallSeconds, rowsSkipped),
+        wal,
+        hiddenSeconds,
         parkedWaiting,
         parkedKeys,
         parkedOldestAt,

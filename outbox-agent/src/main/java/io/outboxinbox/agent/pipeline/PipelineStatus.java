@@ -17,6 +17,11 @@ import org.jspecify.annotations.Nullable;
  * @param lastPublishAt when a batch was last made durable; null before the first
  * @param retainedWalBytes log the slot keeps the server from recycling; -1 if not known
  * @param restarts how often the pipeline started over after a failure
+ * @param nextTryAt when it looks again; null unless it waits after a failure
+ * @param handover how leadership came to this agent
+ * @param wal how long the slot can wait
+ * @param hiddenSeconds for how long events of a partition have been held back from read_committed
+ *     consumers by a transaction that does not end; 0 when none are, and while it does not lead
  * @param parkedWaiting events that are parked and neither released nor discarded; -1 if not known
  * @param parkedKeys keys of which an event is parked, so that later ones wait; -1 if not known
  * @param parkedOldestAt when the event that has waited longest was parked; null when none waits
@@ -37,13 +42,17 @@ public record PipelineStatus(
     @Nullable Instant lastPublishAt,
     long retainedWalBytes,
     long restarts,
+    @Nullable Instant nextTryAt,
+    Handover handover,
+    WalBudget wal,
+    double hiddenSeconds,
     long parkedWaiting,
     int parkedKeys,
     @Nullable Instant parkedOldestAt,
     long parkedTotal,
     long releasedTotal) {
 
-  /** The life of a pipeline. */
+  /** The life of a pipeline. For people to read; nothing that must be right depends on it. */
   public enum State {
     /** Looks at database and broker. */
     STARTING,
@@ -51,13 +60,41 @@ public record PipelineStatus(
     STANDBY,
     /** Publishes. */
     LEADING,
-    /** Failed in a way that passes; waits, then starts again. */
+    /** The broker is away or refuses; waits, then starts again. */
+    WAITING_FOR_BROKER,
+    /** The database is away; waits, then starts again. */
+    WAITING_FOR_DATABASE,
+    /** Failed in another way that passes; waits, then starts again. */
     RETRYING,
+    /** An operator or a breaker has asked it to publish nothing until told to go on. */
+    PAUSED,
     /** Somebody has to change something first; looks again from time to time. */
     MISCONFIGURED,
     /** Going on could skip or repeat events; an operator has to decide. */
     STOPPED,
     /** Ended with the agent. */
     CLOSED
+  }
+
+  /**
+   * How leadership came to this agent, last time.
+   *
+   * @param leaderSince when it last began to publish; null before the first time
+   * @param leaderUntil when it last ceased to; null while it publishes and before the first time
+   * @param takeovers how often it began to publish
+   * @param takeoverSeconds from the last sign of life of whoever led before, possibly this agent
+   *     itself, until this one read the log; 0 when nobody led before
+   * @param stallSeconds for how long that leader had shown no sign of life when this agent ended
+   *     its session; 0 when it had gone by itself
+   * @param rowsSkipped rows the log brought again to this process that were published already
+   */
+  public record Handover(
+      @Nullable Instant leaderSince,
+      @Nullable Instant leaderUntil,
+      long takeovers,
+      double takeoverSeconds,
+      double stallSeconds,
+      long rowsSkipped) {
+    public static final Handover NONE = new Handover(null, null, 0, 0, 0, 0);
   }
 }

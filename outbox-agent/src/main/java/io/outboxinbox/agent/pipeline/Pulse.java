@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.pipeline;
 
+import io.outboxinbox.agent.capture.SourceRegistry.Pause;
 import java.sql.SQLException;
 import java.time.Clock;
 import java.time.Duration;
@@ -29,6 +30,7 @@ final class Pulse implements AutoCloseable {
   private volatile long returnedNanos = System.nanoTime();
   private volatile long latencyMillis = -1;
   private volatile @Nullable Instant returnedAt;
+  private volatile @Nullable Pause pause;
 
   Pulse(Leadership leadership, String pipeline, Clock clock) {
     this.leadership = leadership;
@@ -47,11 +49,27 @@ final class Pulse implements AutoCloseable {
     return nonce;
   }
 
+  /**
+   * Pulses once on the caller's thread, so that a pause is known before anything is published, and
+   * then at each interval.
+   */
   // The executor runs until close; a failed pulse is kept in a field, not in this future.
   @SuppressWarnings("FutureReturnValueIgnored")
   void start(Duration interval) {
+    send();
     returnedNanos = System.nanoTime();
-    thread.scheduleAtFixedRate(this::send, 0, interval.toMillis(), TimeUnit.MILLISECONDS);
+    long millis = interval.toMillis();
+    thread.scheduleAtFixedRate(this::send, millis, millis, TimeUnit.MILLISECONDS);
+  }
+
+  /** Begins to wait anew for a pulse to come back: the log has not been read for a while. */
+  void expectAnew() {
+    returnedNanos = System.nanoTime();
+  }
+
+  /** Why nothing is to be published; null when it is. */
+  @Nullable Pause pause() {
+    return pause;
   }
 
   private void send() {
@@ -63,7 +81,7 @@ final class Pulse implements AutoCloseable {
       synchronized (sentNanos) {
         sentNanos[(int) (next % sentNanos.length)] = System.nanoTime();
       }
-      leadership.pulse(nonce + ":" + next);
+      pause = leadership.pulse(nonce + ":" + next).orElse(null);
     } catch (SQLException e) {
       failure = e;
     }

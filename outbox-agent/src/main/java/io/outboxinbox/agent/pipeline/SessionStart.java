@@ -69,14 +69,19 @@ final class SessionStart {
    * @param fixedTopics topics known before any event is
    * @throws AgentException as the findings say
    */
-  Checkpoint run(List<String> fixedTopics) throws SQLException, InterruptedException {
+  Checkpoint run(List<String> fixedTopics, StepTimes times)
+      throws SQLException, InterruptedException {
     // Before the broker is asked, which may be slow or away, and before a leader that could publish
     // is shut out. What changes from here on, the comparison with the checkpoint and the watch see.
     Findings.require(SourcePreflight.check(control, source));
+    times.done("look at source");
     Optional<Checkpoint> found = publisher.takeOver(identity);
+    times.done("shut out and read position");
     leadership.ensureHeld();
     Findings.require(pipeline.publish().preflight(fixedTopics));
+    times.done("look at broker");
     freeSlot();
+    times.done("free slot");
     Checkpoint checkpoint = publisher.keepsCheckpoint() ? fromBroker(found) : fromSlot();
     verifySlot(checkpoint);
     return checkpoint;

@@ -1,7 +1,6 @@
 package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.Partitions;
-import io.outboxinbox.agent.capture.ServerState;
 import io.outboxinbox.agent.capture.SlotState;
 import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.capture.SourcePreflight;
@@ -37,17 +36,15 @@ final class SourceWatch implements AutoCloseable {
 
   private final PipelineConfiguration pipeline;
   private final Checkpoint checkpoint;
-  private final PipelineMonitor monitor;
   private final ScheduledExecutorService thread;
 
   private @Nullable Connection connection;
   private volatile @Nullable AgentException problem;
   private volatile boolean isServerBusy;
 
-  SourceWatch(PipelineConfiguration pipeline, Checkpoint checkpoint, PipelineMonitor monitor) {
+  SourceWatch(PipelineConfiguration pipeline, Checkpoint checkpoint) {
     this.pipeline = pipeline;
     this.checkpoint = checkpoint;
-    this.monitor = monitor;
     this.thread =
         Executors.newSingleThreadScheduledExecutor(
             task -> {
@@ -109,8 +106,6 @@ final class SourceWatch implements AutoCloseable {
                   pipeline.source(), checkpoint.publicationMark(), mark)));
     }
     Optional<SlotState> slot = SourcePreflight.slot(open, pipeline.source().slot());
-    ServerState server = SourcePreflight.server(open);
-    slot.ifPresent(state -> monitor.retainedWal(server.currentWalLsn() - state.restartLsn()));
     isServerBusy = slot.isPresent() && SourcePreflight.isDecoding(open, slot.get().activePid());
   }
 
@@ -130,7 +125,9 @@ final class SourceWatch implements AutoCloseable {
         && pulse.sinceReturn().compareTo(limit) > 0
         && sinceActivity.compareTo(limit) > 0) {
       throw new AgentException.Retryable(
-          "the log has stopped coming: no pulse has come back for " + pulse.sinceReturn(), null);
+          AgentException.Retryable.Side.DATABASE,
+          "the log has stopped coming: no pulse has come back for " + pulse.sinceReturn(),
+          null);
     }
   }
 

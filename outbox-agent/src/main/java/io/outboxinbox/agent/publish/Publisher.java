@@ -4,6 +4,7 @@ import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Receipt;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SourceIdentity;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 
@@ -27,6 +28,12 @@ public interface Publisher extends AutoCloseable {
    * @throws io.outboxinbox.agent.event.AgentException.Retryable the broker is away
    */
   Optional<Checkpoint> takeOver(SourceIdentity source);
+
+  /**
+   * Goes through what a {@link #takeOver} needs without shutting anybody out and without changing
+   * anything, so that the real one finds code and connections warm. Failures are of no consequence.
+   */
+  default void rehearse(SourceIdentity source) {}
 
   /**
    * Every checkpoint the broker keeps, of any source; empty where it keeps none. Only for telling a
@@ -59,6 +66,14 @@ public interface Publisher extends AutoCloseable {
    *     event of this batch; a publisher that keeps checkpoints has published none of it
    */
   List<Receipt> publishBatch(List<RoutedEvent> batch, Checkpoint after);
+
+  /**
+   * For how long consumers have been held up by something the publisher itself cannot notice, such
+   * as a transaction that hangs in the broker; zero when they are not or it is not known.
+   */
+  default Duration hidden() {
+    return Duration.ZERO;
+  }
 
   /**
    * Forgets the source's checkpoint, so that its next start is a first start. To be called by an

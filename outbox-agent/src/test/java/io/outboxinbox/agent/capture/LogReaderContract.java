@@ -94,6 +94,25 @@ abstract class LogReaderContract {
   }
 
   @Test
+  void rehearsalTouchesNoSlot() throws Exception {
+    SourceConfiguration source = source(Layout.STANDARD, Map.of());
+    database.execute("INSERT INTO outbox_agent_source (source) VALUES ('rehearsed')");
+    LogRehearsal.run(source);
+    try (Connection connection = database.connect()) {
+      assertThat(SourcePreflight.slot(connection, source.slot())).isEmpty();
+    }
+    SourcePosition seed = createSlot(source);
+    try (Connection connection = database.connect()) {
+      insert(connection, "first");
+      start(source, seed);
+      readRows(1);
+      LogRehearsal.run(source);
+      insert(connection, "second");
+      assertThat(readRows(1).get(0).event().aggregateId()).isEqualTo("second");
+    }
+  }
+
+  @Test
   void leavesOutWhatWasRolledBackAndEndsEveryTransaction() throws Exception {
     SourceConfiguration source = source(Layout.STANDARD, Map.of());
     start(source, createSlot(source));

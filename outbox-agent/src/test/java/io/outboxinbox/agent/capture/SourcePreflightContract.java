@@ -294,6 +294,18 @@ abstract class SourcePreflightContract {
   }
 
   @Test
+  void findsAgentTableOfAnEarlierVersion() throws SQLException {
+    source.execute("ALTER TABLE outbox_agent_source DROP COLUMN paused_by");
+
+    Finding problem = source.onlyProblem();
+
+    assertThat(problem.severity()).isEqualTo(Severity.MISCONFIGURED);
+    assertThat(problem.what())
+        .contains("outbox_agent_source was made by an earlier version and lacks paused_at");
+    assertThat(problem.fix()).contains("04_agent.sql");
+  }
+
+  @Test
   void findsMissingAgentTable() throws SQLException {
     source.execute("DROP TABLE outbox_backlog");
 

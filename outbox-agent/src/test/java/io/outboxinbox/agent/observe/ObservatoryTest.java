@@ -9,7 +9,9 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.datatype.jsr310.JavaTimeModule;
 import io.outboxinbox.agent.pipeline.PipelineStatus;
+import io.outboxinbox.agent.pipeline.PipelineStatus.Handover;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
+import io.outboxinbox.agent.pipeline.WalBudget;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -29,7 +31,27 @@ class ObservatoryTest {
   private static PipelineStatus status(State state, String reason, Instant since, Instant pulse) {
     boolean leader = state == State.LEADING;
     return new PipelineStatus(
-        "orders", state, since, reason, leader, 42, 41, 7, 12.5, pulse, null, 1024, 3, 5, 2, NOW, 7,
+        "orders",
+        state,
+        since,
+        reason,
+        leader,
+        42,
+        41,
+        7,
+        12.5,
+        pulse,
+        null,
+        1024,
+        3,
+        null,
+        Handover.NONE,
+        WalBudget.UNKNOWN,
+        0,
+        5,
+        2,
+        NOW,
+        7,
         2);
   }
 
@@ -88,11 +110,12 @@ class ObservatoryTest {
   @Test
   void readinessIsUnavailableUntilEveryPipelineIsReady() {
     PipelineStatus good = status(State.LEADING, "", NOW, NOW);
-    PipelineStatus bad = status(State.RETRYING, "broker away", NOW, null);
+    PipelineStatus bad = status(State.WAITING_FOR_BROKER, "broker away", NOW, null);
     assertThat(view(good).readiness()).isEqualTo(Page.text(200, "ready\n"));
     Page page = view(good, bad).readiness();
     assertThat(page.status()).isEqualTo(503);
-    assertThat(page.body()).isEqualTo("orders: RETRYING since " + NOW + ": broker away\n");
+    assertThat(page.body())
+        .isEqualTo("orders: WAITING_FOR_BROKER since " + NOW + ": broker away\n");
   }
 
   @Test

@@ -47,7 +47,8 @@ final class CrashingPublishing implements PublishConfiguration {
         pipeline.batch(),
         pipeline.leadership(),
         pipeline.retry(),
-        pipeline.parking());
+        pipeline.parking(),
+        pipeline.wal());
   }
 
   @Override

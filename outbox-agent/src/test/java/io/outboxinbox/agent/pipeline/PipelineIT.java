@@ -29,6 +29,8 @@ class PipelineIT {
 
   @RegisterExtension static final KafkaExtension kafka = KafkaExtension.shared();
 
+  private static final int CUTS = 4;
+
   private PipelineRig rig;
 
   @BeforeEach
@@ -91,6 +93,96 @@ class PipelineIT {
     rig.insert(50, 100);
     awaitEvents(100);
     assertThatEventsAreExactly(100);
+  }
+
+  @Test
+  void publishesNothingWhilePausedAndGoesOnAfterwards() throws Exception {
+    SourcePause pause = new SourcePause(rig.configuration(""));
+    assertThat(pause.pause("jane", "schema change of the consumers")).isTrue();
+    assertThat(pause.pause("joe", "another")).as("paused already").isFalse();
+    Pipeline leader = rig.start("");
+    awaitState(leader, State.PAUSED);
+    assertThat(leader.status().reason()).contains("jane", "schema change", "outbox-agent resume");
+    Pipeline standby = rig.start("");
+    awaitState(standby, State.STANDBY);
+    rig.insert(0, 10);
+    assertThat(leader.stop(Duration.ofSeconds(20))).isTrue();
+    awaitState(standby, State.PAUSED);
+    assertThat(rig.consume()).isEmpty();
+    assertThat(pause.resume()).isTrue();
+    awaitState(standby, State.LEADING);
+    awaitEvents(10);
+    assertThat(pause.pause("jane", "again")).isTrue();
+    awaitState(standby, State.PAUSED);
+    rig.insert(10, 20);
+    assertThat(standby.status().handover().leaderUntil()).isNotNull();
+    await().atMost(Duration.ofSeconds(30)).until(() -> standby.status().retainedWalBytes() > 0);
+    assertThat(rig.consume()).hasSize(10);
+    assertThat(pause.resume()).isTrue();
+    assertThat(pause.resume()).as("nothing to end").isFalse();
+    awaitEvents(20);
+    assertThatEventsAreExactly(20);
+  }
+
+  @Test
+  void tellsHowLongATakeoverTook() throws Exception {
+    Pipeline leader = rig.start("");
+    awaitState(leader, State.LEADING);
+    assertThat(leader.status().handover().takeoverSeconds()).as("nobody led before").isZero();
+    Pipeline standby = rig.start("");
+    awaitState(standby, State.STANDBY);
+    assertThat(standby.status().handover()).isEqualTo(PipelineStatus.Handover.NONE);
+    leader.stop(Duration.ofSeconds(20));
+    awaitState(standby, State.LEADING);
+    assertThat(standby.status().handover().takeoverSeconds()).isBetween(0.001, 30.0);
+    assertThat(standby.status().handover().stallSeconds()).isZero();
+    assertThat(standby.status().handover().takeovers()).isEqualTo(1);
+    assertThat(standby.status().handover().leaderSince()).isNotNull();
+  }
+
+  @Test
+  void atMostOneOfThreeTakesOverForEachCutOfTheLeader() throws Exception {
+    List<Pipeline> agents = List.of(rig.start(""), rig.start(""), rig.start(""));
+    int written = 0;
+    for (int cut = 0; cut < CUTS; cut++) {
+      await().atMost(Duration.ofSeconds(30)).until(() -> leaders(agents) == 1);
+      rig.insert(written, written + 10);
+      written += 10;
+      awaitEvents(written);
+      rig.execute(
+          "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+              + " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())");
+    }
+    rig.insert(written, written + 10);
+    awaitEvents(written + 10);
+    assertThatEventsAreExactly(written + 10);
+    assertThat(agents.stream().mapToLong(agent -> agent.status().handover().takeovers()).sum())
+        .as("one first leader, and at most one more for each cut")
+        .isBetween(2L, 1L + CUTS);
+  }
+
+  private static long leaders(List<Pipeline> agents) {
+    return agents.stream().filter(agent -> agent.status().leader()).count();
+  }
+
+  @Test
+  void saysThatTheBrokerIsAway() throws Exception {
+    Pipeline first = rig.start("");
+    awaitState(first, State.LEADING);
+    first.stop(Duration.ofSeconds(20));
+    Pipeline pipeline = rig.start(rig.configurationWithBroker("localhost:1"));
+    awaitState(pipeline, State.WAITING_FOR_BROKER);
+    assertThat(pipeline.status().nextTryAt()).isAfter(pipeline.status().since());
+    // The log goes on growing meanwhile, so it is watched without a leader too.
+    await().atMost(Duration.ofSeconds(30)).until(() -> pipeline.status().retainedWalBytes() > 0);
+  }
+
+  @Test
+  void saysThatTheDatabaseIsAway() throws Exception {
+    Pipeline pipeline = rig.start(rig.configurationWithPort(1));
+    awaitState(pipeline, State.WAITING_FOR_DATABASE);
+    assertThat(pipeline.status().reason()).contains("refused");
+    assertThat(pipeline.status().retainedWalBytes()).isEqualTo(-1);
   }
 
   @Test

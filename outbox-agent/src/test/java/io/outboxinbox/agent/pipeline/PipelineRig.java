@@ -60,15 +60,24 @@ final class PipelineRig implements AutoCloseable {
   }
 
   PipelineConfiguration configuration(String more) throws Exception {
-    return configuration(more, "{}");
+    return configuration(more, "{}", postgres.port(), kafka.bootstrapServers());
   }
 
   /** A configuration with this YAML for its parking block. */
   PipelineConfiguration parking(String parking) throws Exception {
-    return configuration("", parking);
+    return configuration("", parking, postgres.port(), kafka.bootstrapServers());
   }
 
-  private PipelineConfiguration configuration(String more, String parking) throws Exception {
+  PipelineConfiguration configurationWithBroker(String bootstrapServers) throws Exception {
+    return configuration("", "{}", postgres.port(), bootstrapServers);
+  }
+
+  PipelineConfiguration configurationWithPort(int port) throws Exception {
+    return configuration("", "{}", port, kafka.bootstrapServers());
+  }
+
+  private PipelineConfiguration configuration(
+      String more, String parking, int port, String bootstrapServers) throws Exception {
     String yaml =
         """
         pipelines:
@@ -88,13 +97,7 @@ final class PipelineRig implements AutoCloseable {
             parking: %s
         """
             .formatted(
-                postgres.host(),
-                postgres.port(),
-                database.name(),
-                more,
-                topic,
-                kafka.bootstrapServers(),
-                parking);
+                postgres.host(), port, database.name(), more, topic, bootstrapServers, parking);
     return new ConfigurationReader(Map.of()).read(yaml).pipelines().get(0);
   }
 

@@ -38,7 +38,8 @@ class PipelineWithoutCheckpointIT {
             kafkaPipeline.batch(),
             kafkaPipeline.leadership(),
             kafkaPipeline.retry(),
-            kafkaPipeline.parking());
+            kafkaPipeline.parking(),
+            kafkaPipeline.wal());
     for (int round = 1; round <= 3; round++) {
       Pipeline pipeline = rig.start(configuration);
       await()

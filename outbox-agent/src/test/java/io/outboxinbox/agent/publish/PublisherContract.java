@@ -126,6 +126,14 @@ public abstract class PublisherContract {
   }
 
   @Test
+  void rehearsalShutsNobodyOutAndTakesNothing() {
+    publisher.publishBatch(List.of(event(1, "a")), Events.checkpoint(source, 1));
+    open().rehearse(source);
+    publisher.publishBatch(List.of(event(2, "a")), Events.checkpoint(source, 2));
+    assertThat(received().stream().map(Received::sequence)).containsExactly(1L, 2L);
+  }
+
+  @Test
   void keepsSourcesApart() {
     assumeTrue(publisher.keepsCheckpoint(), "this broker keeps no checkpoint");
     SourceIdentity other = new SourceIdentity(UUID.randomUUID().toString(), "db", "publication");

@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.publish.kafka;
 
 import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.AgentException.Retryable.Side;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.SourceIdentity;
 import java.nio.charset.StandardCharsets;
@@ -22,12 +23,16 @@ import org.slf4j.LoggerFactory;
 
 /**
  * The compacted topic that holds one checkpoint per source. It has one partition per few sources,
- * chosen by the source's id; the topic is small, so reading a partition from its beginning is
- * cheap.
+ * chosen by the source's id.
  */
 final class CheckpointTopic {
   private static final Logger LOG = LoggerFactory.getLogger(CheckpointTopic.class);
   private static final Duration POLL = Duration.ofMillis(100);
+
+  /** Read first: a few hundred kilobytes, one answer of the broker. */
+  private static final long TAIL_RECORDS = 1_000;
+
+  private static final long TAIL_GROWTH = 20;
 
   private final KafkaConfiguration kafka;
   private final TopicCatalog topics;
@@ -58,8 +63,7 @@ final class CheckpointTopic {
    */
   Optional<Checkpoint> read(SourceIdentity source) {
     TopicPartition partition = new TopicPartition(kafka.positionTopic(), partitionOf(source));
-    return Optional.ofNullable(read(List.of(partition)).get(source.id()))
-        .map(CheckpointCodec::decode);
+    return readLast(partition, source.id()).map(CheckpointCodec::decode);
   }
 
   List<Checkpoint> readAll() {
@@ -83,47 +87,86 @@ final class CheckpointTopic {
     return Math.floorMod(source.id().hashCode(), topics.partitions(kafka.positionTopic()));
   }
 
-  /**
-   * Reads committed records up to the high watermark, not to the last stable offset: an open
-   * transaction of another agent on the same partition must not hide our last record.
-   */
+  /** Reads every committed record from the beginning. */
   private Map<String, byte[]> read(List<TopicPartition> partitions) {
-    Map<TopicPartition, Long> ends = topics.highWatermarks(partitions);
-    Map<String, byte[]> latest = new HashMap<>();
-    // An abandoned transaction of another agent ends at its timeout at the latest.
-    long deadline =
-        System.nanoTime() + kafka.transactionTimeout().plus(Duration.ofSeconds(10)).toNanos();
-    try (KafkaConsumer<byte[], byte[]> consumer =
-        new KafkaConsumer<>(
-            kafka.consumerProperties(), new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+    Map<String, Optional<byte[]>> latest = new HashMap<>();
+    try (KafkaConsumer<byte[], byte[]> consumer = newConsumer()) {
       consumer.assign(partitions);
       consumer.seekToBeginning(partitions);
-      while (!reached(consumer, ends)) {
-        for (ConsumerRecord<byte[], byte[]> record : consumer.poll(POLL)) {
-          keep(latest, record);
-        }
-        if (System.nanoTime() - deadline > 0) {
-          throw new AgentException.Retryable(
-              "kafka topic="
-                  + kafka.positionTopic()
-                  + ": an open transaction hides the last checkpoint",
-              null);
+      readUpTo(topics.highWatermarks(partitions), consumer, latest);
+    } catch (KafkaException e) {
+      throw failed(e);
+    }
+    Map<String, byte[]> values = new HashMap<>();
+    latest.forEach((source, value) -> value.ifPresent(bytes -> values.put(source, bytes)));
+    return values;
+  }
+
+  /**
+   * Reads the end of the partition, and further back only while the source is not found there. A
+   * busy source writes a hundred records a second and the broker compacts only now and then, so
+   * from the beginning it could be minutes.
+   */
+  private Optional<byte[]> readLast(TopicPartition partition, String source) {
+    try (KafkaConsumer<byte[], byte[]> consumer = newConsumer()) {
+      consumer.assign(List.of(partition));
+      Map<TopicPartition, Long> ends = topics.highWatermarks(List.of(partition));
+      long end = ends.getOrDefault(partition, 0L);
+      long first = consumer.beginningOffsets(List.of(partition)).getOrDefault(partition, 0L);
+      for (long span = TAIL_RECORDS; ; span *= TAIL_GROWTH) {
+        long from = Math.max(first, end - span);
+        Map<String, Optional<byte[]>> latest = new HashMap<>();
+        consumer.seek(partition, from);
+        readUpTo(ends, consumer, latest);
+        Optional<byte[]> found = latest.get(source);
+        if (found != null || from <= first) {
+          return found == null ? Optional.empty() : found;
         }
       }
     } catch (KafkaException e) {
-      throw new AgentException.Retryable(
-          "kafka topic=" + kafka.positionTopic() + ": reading failed: " + Reasons.of(e), e);
+      throw failed(e);
     }
-    return latest;
   }
 
-  private static void keep(Map<String, byte[]> latest, ConsumerRecord<byte[], byte[]> record) {
-    String source = new String(record.key(), StandardCharsets.UTF_8);
-    if (record.value() == null) {
-      latest.remove(source);
-    } else {
-      latest.put(source, record.value());
+  private KafkaConsumer<byte[], byte[]> newConsumer() {
+    return new KafkaConsumer<>(
+        kafka.consumerProperties(), new ByteArrayDeserializer(), new ByteArrayDeserializer());
+  }
+
+  /**
+   * Reads committed records up to the high watermark, not to the last stable offset: an open
+   * transaction of another agent on the same partition must not hide our last record.
+   *
+   * @param latest gets the last value of each source; empty where it was removed
+   */
+  private void readUpTo(
+      Map<TopicPartition, Long> ends,
+      KafkaConsumer<byte[], byte[]> consumer,
+      Map<String, Optional<byte[]>> latest) {
+    // An abandoned transaction of another agent ends at its timeout at the latest.
+    long deadline =
+        System.nanoTime() + kafka.transactionTimeout().plus(Duration.ofSeconds(10)).toNanos();
+    while (!reached(consumer, ends)) {
+      for (ConsumerRecord<byte[], byte[]> record : consumer.poll(POLL)) {
+        latest.put(
+            new String(record.key(), StandardCharsets.UTF_8), Optional.ofNullable(record.value()));
+      }
+      if (System.nanoTime() - deadline > 0) {
+        throw new AgentException.Retryable(
+            Side.BROKER,
+            "kafka topic="
+                + kafka.positionTopic()
+                + ": an open transaction hides the last checkpoint",
+            null);
+      }
     }
+  }
+
+  private AgentException failed(KafkaException e) {
+    return new AgentException.Retryable(
+        Side.BROKER,
+        "kafka topic=" + kafka.positionTopic() + ": reading failed: " + Reasons.of(e),
+        e);
   }
 
   private static boolean reached(

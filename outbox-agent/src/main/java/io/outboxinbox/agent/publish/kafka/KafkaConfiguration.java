@@ -122,6 +122,9 @@ public record KafkaConfiguration(
     consumer.put("isolation.level", "read_committed");
     consumer.put("enable.auto.commit", false);
     consumer.put("allow.auto.create.topics", false);
+    // A takeover waits for it: an answer that may have to wait for a marker is asked for again
+    // soon, instead of being held by the broker for half a second.
+    consumer.put("fetch.max.wait.ms", 20);
     return consumer;
   }
 

@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.publish.kafka;
 
 import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.AgentException.Retryable.Side;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Destination;
 import io.outboxinbox.agent.event.Receipt;
@@ -37,12 +38,14 @@ final class KafkaPublisher implements Publisher {
   private final KafkaConfiguration kafka;
   private final TopicCatalog topics;
   private final CheckpointTopic checkpoints;
+  private final StableOffsetWatch stableOffsets;
   private @Nullable KafkaProducer<byte[], byte[]> producer;
 
   KafkaPublisher(KafkaConfiguration kafka) {
     this.kafka = kafka;
     this.topics = new TopicCatalog(kafka);
     this.checkpoints = new CheckpointTopic(kafka, topics);
+    this.stableOffsets = new StableOffsetWatch(topics);
   }
 
   @Override
@@ -54,17 +57,33 @@ final class KafkaPublisher implements Publisher {
   public Optional<Checkpoint> takeOver(SourceIdentity source) {
     topics.createPositionTopic(kafka.positionTopic(), kafka.positionReplicationFactor());
     try {
-      // Stable across hosts and deploys, so that whoever leads fences every earlier producer.
-      producer =
-          new KafkaProducer<>(
-              kafka.producerProperties("outbox-agent/" + source.id()),
-              new ByteArraySerializer(),
-              new ByteArraySerializer());
+      producer = newProducer(source);
       producer.initTransactions();
     } catch (KafkaException e) {
       throw failed("taking over as " + source.id(), e);
     }
+    stableOffsets.start();
     return checkpoints.read(source);
+  }
+
+  @Override
+  public void rehearse(SourceIdentity source) {
+    if (topics.find(kafka.positionTopic()).isEmpty()) {
+      return;
+    }
+    checkpoints.read(source);
+    // Only initTransactions shuts others out; up to there a transactional producer is harmless.
+    try (KafkaProducer<byte[], byte[]> unused = newProducer(source)) {
+      unused.partitionsFor(kafka.positionTopic());
+    }
+  }
+
+  private KafkaProducer<byte[], byte[]> newProducer(SourceIdentity source) {
+    // Stable across hosts and deploys, so that whoever leads fences every earlier producer.
+    return new KafkaProducer<>(
+        kafka.producerProperties("outbox-agent/" + source.id()),
+        new ByteArraySerializer(),
+        new ByteArraySerializer());
   }
 
   @Override
@@ -81,6 +100,11 @@ final class KafkaPublisher implements Publisher {
     records.add(checkpoints.record(after));
     commit(records, "publishing " + batch.size() + " events");
     return receipts(batch);
+  }
+
+  @Override
+  public Duration hidden() {
+    return stableOffsets.hidden();
   }
 
   @Override
@@ -210,11 +234,13 @@ final class KafkaPublisher implements Publisher {
       return new AgentException.Retryable(
           "fenced while " + doing + ": another agent leads this source now", cause);
     }
-    return new AgentException.Retryable("kafka: " + doing + " failed: " + Reasons.of(cause), cause);
+    return new AgentException.Retryable(
+        Side.BROKER, "kafka: " + doing + " failed: " + Reasons.of(cause), cause);
   }
 
   @Override
   public void close() {
+    stableOffsets.close();
     if (producer != null) {
       producer.close(Duration.ZERO);
       producer = null;

@@ -1,12 +1,15 @@
 package io.outboxinbox.agent.publish.kafka;
 
 import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.AgentException.Retryable.Side;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -30,7 +33,10 @@ import org.apache.kafka.common.errors.TopicExistsException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.jspecify.annotations.Nullable;
 
-/** What we know of the cluster's topics. Used by one thread; close it. */
+/**
+ * What we know of the cluster's topics. Used by one thread but where a method says otherwise; close
+ * it.
+ */
 final class TopicCatalog implements AutoCloseable {
   private static final Duration TIMEOUT = Duration.ofSeconds(4);
 
@@ -42,11 +48,13 @@ final class TopicCatalog implements AutoCloseable {
   /** Enough to keep sources apart, few enough to read quickly. */
   private static final int POSITION_PARTITIONS = 8;
 
+  private static final int POSITION_SEGMENT_BYTES = 64 << 20;
+
   /** Limits of one topic. */
   record Topic(int partitions, int maxMessageBytes, String cleanupPolicy) {}
 
   private final Admin admin;
-  private final Map<String, Topic> known = new HashMap<>();
+  private final Map<String, Topic> known = new ConcurrentHashMap<>();
 
   /** When each was last seen not to be there, by {@link System#nanoTime}. */
   private final Map<String, Long> missing = new HashMap<>();
@@ -92,7 +100,9 @@ final class TopicCatalog implements AutoCloseable {
     return find(name)
         .map(Topic::partitions)
         .orElseThrow(
-            () -> new AgentException.Retryable("kafka topic=" + name + " does not exist", null));
+            () ->
+                new AgentException.Retryable(
+                    Side.BROKER, "kafka topic=" + name + " does not exist", null));
   }
 
   /** Creates the compacted topic for checkpoints unless it is there. */
@@ -107,6 +117,9 @@ final class TopicCatalog implements AutoCloseable {
                 Map.of(
                     TopicConfig.CLEANUP_POLICY_CONFIG,
                     TopicConfig.CLEANUP_POLICY_COMPACT,
+                    // Only closed segments are compacted, and Kafka's own size is days of records.
+                    TopicConfig.SEGMENT_BYTES_CONFIG,
+                    String.valueOf(POSITION_SEGMENT_BYTES),
                     // A checkpoint acknowledged by one replica only could be lost with it.
                     TopicConfig.MIN_IN_SYNC_REPLICAS_CONFIG,
                     replicationFactor >= 3 ? "2" : "1"));
@@ -130,11 +143,32 @@ final class TopicCatalog implements AutoCloseable {
   }
 
   Map<TopicPartition, Long> highWatermarks(List<TopicPartition> partitions) {
+    return endOffsets(partitions, IsolationLevel.READ_UNCOMMITTED);
+  }
+
+  /** All partitions of the topics looked up so far; may be asked by another thread. */
+  List<TopicPartition> knownPartitions() {
+    List<TopicPartition> partitions = new ArrayList<>();
+    known.forEach(
+        (name, topic) -> {
+          for (int i = 0; i < topic.partitions(); i++) {
+            partitions.add(new TopicPartition(name, i));
+          }
+        });
+    return partitions;
+  }
+
+  /**
+   * Ends as consumers of this isolation level see them; may be asked by another thread.
+   *
+   * @throws AgentException.Retryable the cluster does not answer
+   */
+  Map<TopicPartition, Long> endOffsets(List<TopicPartition> partitions, IsolationLevel isolation) {
     Map<TopicPartition, OffsetSpec> latest =
         partitions.stream().collect(Collectors.toMap(p -> p, p -> OffsetSpec.latest()));
     try {
       Map<TopicPartition, Long> ends = new HashMap<>();
-      get(admin.listOffsets(latest, new ListOffsetsOptions(IsolationLevel.READ_UNCOMMITTED)).all())
+      get(admin.listOffsets(latest, new ListOffsetsOptions(isolation)).all())
           .forEach((partition, info) -> ends.put(partition, info.offset()));
       return ends;
     } catch (ExecutionException e) {
@@ -179,7 +213,9 @@ final class TopicCatalog implements AutoCloseable {
       return Objects.requireNonNull(future).get(TIMEOUT.toMillis(), TimeUnit.MILLISECONDS);
     } catch (TimeoutException e) {
       throw new AgentException.Retryable(
-          "kafka did not answer within " + TIMEOUT.toSeconds() + "s; check bootstrapServers", e);
+          Side.BROKER,
+          "kafka did not answer within " + TIMEOUT.toSeconds() + "s; check bootstrapServers",
+          e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new AgentException.Retryable("interrupted while waiting for kafka", e);
@@ -189,7 +225,8 @@ final class TopicCatalog implements AutoCloseable {
   private static AgentException retryable(String doing, ExecutionException e) {
     // The future wraps what the broker said; that is the part worth reading.
     Throwable cause = e.getCause() == null ? e : e.getCause();
-    return new AgentException.Retryable("kafka: " + doing + " failed: " + Reasons.of(cause), cause);
+    return new AgentException.Retryable(
+        Side.BROKER, "kafka: " + doing + " failed: " + Reasons.of(cause), cause);
   }
 
   @Override

@@ -1,5 +1,9 @@
 package io.outboxinbox.agent.publish.kafka;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.outboxinbox.agent.event.SourceIdentity;
+import io.outboxinbox.agent.publish.Events;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.publish.PublisherContract;
 import io.outboxinbox.testkit.KafkaExtension;
@@ -8,15 +12,24 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.UUID;
+import java.util.stream.Stream;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
 class KafkaPublisherIT extends PublisherContract {
   @RegisterExtension static final KafkaExtension kafka = KafkaExtension.shared();
+
+  /** As the agent creates the topic. */
+  private static final int POSITION_PARTITIONS = 8;
+
+  /** With as many markers between them, more than is read at first. */
+  private static final int NEIGHBOURS_RECORDS = 600;
 
   private String topic;
 
@@ -34,6 +47,42 @@ class KafkaPublisherIT extends PublisherContract {
             (short) 1,
             Duration.ofSeconds(10),
             Map.of()));
+  }
+
+  @Test
+  void findsACheckpointFarBehindThoseOfABusyNeighbour() {
+    SourceIdentity quiet = new SourceIdentity(UUID.randomUUID().toString(), "db", "publication");
+    SourceIdentity busy = neighbourOf(quiet);
+    try (Publisher one = newPublisher();
+        Publisher other = newPublisher()) {
+      one.takeOver(quiet);
+      one.publishBatch(List.of(), Events.checkpoint(quiet, 1));
+      other.takeOver(busy);
+      for (int i = 1; i <= NEIGHBOURS_RECORDS; i++) {
+        other.publishBatch(List.of(), Events.checkpoint(busy, i));
+      }
+    }
+    try (Publisher one = newPublisher();
+        Publisher other = newPublisher()) {
+      assertThat(one.takeOver(quiet)).contains(Events.checkpoint(quiet, 1));
+      assertThat(other.takeOver(busy)).contains(Events.checkpoint(busy, NEIGHBOURS_RECORDS));
+      one.forget(quiet);
+    }
+    try (Publisher one = newPublisher()) {
+      assertThat(one.takeOver(quiet)).as("a checkpoint removed later counts").isEmpty();
+    }
+  }
+
+  /** Another source whose checkpoints lie in the same partition. */
+  private static SourceIdentity neighbourOf(SourceIdentity source) {
+    return Stream.generate(
+            () -> new SourceIdentity(UUID.randomUUID().toString(), "db", "publication"))
+        .filter(
+            other ->
+                Math.floorMod(other.id().hashCode(), POSITION_PARTITIONS)
+                    == Math.floorMod(source.id().hashCode(), POSITION_PARTITIONS))
+        .findFirst()
+        .orElseThrow();
   }
 
   @Override

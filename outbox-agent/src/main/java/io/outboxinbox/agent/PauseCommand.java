@@ -1,0 +1,88 @@
+package io.outboxinbox.agent;
+
+import io.dropwizard.core.cli.Cli;
+import io.dropwizard.core.cli.ConfiguredCommand;
+import io.dropwizard.core.setup.Bootstrap;
+import io.outboxinbox.agent.pipeline.PipelineConfiguration;
+import io.outboxinbox.agent.pipeline.SourcePause;
+import java.io.IOException;
+import java.io.PrintStream;
+import net.sourceforge.argparse4j.inf.Namespace;
+import net.sourceforge.argparse4j.inf.Subparser;
+
+/**
+ * {@code pause CONFIG --pipeline NAME --reason TEXT} and {@code resume CONFIG --pipeline NAME}: for
+ * all agents of the source, wherever they run.
+ */
+final class PauseCommand extends ConfiguredCommand<AgentConfiguration> {
+  private final PrintStream out;
+  private final Verb verb;
+  private final String user;
+
+  /** What to do. */
+  enum Verb {
+    PAUSE("pause", "stops publishing of one pipeline, in all its agents, until resume"),
+    RESUME("resume", "lets a paused pipeline publish again");
+
+    private final String word;
+    private final String help;
+
+    Verb(String word, String help) {
+      this.word = word;
+      this.help = help;
+    }
+  }
+
+  /**
+   * Makes the command.
+   *
+   * @param user who asks, kept with the pause
+   */
+  PauseCommand(PrintStream out, Verb verb, String user) {
+    super(verb.word, verb.help);
+    this.out = out;
+    this.verb = verb;
+    this.user = user;
+  }
+
+  @Override
+  protected Class<AgentConfiguration> getConfigurationClass() {
+    return AgentConfiguration.class;
+  }
+
+  @Override
+  public void configure(Subparser subparser) {
+    super.configure(subparser);
+    subparser.addArgument("--pipeline").required(true).help("name of the pipeline");
+    if (verb == Verb.PAUSE) {
+      subparser.addArgument("--reason").required(true).help("shown wherever the state is");
+    }
+    subparser.epilog(ExitCode.HELP);
+  }
+
+  @Override
+  protected void run(
+      Bootstrap<AgentConfiguration> bootstrap, Namespace namespace, AgentConfiguration config)
+      throws IOException {
+    PipelineConfiguration pipeline = config.pipeline(namespace.getString("pipeline"));
+    SourcePause source = new SourcePause(pipeline);
+    out.println(
+        switch (verb) {
+          case PAUSE ->
+              source.pause(user, namespace.getString("reason"))
+                  ? "pipeline %s is paused: nothing is published until resume, and the database keeps its log; watch its disk"
+                      .formatted(pipeline.name())
+                  : "pipeline %s was paused already; its reason stays as it was"
+                      .formatted(pipeline.name());
+          case RESUME ->
+              source.resume()
+                  ? "pipeline %s publishes again within seconds".formatted(pipeline.name())
+                  : "pipeline %s was not paused".formatted(pipeline.name());
+        });
+  }
+
+  @Override
+  public void onError(Cli cli, Namespace namespace, Throwable failure) {
+    ExitCode.explain(failure, cli.getStdErr());
+  }
+}

@@ -1,0 +1,114 @@
+package io.outboxinbox.agent.pipeline;
+
+import io.outboxinbox.agent.capture.SourceConnections;
+import io.outboxinbox.agent.capture.WalRoom;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.slf4j.MDC;
+
+/**
+ * Looks how much log the slot holds back, whatever state the pipeline is in: a broker away, a pause
+ * and a standby's rest all cost log. On a thread and a connection of its own; the latter comes and
+ * goes with the database.
+ */
+final class WalWatch implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(WalWatch.class);
+
+  /** A busy server writes some 100 MB/s at most, and the alarm is to come with half left. */
+  private static final Duration INTERVAL = Duration.ofSeconds(5);
+
+  private static final int ANSWER_TIMEOUT_SECONDS = 10;
+
+  private final PipelineConfiguration pipeline;
+  private final SourceConnections connections;
+  private final PipelineMonitor monitor;
+  private final WalMeter meter;
+  private final WalAlarm alarm = new WalAlarm();
+  private final ScheduledExecutorService thread;
+
+  private @Nullable Connection connection;
+
+  WalWatch(PipelineConfiguration pipeline, PipelineMonitor monitor) {
+    this.pipeline = pipeline;
+    this.connections = new SourceConnections(pipeline.source());
+    this.monitor = monitor;
+    this.meter = new WalMeter(pipeline.wal().budgetBytes());
+    this.thread =
+        Executors.newSingleThreadScheduledExecutor(
+            task -> {
+              Thread named = new Thread(task, "wal-" + pipeline.name());
+              named.setDaemon(true);
+              return named;
+            });
+  }
+
+  // The executor runs until close; what it finds goes to the monitor.
+  @SuppressWarnings("FutureReturnValueIgnored")
+  void start() {
+    thread.scheduleWithFixedDelay(this::look, 0, INTERVAL.toMillis(), TimeUnit.MILLISECONDS);
+  }
+
+  private void look() {
+    MDC.put("pipeline", pipeline.name());
+    try {
+      Optional<WalRoom> room = WalRoom.of(open(), pipeline.source().slot());
+      if (room.isPresent()) {
+        WalBudget budget = meter.add(System.nanoTime(), room.get());
+        monitor.wal(room.get().retainedBytes(), budget);
+        alarm.level(budget).ifPresent(LOG::warn);
+      } else {
+        forget();
+      }
+    } catch (SQLException e) {
+      // The pipeline itself finds out, and says so, when the database is away.
+      LOG.debug("looking at the slot failed", e);
+      forget();
+      disconnect();
+    } catch (RuntimeException e) {
+      LOG.debug("looking at the slot failed", e);
+      forget();
+    }
+  }
+
+  private Connection open() throws SQLException {
+    Connection open = connection;
+    if (open == null) {
+      open = connections.open("wal", ANSWER_TIMEOUT_SECONDS);
+      connection = open;
+    }
+    return open;
+  }
+
+  /** An old figure would be taken for a current one. */
+  private void forget() {
+    meter.reset();
+    monitor.wal(-1, WalBudget.UNKNOWN);
+  }
+
+  private void disconnect() {
+    Connection open = connection;
+    connection = null;
+    if (open != null) {
+      try {
+        open.close();
+      } catch (SQLException e) {
+        LOG.debug("closing the connection failed", e);
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    // In turn, because the connection belongs to that thread.
+    thread.execute(this::disconnect);
+    thread.shutdown();
+  }
+}
