@@ -11,6 +11,7 @@ import io.outboxinbox.agent.pipeline.PipelineConfiguration;
 import jakarta.validation.Valid;
 import jakarta.validation.constraints.NotEmpty;
 import jakarta.validation.constraints.NotNull;
+import java.io.IOException;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -66,6 +67,23 @@ public final class AgentConfiguration extends Configuration {
   /** In the order of the file; names are unique. */
   public List<PipelineConfiguration> pipelines() {
     return pipelines;
+  }
+
+  /**
+   * The pipeline of that name.
+   *
+   * @throws IOException there is none; names those there are
+   */
+  PipelineConfiguration pipelineNamed(String name) throws IOException {
+    return pipelines.stream()
+        .filter(candidate -> candidate.name().equals(name))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new IOException(
+                    "no pipeline %s in the configuration; there are %s"
+                        .formatted(
+                            name, pipelines.stream().map(PipelineConfiguration::name).toList())));
   }
 
   /** Faults that need more than one block to see. */

@@ -62,6 +62,7 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
         new CheckCommand(
             System.out, List.of(OutboxAgent::source, OutboxAgent::broker, PositionCheck::run)));
     bootstrap.addCommand(new ResetCommand(System.out, holder()));
+    bootstrap.addCommand(new ParkedCommand(System.out, Clock.systemUTC()));
     bootstrap.addCommand(new SchemaCommand(System.out));
   }
 

@@ -54,19 +54,7 @@ final class ResetCommand extends ConfiguredCommand<AgentConfiguration> {
       Bootstrap<AgentConfiguration> bootstrap, Namespace namespace, AgentConfiguration config)
       throws Exception {
     String name = namespace.getString("pipeline");
-    PipelineConfiguration pipeline =
-        config.pipelines().stream()
-            .filter(candidate -> candidate.name().equals(name))
-            .findFirst()
-            .orElseThrow(
-                () ->
-                    new IOException(
-                        "no pipeline %s in the configuration; there are %s"
-                            .formatted(
-                                name,
-                                config.pipelines().stream()
-                                    .map(PipelineConfiguration::name)
-                                    .toList())));
+    PipelineConfiguration pipeline = config.pipelineNamed(name);
     String next =
         switch (pipeline.source().existingRows()) {
           case PUBLISH ->
