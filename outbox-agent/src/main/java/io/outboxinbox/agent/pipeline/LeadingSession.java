@@ -96,6 +96,7 @@ final class LeadingSession {
   private void stream(Publisher publisher, LogReader reader, SourceWatch watch, Checkpoint from)
       throws SQLException, InterruptedException {
     TransactionGrouper grouper = grouper(publisher, from);
+    EndedTransactions ended = new EndedTransactions(from.publicationMark());
     Acknowledger acknowledger = new Acknowledger(reader);
     Checkpoint durable = from;
     long durableNanos = System.nanoTime();
@@ -104,12 +105,14 @@ final class LeadingSession {
       watch.ensureSound(pulse, reader.sinceActivity());
       for (Captured captured : reader.poll()) {
         take(captured, grouper);
+        note(captured, ended);
       }
       TransactionGrouper.Batch batch = grouper.takeEnded();
       boolean hasMoved = !batch.position().equals(durable.position());
       boolean isDue = System.nanoTime() - durableNanos > POSITION_INTERVAL.toNanos();
       if (!batch.events().isEmpty() || (hasMoved && isDue)) {
-        durable = publish(publisher, acknowledger, batch, durable);
+        Checkpoint after = ended.addTo(durable.advancedTo(batch.position(), batch.sequence()));
+        durable = publish(publisher, acknowledger, batch, after);
         durableNanos = System.nanoTime();
       }
       grouper.throwIfRejected();
@@ -139,12 +142,19 @@ final class LeadingSession {
     }
   }
 
+  private static void note(Captured captured, EndedTransactions ended) {
+    if (captured instanceof Captured.Pulse returned) {
+      ended.pulse(returned);
+    } else if (captured instanceof Captured.TransactionEnd end) {
+      ended.end(end.position());
+    }
+  }
+
   private Checkpoint publish(
       Publisher publisher,
       Acknowledger acknowledger,
       TransactionGrouper.Batch batch,
-      Checkpoint before) {
-    Checkpoint after = before.advancedTo(batch.position(), batch.sequence());
+      Checkpoint after) {
     List<Receipt> receipts =
         publisher.keepsCheckpoint() || !batch.events().isEmpty()
             ? publisher.publishBatch(batch.events(), after)

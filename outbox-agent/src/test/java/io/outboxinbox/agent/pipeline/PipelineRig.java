@@ -1,6 +1,10 @@
 package io.outboxinbox.agent.pipeline;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import io.outboxinbox.agent.ConfigurationReader;
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
@@ -14,29 +18,35 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.Callable;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.StringDeserializer;
+import org.awaitility.Awaitility;
 
 /** A database with the schema, a topic, and pipelines between them. */
 final class PipelineRig implements AutoCloseable {
   static final String SLOT = "outbox_agent";
+  private static final Duration WITHIN = Duration.ofSeconds(40);
 
   private static final List<String> SCHEMA =
       List.of("01_outbox", "02_partitions", "03_publication", "04_agent", "05_roles");
 
-  private final PostgresExtension postgres;
   private final KafkaExtension kafka;
   private final List<Pipeline> pipelines = new ArrayList<>();
   final PostgresDatabase database;
   final String topic;
 
   PipelineRig(PostgresExtension postgres, KafkaExtension kafka) throws Exception {
-    this.postgres = postgres;
+    this(postgres.newDatabase(), kafka);
+  }
+
+  /** In a database that is there already, such as one on a server of the test's own. */
+  PipelineRig(PostgresDatabase database, KafkaExtension kafka) throws Exception {
     this.kafka = kafka;
-    this.database = postgres.newDatabase();
+    this.database = database;
     this.topic = kafka.newTopic("events", 3);
     for (String file : SCHEMA) {
       database.runScript("schema/postgresql/" + file + ".sql");
@@ -75,8 +85,8 @@ final class PipelineRig implements AutoCloseable {
             retry: {initial: 100ms, max: 1s}
         """
             .formatted(
-                postgres.host(),
-                postgres.port(),
+                database.host(),
+                database.port(),
                 database.name(),
                 more,
                 topic,
@@ -103,6 +113,38 @@ final class PipelineRig implements AutoCloseable {
       }
       statement.executeBatch();
       connection.commit();
+    }
+  }
+
+  void awaitState(Pipeline pipeline, PipelineStatus.State state) {
+    Awaitility.await()
+        .atMost(WITHIN)
+        .untilAsserted(
+            () ->
+                assertThat(pipeline.status().state())
+                    .as(pipeline.status().toString())
+                    .isEqualTo(state));
+  }
+
+  void awaitLeading(Pipeline pipeline) {
+    awaitState(pipeline, PipelineStatus.State.LEADING);
+  }
+
+  void awaitEvents(int count) {
+    await(() -> consume().size() >= count);
+  }
+
+  void await(Callable<Boolean> condition) {
+    Awaitility.await().atMost(WITHIN).until(condition);
+  }
+
+  /** The durable checkpoint of the newest pipeline's source. */
+  Checkpoint checkpoint() throws Exception {
+    try (Publisher publisher = configuration("").publish().newPublisher()) {
+      return publisher.allCheckpoints().stream()
+          .filter(checkpoint -> checkpoint.source().database().equals(database.name()))
+          .findFirst()
+          .orElseThrow();
     }
   }
 
