@@ -65,6 +65,18 @@ final class PrometheusText {
     FAMILIES.put(
         new Family("restarts_total", COUNTER, "Fresh starts after a failure"),
         PipelineStatus::restarts);
+    FAMILIES.put(
+        new Family("partitions_dropped_total", COUNTER, "Old partitions dropped by this process"),
+        status -> status.retention().partitionsDropped());
+    FAMILIES.put(
+        new Family(
+            "oldest_partition_timestamp_seconds",
+            GAUGE,
+            "Day of the oldest partition when retention last looked, 0 for never"),
+        status -> seconds(status.retention().oldestKept()));
+    FAMILIES.put(
+        new Family("retention_blocked", GAUGE, "1 when a partition that is old enough had to stay"),
+        status -> status.retention().why().isEmpty() ? 0 : 1);
   }
 
   private final List<ObservedPipeline> pipelines;

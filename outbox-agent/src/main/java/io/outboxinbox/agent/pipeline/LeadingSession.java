@@ -84,10 +84,12 @@ final class LeadingSession {
                   checkpoint.position(),
                   pulse.nonce(),
                   pipeline.batch().maxEvents());
-          SourceWatch watch = new SourceWatch(pipeline, checkpoint, monitor)) {
+          SourceWatch watch = new SourceWatch(pipeline, checkpoint, monitor);
+          Cleaner cleaner = new Cleaner(pipeline, monitor::durable, monitor)) {
         reader.start();
         start.verifySlot(checkpoint);
         watch.start(connections);
+        cleaner.start();
         stream(publisher, reader, watch, checkpoint);
       }
     }

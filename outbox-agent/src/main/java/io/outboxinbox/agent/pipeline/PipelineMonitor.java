@@ -22,6 +22,8 @@ final class PipelineMonitor {
   private @Nullable Instant lastPublishAt;
   private long retainedWalBytes = -1;
   private long restarts;
+  private RetentionStatus retention = RetentionStatus.NONE;
+  private @Nullable Checkpoint durable;
 
   PipelineMonitor(String name, Clock clock) {
     this.name = name;
@@ -45,9 +47,19 @@ final class PipelineMonitor {
     eventsPublished += events;
     sequence = checkpoint.sequence();
     epoch = checkpoint.epoch();
+    durable = checkpoint;
     if (events > 0) {
       lastPublishAt = clock.instant();
     }
+  }
+
+  /** The last checkpoint the broker has, of this process's last lead; null before. */
+  synchronized @Nullable Checkpoint durable() {
+    return durable;
+  }
+
+  synchronized void cleaned(int dropped, @Nullable Instant oldestKept, String why) {
+    retention = new RetentionStatus(retention.partitionsDropped() + dropped, oldestKept, why);
   }
 
   synchronized void pulsed(Pulse pulse) {
@@ -77,6 +89,7 @@ final class PipelineMonitor {
         lastPulseAt,
         lastPublishAt,
         retainedWalBytes,
-        restarts);
+        restarts,
+        retention);
   }
 }

@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param lastPublishAt when a batch was last made durable; null before the first
  * @param retainedWalBytes log the slot keeps the server from recycling; -1 if not known
  * @param restarts how often the pipeline started over after a failure
+ * @param retention what became of old partitions
  */
 public record PipelineStatus(
     String name,
@@ -31,7 +32,8 @@ public record PipelineStatus(
     @Nullable Instant lastPulseAt,
     @Nullable Instant lastPublishAt,
     long retainedWalBytes,
-    long restarts) {
+    long restarts,
+    RetentionStatus retention) {
 
   /** The life of a pipeline. */
   public enum State {
