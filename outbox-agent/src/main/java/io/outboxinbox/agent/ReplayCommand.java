@@ -4,7 +4,6 @@ import io.dropwizard.core.cli.Cli;
 import io.dropwizard.core.cli.ConfiguredCommand;
 import io.dropwizard.core.setup.Bootstrap;
 import io.outboxinbox.agent.capture.StoredRows;
-import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.OneLine;
 import io.outboxinbox.agent.pipeline.PipelineConfiguration;
 import io.outboxinbox.agent.pipeline.Replay;
@@ -78,7 +77,8 @@ final class ReplayCommand extends ConfiguredCommand<AgentConfiguration> {
     subparser.addArgument("--aggregate-id").metavar("ID").help("events about this one");
     subparser
         .addArgument("--topic")
-        .help("publish to this topic instead of the original one; route.allowedTopics must allow it");
+        .help(
+            "publish to this topic instead of the original one; route.allowedTopics must allow it");
     subparser
         .addArgument("--rate")
         .setDefault("500/s")
@@ -87,7 +87,8 @@ final class ReplayCommand extends ConfiguredCommand<AgentConfiguration> {
     subparser
         .addArgument("--id")
         .metavar("NAME")
-        .help("value of header outbox_replay_id, of letters, digits, '.', '_' and '-'; default: a new one");
+        .help(
+            "value of header outbox_replay_id, of letters, digits, '.', '_' and '-'; default: a new one");
     subparser
         .addArgument("--after")
         .metavar("EVENT_ID")
@@ -152,7 +153,8 @@ final class ReplayCommand extends ConfiguredCommand<AgentConfiguration> {
             ? order.selection().ids().size() - replay.progress().rows()
             : 0;
     if (missing > 0) {
-      out.printf("%,d of the ids are not in the table, or do not match the other criteria%n", missing);
+      out.printf(
+          "%,d of the ids are not in the table, or do not match the other criteria%n", missing);
     }
     if (replay.progress().refused() > 0 || missing > 0) {
       throw new ExitCode.FindingsException("some events were not published");
@@ -171,7 +173,9 @@ final class ReplayCommand extends ConfiguredCommand<AgentConfiguration> {
   private void sum(Replay replay, Replay.Order order) {
     Replay.Progress progress = replay.progress();
     replay.refusals().forEach(reason -> out.println("refused: " + shown(reason)));
-    out.printf("replay %s: %,d published, %,d refused", order.id(), progress.published(), progress.refused());
+    out.printf(
+        "replay %s: %,d published, %,d refused",
+        order.id(), progress.published(), progress.refused());
     if (progress.parked() > 0) {
       out.printf(", %,d left out because they are parked: see 'parked list'", progress.parked());
     }
@@ -197,11 +201,11 @@ final class ReplayCommand extends ConfiguredCommand<AgentConfiguration> {
             given.getString("aggregate_type"),
             given.getString("aggregate_id"));
     if (selection.equals(new StoredRows.Selection(null, null, List.of(), null, null))) {
-      throw wrong("say which events: --from and --until, --ids, --aggregate-type or --aggregate-id");
+      throw wrong(
+          "say which events: --from and --until, --ids, --aggregate-type or --aggregate-id");
     }
     String id =
-        Objects.requireNonNullElseGet(
-            given.getString("id"), () -> "replay-" + UUID.randomUUID());
+        Objects.requireNonNullElseGet(given.getString("id"), () -> "replay-" + UUID.randomUUID());
     if (!REPLAY_ID.matcher(id).matches()) {
       throw wrong("--id must be 1 to 64 letters, digits, '.', '_' and '-'");
     }
@@ -223,8 +227,8 @@ final class ReplayCommand extends ConfiguredCommand<AgentConfiguration> {
     try {
       return text == null ? null : OffsetDateTime.parse(text).toInstant();
     } catch (DateTimeException e) {
-      throw wrong("--%s is '%s'; it must be a time such as 2026-11-24T10:00:00Z"
-          .formatted(name, text));
+      throw wrong(
+          "--%s is '%s'; it must be a time such as 2026-11-24T10:00:00Z".formatted(name, text));
     }
   }
 
@@ -238,7 +242,9 @@ final class ReplayCommand extends ConfiguredCommand<AgentConfiguration> {
     Path file = Path.of(given.length() > SHOWN_CHARS_MAX ? "" : given);
     if (Files.isRegularFile(file)) {
       if (Files.size(file) > ID_FILE_BYTES_MAX) {
-        throw wrong("--ids %s has %d bytes; at most %d are read".formatted(given, Files.size(file), ID_FILE_BYTES_MAX));
+        throw wrong(
+            "--ids %s has %d bytes; at most %d are read"
+                .formatted(given, Files.size(file), ID_FILE_BYTES_MAX));
       }
       parts.addAll(Files.readAllLines(file));
     } else {

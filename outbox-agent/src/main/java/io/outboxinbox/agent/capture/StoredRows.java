@@ -48,8 +48,7 @@ public final class StoredRows {
    * @param fault why it is none
    * @param isPublished whether its transaction had surely ended before the position
    */
-  public record Stored(
-      String id, @Nullable OutboxEvent event, String fault, boolean isPublished) {}
+  public record Stored(String id, @Nullable OutboxEvent event, String fault, boolean isPublished) {}
 
   /**
    * How much one page may hold.

@@ -50,7 +50,9 @@ final class ParkedView {
     }
   }
 
-  /** Answers {@code /parked}, with parameters {@code pipeline}, {@code after} and {@code format}. */
+  /**
+   * Answers {@code /parked}, with parameters {@code pipeline}, {@code after} and {@code format}.
+   */
   Page page(HttpServletRequest request) {
     @Nullable String accept = request.getHeader("Accept");
     boolean isJson =
@@ -160,8 +162,7 @@ final class ParkedView {
     }
     StringBuilder table = new StringBuilder("<table><tr><th>" + what + "<th>events</tr>\n");
     counts.forEach(
-        (name, count) ->
-            table.append("<tr><td>%s<td>%,d</tr>%n".formatted(escaped(name), count)));
+        (name, count) -> table.append("<tr><td>%s<td>%,d</tr>%n".formatted(escaped(name), count)));
     return table.append("</table>\n").toString();
   }
 

@@ -109,7 +109,8 @@ public final class Replay {
     @Nullable String problem = topic == null ? null : router.problemWithTopic(topic);
     if (problem != null) {
       throw new AgentException.Misconfigured(
-          "topic %s %s".formatted(topic, problem), "choose another, or add it to the configuration");
+          "topic %s %s".formatted(topic, problem),
+          "choose another, or add it to the configuration");
     }
   }
 
@@ -158,8 +159,7 @@ public final class Replay {
   /** What the agent that leads has surely published; asked without disturbing it. */
   private long endedXid(Connection connection) throws SQLException {
     String systemId = SourcePreflight.server(connection).systemId();
-    SourceIdentity identity =
-        new SourceIdentity(systemId, source.database(), source.publication());
+    SourceIdentity identity = new SourceIdentity(systemId, source.database(), source.publication());
     try (Publisher publisher = pipeline.publish().newPublisher()) {
       return publisher.allCheckpoints().stream()
           .filter(checkpoint -> checkpoint.source().equals(identity))
@@ -170,11 +170,7 @@ public final class Replay {
   }
 
   private void publish(
-      Order order,
-      List<StoredRows.Stored> rows,
-      Set<String> parked,
-      Replayer replayer,
-      Pace pace)
+      Order order, List<StoredRows.Stored> rows, Set<String> parked, Replayer replayer, Pace pace)
       throws InterruptedException {
     List<RoutedEvent> events = new ArrayList<>();
     long refused = 0;

@@ -4,8 +4,8 @@ import io.outboxinbox.agent.event.RoutedEvent;
 import java.util.List;
 
 /**
- * Sends events once more, beside the source's publisher: it shuts nobody out, knows no position, and
- * promises only that what it confirms has arrived at least once. Used by one thread.
+ * Sends events once more, beside the source's publisher: it shuts nobody out, knows no position,
+ * and promises only that what it confirms has arrived at least once. Used by one thread.
  */
 public interface Replayer extends AutoCloseable {
 

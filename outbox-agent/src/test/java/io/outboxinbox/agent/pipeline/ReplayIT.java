@@ -62,7 +62,8 @@ class ReplayIT {
         .atMost(Duration.ofSeconds(60))
         .until(
             () ->
-                new Replay(configuration).run(order(ORDERS, later, null), progress -> {})
+                new Replay(configuration)
+                        .run(order(ORDERS, later, null), progress -> {})
                         .published()
                     == count);
   }
@@ -134,12 +135,15 @@ class ReplayIT {
     assertThat(
             replay.count(order(new Selection(null, null, List.of(), "order", "key-1"), null, null)))
         .isEqualTo(4);
-    assertThat(replay.count(order(new Selection(null, null, all.subList(0, 3), null, null), null, null)))
+    assertThat(
+            replay.count(
+                order(new Selection(null, null, all.subList(0, 3), null, null), null, null)))
         .isEqualTo(3);
     assertThat(replay.count(order(ORDERS, null, all.get(11)))).isEqualTo(8);
     assertThatThrownBy(
             () ->
-                replay.count(order(new Selection(null, null, List.of("x"), null, null), null, null)))
+                replay.count(
+                    order(new Selection(null, null, List.of("x"), null, null), null, null)))
         .isInstanceOf(AgentException.Misconfigured.class)
         .hasMessageContaining("correct the ids");
     String other = kafka.newTopic("other", 1);
