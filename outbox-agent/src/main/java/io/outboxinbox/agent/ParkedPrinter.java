@@ -83,7 +83,7 @@ final class ParkedPrinter {
             .formatted(detail.xid(), detail.lsn(), detail.committedAt(), detail.epoch()));
     if (detail.requestedBy() != null) {
       line(
-          "requested by",
+          entry.isWaiting() && entry.requested() == null ? "last asked by" : "requested by",
           "%s at %s%s"
               .formatted(
                   shown(detail.requestedBy(), REASON),
@@ -129,11 +129,11 @@ final class ParkedPrinter {
   }
 
   private static String state(DeskEntry entry) {
-    if (entry.publishedSequence() != null) {
-      return "released as sequence " + entry.publishedSequence();
-    }
     if (!entry.isWaiting()) {
-      return entry.state();
+      // Only a released event was published with its number; a waiting one may have been given it.
+      return entry.state().equals("released")
+          ? "released as sequence " + entry.publishedSequence()
+          : entry.state();
     }
     if (entry.isOnItsWay()) {
       return "being published";

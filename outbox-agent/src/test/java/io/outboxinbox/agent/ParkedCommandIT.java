@@ -241,7 +241,10 @@ class ParkedCommandIT {
     park(2, "k2", false, "why");
     database.execute(
         "UPDATE outbox_parked SET state = 'released', settled_at = now(), published_sequence = 5 WHERE ordinal = 1",
-        "UPDATE outbox_parked SET requested = 'release', release = 3 WHERE ordinal = 2");
+        "UPDATE outbox_parked SET requested = 'release', release = 3, published_sequence = 6 WHERE ordinal = 2");
+    assertThat(succeed("list", "--state", "all").out())
+        .contains("released as sequence 5", "being published")
+        .doesNotContain("sequence 6");
     for (String[] arguments :
         List.of(
             new String[] {"release"},

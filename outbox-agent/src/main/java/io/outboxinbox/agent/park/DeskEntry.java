@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  * @param isBehind waits only because of an earlier event of its key
  * @param requested {@code release} or {@code discard}; null when nobody has asked
  * @param isOnItsWay part of a batch that is being published right now
- * @param publishedSequence null unless released
+ * @param publishedSequence it was published with, or may be if it is on its way
  */
 public record DeskEntry(
     long ordinal,
