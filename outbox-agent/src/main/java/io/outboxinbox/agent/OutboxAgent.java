@@ -3,11 +3,13 @@ package io.outboxinbox.agent;
 import io.dropwizard.core.Application;
 import io.dropwizard.core.setup.Bootstrap;
 import io.dropwizard.core.setup.Environment;
+import io.outboxinbox.agent.capture.Retention;
 import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.configure.StrictConfigurationFactory;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.observe.Observatory;
 import io.outboxinbox.agent.observe.ObservedPipeline;
+import io.outboxinbox.agent.park.ParkedDesk;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineConfiguration;
 import io.outboxinbox.agent.pipeline.PositionCheck;
@@ -29,6 +31,9 @@ import org.slf4j.LoggerFactory;
 /** Main class and wiring; the only one that knows every room and every broker. */
 public final class OutboxAgent extends Application<AgentConfiguration> {
   private static final Logger LOG = LoggerFactory.getLogger(OutboxAgent.class);
+
+  /** Somebody waits for the page. */
+  private static final int DESK_ANSWER_SECONDS = 5;
 
   private final UnaryOperator<@Nullable String> environmentVariables;
 
@@ -60,15 +65,26 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
     bootstrap.addCommand(new ServeCommand(this));
     bootstrap.addCommand(
         new CheckCommand(
-            System.out, List.of(OutboxAgent::source, OutboxAgent::broker, PositionCheck::run)));
+            System.out,
+            List.of(
+                OutboxAgent::source,
+                OutboxAgent::broker,
+                PositionCheck::run,
+                OutboxAgent::retention)));
     bootstrap.addCommand(new ResetCommand(System.out, holder()));
     bootstrap.addCommand(new PauseCommand(System.out, PauseCommand.Verb.PAUSE, user()));
     bootstrap.addCommand(new PauseCommand(System.out, PauseCommand.Verb.RESUME, user()));
+    bootstrap.addCommand(new ParkedCommand(System.out, Clock.systemUTC()));
+    bootstrap.addCommand(new ReplayCommand(System.out, System.err));
     bootstrap.addCommand(new SchemaCommand(System.out));
   }
 
   private static List<Finding> source(PipelineConfiguration pipeline) {
     return SourcePreflight.check(pipeline.source());
+  }
+
+  private static List<Finding> retention(PipelineConfiguration pipeline) {
+    return pipeline.retention().kept().isPresent() ? Retention.check(pipeline.source()) : List.of();
   }
 
   private static List<Finding> broker(PipelineConfiguration pipeline) {
@@ -92,7 +108,9 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
                   LOG.warn("pipeline {}: {}; {}", pipeline.name(), caution.what(), caution.fix()));
       Pipeline running = new Pipeline(pipeline, holder(), clock, new SplittableRandom());
       parts.add(new PipelineLifecycle.Part(pipeline.name(), running::start, running::stop));
-      observed.add(new ObservedPipeline(running::status, pipeline.leadership().stallAfter()));
+      observed.add(
+          new ObservedPipeline(
+              running::status, pipeline.leadership().stallAfter(), () -> desk(pipeline)));
     }
     Observatory.install(environment, observed, clock);
     environment.lifecycle().manage(new PipelineLifecycle(parts));
@@ -102,6 +120,13 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
   /** Who asks for something, as far as this machine knows. */
   private static String user() {
     return System.getProperty("user.name", "unknown") + " on " + host();
+  }
+
+  private static ParkedDesk desk(PipelineConfiguration pipeline) {
+    return ParkedDesk.open(
+        pipeline.source(),
+        new ParkedDesk.Templates(pipeline.route().topic(), pipeline.route().key()),
+        DESK_ANSWER_SECONDS);
   }
 
   /** Names this process to operators and to other agents of the same source. */

@@ -184,6 +184,25 @@ class ConfigurationFaultsTest {
   }
 
   @Test
+  void retentionNeedsTheTableWithPartitions() throws Exception {
+    assertThat(readOne(GOOD + "    retention: {keep: off}\n").retention().kept()).isEmpty();
+    assertThat(readOne(GOOD + "    retention: {keep: 7d}\n").retention().kept())
+        .contains(Duration.ofDays(7));
+    for (String keep : List.of("0d", "7", "12h", "yes")) {
+      assertThat(reader.faultsOf(GOOD + "    retention: {keep: " + keep + "}\n"))
+          .as(keep)
+          .singleElement()
+          .asString()
+          .contains("retention.keep", "must be off, or a number of days such as 7d");
+    }
+    String yaml = GOOD.replace("password: pw", "password: pw\n      layout: debezium");
+    assertThat(reader.faultsOf(yaml + "    retention: {keep: 7d}\n"))
+        .singleElement()
+        .asString()
+        .contains("retention.keep", "must be off: only table outbox_event", "layout debezium");
+  }
+
+  @Test
   void refusesTwoPipelinesOverOneStreamOrUnderOneName() throws Exception {
     String twice = GOOD + GOOD.substring(GOOD.indexOf('\n') + 1);
     assertThat(reader.faultsOf(twice))

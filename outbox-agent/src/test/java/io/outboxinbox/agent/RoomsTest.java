@@ -34,9 +34,9 @@ class RoomsTest {
           "route", Set.of("event"),
           "publish", Set.of("event"),
           "acknowledge", Set.of("event"),
-          "park", Set.of("event"),
+          "park", Set.of("event", "capture"),
           "pipeline", Set.of("event", "capture", "route", "publish", "acknowledge", "park"),
-          "observe", Set.of("event", "pipeline"));
+          "observe", Set.of("event", "pipeline", "park"));
 
   private static final Set<String> BROKER_IMPORTS = Set.of("event", "publish");
   private static final String BROKERS = "publish.";
@@ -51,8 +51,8 @@ class RoomsTest {
           new Library("org.apache.kafka.common.metrics.PluginMetrics", Set.of("capture")),
           new Library("org.postgresql.", Set.of("capture")),
           new Library("com.zaxxer.", Set.of("capture", "pipeline")),
-          new Library("java.sql.", Set.of("capture", "park", "pipeline")),
-          new Library("javax.sql.", Set.of("capture", "pipeline")),
+          new Library("java.sql.", Set.of("capture", "pipeline", "park")),
+          new Library("javax.sql.", Set.of("capture", "pipeline", "park")),
           new Library("io.dropwizard.", Set.of("", "observe", "configure")),
           new Library("com.codahale.", Set.of("", "observe")),
           new Library("jakarta.servlet.", Set.of("", "observe")),

@@ -1,15 +1,16 @@
 package io.outboxinbox.agent.capture;
 
-/** Names quoted for SQL that cannot take them as parameters. */
-final class Identifiers {
+/** Quotes names for SQL that cannot take them as parameters. */
+public final class Identifiers {
   private Identifiers() {}
 
   /** Quotes always, because which words are reserved depends on the server. */
-  static String quoted(String name) {
+  public static String quoted(String name) {
     return '"' + name.replace("\"", "\"\"") + '"';
   }
 
-  static String qualified(String schema, String name) {
+  /** A table or function with its schema. */
+  public static String qualified(String schema, String name) {
     return quoted(schema) + "." + quoted(name);
   }
 }

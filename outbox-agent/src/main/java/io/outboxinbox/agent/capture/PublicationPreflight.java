@@ -69,20 +69,21 @@ final class PublicationPreflight {
                             JOIN pg_class c ON c.oid = r.prrelid
                             JOIN pg_namespace n ON n.oid = c.relnamespace
                            WHERE r.prpubid = p.oid AND n.nspname = ? AND c.relname = ?), '')
+             || coalesce((SELECT format(' schema %s/%s', s.oid, s.xmin)
+                            FROM pg_publication_namespace s
+                            JOIN pg_namespace n ON n.oid = s.pnnspid
+                           WHERE s.pnpubid = p.oid AND n.nspname = ?), '')
              AS mark
         FROM pg_publication p
        WHERE p.pubname = ?
       """;
 
-  /** Publishing by schema exists from 15 on. */
-  private static final String SCHEMA_MARK =
-      """
-      SELECT format(' schema %s/%s', s.oid, s.xmin) AS mark
-        FROM pg_publication p
-        JOIN pg_publication_namespace s ON s.pnpubid = p.oid
-        JOIN pg_namespace n ON n.oid = s.pnnspid
-       WHERE n.nspname = ? AND p.pubname = ?
-      """;
+  /** Publishing by schema exists from 15 on; before, a table nobody has stands in for it. */
+  private static final String NO_SCHEMAS =
+      "(SELECT 0 AS oid, 0 AS xmin, 0::oid AS pnpubid, 0::oid AS pnnspid WHERE false)";
+
+  /** Where there is no publication. */
+  static final String NO_MARK = "none";
 
   private static final int SCHEMA_PUBLICATIONS_SINCE = 150000;
 
@@ -233,27 +234,23 @@ final class PublicationPreflight {
   }
 
   static String mark(Connection connection, SourceConfiguration config) throws SQLException {
-    List<String> mark =
-        CatalogQuery.list(
-            connection,
-            MARK,
-            row -> row.getString("mark"),
-            config.schema(),
-            config.table(),
-            config.publication());
-    if (mark.isEmpty()) {
-      return "none";
-    }
-    if (connection.getMetaData().getDatabaseMajorVersion() * 10_000 < SCHEMA_PUBLICATIONS_SINCE) {
-      return mark.get(0);
-    }
-    List<String> schemaMark =
-        CatalogQuery.list(
-            connection,
-            SCHEMA_MARK,
-            row -> row.getString("mark"),
-            config.schema(),
-            config.publication());
-    return mark.get(0) + String.join("", schemaMark);
+    return CatalogQuery.list(
+            connection, markSql(connection), row -> row.getString("mark"), markParameters(config))
+        .stream()
+        .findFirst()
+        .orElse(NO_MARK);
+  }
+
+  /** A query for the mark, without a row where there is no publication. */
+  static String markSql(Connection connection) throws SQLException {
+    int version = connection.getMetaData().getDatabaseMajorVersion() * 10_000;
+    return version < SCHEMA_PUBLICATIONS_SINCE
+        ? MARK.replace("pg_publication_namespace", NO_SCHEMAS)
+        : MARK;
+  }
+
+  /** The parameters of {@link #markSql}, in order. */
+  static Object[] markParameters(SourceConfiguration config) {
+    return new Object[] {config.schema(), config.table(), config.schema(), config.publication()};
   }
 }

@@ -100,8 +100,12 @@ final class RecordReader {
     if (!text.startsWith(pulseMark)) {
       return null;
     }
+    String[] parts = text.substring(pulseMark.length()).split(":", 3);
+    if (parts.length < 3) {
+      return null;
+    }
     try {
-      return new Captured.Pulse(Long.parseLong(text.substring(pulseMark.length())));
+      return new Captured.Pulse(Long.parseLong(parts[0]), Long.parseLong(parts[1]), parts[2]);
     } catch (NumberFormatException forged) {
       return null;
     }

@@ -38,9 +38,11 @@ public final class SourceRegistry {
   /** First half of an advisory lock's key, so that it meets no application's lock by chance. */
   private static final int EPOCH_LOCK_CLASS = 0x0B0C6;
 
+  private final SourceConfiguration source;
   private final String table;
 
   public SourceRegistry(SourceConfiguration source) {
+    this.source = source;
     this.table = Identifiers.qualified(source.schema(), "outbox_agent_source");
   }
 
@@ -146,7 +148,9 @@ public final class SourceRegistry {
 
   /**
    * Leaves a sign of life and a message in the log, in one transaction. The message moves the slot
-   * of an idle outbox on and comes back to us through the log.
+   * of an idle outbox on and comes back to us through the log. It also says which transactions had
+   * ended and what the publication looked like, both seen by one snapshot taken before it: whoever
+   * reads the message has read those transactions, and with that publication.
    *
    * @param content nonce and number
    * @return whether publishing is paused, which every agent of the source must honour
@@ -154,15 +158,26 @@ public final class SourceRegistry {
   public Optional<Pause> pulse(
       Connection connection, String sourceId, String holder, String content) throws SQLException {
     String sql =
-        "WITH message AS (SELECT pg_logical_emit_message(true, ?, ?)) UPDATE "
-            + table
-            + " SET pulse = pulse + 1, pulsed_at = now(), holder = ? FROM message WHERE source = ?"
-            + " RETURNING paused_at, paused_by, paused_reason";
+        """
+        WITH mark AS (%s), message AS (
+          SELECT pg_logical_emit_message(true, ?,
+                   ? || ':' || pg_snapshot_xmin(pg_current_snapshot()) || ':'
+                     || coalesce((SELECT mark FROM mark), ?))
+        )
+        UPDATE %s SET pulse = pulse + 1, pulsed_at = now(), holder = ? FROM message WHERE source = ?
+        RETURNING paused_at, paused_by, paused_reason
+        """
+            .formatted(PublicationPreflight.markSql(connection), table);
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, ConnectorSettings.PULSE_PREFIX);
-      statement.setString(2, content);
-      statement.setString(3, holder);
-      statement.setString(4, sourceId);
+      int next = 1;
+      for (Object parameter : PublicationPreflight.markParameters(source)) {
+        statement.setObject(next++, parameter);
+      }
+      statement.setString(next++, ConnectorSettings.PULSE_PREFIX);
+      statement.setString(next++, content);
+      statement.setString(next++, PublicationPreflight.NO_MARK);
+      statement.setString(next++, holder);
+      statement.setString(next, sourceId);
       try (ResultSet row = statement.executeQuery()) {
         return row.next() && row.getTimestamp(1) != null
             ? Optional.of(

@@ -25,6 +25,10 @@ public sealed interface Captured {
    *
    * @param number the number it was sent with; content from the log is untrusted, so only numbers
    *     behind the current nonce arrive here
+   * @param endedXid every transaction with a smaller id (64-bit) had ended before this pulse was
+   *     written, so all their rows come before this pulse
+   * @param publicationMark the publication's mark at that moment; while it is another than the
+   *     checkpoint's, rows of ended transactions may be in no stream
    */
-  record Pulse(long number) implements Captured {}
+  record Pulse(long number, long endedXid, String publicationMark) implements Captured {}
 }

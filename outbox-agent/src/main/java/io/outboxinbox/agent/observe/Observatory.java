@@ -5,11 +5,12 @@ import com.fasterxml.jackson.databind.SerializationFeature;
 import io.dropwizard.core.setup.AdminEnvironment;
 import io.dropwizard.core.setup.Environment;
 import jakarta.servlet.DispatcherType;
+import jakarta.servlet.http.HttpServletRequest;
 import java.time.Clock;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
-import java.util.function.Supplier;
+import java.util.function.Function;
 
 /**
  * Puts health, status and metrics on the admin port: everything is read-only, nothing else answers.
@@ -34,13 +35,15 @@ public final class Observatory {
             .disable(SerializationFeature.WRITE_DATES_AS_TIMESTAMPS);
     StatusView view = new StatusView(pipelines, clock, mapper);
     PrometheusText metrics = new PrometheusText(pipelines, environment.metrics(), clock);
-    Map<String, Supplier<Page>> pages =
+    ParkedView parked = new ParkedView(pipelines, mapper);
+    Map<String, Function<HttpServletRequest, Page>> pages =
         Map.of(
-            "", view::html,
-            "/status", view::json,
-            "/live", () -> Page.text(Page.OK, "live\n"),
-            "/ready", view::readiness,
-            "/metrics", () -> new Page(Page.OK, PROMETHEUS_TYPE, metrics.render()));
+            "", request -> view.html(),
+            "/status", request -> view.json(),
+            "/live", request -> Page.text(Page.OK, "live\n"),
+            "/ready", request -> view.readiness(),
+            "/parked", parked::page,
+            "/metrics", request -> new Page(Page.OK, PROMETHEUS_TYPE, metrics.render()));
     AdminEnvironment admin = environment.admin();
     pages.forEach(
         (path, page) -> admin.addServlet("page" + path, new PageServlet(page)).addMapping(path));

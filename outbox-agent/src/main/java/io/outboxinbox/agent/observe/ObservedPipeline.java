@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.observe;
 
+import io.outboxinbox.agent.park.ParkedDesk;
 import io.outboxinbox.agent.pipeline.PipelineStatus;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import java.time.Duration;
@@ -12,11 +13,17 @@ import org.jspecify.annotations.Nullable;
  *
  * @param source asked anew for each answer, from any thread; must not block
  * @param pulseLimit a leader whose pulse is older than this is not ready
+ * @param parked connects to the database for one answer; may block for seconds
  */
-public record ObservedPipeline(Supplier<PipelineStatus> source, Duration pulseLimit) {
+public record ObservedPipeline(
+    Supplier<PipelineStatus> source, Duration pulseLimit, Supplier<ParkedDesk> parked) {
 
   PipelineStatus status() {
     return source.get();
+  }
+
+  ParkedDesk openDesk() {
+    return parked.get();
   }
 
   /** Why the pipeline is not ready; empty if it is. A standby is ready: to take over. */

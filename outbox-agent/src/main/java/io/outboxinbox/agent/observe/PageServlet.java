@@ -4,20 +4,20 @@ import jakarta.servlet.http.HttpServlet;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 import java.io.IOException;
-import java.util.function.Supplier;
+import java.util.function.Function;
 
 /** Answers GET and HEAD with a page made on the spot. */
 final class PageServlet extends HttpServlet {
-  private final transient Supplier<Page> page;
+  private final transient Function<HttpServletRequest, Page> page;
 
-  PageServlet(Supplier<Page> page) {
+  PageServlet(Function<HttpServletRequest, Page> page) {
     this.page = page;
   }
 
   @Override
   protected void doGet(HttpServletRequest request, HttpServletResponse response)
       throws IOException {
-    Page current = page.get();
+    Page current = page.apply(request);
     response.setStatus(current.status());
     response.setContentType(current.contentType());
     response.setHeader("Cache-Control", "no-store");

@@ -68,6 +68,7 @@ final class PrometheusText {
     putParked();
     putWal();
     putHandover();
+    putRetention();
   }
 
   private static void putParked() {
@@ -143,6 +144,21 @@ final class PrometheusText {
             COUNTER,
             "Rows the log brought again that were published already, so not published twice"),
         status -> status.handover().rowsSkipped());
+  }
+
+  private static void putRetention() {
+    FAMILIES.put(
+        new Family("partitions_dropped_total", COUNTER, "Old partitions dropped by this process"),
+        status -> status.retention().partitionsDropped());
+    FAMILIES.put(
+        new Family(
+            "oldest_partition_timestamp_seconds",
+            GAUGE,
+            "Day of the oldest partition when retention last looked, 0 for never"),
+        status -> seconds(status.retention().oldestKept()));
+    FAMILIES.put(
+        new Family("retention_blocked", GAUGE, "1 when a partition that is old enough had to stay"),
+        status -> status.retention().why().isEmpty() ? 0 : 1);
   }
 
   private final List<ObservedPipeline> pipelines;

@@ -87,7 +87,7 @@ final class StatusView {
         .bad{background:#fdd}.good{background:#dfd}</style></head><body><h1>outbox-agent</h1>
         <table><tr><th>pipeline<th>state<th>since<th>published<th>sequence<th>capture latency<th>last pulse<th>WAL retained<th>of its limit<th>took over in<th>restarts<th>next try<th>problem</tr>
         %s</table>
-        <p><a href="status">status</a> <a href="metrics">metrics</a> <a href="healthcheck">healthcheck</a>
+        <p><a href="parked">parked events</a> <a href="status">status</a> <a href="metrics">metrics</a> <a href="healthcheck">healthcheck</a>
         <a href="ready">ready</a> <a href="live">live</a></p></body></html>
         """
             .formatted(rows));

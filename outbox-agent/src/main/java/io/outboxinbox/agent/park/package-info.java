@@ -1,7 +1,7 @@
 /**
- * Keeps events that cannot be published, and what waits behind them, in table {@code
- * outbox_parked}: rejected rows go in, rows to publish come out. Runs on the pipeline's thread and
- * on its connections; imports only {@code event} of ours.
+ * Table {@code outbox_parked}: events that cannot be published and what waits behind them. In:
+ * events the pipeline cannot publish, and what operators ask for; out: events to publish, and pages
+ * for people. No threads of its own; imports {@code event} and {@code capture} of ours.
  */
 @NullMarked
 package io.outboxinbox.agent.park;

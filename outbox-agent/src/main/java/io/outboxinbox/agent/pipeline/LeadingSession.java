@@ -98,13 +98,15 @@ final class LeadingSession {
                   checkpoint.position(),
                   pulse.nonce(),
                   pipeline.batch().maxEvents());
-          SourceWatch watch = new SourceWatch(pipeline, checkpoint)) {
+          SourceWatch watch = new SourceWatch(pipeline, checkpoint);
+          Cleaner cleaner = new Cleaner(pipeline, monitor::durable, monitor)) {
         times.done("backlog");
         reader.start();
         times.done("start reading");
         start.verifySlot(checkpoint);
         watch.start(connections);
         times.done("verify");
+        cleaner.start();
         leadership.takeoverEnds().ifPresent(time -> monitor.tookOver(time, leadership.stalled()));
         monitor.enter(State.LEADING, "");
         LOG.info("reading the log after {} ms: {}", times.total().toMillis(), times);
@@ -142,6 +144,7 @@ final class LeadingSession {
       Publisher publisher, Parking parking, LogReader reader, SourceWatch watch, Checkpoint from)
       throws SQLException, InterruptedException {
     TransactionGrouper grouper = new TransactionGrouper(pipeline.batch(), parking.triage(), from);
+    EndedTransactions ended = new EndedTransactions(from.publicationMark());
     Acknowledger acknowledger = new Acknowledger(reader);
     Checkpoint durable = from;
     long durableNanos = System.nanoTime();
@@ -151,8 +154,9 @@ final class LeadingSession {
       watch.ensureSound(pulse, reader.sinceActivity());
       for (Captured captured : reader.poll()) {
         take(captured, grouper);
+        note(captured, ended);
         if (grouper.isBatchFull()) {
-          durable = publish(publisher, parking, acknowledger, grouper.takeEnded(), durable);
+          durable = publish(publisher, parking, acknowledger, grouper.takeEnded(), ended, durable);
         }
       }
       monitor.skipped(reader.takeSkipped());
@@ -161,7 +165,7 @@ final class LeadingSession {
       boolean hasMoved = !batch.position().equals(durable.position());
       boolean isDue = System.nanoTime() - durableNanos > POSITION_INTERVAL.toNanos();
       if (!batch.isEmpty() || (hasMoved && isDue)) {
-        durable = publish(publisher, parking, acknowledger, batch, durable);
+        durable = publish(publisher, parking, acknowledger, batch, ended, durable);
         durableNanos = System.nanoTime();
       }
       grouper.throwIfWaiting();
@@ -185,16 +189,28 @@ final class LeadingSession {
     }
   }
 
+  private static void note(Captured captured, EndedTransactions ended) {
+    if (captured instanceof Captured.Pulse returned) {
+      ended.pulse(returned);
+    } else if (captured instanceof Captured.TransactionEnd end) {
+      ended.end(end.position());
+    }
+  }
+
   private Checkpoint publish(
       Publisher publisher,
       Parking parking,
       Acknowledger acknowledger,
       TransactionGrouper.Batch batch,
+      EndedTransactions ended,
       Checkpoint before)
       throws SQLException {
     // Written down first: once the position is past them, the log does not bring them again.
     Checkpoint.Parking covered = parking.lot().write(batch.parked(), before);
-    Checkpoint after = before.advancedTo(batch.position(), batch.sequence()).withParking(covered);
+    Checkpoint after =
+        ended
+            .addTo(before.advancedTo(batch.position(), batch.sequence()))
+            .withParking(covered);
     List<Receipt> receipts = send(publisher, batch, after);
     acknowledger.acknowledge(batch.events(), batch.position(), receipts);
     requireAll(receipts, batch);

@@ -37,13 +37,16 @@ public record PipelineConfiguration(
     @Valid LeadershipConfiguration leadership,
     @Valid RetryConfiguration retry,
     @Valid ParkingConfiguration parking,
-    @Valid WalConfiguration wal) {
+    @Valid WalConfiguration wal,
+    @Valid RetentionConfiguration retention) {
+  private static final String OUR_TABLE = "outbox_event";
   private static final String NAME_RULE =
       "must start with a-z or 0-9 and have at most 63 of a-z, 0-9, _ and -";
 
   /** Faults that need more than one block to see. */
   @SelfValidation
   public void checkTogether(ViolationCollector faults) {
+    checkRetention(faults);
     if (route.allowedTopics() == null) {
       return;
     }
@@ -59,6 +62,21 @@ public record PipelineConfiguration(
     boolean isKeyReadable = checkTemplate("route.key", route.key(), faults);
     if (isTopicReadable && isKeyReadable) {
       checkRouter(faults);
+    }
+  }
+
+  private void checkRetention(ViolationCollector faults) {
+    boolean isOurTable =
+        source.layout() == SourceConfiguration.Layout.STANDARD && OUR_TABLE.equals(source.table());
+    boolean isOn = retention != null && retention.keep() != null && !retention.keep().equals("off");
+    if (isOn && !isOurTable) {
+      faults.addViolation(
+          "retention.keep",
+          "must be off: only table %s of schema/postgresql has partitions to drop, and source reads %s with layout %s"
+              .formatted(
+                  OUR_TABLE,
+                  source.table(),
+                  source.layout().name().toLowerCase(java.util.Locale.ROOT)));
     }
   }
 

@@ -40,6 +40,8 @@ final class PipelineMonitor {
   private double stallSeconds;
   private long rowsSkipped;
   private double hiddenSeconds;
+  private RetentionStatus retention = RetentionStatus.NONE;
+  private @Nullable Checkpoint durable;
 
   PipelineMonitor(String name, Clock clock) {
     this.name = name;
@@ -93,9 +95,19 @@ final class PipelineMonitor {
     eventsPublished += events;
     sequence = checkpoint.sequence();
     epoch = checkpoint.epoch();
+    durable = checkpoint;
     if (events > 0) {
       lastPublishAt = clock.instant();
     }
+  }
+
+  /** The last checkpoint the broker has, of this process's last lead; null before. */
+  synchronized @Nullable Checkpoint durable() {
+    return durable;
+  }
+
+  synchronized void cleaned(int dropped, @Nullable Instant oldestKept, String why) {
+    retention = new RetentionStatus(retention.partitionsDropped() + dropped, oldestKept, why);
   }
 
   synchronized void pulsed(Pulse pulse) {
@@ -149,6 +161,7 @@ final class PipelineMonitor {
         parkedKeys,
         parkedOldestAt,
         parkedTotal,
-        releasedTotal);
+        releasedTotal,
+        retention);
   }
 }

@@ -27,6 +27,7 @@ import org.jspecify.annotations.Nullable;
  * @param parkedOldestAt when the event that has waited longest was parked; null when none waits
  * @param parkedTotal events parked by this process
  * @param releasedTotal parked events published by this process, part of {@code eventsPublished}
+ * @param retention what became of old partitions
  */
 public record PipelineStatus(
     String name,
@@ -50,7 +51,8 @@ public record PipelineStatus(
     int parkedKeys,
     @Nullable Instant parkedOldestAt,
     long parkedTotal,
-    long releasedTotal) {
+    long releasedTotal,
+    RetentionStatus retention) {
 
   /** The life of a pipeline. For people to read; nothing that must be right depends on it. */
   public enum State {

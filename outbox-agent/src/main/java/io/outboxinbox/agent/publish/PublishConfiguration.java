@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.publish;
 
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
+import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Finding;
 import java.util.List;
 
@@ -10,6 +11,16 @@ public interface PublishConfiguration {
 
   /** Makes a publisher that is not yet connected. */
   Publisher newPublisher();
+
+  /**
+   * Makes a replayer, connected to the broker.
+   *
+   * @throws AgentException.Misconfigured this broker has none
+   */
+  default Replayer newReplayer() {
+    throw new AgentException.Misconfigured(
+        "this broker has no replay", "insert the events again, as new rows");
+  }
 
   /** Topics that belong to the agent; no event may go there. */
   List<String> reservedTopics();

@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.route;
 
 import io.outboxinbox.agent.event.AgentException.RejectedEvent;
+import io.outboxinbox.agent.event.OneLine;
 import io.outboxinbox.agent.event.OutboxEvent;
 
 /** Words a rejection so that it can be logged: short, on one line, without payload. */
@@ -16,31 +17,8 @@ final class Rejection {
 
   /** The value with control characters as {@code ?}, so that a row cannot write log lines. */
   static String shown(String value) {
-    StringBuilder shown = new StringBuilder(Math.min(value.length(), SHOWN_CHARS_MAX) + 2);
-    shown.append('\'');
-    value
-        .codePoints()
-        .limit(SHOWN_CHARS_MAX)
-        .map(c -> isPlain(c) ? c : '?')
-        .forEach(shown::appendCodePoint);
-    shown.append('\'');
-    if (value.codePointCount(0, value.length()) > SHOWN_CHARS_MAX) {
-      shown.append("...");
-    }
-    return shown.toString();
-  }
-
-  private static boolean isPlain(int codePoint) {
-    return switch (Character.getType(codePoint)) {
-      case Character.CONTROL,
-          Character.FORMAT,
-          Character.LINE_SEPARATOR,
-          Character.PARAGRAPH_SEPARATOR,
-          Character.SURROGATE,
-          Character.PRIVATE_USE,
-          Character.UNASSIGNED ->
-          false;
-      default -> true;
-    };
+    boolean isCut = value.codePointCount(0, value.length()) > SHOWN_CHARS_MAX;
+    String plain = OneLine.of(value, SHOWN_CHARS_MAX);
+    return isCut ? "'" + plain.substring(0, plain.length() - 3) + "'..." : "'" + plain + "'";
   }
 }

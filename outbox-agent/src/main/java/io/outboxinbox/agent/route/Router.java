@@ -122,6 +122,11 @@ public final class Router {
     return List.copyOf(fixed);
   }
 
+  /** Why no event may go to a topic, to be read behind its name; null if events may. */
+  public @Nullable String problemWithTopic(String name) {
+    return rules.problemWith(name);
+  }
+
   /** Columns the templates need beyond the standard ones; they belong in source.extraColumns. */
   public Set<String> columns() {
     Set<String> columns = new LinkedHashSet<>(topic.columns());

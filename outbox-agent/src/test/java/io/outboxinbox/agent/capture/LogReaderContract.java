@@ -165,13 +165,18 @@ abstract class LogReaderContract {
   void returnsOnlyPulsesThatCarryItsNonce() throws Exception {
     SourceConfiguration source = source(Layout.STANDARD, Map.of());
     start(source, createSlot(source));
-    for (String content : List.of("other:1", NONCE + ":x", NONCE + ":5")) {
+    for (String content :
+        List.of(
+            "other:1:700:mark",
+            NONCE + ":x",
+            NONCE + ":4:many:mark",
+            NONCE + ":5:700:publication 1/2: mark")) {
       database.execute("SELECT pg_logical_emit_message(true, 'outbox-agent', '" + content + "')");
     }
     database.execute("SELECT pg_logical_emit_message(false, 'foreign', 'x')");
-    List<Captured> all = readUntilEnds(3);
+    List<Captured> all = readUntilEnds(4);
     assertThat(all.stream().filter(Captured.Pulse.class::isInstance))
-        .containsExactly(new Captured.Pulse(5));
+        .containsExactly(new Captured.Pulse(5, 700, "publication 1/2: mark"));
   }
 
   @Test

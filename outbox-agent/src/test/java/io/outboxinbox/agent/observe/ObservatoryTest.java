@@ -8,10 +8,12 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.datatype.jsr310.JavaTimeModule;
+import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.pipeline.PipelineStatus;
 import io.outboxinbox.agent.pipeline.PipelineStatus.Handover;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.agent.pipeline.WalBudget;
+import io.outboxinbox.agent.pipeline.RetentionStatus;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -52,11 +54,17 @@ class ObservatoryTest {
         2,
         NOW,
         7,
-        2);
+        2,
+        new RetentionStatus(2, NOW, ""));
   }
 
   private static ObservedPipeline observed(PipelineStatus status) {
-    return new ObservedPipeline(() -> status, LIMIT);
+    return new ObservedPipeline(
+        () -> status,
+        LIMIT,
+        () -> {
+          throw new AgentException.Retryable("database shop: <nobody> answers", null);
+        });
   }
 
   private static String problem(PipelineStatus status) {
@@ -135,6 +143,18 @@ class ObservatoryTest {
   void reasonsCannotBringMarkupIntoThePage() {
     String html = view(status(State.STOPPED, "<script>x</script>", NOW, null)).html().body();
     assertThat(html).contains("&lt;script&gt;x").doesNotContain("<script>");
+  }
+
+  @Test
+  void parkedEventsNeedTheDatabaseAndAKnownPipeline() {
+    List<ObservedPipeline> pipelines = List.of(observed(status(State.LEADING, "", NOW, NOW)));
+    ParkedView view = new ParkedView(pipelines, new ObjectMapper());
+    for (int i = 0; i < 2; i++) {
+      assertThat(view.page("orders", null, true))
+          .isEqualTo(Page.text(503, "database shop: <nobody> answers\n"));
+    }
+    assertThat(view.page("other", null, false).status()).isEqualTo(404);
+    assertThat(view.page(null, "1 OR 1=1", false).status()).isEqualTo(400);
   }
 
   @Test

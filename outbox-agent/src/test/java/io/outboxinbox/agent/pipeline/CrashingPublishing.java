@@ -48,7 +48,8 @@ final class CrashingPublishing implements PublishConfiguration {
         pipeline.leadership(),
         pipeline.retry(),
         pipeline.parking(),
-        pipeline.wal());
+        pipeline.wal(),
+        pipeline.retention());
   }
 
   @Override

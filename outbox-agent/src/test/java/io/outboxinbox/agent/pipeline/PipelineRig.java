@@ -1,9 +1,10 @@
 package io.outboxinbox.agent.pipeline;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.awaitility.Awaitility.await;
 
 import io.outboxinbox.agent.ConfigurationReader;
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
@@ -17,29 +18,35 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.Callable;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.StringDeserializer;
+import org.awaitility.Awaitility;
 
 /** A database with the schema, a topic, and pipelines between them. */
 final class PipelineRig implements AutoCloseable {
   static final String SLOT = "outbox_agent";
+  private static final Duration WITHIN = Duration.ofSeconds(40);
 
   private static final List<String> SCHEMA =
       List.of("01_outbox", "02_partitions", "03_publication", "04_agent", "05_roles");
 
-  private final PostgresExtension postgres;
   private final KafkaExtension kafka;
   private final List<Pipeline> pipelines = new ArrayList<>();
   final PostgresDatabase database;
   final String topic;
 
   PipelineRig(PostgresExtension postgres, KafkaExtension kafka) throws Exception {
-    this.postgres = postgres;
+    this(postgres.newDatabase(), kafka);
+  }
+
+  /** In a database that is there already, such as one on a server of the test's own. */
+  PipelineRig(PostgresDatabase database, KafkaExtension kafka) throws Exception {
     this.kafka = kafka;
-    this.database = postgres.newDatabase();
+    this.database = database;
     this.topic = kafka.newTopic("events", 3);
     for (String file : SCHEMA) {
       database.runScript("schema/postgresql/" + file + ".sql");
@@ -60,16 +67,16 @@ final class PipelineRig implements AutoCloseable {
   }
 
   PipelineConfiguration configuration(String more) throws Exception {
-    return configuration(more, "{}", postgres.port(), kafka.bootstrapServers());
+    return configuration(more, "{}", database.port(), kafka.bootstrapServers());
   }
 
   /** A configuration with this YAML for its parking block. */
   PipelineConfiguration parking(String parking) throws Exception {
-    return configuration("", parking, postgres.port(), kafka.bootstrapServers());
+    return configuration("", parking, database.port(), kafka.bootstrapServers());
   }
 
   PipelineConfiguration configurationWithBroker(String bootstrapServers) throws Exception {
-    return configuration("", "{}", postgres.port(), bootstrapServers);
+    return configuration("", "{}", database.port(), bootstrapServers);
   }
 
   PipelineConfiguration configurationWithPort(int port) throws Exception {
@@ -101,7 +108,7 @@ final class PipelineRig implements AutoCloseable {
             parking: %s
         """
             .formatted(
-                postgres.host(), port, database.name(), more, topic, bootstrapServers, parking);
+                database.host(), port, database.name(), more, topic, bootstrapServers, parking);
     return new ConfigurationReader(Map.of()).read(yaml).pipelines().get(0);
   }
 
@@ -124,6 +131,38 @@ final class PipelineRig implements AutoCloseable {
       }
       statement.executeBatch();
       connection.commit();
+    }
+  }
+
+  void awaitState(Pipeline pipeline, PipelineStatus.State state) {
+    Awaitility.await()
+        .atMost(WITHIN)
+        .untilAsserted(
+            () ->
+                assertThat(pipeline.status().state())
+                    .as(pipeline.status().toString())
+                    .isEqualTo(state));
+  }
+
+  void awaitLeading(Pipeline pipeline) {
+    awaitState(pipeline, PipelineStatus.State.LEADING);
+  }
+
+  void awaitEvents(int count) {
+    await(() -> consume().size() >= count);
+  }
+
+  void await(Callable<Boolean> condition) {
+    Awaitility.await().atMost(WITHIN).until(condition);
+  }
+
+  /** The durable checkpoint of the newest pipeline's source. */
+  Checkpoint checkpoint() throws Exception {
+    try (Publisher publisher = configuration("").publish().newPublisher()) {
+      return publisher.allCheckpoints().stream()
+          .filter(checkpoint -> checkpoint.source().database().equals(database.name()))
+          .findFirst()
+          .orElseThrow();
     }
   }
 
@@ -156,16 +195,6 @@ final class PipelineRig implements AutoCloseable {
       }
     }
     return records;
-  }
-
-  void awaitState(Pipeline pipeline, PipelineStatus.State state) {
-    await()
-        .atMost(Duration.ofSeconds(30))
-        .untilAsserted(
-            () ->
-                assertThat(pipeline.status().state())
-                    .as(pipeline.status().toString())
-                    .isEqualTo(state));
   }
 
   static String header(ConsumerRecord<String, byte[]> record, String name) {

@@ -39,7 +39,8 @@ class PipelineWithoutCheckpointIT {
             kafkaPipeline.leadership(),
             kafkaPipeline.retry(),
             kafkaPipeline.parking(),
-            kafkaPipeline.wal());
+            kafkaPipeline.wal(),
+            kafkaPipeline.retention());
     for (int round = 1; round <= 3; round++) {
       Pipeline pipeline = rig.start(configuration);
       await()

@@ -8,6 +8,7 @@ import io.dropwizard.validation.selfvalidating.ViolationCollector;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.publish.PublishConfiguration;
 import io.outboxinbox.agent.publish.Publisher;
+import io.outboxinbox.agent.publish.Replayer;
 import jakarta.validation.constraints.NotBlank;
 import jakarta.validation.constraints.Pattern;
 import java.time.Duration;
@@ -74,6 +75,11 @@ public record KafkaConfiguration(
   @Override
   public Publisher newPublisher() {
     return new KafkaPublisher(this);
+  }
+
+  @Override
+  public Replayer newReplayer() {
+    return new KafkaReplayer(this);
   }
 
   @Override

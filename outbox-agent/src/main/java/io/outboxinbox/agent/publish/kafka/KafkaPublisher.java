@@ -192,7 +192,8 @@ final class KafkaPublisher implements Publisher {
     }
   }
 
-  private static ProducerRecord<byte[], byte[]> record(RoutedEvent event) {
+  /** The message of an event. */
+  static ProducerRecord<byte[], byte[]> record(RoutedEvent event) {
     Destination to = event.destination();
     ProducerRecord<byte[], byte[]> record =
         new ProducerRecord<>(

@@ -1,0 +1,228 @@
+package io.outboxinbox.agent.capture;
+
+import io.outboxinbox.agent.capture.SourceConfiguration.Column;
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.OutboxEvent;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.ResultSetMetaData;
+import java.sql.SQLException;
+import java.sql.Timestamp;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/** Reads events from the outbox table itself, in the order of their ids, page by page. */
+public final class StoredRows {
+  /** Payloads may be a megabyte each, so few rows are fetched at a time. */
+  private static final int FETCH_ROWS = 100;
+
+  private static final String IS_PUBLISHED = "outbox_agent_is_published";
+
+  /**
+   * Which rows; what is null or empty does not matter.
+   *
+   * @param from that happened then or later; needs column {@code occurred_at}
+   * @param until that happened before
+   */
+  public record Selection(
+      @Nullable Instant from,
+      @Nullable Instant until,
+      List<String> ids,
+      @Nullable String aggregateType,
+      @Nullable String aggregateId) {
+    public Selection {
+      ids = List.copyOf(ids);
+    }
+  }
+
+  /**
+   * One row.
+   *
+   * @param event null if the row is none
+   * @param fault why it is none
+   * @param isPublished whether its transaction had surely ended before the position
+   */
+  public record Stored(String id, @Nullable OutboxEvent event, String fault, boolean isPublished) {}
+
+  /**
+   * How much one page may hold.
+   *
+   * @param rows at most this many
+   * @param bytes the row that reaches this many payload bytes is the page's last
+   */
+  public record Limit(int rows, long bytes) {}
+
+  private final SourceConfiguration source;
+  private final RowReader rows;
+  private final String outbox;
+  private final String id;
+  private final long endedXid;
+  private @Nullable String idType;
+
+  /**
+   * Reads the rows of one source.
+   *
+   * @param endedXid of the durable checkpoint; 0 when not known, and then every row counts as
+   *     published
+   */
+  public StoredRows(SourceConfiguration source, long endedXid) {
+    this.source = source;
+    this.rows = new RowReader(source);
+    this.outbox = Identifiers.qualified(source.schema(), source.table());
+    this.id = column(Column.ID);
+    this.endedXid = endedXid;
+  }
+
+  /** How many rows there are behind {@code after}. */
+  public long count(Connection connection, Selection selection, @Nullable String after)
+      throws SQLException {
+    List<Object> values = new ArrayList<>();
+    String sql =
+        "SELECT count(*) FROM " + outbox + " WHERE " + where(connection, selection, after, values);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      bind(statement, values);
+      try (ResultSet row = statement.executeQuery()) {
+        row.next();
+        return row.getLong(1);
+      }
+    }
+  }
+
+  /**
+   * Reads the next rows.
+   *
+   * @param connection in auto-commit mode, and left in it
+   * @param after id of the last row of the page before; null for the first page
+   * @return no rows at the end
+   */
+  public List<Stored> page(
+      Connection connection, Selection selection, @Nullable String after, Limit limit)
+      throws SQLException {
+    List<Object> values = new ArrayList<>();
+    String published =
+        endedXid == 0
+            ? "true"
+            : "age(xmin) > age('%s'::xid8::xid)".formatted(Long.toUnsignedString(endedXid));
+    String sql =
+        "SELECT *, %s AS %s FROM %s WHERE %s ORDER BY %s LIMIT %d"
+            .formatted(
+                published,
+                IS_PUBLISHED,
+                outbox,
+                where(connection, selection, after, values),
+                id,
+                limit.rows());
+    // Only inside a transaction does the driver fetch in portions instead of all at once.
+    connection.setAutoCommit(false);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setFetchSize(FETCH_ROWS);
+      bind(statement, values);
+      List<Stored> page = new ArrayList<>();
+      long bytes = 0;
+      try (ResultSet row = statement.executeQuery()) {
+        while (bytes < limit.bytes() && row.next()) {
+          Stored stored = stored(row);
+          page.add(stored);
+          byte[] payload = stored.event() == null ? null : stored.event().payload();
+          bytes += payload == null ? 0 : payload.length;
+        }
+      }
+      return page;
+    } finally {
+      connection.rollback();
+      connection.setAutoCommit(true);
+    }
+  }
+
+  private Stored stored(ResultSet row) throws SQLException {
+    Map<String, @Nullable Object> values = new HashMap<>();
+    ResultSetMetaData columns = row.getMetaData();
+    for (int i = 1; i <= columns.getColumnCount(); i++) {
+      values.put(columns.getColumnLabel(i), row.getObject(i));
+    }
+    String found = Objects.requireNonNullElse(rows.id(values::get), "");
+    boolean isPublished = row.getBoolean(IS_PUBLISHED);
+    try {
+      return new Stored(found, rows.read(values::get), "", isPublished);
+    } catch (RowReader.BadRowException e) {
+      return new Stored(found, null, String.valueOf(e.getMessage()), isPublished);
+    }
+  }
+
+  private String where(
+      Connection connection, Selection selection, @Nullable String after, List<Object> values)
+      throws SQLException {
+    List<String> conditions = new ArrayList<>(List.of("true"));
+    if (!selection.ids().isEmpty()) {
+      conditions.add("%s = ANY(?::%s[])".formatted(id, idType(connection)));
+      values.add(selection.ids().toArray(String[]::new));
+    }
+    if (selection.from() != null) {
+      conditions.add(occurredAt() + " >= ?");
+      values.add(Timestamp.from(selection.from()));
+    }
+    if (selection.until() != null) {
+      conditions.add(occurredAt() + " < ?");
+      values.add(Timestamp.from(selection.until()));
+    }
+    if (selection.aggregateType() != null) {
+      conditions.add(column(Column.AGGREGATE_TYPE) + "::text = ?");
+      values.add(selection.aggregateType());
+    }
+    if (selection.aggregateId() != null) {
+      conditions.add(column(Column.AGGREGATE_ID) + "::text = ?");
+      values.add(selection.aggregateId());
+    }
+    if (after != null) {
+      conditions.add("%s > ?::%s".formatted(id, idType(connection)));
+      values.add(after);
+    }
+    return String.join(" AND ", conditions);
+  }
+
+  private String occurredAt() {
+    if (!source.mappedColumns().containsKey(Column.OCCURRED_AT)) {
+      throw new AgentException.Misconfigured(
+          "table %s has no column for occurred_at, so events cannot be chosen by time"
+              .formatted(outbox),
+          "choose them by ids or by aggregate, or name the column in source.columns");
+    }
+    return column(Column.OCCURRED_AT);
+  }
+
+  private static void bind(PreparedStatement statement, List<Object> values) throws SQLException {
+    for (int i = 0; i < values.size(); i++) {
+      Object value = values.get(i);
+      if (value instanceof String[] texts) {
+        statement.setArray(i + 1, statement.getConnection().createArrayOf("text", texts));
+      } else {
+        statement.setObject(i + 1, value);
+      }
+    }
+  }
+
+  /** Cast to, so that the primary key can be used. */
+  private String idType(Connection connection) throws SQLException {
+    if (idType == null) {
+      idType =
+          CatalogQuery.one(
+              connection,
+              "SELECT format_type(atttypid, atttypmod) AS type FROM pg_attribute WHERE attrelid = ?::regclass AND attname = ?",
+              row -> row.getString("type"),
+              outbox,
+              source.mappedColumns().getOrDefault(Column.ID, "id"));
+    }
+    return idType;
+  }
+
+  private String column(Column column) {
+    return Identifiers.quoted(
+        Objects.requireNonNull(source.mappedColumns().get(column), column.name()));
+  }
+}

@@ -1,0 +1,203 @@
+package io.outboxinbox.agent.observe;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.OneLine;
+import io.outboxinbox.agent.park.DeskEntry;
+import io.outboxinbox.agent.park.DeskFilter;
+import io.outboxinbox.agent.park.DeskFilter.State;
+import io.outboxinbox.agent.park.ParkedDesk;
+import jakarta.servlet.http.HttpServletRequest;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Semaphore;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What waits among the parked events, for programs and for people, never a payload. Asks the
+ * database anew for each answer, on a short connection, for one caller at a time.
+ */
+final class ParkedView {
+  private static final int EVENTS_MAX = 100;
+  private static final int GROUPS_MAX = 20;
+  private static final int SHOWN_CHARS_MAX = 300;
+  private static final DeskFilter WAITING = DeskFilter.of(State.WAITING);
+
+  private final List<ObservedPipeline> pipelines;
+  private final ObjectMapper mapper;
+  private final Semaphore turn = new Semaphore(1);
+
+  ParkedView(List<ObservedPipeline> pipelines, ObjectMapper mapper) {
+    this.pipelines = List.copyOf(pipelines);
+    this.mapper = mapper;
+  }
+
+  /** Everything an answer shows, read in one go. */
+  private record Seen(
+      String pipeline,
+      String source,
+      ParkedDesk.Totals totals,
+      Map<String, Long> byTopic,
+      Map<String, Long> byReason,
+      Map<String, Long> elsewhere,
+      List<DeskEntry> events) {
+
+    @Nullable Long next() {
+      return events.size() < EVENTS_MAX ? null : events.get(EVENTS_MAX - 1).ordinal();
+    }
+  }
+
+  /**
+   * Answers {@code /parked}, with parameters {@code pipeline}, {@code after} and {@code format}.
+   */
+  Page page(HttpServletRequest request) {
+    @Nullable String accept = request.getHeader("Accept");
+    boolean isJson =
+        "json".equals(request.getParameter("format"))
+            || (accept != null
+                && accept.contains("application/json")
+                && !accept.contains("text/html"));
+    return page(request.getParameter("pipeline"), request.getParameter("after"), isJson);
+  }
+
+  Page page(@Nullable String name, @Nullable String after, boolean isJson) {
+    Optional<ObservedPipeline> pipeline =
+        pipelines.stream()
+            .filter(candidate -> name == null || candidate.status().name().equals(name))
+            .findFirst();
+    if (pipeline.isEmpty()) {
+      return Page.text(Page.NOT_FOUND, "no such pipeline\n");
+    }
+    if (after != null && !after.matches("[0-9]{1,18}")) {
+      return Page.text(Page.BAD_REQUEST, "after must be the number of an event\n");
+    }
+    if (!turn.tryAcquire()) {
+      return Page.text(Page.UNAVAILABLE, "somebody else is being answered; try again\n");
+    }
+    try (ParkedDesk desk = pipeline.get().openDesk()) {
+      Seen seen =
+          new Seen(
+              pipeline.get().status().name(),
+              desk.sourceId(),
+              desk.totals(WAITING),
+              desk.countsByTopic(WAITING, GROUPS_MAX),
+              desk.countsByReason(WAITING, GROUPS_MAX),
+              desk.waitingElsewhere(),
+              desk.list(WAITING, after == null ? 0 : Long.parseLong(after), EVENTS_MAX));
+      return isJson ? json(seen) : html(seen);
+    } catch (AgentException e) {
+      return Page.text(
+          Page.UNAVAILABLE, OneLine.of(String.valueOf(e.getMessage()), SHOWN_CHARS_MAX) + "\n");
+    } finally {
+      turn.release();
+    }
+  }
+
+  private Page json(Seen seen) {
+    ObjectNode root = mapper.valueToTree(seen);
+    root.putPOJO("next", seen.next());
+    try {
+      String body = mapper.writerWithDefaultPrettyPrinter().writeValueAsString(root);
+      return new Page(Page.OK, "application/json", body + "\n");
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException("parked events cannot be written as JSON", e);
+    }
+  }
+
+  private Page html(Seen seen) {
+    StringBuilder rows = new StringBuilder();
+    for (DeskEntry event : seen.events()) {
+      rows.append(row(event));
+    }
+    ParkedDesk.Totals totals = seen.totals();
+    String next =
+        seen.next() == null
+            ? ""
+            : "<p><a href=\"?pipeline=%s&amp;after=%d\">next</a></p>"
+                .formatted(seen.pipeline(), seen.next());
+    return new Page(
+        Page.OK,
+        "text/html; charset=utf-8",
+        """
+        <!doctype html><html lang="en"><head><title>parked events</title>
+        <style>body{font:16px sans-serif;margin:2em}td,th{padding:.3em 1em;text-align:left;vertical-align:top}
+        table{margin-bottom:1em}.behind{color:#666}</style></head><body><h1>parked events of %s</h1>
+        <p>%s</p><p>%,d wait: %,d with a fault of their own, %,d behind them; %,d keys%s</p>
+        %s%s%s
+        <table><tr><th>number<th>parked at<th>state<th>key<th>type<th>topic<th>bytes<th>id<th>reason</tr>
+        %s</table>%s
+        <p>Command <code>parked</code> of the agent releases, corrects and discards.
+        <a href="?pipeline=%1$s&amp;format=json">JSON</a> <a href=".">status</a></p></body></html>
+        """
+            .formatted(
+                escaped(seen.pipeline()),
+                links(),
+                totals.events(),
+                totals.culprits(),
+                totals.events() - totals.culprits(),
+                totals.keys(),
+                totals.oldest() == null ? "" : ", the oldest parked at " + totals.oldest(),
+                counts("topic", seen.byTopic()),
+                counts("reason", seen.byReason()),
+                counts("of another source", seen.elsewhere()),
+                rows,
+                next));
+  }
+
+  private String links() {
+    StringBuilder links = new StringBuilder();
+    for (ObservedPipeline pipeline : pipelines) {
+      String name = escaped(pipeline.status().name());
+      links.append("<a href=\"?pipeline=").append(name).append("\">").append(name).append("</a> ");
+    }
+    return links.toString();
+  }
+
+  private static String counts(String what, Map<String, Long> counts) {
+    if (counts.isEmpty()) {
+      return "";
+    }
+    StringBuilder table = new StringBuilder("<table><tr><th>" + what + "<th>events</tr>\n");
+    counts.forEach(
+        (name, count) -> table.append("<tr><td>%s<td>%,d</tr>%n".formatted(escaped(name), count)));
+    return table.append("</table>\n").toString();
+  }
+
+  private static String row(DeskEntry event) {
+    return "<tr class=\"%s\"><td>%d<td>%s<td>%s<td>%s<td>%s<td>%s<td>%s<td>%s<td>%s</tr>%n"
+        .formatted(
+            event.isBehind() ? "behind" : "culprit",
+            event.ordinal(),
+            event.parkedAt(),
+            state(event),
+            escaped(event.key()),
+            escaped(event.eventType()),
+            escaped(event.topic()),
+            event.payloadBytes() == null ? "-" : event.payloadBytes(),
+            escaped(event.eventId()),
+            escaped(event.reason()));
+  }
+
+  private static String state(DeskEntry event) {
+    if (event.isOnItsWay()) {
+      return "being published";
+    }
+    if (event.requested() != null) {
+      return escaped(event.requested()) + " requested";
+    }
+    return event.isBehind() ? "behind" : "waiting";
+  }
+
+  private static String escaped(@Nullable String text) {
+    return text == null
+        ? "-"
+        : OneLine.of(text, SHOWN_CHARS_MAX)
+            .replace("&", "&amp;")
+            .replace("<", "&lt;")
+            .replace(">", "&gt;")
+            .replace("\"", "&quot;");
+  }
+}

@@ -1,0 +1,136 @@
+package io.outboxinbox.agent.pipeline;
+
+import io.outboxinbox.agent.capture.Retention;
+import io.outboxinbox.agent.capture.SourceConfiguration;
+import io.outboxinbox.agent.capture.SourceConnections;
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Checkpoint;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Drops old partitions while this agent leads, on a thread and a connection of its own: looking
+ * through a day's rows may take a while. A leader that was replaced does no harm here: what its
+ * checkpoint says is published stays published.
+ */
+final class Cleaner implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(Cleaner.class);
+
+  /** Time for the first pulses to come back, which tell what has ended. */
+  private static final Duration FIRST = Duration.ofMinutes(1);
+
+  private static final Duration INTERVAL = Duration.ofMinutes(10);
+
+  /** Looking through a partition may take this long. */
+  private static final int ANSWER_SECONDS = 300;
+
+  private final SourceConfiguration source;
+  private final Optional<Duration> keep;
+  private final Supplier<@Nullable Checkpoint> durable;
+  private final PipelineMonitor monitor;
+  private final ScheduledExecutorService thread;
+
+  private volatile @Nullable Connection connection;
+  private volatile boolean isClosed;
+  private String lastLogged = "";
+
+  /**
+   * Makes a cleaner that is not yet running.
+   *
+   * @param durable the last checkpoint the broker has
+   */
+  Cleaner(
+      PipelineConfiguration pipeline,
+      Supplier<@Nullable Checkpoint> durable,
+      PipelineMonitor monitor) {
+    this.source = pipeline.source();
+    this.keep = pipeline.retention().kept();
+    this.durable = durable;
+    this.monitor = monitor;
+    this.thread =
+        Executors.newSingleThreadScheduledExecutor(
+            task -> {
+              Thread named = new Thread(task, "retention-" + pipeline.name());
+              named.setDaemon(true);
+              return named;
+            });
+  }
+
+  // The executor runs until close; a run that fails is logged, not kept in this future.
+  @SuppressWarnings("FutureReturnValueIgnored")
+  void start() {
+    if (keep.isPresent()) {
+      thread.scheduleWithFixedDelay(
+          this::cleanOrLog, FIRST.toMillis(), INTERVAL.toMillis(), TimeUnit.MILLISECONDS);
+    }
+  }
+
+  private void cleanOrLog() {
+    try {
+      clean();
+    } catch (SQLException | AgentException e) {
+      if (!isClosed) {
+        LOG.warn("old partitions could not be dropped: {}", e.getMessage());
+      }
+    } catch (RuntimeException e) {
+      LOG.warn("old partitions could not be dropped", e);
+    }
+  }
+
+  /** Looks once, and drops what may go. */
+  void clean() throws SQLException {
+    if (keep.isEmpty()) {
+      return;
+    }
+    @Nullable Checkpoint checkpoint = durable.get();
+    if (checkpoint == null || !checkpoint.isBacklogDone()) {
+      tell(new Retention.Result(0, null, "rows older than the slot are still to be published"));
+    } else if (checkpoint.endedXid() == 0) {
+      tell(
+          new Retention.Result(0, null, "the position does not yet tell what has ended before it"));
+    } else {
+      try (Connection open = new SourceConnections(source).open("retention", ANSWER_SECONDS)) {
+        connection = open;
+        tell(new Retention(source, keep.get()).run(open, checkpoint.endedXid()));
+      } finally {
+        connection = null;
+      }
+    }
+  }
+
+  private void tell(Retention.Result result) {
+    monitor.cleaned(result.dropped(), result.oldestKept(), result.why());
+    if (result.dropped() > 0) {
+      LOG.info("dropped {} old partitions of {}", result.dropped(), source.table());
+    }
+    // The same reason for weeks is one line.
+    if (!result.why().equals(lastLogged) && !result.why().isEmpty()) {
+      LOG.info("old partitions stay: {}", result.why());
+    }
+    lastLogged = result.why();
+  }
+
+  @Override
+  public void close() {
+    isClosed = true;
+    thread.shutdownNow();
+    Connection open = connection;
+    if (open != null) {
+      try {
+        // Ends what it waits for, too.
+        open.abort(Runnable::run);
+      } catch (SQLException e) {
+        LOG.debug("closing the retention's connection failed", e);
+      }
+    }
+  }
+}

@@ -1,0 +1,15 @@
+package io.outboxinbox.agent.pipeline;
+
+import java.time.Instant;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What became of old partitions.
+ *
+ * @param partitionsDropped by this process
+ * @param oldestKept beginning of the oldest partition at the last look; null before it
+ * @param why a partition that is old enough had to stay, at the last look; empty if none had to
+ */
+public record RetentionStatus(long partitionsDropped, @Nullable Instant oldestKept, String why) {
+  static final RetentionStatus NONE = new RetentionStatus(0, null, "");
+}

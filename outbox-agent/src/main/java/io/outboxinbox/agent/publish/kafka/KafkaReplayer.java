@@ -1,0 +1,84 @@
+package io.outboxinbox.agent.publish.kafka;
+
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.RoutedEvent;
+import io.outboxinbox.agent.publish.Replayer;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.InvalidRecordException;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.errors.RecordTooLargeException;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+/**
+ * Sends with an idempotent producer that has no transactional id: with the source's it would shut
+ * the leading agent out.
+ */
+final class KafkaReplayer implements Replayer {
+  private final KafkaPublisher checks;
+  private final KafkaProducer<byte[], byte[]> producer;
+
+  KafkaReplayer(KafkaConfiguration kafka) {
+    Map<String, Object> properties = kafka.producerProperties("outbox-agent-replay");
+    properties.remove(ProducerConfig.TRANSACTIONAL_ID_CONFIG);
+    properties.remove(ProducerConfig.TRANSACTION_TIMEOUT_CONFIG);
+    this.checks = new KafkaPublisher(kafka);
+    this.producer =
+        new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer());
+  }
+
+  @Override
+  public void check(RoutedEvent event) {
+    checks.check(event);
+  }
+
+  @Override
+  public List<String> send(List<RoutedEvent> events) {
+    List<Future<RecordMetadata>> sent = new ArrayList<>(events.size());
+    try {
+      for (RoutedEvent event : events) {
+        sent.add(producer.send(KafkaPublisher.record(event)));
+      }
+    } catch (KafkaException e) {
+      throw failed(e);
+    }
+    List<String> refusals = new ArrayList<>();
+    for (int i = 0; i < events.size(); i++) {
+      String id = events.get(i).sequenced().event().id();
+      try {
+        sent.get(i).get();
+      } catch (ExecutionException e) {
+        Throwable cause = e.getCause() == null ? e : e.getCause();
+        if (!isRefusal(cause)) {
+          throw failed(cause);
+        }
+        refusals.add("event " + id + ": kafka refused it: " + Reasons.of(cause));
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new AgentException.Retryable("interrupted while waiting for kafka", e);
+      }
+    }
+    return refusals;
+  }
+
+  private static boolean isRefusal(Throwable cause) {
+    return cause instanceof RecordTooLargeException || cause instanceof InvalidRecordException;
+  }
+
+  private static AgentException failed(Throwable cause) {
+    return new AgentException.Retryable("kafka: replaying failed: " + Reasons.of(cause), cause);
+  }
+
+  @Override
+  public void close() {
+    producer.close(Duration.ZERO);
+    checks.close();
+  }
+}

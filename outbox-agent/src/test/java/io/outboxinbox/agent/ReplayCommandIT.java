@@ -1,0 +1,148 @@
+package io.outboxinbox.agent;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.dropwizard.core.cli.Cli;
+import io.dropwizard.core.setup.Bootstrap;
+import io.dropwizard.util.JarLocation;
+import io.outboxinbox.testkit.KafkaExtension;
+import io.outboxinbox.testkit.PostgresDatabase;
+import io.outboxinbox.testkit.PostgresExtension;
+import io.outboxinbox.testkit.PostgresVersion;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.common.TopicPartition;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The command as an operator types it; no agent runs. */
+class ReplayCommandIT {
+  private static final List<String> SCHEMA =
+      List.of("01_outbox", "02_partitions", "03_publication", "04_agent", "05_roles");
+
+  @RegisterExtension
+  static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
+
+  @RegisterExtension static final KafkaExtension kafka = KafkaExtension.shared();
+
+  @TempDir private Path folder;
+  private PostgresDatabase database;
+  private String topic;
+  private Path config;
+
+  private record Ended(int exitCode, String out, String err) {}
+
+  @BeforeEach
+  void prepare() throws Exception {
+    database = postgres.newDatabase();
+    for (String file : SCHEMA) {
+      database.runScript("schema/postgresql/" + file + ".sql");
+    }
+    topic = kafka.newTopic("replay", 1);
+    database.execute(
+        "ALTER ROLE outbox_agent PASSWORD 'agent'",
+        "INSERT INTO outbox_event (aggregate_type, aggregate_id, event_type) SELECT 'order', n::text, 't' FROM generate_series(1, 30) AS n");
+    config =
+        Files.writeString(
+            folder.resolve("agent.yml"),
+            """
+            pipelines:
+              - name: orders
+                source: {host: "%s", port: %d, database: %s, username: outbox_agent, password: agent, sslMode: disable}
+                route: {topic: %s, allowedTopics: ["%4$s", missing]}
+                publish: {type: kafka, bootstrapServers: "%s"}
+            """
+                .formatted(
+                    database.host(),
+                    database.port(),
+                    database.name(),
+                    topic,
+                    kafka.bootstrapServers()));
+  }
+
+  private Ended run(String... more) throws Exception {
+    OutboxAgent agent = new OutboxAgent(Map.<String, String>of()::get);
+    Bootstrap<AgentConfiguration> bootstrap = new Bootstrap<>(agent);
+    agent.initialize(bootstrap);
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    ByteArrayOutputStream err = new ByteArrayOutputStream();
+    PrintStream print = new PrintStream(out, true, StandardCharsets.UTF_8);
+    PrintStream progress = new PrintStream(err, true, StandardCharsets.UTF_8);
+    bootstrap.addCommand(new ReplayCommand(print, progress));
+    List<String> arguments =
+        new ArrayList<>(List.of("replay", config.toString(), "--pipeline", "orders"));
+    arguments.addAll(List.of(more));
+    int exitCode =
+        new Cli(new JarLocation(OutboxAgent.class), bootstrap, print, err)
+            .run(arguments.toArray(String[]::new))
+            .map(failure -> ExitCode.of(failure).number())
+            .orElse(0);
+    return new Ended(
+        exitCode, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
+  }
+
+  private long messages() throws Exception {
+    TopicPartition partition = new TopicPartition(topic, 0);
+    return kafka
+        .admin()
+        .listOffsets(Map.of(partition, OffsetSpec.latest()))
+        .partitionResult(partition)
+        .get()
+        .offset();
+  }
+
+  @Test
+  void onlyCountsUntilToldToPublish() throws Exception {
+    Ended asked = run("--aggregate-type", "order");
+    assertThat(asked.exitCode()).as(asked.toString()).isZero();
+    assertThat(asked.out())
+        .contains("30 events to their topics as replay replay-", "add --yes to do it");
+    assertThat(messages()).isZero();
+    Ended done = run("--aggregate-type", "order", "--id", "r1", "--rate", "100/s", "--yes");
+    assertThat(done.exitCode()).as(done.toString()).isZero();
+    assertThat(done.out()).contains("replay r1: 30 published, 0 refused");
+    assertThat(messages()).isEqualTo(30);
+  }
+
+  @Test
+  void saysWhichOfTheIdsAreMissing() throws Exception {
+    Path ids = Files.writeString(folder.resolve("ids"), UUID.randomUUID() + "\n\n");
+    Ended ended = run("--ids", ids.toString(), "--yes");
+    assertThat(ended.exitCode()).isEqualTo(1);
+    assertThat(ended.out()).contains("0 published", "1 of the ids are not in the table");
+  }
+
+  @Test
+  void tellsWhatIsRefusedByItsExitCode() throws Exception {
+    Ended ended = run("--aggregate-id", "7", "--topic", "missing", "--yes");
+    assertThat(ended.exitCode()).isEqualTo(1);
+    assertThat(ended.out()).contains("refused: event ", "does not exist", "0 published, 1 refused");
+    assertThat(run("--aggregate-id", "7", "--topic", "secret").err()).contains("allowedTopics");
+  }
+
+  @Test
+  void refusesArgumentsThatMakeNoSense() throws Exception {
+    assertThat(run().err()).contains("say which events");
+    for (String[] wrong :
+        List.of(
+            new String[] {"--from", "yesterday"},
+            new String[] {"--ids", ","},
+            new String[] {"--aggregate-id", "7", "--rate", "0"},
+            new String[] {"--aggregate-id", "7", "--id", "a b"})) {
+      Ended ended = run(wrong);
+      assertThat(ended.exitCode()).as(ended.toString()).isEqualTo(2);
+    }
+    Ended noPipeline = run("--aggregate-id", "7", "--pipeline", "others");
+    assertThat(noPipeline.err()).contains("no pipeline others in the configuration");
+  }
+}
