@@ -205,7 +205,8 @@ final class PublicationPreflight {
                       names.table(),
                       names.publication(),
                       facts.hasPartition() ? ", only single partitions are" : ""),
-              "ALTER PUBLICATION %s ADD TABLE %s".formatted(names.publication(), names.table())));
+              "ALTER PUBLICATION %s ADD TABLE %s; what was written meanwhile is then a gap: %s"
+                  .formatted(names.publication(), names.table(), WayOut.RECONCILE)));
     }
   }
 

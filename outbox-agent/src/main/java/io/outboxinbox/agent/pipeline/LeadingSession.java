@@ -19,6 +19,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -40,6 +41,7 @@ final class LeadingSession {
   private final PipelineMonitor monitor;
   private final Clock clock;
   private final BooleanSupplier isStopping;
+  private final AgentException.@Nullable Gap seen;
 
   LeadingSession(
       PipelineConfiguration pipeline,
@@ -47,7 +49,8 @@ final class LeadingSession {
       Pulse pulse,
       PipelineMonitor monitor,
       Clock clock,
-      BooleanSupplier isStopping) {
+      BooleanSupplier isStopping,
+      AgentException.@Nullable Gap seen) {
     this.pipeline = pipeline;
     this.router =
         new Router(pipeline.route(), pipeline.name(), pipeline.publish().reservedTopics());
@@ -56,6 +59,7 @@ final class LeadingSession {
     this.monitor = monitor;
     this.clock = clock;
     this.isStopping = isStopping;
+    this.seen = seen;
   }
 
   /**
@@ -69,7 +73,20 @@ final class LeadingSession {
     try (Publisher publisher = pipeline.publish().newPublisher();
         Connection control = connections.open("control", 30)) {
       SessionStart start = new SessionStart(pipeline, leadership, control, publisher, clock);
-      Checkpoint checkpoint = start.run(router.fixedTopics());
+      Reconcile reconcile =
+          new Reconcile(
+              new Reconcile.Lead(
+                  pipeline,
+                  leadership,
+                  control,
+                  publisher,
+                  router,
+                  pulse,
+                  monitor,
+                  clock,
+                  isStopping,
+                  seen));
+      Checkpoint checkpoint = start.run(router.fixedTopics(), reconcile);
       LOG.info(
           "leading source {} from sequence {} of epoch {}",
           leadership.source().id(),
@@ -78,6 +95,9 @@ final class LeadingSession {
       monitor.published(0, checkpoint);
       monitor.enter(State.LEADING, "");
       checkpoint = publishBacklog(publisher, control, checkpoint);
+      if (checkpoint.isBacklogDone()) {
+        reconcile.finish(checkpoint);
+      }
       try (LogReader reader =
               new LogReader(
                   pipeline.source(),
@@ -89,6 +109,9 @@ final class LeadingSession {
         start.verifySlot(checkpoint);
         watch.start(connections);
         stream(publisher, reader, watch, checkpoint);
+      } catch (AgentException.Gap gap) {
+        // Only reading shows this one, so the next start has to be told.
+        throw gap.at(checkpoint);
       }
     }
   }
@@ -125,6 +148,15 @@ final class LeadingSession {
 
   private RoutedEvent route(Publisher publisher, SequencedEvent event) {
     RoutedEvent routed = router.route(event);
+    publisher.check(routed);
+    return routed;
+  }
+
+  private RoutedEvent routeBacklog(Publisher publisher, SequencedEvent event, Checkpoint from) {
+    if (from.reconciliation() == 0) {
+      return route(publisher, event);
+    }
+    RoutedEvent routed = Router.reconciled(router.route(event), from.reconciliation());
     publisher.check(routed);
     return routed;
   }
@@ -204,7 +236,9 @@ final class LeadingSession {
 
   private Checkpoint publishPage(Publisher publisher, Backlog.Page page, Checkpoint before) {
     boolean isEnd = page.lastOrdinal() == before.backlogOrdinal();
-    TransactionGrouper grouper = grouper(publisher, before);
+    TransactionGrouper grouper =
+        new TransactionGrouper(
+            pipeline.batch(), event -> routeBacklog(publisher, event, before), before);
     for (Captured row : page.rows()) {
       take(row, grouper);
     }

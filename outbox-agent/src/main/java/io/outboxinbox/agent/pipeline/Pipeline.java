@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.pipeline;
 
+import io.outboxinbox.agent.capture.SourceConfiguration.OnGap;
 import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
@@ -22,6 +23,8 @@ import org.slf4j.MDC;
 public final class Pipeline {
   private static final Logger LOG = LoggerFactory.getLogger(Pipeline.class);
 
+  private static final Duration LOOK_FOR_DECISION_EVERY = Duration.ofSeconds(2);
+
   private final PipelineConfiguration configuration;
   private final String holder;
   private final Clock clock;
@@ -31,6 +34,10 @@ public final class Pipeline {
   private final Thread thread;
 
   private @Nullable String lastLogged;
+  private AgentException.@Nullable Gap seen;
+
+  /** What operators had decided when it last started again because of it. */
+  private @Nullable String decided;
 
   /**
    * Makes a pipeline that is not yet running.
@@ -101,6 +108,13 @@ public final class Pipeline {
   private void runOnce() throws InterruptedException {
     try {
       leadOnce();
+    } catch (AgentException.Gap e) {
+      seen = e;
+      if (configuration.source().onGap() == OnGap.RECONCILE) {
+        waitAfter(State.RETRYING, e);
+      } else {
+        stayStopped(e);
+      }
     } catch (AgentException.Fatal e) {
       stayStopped(e);
     } catch (AgentException.Misconfigured | AgentException.RejectedEvent e) {
@@ -123,7 +137,7 @@ public final class Pipeline {
       }
       try (Pulse pulse = new Pulse(leadership, configuration.name(), clock)) {
         pulse.start(configuration.leadership().pulseInterval());
-        new LeadingSession(configuration, leadership, pulse, monitor, clock, this::isStopping)
+        new LeadingSession(configuration, leadership, pulse, monitor, clock, this::isStopping, seen)
             .run();
       }
     }
@@ -164,10 +178,21 @@ public final class Pipeline {
     }
   }
 
-  private void stayStopped(AgentException.Fatal e) throws InterruptedException {
+  /** Until the agent ends, or an operator has decided: no agent has to be started anew for that. */
+  private void stayStopped(AgentException e) throws InterruptedException {
     LOG.error("pipeline stopped: {}", e.getMessage());
     monitor.enter(State.STOPPED, String.valueOf(e.getMessage()));
-    stopRequested.await();
+    try (OperatorDecision decision = new OperatorDecision(configuration, decided)) {
+      while (!waitUnlessStopping(LOOK_FOR_DECISION_EVERY)) {
+        if (decision.hasCome()) {
+          LOG.info("an operator has decided; starting again");
+          decided = decision.current();
+          monitor.restarted();
+          monitor.enter(State.STARTING, "");
+          return;
+        }
+      }
+    }
   }
 
   private void waitAfter(State state, Exception e) throws InterruptedException {

@@ -124,7 +124,9 @@ class EndedXidIT {
     SourceRegistry registry = new SourceRegistry(source);
     registry.register(connection, "s");
     registry.beginEpoch(connection, "s", 1);
-    return new FirstStart(source, new SourceConnections(source)).createSlot("s", 1).position();
+    return new FirstStart(source, new SourceConnections(source))
+        .createSlot("s", new SourceRegistry.Turn(1, 0))
+        .position();
   }
 
   private static void follow(

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.agent.ConfigurationReader;
 import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresDatabase;
@@ -11,6 +12,7 @@ import io.outboxinbox.testkit.PostgresExtension;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Clock;
 import java.time.Duration;
@@ -19,6 +21,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
@@ -177,6 +182,59 @@ final class PipelineRig implements AutoCloseable {
       }
     }
     return records;
+  }
+
+  /** Removes the checkpoint from the broker, as if the topic had been emptied. */
+  void forgetPosition() throws Exception {
+    try (Publisher publisher = configuration("").publish().newPublisher()) {
+      SourceIdentity source = checkpoint().source();
+      publisher.takeOver(source);
+      publisher.forget(source);
+    }
+  }
+
+  /** Transaction of the event with this number. */
+  long xidOf(int number) throws SQLException {
+    try (Connection connection = database.connect();
+        PreparedStatement statement =
+            connection.prepareStatement(
+                "SELECT xmin::text::bigint FROM outbox_event WHERE (payload ->> 'n')::int = ?")) {
+      statement.setInt(1, number);
+      try (ResultSet row = statement.executeQuery()) {
+        row.next();
+        return row.getLong(1);
+      }
+    }
+  }
+
+  List<Integer> numbersOf(List<ConsumerRecord<String, byte[]>> records) {
+    return records.stream()
+        .map(
+            record ->
+                Integer.valueOf(
+                    new String(record.value(), StandardCharsets.UTF_8).replaceAll("\\D", "")))
+        .toList();
+  }
+
+  /** Each event once, numbered without a gap, sorted in each partition. */
+  void assertThatEventsAreExactly(int count) {
+    List<ConsumerRecord<String, byte[]>> records = consume();
+    assertThat(numbersOf(records))
+        .containsExactlyInAnyOrderElementsOf(IntStream.range(0, count).boxed().toList());
+    assertThat(records.stream().map(PipelineRig::sequence))
+        .containsExactlyInAnyOrderElementsOf(LongStream.rangeClosed(1, count).boxed().toList());
+    Map<Integer, List<Long>> byPartition =
+        records.stream()
+            .collect(
+                Collectors.groupingBy(
+                    ConsumerRecord::partition,
+                    Collectors.mapping(PipelineRig::sequence, Collectors.toList())));
+    byPartition.forEach(
+        (partition, sequences) -> assertThat(sequences).as("partition %d", partition).isSorted());
+  }
+
+  private static long sequence(ConsumerRecord<String, byte[]> record) {
+    return Long.parseLong(header(record, "ce_sequence"));
   }
 
   static String header(ConsumerRecord<String, byte[]> record, String name) {

@@ -6,6 +6,7 @@ import io.outboxinbox.agent.event.Destination;
 import io.outboxinbox.agent.event.Receipt;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SourceIdentity;
+import io.outboxinbox.agent.publish.PublishedSearch;
 import io.outboxinbox.agent.publish.Publisher;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -48,6 +49,7 @@ final class KafkaPublisher implements Publisher {
 
   @Override
   public Optional<Checkpoint> takeOver(SourceIdentity source) {
+    closeProducer();
     topics.createPositionTopic(kafka.positionTopic(), kafka.positionReplicationFactor());
     try {
       // Stable across hosts and deploys, so that whoever leads fences every earlier producer.
@@ -77,6 +79,16 @@ final class KafkaPublisher implements Publisher {
     records.add(checkpoints.record(after));
     commit(records, "publishing " + batch.size() + " events");
     return receipts(batch);
+  }
+
+  @Override
+  public Optional<String> cluster() {
+    return Optional.ofNullable(topics.cluster());
+  }
+
+  @Override
+  public Optional<PublishedSearch> search(SearchScope scope) {
+    return Optional.of(new TopicSearch(kafka, topics, scope));
   }
 
   @Override
@@ -188,12 +200,16 @@ final class KafkaPublisher implements Publisher {
     return new AgentException.Retryable("kafka: " + doing + " failed: " + Reasons.of(cause), cause);
   }
 
-  @Override
-  public void close() {
+  private void closeProducer() {
     if (producer != null) {
       producer.close(Duration.ZERO);
       producer = null;
     }
+  }
+
+  @Override
+  public void close() {
+    closeProducer();
     topics.close();
   }
 }

@@ -43,7 +43,7 @@ class CheckpointCodecTest {
   void readsWhatAgentsWithoutParkingWrote() {
     String older =
         new String(CheckpointCodec.encode(CHECKPOINT), StandardCharsets.UTF_8)
-            .replace(",\"parkedOrdinal\":0,\"release\":0,\"endedXid\":0", "");
+            .replace(",\"parkedOrdinal\":0,\"release\":0,\"endedXid\":0,\"reconciliation\":0", "");
     assertThat(older).doesNotContain("parkedOrdinal");
     assertThat(CheckpointCodec.decode(older.getBytes(StandardCharsets.UTF_8)))
         .isEqualTo(CHECKPOINT);
