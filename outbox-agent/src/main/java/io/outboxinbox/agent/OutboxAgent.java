@@ -61,6 +61,7 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
     bootstrap.addCommand(
         new CheckCommand(
             System.out, List.of(OutboxAgent::source, OutboxAgent::broker, PositionCheck::run)));
+    bootstrap.addCommand(new ReconcileCommand(System.out, holder()));
     bootstrap.addCommand(new ResetCommand(System.out, holder()));
     bootstrap.addCommand(new SchemaCommand(System.out));
   }

@@ -9,6 +9,7 @@ import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
+import io.outboxinbox.testkit.PostgresServer;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -41,7 +42,7 @@ final class PipelineRig implements AutoCloseable {
 
   private final KafkaExtension kafka;
   private final List<Pipeline> pipelines = new ArrayList<>();
-  final PostgresDatabase database;
+  PostgresDatabase database;
   final String topic;
 
   PipelineRig(PostgresExtension postgres, KafkaExtension kafka) throws Exception {
@@ -182,6 +183,29 @@ final class PipelineRig implements AutoCloseable {
       }
     }
     return records;
+  }
+
+  /** From now on the database is this one, such as a promoted standby's. */
+  void moveTo(PostgresServer server) {
+    database =
+        new PostgresDatabase(
+            server.host(),
+            server.port(),
+            database.name(),
+            server.superuser(),
+            server.superuserPassword());
+  }
+
+  /** A rig in a new database of a server. */
+  static PipelineRig on(PostgresServer server, KafkaExtension kafka) throws Exception {
+    return new PipelineRig(
+        new PostgresDatabase(
+            server.host(),
+            server.port(),
+            server.createDatabase("rig"),
+            server.superuser(),
+            server.superuserPassword()),
+        kafka);
   }
 
   /** Removes the checkpoint from the broker, as if the topic had been emptied. */
