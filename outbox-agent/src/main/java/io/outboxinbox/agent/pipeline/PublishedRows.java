@@ -39,7 +39,7 @@ final class PublishedRows {
   private static final Duration PROGRESS_EVERY = Duration.ofSeconds(5);
 
   /** Marks a replay: a copy that does not show that the event itself was published. */
-  private static final String REPLAY_HEADER = "outbox_replay";
+  private static final String REPLAY_HEADER = "outbox_replay_id";
 
   /**
    * What was found.

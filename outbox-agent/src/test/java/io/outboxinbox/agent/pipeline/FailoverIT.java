@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.outboxinbox.agent.capture.Reconciliations;
 import io.outboxinbox.agent.capture.Reconciliations.Phantom;
 import io.outboxinbox.agent.capture.Reconciliations.Report;
+import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresServer;
@@ -13,6 +15,8 @@ import io.outboxinbox.testkit.PostgresStandby;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -165,6 +169,81 @@ class FailoverIT {
         assertThat(rig.numbersOf(rig.consume()))
             .containsExactlyInAnyOrderElementsOf(IntStream.range(0, 35).boxed().toList());
         assertThat(reports(rig).get(0).phantoms()).isEqualTo(10);
+      }
+    }
+  }
+
+  @Test
+  void goesOnInARebuiltClusterOnlyOnceItsOldOneIsNamed() throws Exception {
+    try (PostgresServer old = PostgresServer.start(PostgresVersion.V17);
+        PostgresServer rebuilt = PostgresServer.start(PostgresVersion.V18);
+        PipelineRig rig = PipelineRig.on(old, kafka)) {
+      Pipeline pipeline = rig.start("");
+      rig.awaitLeading(pipeline);
+      rig.insert(0, 20);
+      rig.awaitEvents(20);
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      Checkpoint before = rig.checkpoint();
+      String copies =
+          "INSERT INTO outbox_event (id, aggregate_type, aggregate_id, event_type, payload) VALUES"
+              + " ('%s', 'order', 'key', 'placed', '{\"n\":19}')";
+      String copy = copies.formatted(rig.idOf(19));
+      try (Connection connection = rebuilt.connect("postgres");
+          Statement statement = connection.createStatement()) {
+        statement.execute("CREATE DATABASE " + rig.database.name());
+      }
+      rig.moveTo(rebuilt);
+      try (PipelineRig schema = new PipelineRig(rig.database, kafka)) {
+        schema.execute(copy);
+      }
+      rig.insert(20, 25);
+      Pipeline stopped = rig.start("onGap: reconcile");
+      rig.awaitState(stopped, State.STOPPED);
+      String oldId = before.source().systemId();
+      assertThat(stopped.status().reason()).contains("--accept-cluster " + oldId);
+      new ReconcileRequest(rig.configuration(""), "operator").ask("another");
+      rig.await(() -> stopped.status().restarts() > 0);
+      rig.awaitState(stopped, State.STOPPED);
+      new ReconcileRequest(rig.configuration(""), "operator").ask(oldId);
+      rig.awaitLeading(stopped);
+      rig.insert(25, 30);
+      rig.awaitEvents(30);
+      rig.assertThatEventsAreExactly(30);
+      Checkpoint after = rig.checkpoint();
+      assertThat(after.source().systemId()).as("the old position is gone").isNotEqualTo(oldId);
+      assertThat(after.epoch()).isEqualTo(before.epoch());
+    }
+  }
+
+  @Test
+  void saysWhatKeepsASlotFromSurvivingAPromotion() throws Exception {
+    try (PostgresServer primary = PostgresServer.start(PostgresVersion.V18);
+        PipelineRig rig = PipelineRig.on(primary, kafka);
+        PostgresStandby standby =
+            PostgresStandby.of(primary, PostgresStandby.Options.named("second"))) {
+      standby.awaitReplayed();
+      rig.execute("SELECT pg_create_logical_replication_slot('outbox_agent', 'pgoutput')");
+      List<Finding> warnings =
+          SourcePreflight.check(rig.configuration("").source()).stream()
+              .filter(finding -> finding.severity() == Finding.Severity.WARNING)
+              .toList();
+      assertThat(warnings)
+          .extracting(Finding::what)
+          .containsExactly(
+              "slot outbox_agent was made without failover: a promoted standby will not have it",
+              "synchronized_standby_slots is empty: events may be published that a standby (second) does not have when it is promoted");
+      assertThat(warnings.get(1).fix())
+          .startsWith("ALTER SYSTEM SET synchronized_standby_slots = 'second'")
+          .contains("sync_replication_slots = on", "hot_standby_feedback = on");
+      rig.execute("SELECT pg_drop_replication_slot('outbox_agent')");
+      rig.awaitLeading(rig.start(""));
+      try (Connection connection = rig.database.connect();
+          Statement statement = connection.createStatement();
+          ResultSet row =
+              statement.executeQuery(
+                  "SELECT failover FROM pg_replication_slots WHERE slot_name = 'outbox_agent'")) {
+        row.next();
+        assertThat(row.getBoolean(1)).isTrue();
       }
     }
   }

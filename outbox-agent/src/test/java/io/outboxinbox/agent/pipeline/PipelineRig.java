@@ -27,9 +27,12 @@ import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.StringDeserializer;
+import org.apache.kafka.common.serialization.StringSerializer;
 import org.awaitility.Awaitility;
 
 /** A database with the schema, a topic, and pipelines between them. */
@@ -219,15 +222,36 @@ final class PipelineRig implements AutoCloseable {
 
   /** Transaction of the event with this number. */
   long xidOf(int number) throws SQLException {
+    return Long.parseLong(ofEvent("xmin", number));
+  }
+
+  String idOf(int number) throws SQLException {
+    return ofEvent("id", number);
+  }
+
+  private String ofEvent(String column, int number) throws SQLException {
     try (Connection connection = database.connect();
         PreparedStatement statement =
             connection.prepareStatement(
-                "SELECT xmin::text::bigint FROM outbox_event WHERE (payload ->> 'n')::int = ?")) {
+                "SELECT " + column + "::text FROM outbox_event WHERE (payload ->> 'n')::int = ?")) {
       statement.setInt(1, number);
       try (ResultSet row = statement.executeQuery()) {
         row.next();
-        return row.getLong(1);
+        return row.getString(1);
       }
+    }
+  }
+
+  /** Puts a message with an event's id into the topic, as somebody else may. */
+  void send(String id, String source, String header) throws Exception {
+    Map<String, Object> properties = Map.of("bootstrap.servers", kafka.bootstrapServers());
+    try (KafkaProducer<String, String> producer =
+        new KafkaProducer<>(properties, new StringSerializer(), new StringSerializer())) {
+      ProducerRecord<String, String> record = new ProducerRecord<>(topic, "k", "{\"n\":0}");
+      Map.of("ce_id", id, "ce_source", source, "ce_sequence", "0", header, "1")
+          .forEach(
+              (name, value) -> record.headers().add(name, value.getBytes(StandardCharsets.UTF_8)));
+      producer.send(record).get();
     }
   }
 

@@ -8,6 +8,7 @@ import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
+import io.outboxinbox.testkit.PostgresServer;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.sql.Connection;
 import java.time.Duration;
@@ -151,6 +152,47 @@ class ReconcileIT {
     assertThat(rig.checkpoint().epoch()).isGreaterThan(before.epoch());
     assertThat(report().candidates()).isEqualTo(70);
     assertThat(report().foundInTopics()).isEqualTo(60);
+  }
+
+  @Test
+  void publishesWhatWentWithTheLogOfAnInvalidatedSlot() throws Exception {
+    PostgresServer.Options options =
+        PostgresServer.Options.of(PostgresVersion.V17)
+            .withSetting("max_slot_wal_keep_size", "1MB")
+            .withSetting("min_wal_size", "32MB");
+    try (PostgresServer server = PostgresServer.start(options);
+        PipelineRig small = PipelineRig.on(server, kafka)) {
+      Pipeline pipeline = small.start("");
+      small.awaitLeading(pipeline);
+      small.insert(0, 20);
+      small.awaitEvents(20);
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      small.insert(20, 30);
+      for (int segment = 0; segment < 6; segment++) {
+        small.execute(
+            "SELECT pg_logical_emit_message(false, 'fill', 'x')", "SELECT pg_switch_wal()");
+      }
+      small.execute("CHECKPOINT");
+      Pipeline again = small.start(RECONCILE);
+      small.awaitLeading(again);
+      small.insert(30, 35);
+      small.awaitEvents(35);
+      small.assertThatEventsAreExactly(35);
+    }
+  }
+
+  /** Of a topic that others share, what others wrote says nothing about us. */
+  @Test
+  void ignoresCopiesAndForeignMessages() throws Exception {
+    publishSome();
+    rig.insert(60, 62);
+    String source = "/" + rig.configuration("").name();
+    rig.send(rig.idOf(60), source, "outbox_replay_id");
+    rig.execute("SELECT pg_drop_replication_slot('outbox_agent')");
+    Pipeline pipeline = rig.start(RECONCILE);
+    rig.awaitLeading(pipeline);
+    rig.awaitEvents(63);
+    assertThat(report().published()).isEqualTo(2);
   }
 
   @Test
