@@ -28,6 +28,21 @@ COMMENT ON COLUMN outbox_agent_source.seeded_at IS 'When the first position was 
 
 COMMENT ON COLUMN outbox_agent_source.paused_at IS 'Set: no agent publishes anything until it is NULL again. Use the agent''s commands "pause" and "resume".';
 COMMENT ON COLUMN outbox_agent_source.paused_by IS 'Operator, or the breaker of the agent that paused by itself.';
+ALTER TABLE outbox_agent_source
+  ADD COLUMN IF NOT EXISTS broker                 text,
+  ADD COLUMN IF NOT EXISTS timeline               int,
+  ADD COLUMN IF NOT EXISTS branched_at            timestamptz,
+  ADD COLUMN IF NOT EXISTS reconciliation         bigint NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS reconcile_requested_at timestamptz,
+  ADD COLUMN IF NOT EXISTS reconcile_requested_by text,
+  ADD COLUMN IF NOT EXISTS reconcile_accepts      text;
+
+COMMENT ON COLUMN outbox_agent_source.broker IS 'Identifies the broker''s cluster that has the position. Another one without a position is a mistake, not a loss.';
+COMMENT ON COLUMN outbox_agent_source.timeline IS 'PostgreSQL''s timeline at the last pulse.';
+COMMENT ON COLUMN outbox_agent_source.branched_at IS 'The last pulse before the timeline changed: whatever was published from a lost timeline was published after it.';
+COMMENT ON COLUMN outbox_agent_source.reconciliation IS 'Number of the last reconciliation begun; an agent that was replaced in the middle of one sees that it is over.';
+COMMENT ON COLUMN outbox_agent_source.reconcile_requested_at IS 'Set by the command "reconcile"; the leading agent does it and clears it.';
+COMMENT ON COLUMN outbox_agent_source.reconcile_accepts IS 'System identifier of the cluster this database comes from, when it was rebuilt elsewhere.';
 
 -- Events that were in the outbox before the replication slot existed. The write-ahead log will never bring them, so the agent
 -- publishes them once, at its first start, in this order.
@@ -38,8 +53,60 @@ CREATE TABLE IF NOT EXISTS outbox_backlog (
   PRIMARY KEY (source, ordinal)
 );
 
-COMMENT ON TABLE outbox_backlog IS 'Ids of the events older than the replication slot, published once at the first start.';
+COMMENT ON TABLE outbox_backlog IS 'Ids of the events older than the replication slot, published once at the first start, or in a reconciliation after the slot was lost.';
 COMMENT ON COLUMN outbox_backlog.event_id IS 'As text, because tables of other layouts have ids of other types.';
+
+-- A reconciliation takes out what it finds in the topics.
+CREATE INDEX IF NOT EXISTS outbox_backlog_event ON outbox_backlog (source, event_id);
+
+-- What was done after events may have been missed: the report of each reconciliation.
+CREATE TABLE IF NOT EXISTS outbox_reconciliation (
+  source           text        NOT NULL,
+  reconciliation   bigint      NOT NULL,
+  state            text        NOT NULL DEFAULT 'preparing',
+  cause            text        NOT NULL,
+  requested_by     text,
+  requested_at     timestamptz,
+  started_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+  published_from   timestamptz,
+  finished_at      timestamptz,
+  ended_xid        bigint      NOT NULL DEFAULT 0,
+  rows_in_table    bigint      NOT NULL DEFAULT 0,
+  candidates       bigint      NOT NULL DEFAULT 0,
+  already_parked   bigint      NOT NULL DEFAULT 0,
+  searched_from    timestamptz,
+  records_searched bigint      NOT NULL DEFAULT 0,
+  found_in_topics  bigint      NOT NULL DEFAULT 0,
+  first_sequence   bigint      NOT NULL DEFAULT 0,
+  published        bigint      NOT NULL DEFAULT 0,
+  phantoms         bigint      NOT NULL DEFAULT 0,
+  possible_repeats text,
+  PRIMARY KEY (source, reconciliation),
+  CONSTRAINT outbox_reconciliation_state_is_known CHECK (state IN ('preparing', 'publishing', 'done', 'superseded'))
+);
+
+COMMENT ON TABLE outbox_reconciliation IS 'What each reconciliation found and did: events that are in the table and not in the topics are published.';
+COMMENT ON COLUMN outbox_reconciliation.state IS 'superseded: it was interrupted before anything was published, or a later one took over.';
+COMMENT ON COLUMN outbox_reconciliation.ended_xid IS 'Rows of older transactions are known to be published; 0: every row was looked for.';
+COMMENT ON COLUMN outbox_reconciliation.candidates IS 'Rows that might not have been published, without those parked.';
+COMMENT ON COLUMN outbox_reconciliation.first_sequence IS 'Sequence before the first event published; the events carry the header outbox_reconciled.';
+COMMENT ON COLUMN outbox_reconciliation.phantoms IS 'Events in the topics whose row is in no timeline of the database any more; see outbox_phantom.';
+COMMENT ON COLUMN outbox_reconciliation.possible_repeats IS 'Why some events may have been published a second time, with the same id; NULL when none can.';
+
+-- Events that were published before the database lost them, by a failover that left the last moments behind or by a restore.
+CREATE TABLE IF NOT EXISTS outbox_phantom (
+  source         text        NOT NULL,
+  reconciliation bigint      NOT NULL,
+  topic          text        NOT NULL,
+  partition      int         NOT NULL,
+  broker_offset  bigint      NOT NULL,
+  event_id       text        NOT NULL,
+  sequence       text,
+  published_at   timestamptz NOT NULL,
+  PRIMARY KEY (source, reconciliation, topic, partition, broker_offset)
+);
+
+COMMENT ON TABLE outbox_phantom IS 'Events consumers have and the database does not: people have to decide about them.';
 
 -- Events the broker will never take as they are, and the later events of the same key that wait behind them. Written, and durable,
 -- before the position moves past them; nothing of it is ever deleted but what was released or discarded, and that by age.

@@ -44,7 +44,9 @@ GRANT EXECUTE ON FUNCTION outbox_publish(text, text, text, json, jsonb) TO outbo
 -- makes and drops partitions through functions. It owns nothing and cannot change the publication.
 GRANT SELECT ON outbox_event TO outbox_agent;
 GRANT SELECT, INSERT, UPDATE, DELETE ON outbox_agent_source, outbox_backlog, outbox_parked, outbox_parked_edit TO outbox_agent;
+GRANT SELECT, INSERT, UPDATE, DELETE ON outbox_reconciliation, outbox_phantom TO outbox_agent;
 GRANT EXECUTE ON FUNCTION outbox_partitions_create(int), outbox_partitions_drop(timestamptz) TO outbox_agent;
 
 -- People look.
 GRANT SELECT ON outbox_event, outbox_agent_source, outbox_backlog, outbox_parked, outbox_parked_edit TO outbox_operator;
+GRANT SELECT ON outbox_reconciliation, outbox_phantom TO outbox_operator;

@@ -59,7 +59,9 @@ final class CheckCommand extends ConfiguredCommand<AgentConfiguration> {
       }
     }
     int failures =
-        counts.getOrDefault(Severity.MISCONFIGURED, 0) + counts.getOrDefault(Severity.FATAL, 0);
+        counts.getOrDefault(Severity.MISCONFIGURED, 0)
+            + counts.getOrDefault(Severity.GAP, 0)
+            + counts.getOrDefault(Severity.FATAL, 0);
     String summary =
         "%d ok, %d to note, %d to mend"
             .formatted(
@@ -91,7 +93,7 @@ final class CheckCommand extends ConfiguredCommand<AgentConfiguration> {
         switch (finding.severity()) {
           case OK -> "OK   ";
           case WARNING -> "WARN ";
-          case MISCONFIGURED, FATAL -> "FAIL ";
+          case MISCONFIGURED, GAP, FATAL -> "FAIL ";
         };
     out.println("  " + word + finding.what());
     if (!finding.fix().isEmpty()) {

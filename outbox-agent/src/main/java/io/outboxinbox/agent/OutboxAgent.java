@@ -71,6 +71,7 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
                 OutboxAgent::broker,
                 PositionCheck::run,
                 OutboxAgent::retention)));
+    bootstrap.addCommand(new ReconcileCommand(System.out, holder()));
     bootstrap.addCommand(new ResetCommand(System.out, holder()));
     bootstrap.addCommand(new PauseCommand(System.out, PauseCommand.Verb.PAUSE, user()));
     bootstrap.addCommand(new PauseCommand(System.out, PauseCommand.Verb.RESUME, user()));

@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -126,9 +127,21 @@ public final class PostgresServer implements AutoCloseable {
   }
 
   static PostgresServer start(Options options, RunAs runAs) {
+    return start(options, runAs, null);
+  }
+
+  /**
+   * @param filling puts a cluster into the empty data directory it is given; null to make a new one
+   */
+  static PostgresServer start(Options options, RunAs runAs, @Nullable Consumer<Path> filling) {
     PostgresServer server = new PostgresServer(options, runAs);
     try {
-      server.initializeOnce();
+      if (filling == null) {
+        server.initializeOnce();
+      } else {
+        filling.accept(server.dataDirectory);
+        runAs.own(server.dataDirectory);
+      }
       server.startAgain();
       Runtime.getRuntime().addShutdownHook(server.stopWithJvm);
       return server;
@@ -264,6 +277,11 @@ public final class PostgresServer implements AutoCloseable {
 
   PostgresAddress address() {
     return address;
+  }
+
+  /** Those that were asked for, without the defaults. */
+  Map<String, String> settings() {
+    return options.settings();
   }
 
   private void require(State wanted, String action) {

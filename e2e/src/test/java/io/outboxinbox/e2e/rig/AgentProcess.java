@@ -27,6 +27,7 @@ import org.jspecify.annotations.Nullable;
 public final class AgentProcess implements AutoCloseable {
   private static final String MAIN = "io.outboxinbox.agent.OutboxAgent";
   private static final Duration STOPPED_WITHIN = Duration.ofSeconds(60);
+  private static final Duration COMMAND_WITHIN = Duration.ofMinutes(3);
   private static final Duration PAGE_TIMEOUT = Duration.ofSeconds(2);
   private static final Duration LOOK_EVERY = Duration.ofMillis(50);
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -116,6 +117,40 @@ public final class AgentProcess implements AutoCloseable {
   public void startAndLead(Duration deadline) {
     start();
     awaitStatus(status -> status.is("LEADING"), deadline);
+  }
+
+  /**
+   * Runs one of the agent's commands beside it, with the same configuration.
+   *
+   * @return what it printed, errors included
+   * @throws IllegalStateException it failed, or did not end
+   */
+  public String command(String name, String... arguments) {
+    List<String> line = new ArrayList<>(List.of(java(), "-jar", jar(), name));
+    line.add(configFile.toString());
+    line.addAll(List.of(arguments));
+    try {
+      Path output = Files.createTempFile(log.getParent(), name + "-", ".txt");
+      Process running =
+          new ProcessBuilder(line)
+              .redirectErrorStream(true)
+              .redirectOutput(output.toFile())
+              .start();
+      if (!running.waitFor(COMMAND_WITHIN.toSeconds(), TimeUnit.SECONDS)) {
+        running.destroyForcibly();
+        throw new IllegalStateException(line + " did not end within " + COMMAND_WITHIN);
+      }
+      String printed = Files.readString(output);
+      if (running.exitValue() != 0) {
+        throw new IllegalStateException(line + " failed: " + printed);
+      }
+      return printed;
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot run " + line, e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted while running " + line, e);
+    }
   }
 
   /** Kills the process with SIGKILL and waits until it is gone. */

@@ -16,7 +16,9 @@ final class AgentTablesPreflight {
       Map.of(
           "outbox_agent_source", List.of("SELECT", "INSERT", "UPDATE"),
           "outbox_backlog", List.of("SELECT", "INSERT", "DELETE"),
-          "outbox_parked", List.of("SELECT", "INSERT", "UPDATE", "DELETE"));
+          "outbox_parked", List.of("SELECT", "INSERT", "UPDATE", "DELETE"),
+          "outbox_reconciliation", List.of("SELECT", "INSERT", "UPDATE"),
+          "outbox_phantom", List.of("SELECT", "INSERT", "DELETE"));
 
   private static final String PRIVILEGES =
       """
@@ -26,7 +28,8 @@ final class AgentTablesPreflight {
         FROM pg_class c
         JOIN pg_namespace n ON n.oid = c.relnamespace
        WHERE n.nspname = ?
-         AND c.relname IN ('outbox_agent_source', 'outbox_backlog', 'outbox_parked')
+         AND c.relname IN ('outbox_agent_source', 'outbox_backlog', 'outbox_parked',
+                           'outbox_reconciliation', 'outbox_phantom')
          AND c.relkind IN ('r', 'p')
       """;
 

@@ -10,9 +10,11 @@ import java.sql.SQLException;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -66,28 +68,191 @@ public final class Backlog {
   }
 
   /**
-   * Writes down every row the connection's snapshot shows.
+   * Which rows may have to be published.
    *
-   * @return how many
+   * @param endedXid rows of transactions with a smaller id (64-bit) are published already; 0 when
+   *     that is not known of any
    */
-  long fill(Connection connection, String sourceId) throws SQLException {
+  public record Candidates(boolean isNothing, long endedXid) {
+    /** Every row. */
+    public static final Candidates ALL = new Candidates(false, 0);
+
+    /** No row. */
+    public static final Candidates NONE = new Candidates(true, 0);
+
+    /** Rows of transactions that had not ended at the bound. */
+    public static Candidates notEndedAt(long endedXid) {
+      return new Candidates(false, endedXid);
+    }
+  }
+
+  /**
+   * What was written down.
+   *
+   * @param candidates rows written down, without those parked
+   * @param parked rows that would have been candidates but are parked, or were discarded
+   * @param oldest no candidate was written before; null when they do not tell
+   */
+  public record Filled(long rowsInTable, long candidates, long parked, @Nullable Instant oldest) {
+    /** Nothing was looked at. */
+    public static final Filled NOTHING = new Filled(0, 0, 0, null);
+  }
+
+  /**
+   * Writes down rows the connection's snapshot shows, but none that is parked: parked events have a
+   * way of their own.
+   */
+  Filled fill(Connection connection, String sourceId, Candidates candidates) throws SQLException {
     String id = column(Column.ID);
     String occurredAt = source.mappedColumns().get(Column.OCCURRED_AT);
     // Commit order is gone; time of occurrence is nearest to it, else the order of storage.
     String order =
         occurredAt == null ? "tableoid, ctid" : Identifiers.quoted(occurredAt) + ", " + id;
+    // A row keeps its raw xmin when it is frozen. One so old that its number has come round again
+    // looks young, which only makes it a candidate.
     String sql =
-        "INSERT INTO "
-            + table
-            + " (source, ordinal, event_id) SELECT ?, row_number() OVER (ORDER BY "
-            + order
-            + "), "
-            + id
-            + "::text FROM "
-            + outbox;
+        """
+        INSERT INTO %s (source, ordinal, event_id)
+        SELECT ?, row_number() OVER (ORDER BY %s), %s::text FROM %s
+        WHERE ? = 0 OR age(xmin) <= age(?::text::xid)
+        """
+            .formatted(table, order, id, outbox);
+    long written;
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      statement.setLong(2, candidates.endedXid());
+      // 32 bits of it are what a row shows; 3 is the first that is no special number.
+      statement.setString(3, Long.toString(Math.max(3, candidates.endedXid() & 0xFFFFFFFFL)));
+      written = statement.executeLargeUpdate();
+    }
+    long parked = removeParked(connection, sourceId);
+    return new Filled(count(connection), written - parked, parked, oldest(connection, sourceId));
+  }
+
+  private long removeParked(Connection connection, String sourceId) throws SQLException {
+    String sql =
+        """
+        DELETE FROM %s b USING %s p
+        WHERE b.source = ? AND p.source = b.source AND p.event_id = b.event_id
+          AND p.state IN ('waiting', 'discarded')
+        """
+            .formatted(table, Identifiers.qualified(source.schema(), "outbox_parked"));
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, sourceId);
       return statement.executeLargeUpdate();
+    }
+  }
+
+  /**
+   * How many rows the outbox has.
+   *
+   * @throws SQLException as the server says
+   */
+  public long count(Connection connection) throws SQLException {
+    try (PreparedStatement statement =
+            connection.prepareStatement("SELECT count(*) FROM " + outbox);
+        ResultSet row = statement.executeQuery()) {
+      row.next();
+      return row.getLong(1);
+    }
+  }
+
+  /** How many rows may have to be published, without writing any down. */
+  public long count(Connection connection, Candidates candidates) throws SQLException {
+    String sql =
+        "SELECT count(*) FROM " + outbox + " WHERE ? = 0 OR age(xmin) <= age(?::text::xid)";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setLong(1, candidates.endedXid());
+      statement.setString(2, Long.toString(Math.max(3, candidates.endedXid() & 0xFFFFFFFFL)));
+      try (ResultSet row = statement.executeQuery()) {
+        row.next();
+        return row.getLong(1);
+      }
+    }
+  }
+
+  /**
+   * The oldest time any candidate tells, from its id (UUIDv7) or the time it says it happened,
+   * whichever is earlier.
+   */
+  private @Nullable Instant oldest(Connection connection, String sourceId) throws SQLException {
+    String sql =
+        """
+        SELECT min(t.told), bool_or(t.told IS NULL OR NOT isfinite(t.told))
+        FROM (SELECT %s AS told FROM %s b JOIN %s o ON o.%s = b.event_id::%s WHERE b.source = ?) t
+        """
+            .formatted(
+                toldTime(connection),
+                table,
+                outbox,
+                column(Column.ID),
+                typeOf(connection, Column.ID));
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      try (ResultSet row = statement.executeQuery()) {
+        row.next();
+        return row.getBoolean(2) || row.getTimestamp(1) == null
+            ? null
+            : row.getTimestamp(1).toInstant();
+      }
+    }
+  }
+
+  private String toldTime(Connection connection) throws SQLException {
+    List<String> times = new ArrayList<>();
+    if (hasUuids(connection)) {
+      // The first 48 bits are milliseconds, the next 4 the version.
+      times.add(
+          """
+          CASE WHEN substr(o.%1$s::text, 15, 1) = '7' THEN to_timestamp(
+            ('x' || replace(left(o.%1$s::text, 13), '-', ''))::bit(48)::bigint / 1000.0) END
+          """
+              .formatted(column(Column.ID)));
+    }
+    if (source.mappedColumns().containsKey(Column.OCCURRED_AT)) {
+      String occurredAt = "o." + column(Column.OCCURRED_AT);
+      boolean isUtc = typeOf(connection, Column.OCCURRED_AT).contains("without time zone");
+      times.add(isUtc ? occurredAt + " AT TIME ZONE 'UTC'" : occurredAt);
+    }
+    return times.isEmpty() ? "NULL::timestamptz" : "LEAST(" + String.join(", ", times) + ")";
+  }
+
+  /** Whether ids are unique in the world, and not only in their table. */
+  public boolean hasUuids(Connection connection) throws SQLException {
+    return typeOf(connection, Column.ID).equals("uuid");
+  }
+
+  /**
+   * Takes ids out that turned out to be published.
+   *
+   * @return how many were there
+   */
+  public int remove(Connection connection, String sourceId, List<String> ids) throws SQLException {
+    String sql = "DELETE FROM " + table + " WHERE source = ? AND event_id = ANY (?)";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      statement.setArray(2, connection.createArrayOf("text", ids.toArray()));
+      return statement.executeUpdate();
+    }
+  }
+
+  /** Which of the ids no row of the outbox has; only for tables with UUIDs. */
+  public Set<String> missing(Connection connection, List<String> ids) throws SQLException {
+    String sql =
+        """
+        SELECT i.id::text FROM unnest(?::uuid[]) AS i(id)
+        WHERE NOT EXISTS (SELECT FROM %s o WHERE o.%s = i.id)
+        """
+            .formatted(outbox, column(Column.ID));
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setArray(1, connection.createArrayOf("text", ids.toArray()));
+      Set<String> missing = new HashSet<>();
+      try (ResultSet rows = statement.executeQuery()) {
+        while (rows.next()) {
+          missing.add(rows.getString(1));
+        }
+      }
+      return missing;
     }
   }
 
@@ -118,7 +283,7 @@ public final class Backlog {
         ORDER BY b.ordinal
         LIMIT ?
         """
-            .formatted(column(Column.ID), table, outbox, idType(connection));
+            .formatted(column(Column.ID), table, outbox, typeOf(connection, Column.ID));
     // Only inside a transaction does the driver fetch in portions instead of all at once.
     connection.setAutoCommit(false);
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
@@ -177,8 +342,8 @@ public final class Backlog {
     return values;
   }
 
-  /** Cast to, so that the join can use the outbox's primary key. */
-  private String idType(Connection connection) throws SQLException {
+  /** For the id: cast to, so that the join can use the outbox's primary key. */
+  private String typeOf(Connection connection, Column column) throws SQLException {
     String sql =
         """
         SELECT format_type(atttypid, atttypmod) FROM pg_attribute
@@ -186,11 +351,11 @@ public final class Backlog {
         """;
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, outbox);
-      statement.setString(2, source.mappedColumns().get(Column.ID));
+      statement.setString(2, source.mappedColumns().get(column));
       try (ResultSet row = statement.executeQuery()) {
         if (!row.next()) {
           throw new SQLException(
-              "table " + outbox + " has no column " + column(Column.ID).toLowerCase(Locale.ROOT));
+              "table " + outbox + " has no column " + column(column).toLowerCase(Locale.ROOT));
         }
         return row.getString(1);
       }

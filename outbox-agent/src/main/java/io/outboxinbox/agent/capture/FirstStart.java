@@ -30,37 +30,55 @@ public final class FirstStart {
   }
 
   /**
-   * What a first start found.
+   * What the slot's snapshot showed.
    *
    * @param position where streaming begins
-   * @param backlogRows rows older than that, to be published first
+   * @param filled the rows older than that which have to be published first
    */
-  public record Seed(SourcePosition position, long backlogRows) {}
+  public record Seed(SourcePosition position, Backlog.Filled filled) {}
 
   /**
-   * Creates the slot and, if configured, writes down the ids of older rows.
+   * Creates the slot of a first start and, if configured, writes down the ids of older rows.
    *
-   * @param epoch as begun in the {@link SourceRegistry}
+   * @param turn as begun in the {@link SourceRegistry}
    * @throws AgentException.Retryable a long transaction keeps the slot from being created, or
-   *     another agent has begun a later epoch
+   *     another agent has taken the turn
    * @throws SQLException as the server says
    */
-  public Seed createSlot(String sourceId, long epoch) throws SQLException {
+  public Seed createSlot(String sourceId, SourceRegistry.Turn turn) throws SQLException {
+    return createSlot(
+        sourceId,
+        turn,
+        source.existingRows() == SourceConfiguration.ExistingRows.PUBLISH
+            ? Backlog.Candidates.ALL
+            : Backlog.Candidates.NONE);
+  }
+
+  /**
+   * Creates a slot and writes down which rows older than it may have to be published.
+   *
+   * @throws AgentException.Retryable as above
+   */
+  public Seed createSlot(String sourceId, SourceRegistry.Turn turn, Backlog.Candidates candidates)
+      throws SQLException {
     try (Connection replication = connections.openReplication("slot");
         Statement statement = replication.createStatement()) {
       statement.setQueryTimeout(CREATE_TIMEOUT_SECONDS);
       String sql =
-          "CREATE_REPLICATION_SLOT " + Identifiers.quoted(source.slot()) + " LOGICAL pgoutput";
+          "CREATE_REPLICATION_SLOT "
+              + Identifiers.quoted(source.slot())
+              + " LOGICAL pgoutput"
+              + FailoverSlot.option(replication, source);
       try (ResultSet slot = statement.executeQuery(sql)) {
         slot.next();
         SourcePosition position =
             SourcePosition.atCommit(Lsn.parse(slot.getString("consistent_point")));
         // The snapshot lives until the next command on this connection.
-        long rows =
-            source.existingRows() == SourceConfiguration.ExistingRows.PUBLISH
-                ? copyIds(sourceId, epoch, slot.getString("snapshot_name"))
-                : 0;
-        return new Seed(position, rows);
+        return new Seed(
+            position,
+            candidates.equals(Backlog.Candidates.NONE)
+                ? Backlog.Filled.NOTHING
+                : copyIds(sourceId, turn, candidates, slot.getString("snapshot_name")));
       } catch (SQLException e) {
         if ("57014".equals(e.getSQLState())) {
           throw new AgentException.Retryable(
@@ -77,7 +95,9 @@ public final class FirstStart {
     }
   }
 
-  private long copyIds(String sourceId, long epoch, String snapshot) throws SQLException {
+  private Backlog.Filled copyIds(
+      String sourceId, SourceRegistry.Turn turn, Backlog.Candidates candidates, String snapshot)
+      throws SQLException {
     try (Connection connection = connections.open("bootstrap", 0);
         Connection reader = connections.open("bootstrap", 30)) {
       connection.setAutoCommit(false);
@@ -86,16 +106,16 @@ public final class FirstStart {
         // Comes from the server a moment ago; the command takes no parameters.
         statement.execute("SET TRANSACTION SNAPSHOT '" + snapshot.replace("'", "''") + "'");
       }
-      new SourceRegistry(source).holdEpoch(connection, reader, sourceId, epoch);
+      new SourceRegistry(source).holdTurn(connection, reader, sourceId, turn);
       Backlog backlog = new Backlog(source);
       backlog.clear(connection, sourceId);
-      long rows = backlog.fill(connection, sourceId);
+      Backlog.Filled filled = backlog.fill(connection, sourceId, candidates);
       connection.commit();
-      return rows;
+      return filled;
     }
   }
 
-  /** Drops a slot of which nothing was ever published. */
+  /** Drops a slot of which nothing was ever published, or nothing will be any more. */
   public void dropSlot(Connection connection) throws SQLException {
     try (PreparedStatement statement =
         connection.prepareStatement("SELECT pg_drop_replication_slot(?)")) {

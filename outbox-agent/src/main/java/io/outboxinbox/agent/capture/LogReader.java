@@ -88,7 +88,7 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
    *
    * @return items in commit order, possibly none
    * @throws AgentException.Retryable the stream broke
-   * @throws AgentException.Fatal the log does not continue where the position says
+   * @throws AgentException.Gap the log does not continue where the position says
    * @throws InterruptedException the thread was interrupted
    */
   public List<Captured> poll() throws InterruptedException {

@@ -145,8 +145,8 @@ final class PublicationPreflight {
                 config.publication(),
                 config.database(),
                 NearestName.hint(config.publication(), present)),
-        "CREATE PUBLICATION %s FOR TABLE %s WITH (publish = 'insert', publish_via_partition_root = true)"
-            .formatted(names.publication(), names.table()));
+        "CREATE PUBLICATION %s FOR TABLE %s WITH (publish = 'insert', publish_via_partition_root = true); -- if there was one before, what was written meanwhile is a gap: %s"
+            .formatted(names.publication(), names.table(), WayOut.RECONCILE));
   }
 
   private static List<Finding> check(
@@ -205,7 +205,8 @@ final class PublicationPreflight {
                       names.table(),
                       names.publication(),
                       facts.hasPartition() ? ", only single partitions are" : ""),
-              "ALTER PUBLICATION %s ADD TABLE %s".formatted(names.publication(), names.table())));
+              "ALTER PUBLICATION %s ADD TABLE %s; -- then what was written meanwhile is a gap: %s"
+                  .formatted(names.publication(), names.table(), WayOut.RECONCILE)));
     }
   }
 

@@ -41,7 +41,7 @@ final class ResumePoint {
    * Takes the next row of the log.
    *
    * @return the row's position, or null when the row is already published
-   * @throws AgentException.Fatal the resent log does not contain the row the position names
+   * @throws AgentException.Gap the resent log does not contain the row the position names
    */
   @Nullable SourcePosition row(long commitLsn, long rowXid, long rowLsn) {
     if (rowXid != xid || rowLsn != lsn) {
@@ -85,7 +85,7 @@ final class ResumePoint {
 
   private void requireResumed(long rowXid) {
     if (rowXid != resumed.xid()) {
-      throw new AgentException.Fatal(
+      throw new AgentException.Gap(
           "the log resent from "
               + Lsn.format(resumed.commitLsn())
               + " starts with rows of transaction "
@@ -93,12 +93,12 @@ final class ResumePoint {
               + ", but transaction "
               + resumed.xid()
               + " is the one partly published",
-          RESET);
+          WayOut.RECONCILE);
     }
   }
 
-  private AgentException.Fatal notFound() {
-    return new AgentException.Fatal(
+  private AgentException.Gap notFound() {
+    return new AgentException.Gap(
         "the log resent from "
             + Lsn.format(resumed.commitLsn())
             + " no longer contains row "
@@ -108,10 +108,6 @@ final class ResumePoint {
             + " of transaction "
             + resumed.xid()
             + ", the last one published",
-        RESET);
+        WayOut.RECONCILE);
   }
-
-  private static final String RESET =
-      "find out who changed table, publication or server; then 'outbox-agent reset' starts a new"
-          + " epoch from the rows in the table";
 }

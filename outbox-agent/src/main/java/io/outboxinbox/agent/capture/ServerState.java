@@ -8,6 +8,12 @@ package io.outboxinbox.agent.capture;
  * @param currentWalLsn end of the log that is safely on disk (on a standby: replayed)
  * @param versionNum as in {@code server_version_num}: 150014 is 15.14
  * @param inRecovery a standby, or a server still recovering
+ * @param nextXid no transaction has this id (64-bit) yet
  */
 public record ServerState(
-    String systemId, int timeline, long currentWalLsn, int versionNum, boolean inRecovery) {}
+    String systemId,
+    int timeline,
+    long currentWalLsn,
+    int versionNum,
+    boolean inRecovery,
+    long nextXid) {}

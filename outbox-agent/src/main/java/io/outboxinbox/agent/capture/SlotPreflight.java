@@ -16,9 +16,6 @@ import org.jspecify.annotations.Nullable;
  * switched off by resuming at a COMMIT, so nobody else looks.
  */
 final class SlotPreflight {
-  private static final String RECONCILE =
-      "events may be missing: compare %s with the topics and publish what is not there before going on with a new slot";
-
   /** Columns differ between versions, hence jsonb; those a version lacks are NULL. */
   private static final String SLOT =
       """
@@ -50,7 +47,8 @@ final class SlotPreflight {
              (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
                    ELSE pg_current_wal_flush_lsn() END - '0/0'::pg_lsn)::bigint AS current_lsn,
              current_setting('server_version_num')::int AS version_num,
-             pg_is_in_recovery() AS in_recovery
+             pg_is_in_recovery() AS in_recovery,
+             pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next_xid
       """;
 
   /**
@@ -101,17 +99,19 @@ final class SlotPreflight {
                 row.getInt("timeline"),
                 row.getLong("current_lsn"),
                 row.getInt("version_num"),
-                row.getBoolean("in_recovery")));
+                row.getBoolean("in_recovery"),
+                row.getLong("next_xid")));
   }
 
   static List<Finding> check(
       SourceConfiguration config,
       Optional<SlotState> slot,
       ServerState server,
+      TimelineHistory history,
       @Nullable Checkpoint checkpoint) {
     List<Finding> findings = new ArrayList<>();
     if (checkpoint != null) {
-      checkServer(findings, config, server, checkpoint);
+      checkServer(findings, config, server, history, checkpoint);
     }
     if (slot.isPresent()) {
       checkKind(findings, config, slot.get());
@@ -121,13 +121,13 @@ final class SlotPreflight {
       }
     } else if (checkpoint != null) {
       findings.add(
-          Finding.fatal(
+          Finding.gap(
               "slot %s does not exist, but events up to %s were read through slot %s"
                   .formatted(
                       config.slot(),
                       Lsn.format(checkpoint.position().commitLsn()),
                       checkpoint.slot()),
-              RECONCILE.formatted(config.table())));
+              WayOut.RECONCILE));
     }
     if (findings.isEmpty()) {
       findings.add(
@@ -143,6 +143,7 @@ final class SlotPreflight {
       List<Finding> findings,
       SourceConfiguration config,
       ServerState server,
+      TimelineHistory history,
       Checkpoint checkpoint) {
     if (!server.systemId().equals(checkpoint.source().systemId())) {
       findings.add(
@@ -153,29 +154,42 @@ final class SlotPreflight {
                       config.port(),
                       server.systemId(),
                       checkpoint.source().systemId()),
-              "correct source.host; or, if the database moved, "
-                  + RECONCILE.formatted(config.table())));
+              "correct source.host; or, if the database moved: "
+                  + WayOut.acceptCluster(checkpoint.source().systemId())));
       return;
     }
     long position = checkpoint.position().commitLsn();
-    if (position > server.currentWalLsn()) {
+    if (!history.contains(checkpoint)) {
       findings.add(
-          Finding.fatal(
-              "position %s is %d bytes ahead of the server's log, which ends at %s on timeline %d (position: timeline %d): the server was restored or promoted without them"
+          Finding.gap(
+              "the server is on timeline %d, whose history %s, but events up to %s of timeline %d were published: the server was promoted or restored without the last of them"
+                  .formatted(
+                      server.timeline(),
+                      history.endOf(checkpoint.timeline()).isPresent()
+                          ? "leaves timeline %d at %s"
+                              .formatted(
+                                  checkpoint.timeline(),
+                                  Lsn.format(history.endOf(checkpoint.timeline()).getAsLong()))
+                          : "has no timeline " + checkpoint.timeline(),
+                      Lsn.format(position),
+                      checkpoint.timeline()),
+              WayOut.RECONCILE));
+    } else if (position > server.currentWalLsn()) {
+      findings.add(
+          Finding.gap(
+              "position %s is %d bytes ahead of the server's log, which ends at %s on timeline %d: the server was restored from an older state"
                   .formatted(
                       Lsn.format(position),
                       position - server.currentWalLsn(),
                       Lsn.format(server.currentWalLsn()),
-                      server.timeline(),
-                      checkpoint.timeline()),
-              "events were published that the database does not have any more: decide about them, then "
-                  + RECONCILE.formatted(config.table())));
-    } else if (server.timeline() != checkpoint.timeline()) {
+                      server.timeline()),
+              WayOut.RECONCILE));
+    } else if (checkpoint.endedXid() > server.nextXid()) {
       findings.add(
-          Finding.fatal(
-              "the server is on timeline %d, position %s on timeline %d: whether the position lies behind the branch cannot be seen from here"
-                  .formatted(server.timeline(), Lsn.format(position), checkpoint.timeline()),
-              RECONCILE.formatted(config.table())));
+          Finding.gap(
+              "transaction %d had ended at the position, but the server's next one is %d: the server was restored from an older state"
+                  .formatted(checkpoint.endedXid(), server.nextXid()),
+              WayOut.RECONCILE));
     }
   }
 
@@ -213,7 +227,7 @@ final class SlotPreflight {
   private static void checkWal(List<Finding> findings, SourceConfiguration config, SlotState slot) {
     if ("lost".equals(slot.walStatus()) || slot.invalidationReason() != null) {
       findings.add(
-          Finding.fatal(
+          Finding.gap(
               "slot %s is lost (wal_status=%s, invalidation_reason=%s): log after %s was removed before it was read"
                   .formatted(
                       config.slot(),
@@ -222,7 +236,7 @@ final class SlotPreflight {
                           ? "unknown before PostgreSQL 17"
                           : slot.invalidationReason(),
                       Lsn.format(slot.confirmedFlushLsn())),
-              RECONCILE.formatted(config.table())));
+              WayOut.RECONCILE));
     } else if ("unreserved".equals(slot.walStatus())) {
       // Not fatal: reading on is the only thing that can still save the slot, and the server
       // refuses to stream from one that is lost.
@@ -239,14 +253,14 @@ final class SlotPreflight {
     long position = checkpoint.position().commitLsn();
     if (slot.confirmedFlushLsn() > position) {
       findings.add(
-          Finding.fatal(
+          Finding.gap(
               "slot %s starts at %s, %d bytes after position %s: transactions in between are not sent any more (the slot was made anew or moved by somebody else)"
                   .formatted(
                       config.slot(),
                       Lsn.format(slot.confirmedFlushLsn()),
                       slot.confirmedFlushLsn() - position,
                       Lsn.format(position)),
-              RECONCILE.formatted(config.table())));
+              WayOut.RECONCILE));
     }
   }
 }

@@ -28,6 +28,8 @@ import org.jspecify.annotations.Nullable;
  * @param sslRootCert certificate authority to trust; null for the user's default
  * @param extraColumns further columns to read, for topic templates
  * @param existingRows what happens at the very first start to rows older than the slot
+ * @param onGap what happens when rows may be in no stream, such as after the slot was dropped
+ * @param failoverSlot whether PostgreSQL 17 and later may copy the slot to standbys
  * @param maxQueueBytes bound on rows decoded but not yet published
  */
 @SelfValidating
@@ -64,6 +66,8 @@ public record SourceConfiguration(
     @JsonProperty(defaultValue = "[]")
         List<@Pattern(regexp = IDENTIFIER, message = IDENTIFIER_RULE) String> extraColumns,
     @JsonProperty(defaultValue = "publish") ExistingRows existingRows,
+    @JsonProperty(defaultValue = "stop") OnGap onGap,
+    @JsonProperty(defaultValue = "true") boolean failoverSlot,
     @JsonProperty(defaultValue = "64MiB")
         @Range(min = 1 << 20, max = 4L << 30, message = "must be 1MiB to 4GiB")
         long maxQueueBytes) {
@@ -196,6 +200,14 @@ public record SourceConfiguration(
   public enum ExistingRows {
     PUBLISH,
     SKIP
+  }
+
+  /** Rows may be in no stream: the slot, the publication or the server is not what it was. */
+  public enum OnGap {
+    /** Stay stopped until an operator asks for a reconciliation. */
+    STOP,
+    /** Publish at once what is in the table and not in the topics, then go on. */
+    RECONCILE
   }
 
   /** libpq's sslmode values that make sense for a service. */

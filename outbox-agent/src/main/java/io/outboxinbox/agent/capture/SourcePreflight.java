@@ -71,6 +71,7 @@ public final class SourcePreflight {
     }
     findings.addAll(PublicationPreflight.check(connection, config, names, table));
     findings.addAll(AgentTablesPreflight.check(connection, config, names));
+    findings.addAll(FailoverSlot.check(connection, config));
     return findings;
   }
 
@@ -104,8 +105,30 @@ public final class SourcePreflight {
   }
 
   /**
+   * Reads slot, server and timelines, and judges as the other one does.
+   *
+   * @param connections for the replication protocol, which alone tells of timelines
+   * @throws SQLException as {@link #check(Connection, SourceConfiguration)}
+   */
+  public static List<Finding> checkSlot(
+      Connection connection,
+      SourceConnections connections,
+      SourceConfiguration config,
+      @Nullable Checkpoint checkpoint)
+      throws SQLException {
+    Optional<SlotState> slot = slot(connection, config.slot());
+    ServerState server = server(connection);
+    TimelineHistory history =
+        checkpoint == null
+            ? TimelineHistory.only(server.timeline())
+            : TimelineHistory.of(connections, server, checkpoint);
+    return checkSlot(config, slot, server, history, checkpoint);
+  }
+
+  /**
    * Judges whether everything after the checkpoint still comes through the slot.
    *
+   * @param history of the server, as {@link TimelineHistory#of} reads it
    * @param checkpoint last durable one; null at the very first start
    * @return one OK finding when all is well
    */
@@ -113,8 +136,9 @@ public final class SourcePreflight {
       SourceConfiguration config,
       Optional<SlotState> slot,
       ServerState server,
+      TimelineHistory history,
       @Nullable Checkpoint checkpoint) {
-    return SlotPreflight.check(config, slot, server, checkpoint);
+    return SlotPreflight.check(config, slot, server, history, checkpoint);
   }
 
   /**

@@ -5,9 +5,11 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Timestamp;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Table {@code outbox_agent_source}: what the database itself remembers of its agents. It tells a
@@ -20,8 +22,22 @@ public final class SourceRegistry {
    *
    * @param epoch last epoch begun, 0 for none
    * @param isSeeded whether a position of that epoch ever became durable
+   * @param reconciliation number of the last one begun, 0 for none
+   * @param broker the cluster that has the position; null when not known
+   * @param branchedAt the last pulse before the server's timeline changed; null if it never did
    */
-  public record Registration(long epoch, boolean isSeeded) {
+  public record Registration(
+      long epoch,
+      boolean isSeeded,
+      long reconciliation,
+      @Nullable String broker,
+      @Nullable Instant branchedAt) {
+
+    /** Whose turn it is to write the backlog. */
+    public Turn turn() {
+      return new Turn(epoch, reconciliation);
+    }
+
     /** Higher than any before, even where this table was lost and began again. */
     public long nextEpoch(Instant now) {
       return Math.max(epoch + 1, now.getEpochSecond());
@@ -35,8 +51,11 @@ public final class SourceRegistry {
    */
   public record Pause(Instant since, String by, String reason) {}
 
+  /** One first start or reconciliation; whoever begins another takes the turn from it. */
+  public record Turn(long epoch, long reconciliation) {}
+
   /** First half of an advisory lock's key, so that it meets no application's lock by chance. */
-  private static final int EPOCH_LOCK_CLASS = 0x0B0C6;
+  static final int EPOCH_LOCK_CLASS = 0x0B0C6;
 
   private final SourceConfiguration source;
   private final String table;
@@ -57,15 +76,51 @@ public final class SourceRegistry {
 
   public Optional<Registration> find(Connection connection, String sourceId) throws SQLException {
     String sql =
-        "SELECT coalesce(epoch, 0), seeded_at IS NOT NULL FROM " + table + " WHERE source = ?";
+        """
+        SELECT coalesce(epoch, 0), seeded_at IS NOT NULL, reconciliation, broker, branched_at
+        FROM %s WHERE source = ?
+        """
+            .formatted(table);
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, sourceId);
       try (ResultSet row = statement.executeQuery()) {
-        return row.next()
-            ? Optional.of(new Registration(row.getLong(1), row.getBoolean(2)))
-            : Optional.empty();
+        return row.next() ? Optional.of(read(row)) : Optional.empty();
       }
     }
+  }
+
+  /**
+   * What people and other agents have decided about a source that stopped.
+   *
+   * @param text changes with every decision
+   * @param isRequested whether a reconciliation is asked for
+   */
+  public record Decision(String text, boolean isRequested) {}
+
+  /** What has been decided so far. */
+  public Decision decision(Connection connection, String sourceId) throws SQLException {
+    String sql =
+        """
+        SELECT concat_ws(' ', reconcile_requested_at, epoch, seeded_at IS NULL, reconciliation),
+          reconcile_requested_at IS NOT NULL
+        FROM %s WHERE source = ?
+        """
+            .formatted(table);
+    return CatalogQuery.list(
+            connection, sql, row -> new Decision(row.getString(1), row.getBoolean(2)), sourceId)
+        .stream()
+        .findFirst()
+        .orElse(new Decision("", false));
+  }
+
+  private static Registration read(ResultSet row) throws SQLException {
+    @Nullable Timestamp branchedAt = row.getTimestamp(5);
+    return new Registration(
+        row.getLong(1),
+        row.getBoolean(2),
+        row.getLong(3),
+        row.getString(4),
+        branchedAt == null ? null : branchedAt.toInstant());
   }
 
   /**
@@ -102,16 +157,16 @@ public final class SourceRegistry {
   }
 
   /**
-   * Keeps the epoch from changing until the transaction of {@code writer} ends.
+   * Keeps the turn from being taken until the transaction of {@code writer} ends.
    *
-   * <p>An agent that was stopped in the middle of its first start, and replaced, must not write its
-   * backlog over its successor's when it wakes.
+   * <p>An agent that was stopped in the middle of its first start or reconciliation, and replaced,
+   * must not write its backlog over its successor's when it wakes.
    *
-   * @param writer in a transaction; its snapshot may be older than the epoch
-   * @param reader in auto-commit mode, so that it sees the epoch as it is now
-   * @throws AgentException.Retryable another first start has begun since
+   * @param writer in a transaction; its snapshot may be older than the turn
+   * @param reader in auto-commit mode, so that it sees the turn as it is now
+   * @throws AgentException.Retryable another first start or reconciliation has begun since
    */
-  void holdEpoch(Connection writer, Connection reader, String sourceId, long epoch)
+  void holdTurn(Connection writer, Connection reader, String sourceId, Turn turn)
       throws SQLException {
     String sql = "SELECT pg_advisory_xact_lock(?, hashtext(?))";
     try (PreparedStatement statement = writer.prepareStatement(sql)) {
@@ -119,10 +174,11 @@ public final class SourceRegistry {
       statement.setString(2, sourceId);
       statement.execute();
     }
-    long now = find(reader, sourceId).map(Registration::epoch).orElse(0L);
-    if (now != epoch) {
+    Turn now = find(reader, sourceId).map(Registration::turn).orElse(new Turn(0, 0));
+    if (!now.equals(turn)) {
       throw new AgentException.Retryable(
-          "another agent has begun epoch %d while this one prepared epoch %d".formatted(now, epoch),
+          "another agent has begun epoch %d, reconciliation %d while this one prepared epoch %d, reconciliation %d"
+              .formatted(now.epoch(), now.reconciliation(), turn.epoch(), turn.reconciliation()),
           null);
     }
   }
@@ -136,12 +192,23 @@ public final class SourceRegistry {
     }
   }
 
-  /** Notes that a position of the current epoch is durable at the broker. */
-  public void markSeeded(Connection connection, String sourceId) throws SQLException {
+  /**
+   * Notes that a position of the current epoch is durable, and at which broker.
+   *
+   * @param broker identifies the cluster; null where it does not say
+   */
+  public void markSeeded(Connection connection, String sourceId, @Nullable String broker)
+      throws SQLException {
     String sql =
-        "UPDATE " + table + " SET seeded_at = now() WHERE source = ? AND seeded_at IS NULL";
+        """
+        UPDATE %s SET seeded_at = coalesce(seeded_at, now()), broker = ?
+        WHERE source = ? AND (seeded_at IS NULL OR broker IS DISTINCT FROM ?)
+        """
+            .formatted(table);
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
+      statement.setString(1, broker);
+      statement.setString(2, sourceId);
+      statement.setString(3, broker);
       statement.executeUpdate();
     }
   }
@@ -163,8 +230,12 @@ public final class SourceRegistry {
           SELECT pg_logical_emit_message(true, ?,
                    ? || ':' || pg_snapshot_xmin(pg_current_snapshot()) || ':'
                      || coalesce((SELECT mark FROM mark), ?))
+        ), log AS (
+          SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int AS number
         )
-        UPDATE %s SET pulse = pulse + 1, pulsed_at = now(), holder = ? FROM message WHERE source = ?
+        UPDATE %s SET pulse = pulse + 1, pulsed_at = now(), holder = ?, timeline = log.number,
+          branched_at = CASE WHEN timeline <> log.number THEN pulsed_at ELSE branched_at END
+        FROM message, log WHERE source = ?
         RETURNING paused_at, paused_by, paused_reason
         """
             .formatted(PublicationPreflight.markSql(connection), table);

@@ -85,5 +85,41 @@ public abstract sealed class AgentException extends RuntimeException {
     public Fatal(String what, String fix) {
       super(what + "; fix: " + fix, null);
     }
+
+    private Fatal(Gap gap) {
+      super(String.valueOf(gap.getMessage()), gap);
+    }
+  }
+
+  /**
+   * Events may be in no stream; comparing table and topics finds and publishes them. Done at once
+   * where the configuration says so, else the pipeline stays stopped until an operator asks for it.
+   */
+  public static final class Gap extends AgentException {
+    private final transient @Nullable Checkpoint seenAt;
+
+    public Gap(String what, String fix) {
+      this(what + "; fix: " + fix, (Checkpoint) null);
+    }
+
+    private Gap(String message, @Nullable Checkpoint seenAt) {
+      super(message, null);
+      this.seenAt = seenAt;
+    }
+
+    /** The same gap, for one that only shows itself while reading from a checkpoint. */
+    public Gap at(Checkpoint checkpoint) {
+      return new Gap(String.valueOf(getMessage()), checkpoint);
+    }
+
+    /** The same for a gap that nobody but an operator may have healed. */
+    public Fatal asFatal() {
+      return new Fatal(this);
+    }
+
+    /** Where reading could not go on; null for a gap that the next start sees by itself. */
+    public @Nullable Checkpoint seenAt() {
+      return seenAt;
+    }
   }
 }

@@ -17,6 +17,8 @@ package io.outboxinbox.agent.event;
  * @param parking how far the table of parked events is covered
  * @param endedXid every transaction with a smaller id (64-bit, with its wrap-arounds) had ended
  *     before {@code position}: its rows are published or parked; 0 when not known
+ * @param reconciliation number of the last reconciliation that this checkpoint follows; 0 for none.
+ *     While its backlog is being published, that backlog is what the reconciliation found missing
  */
 public record Checkpoint(
     SourceIdentity source,
@@ -29,7 +31,8 @@ public record Checkpoint(
     long backlogOrdinal,
     SourcePosition position,
     Parking parking,
-    long endedXid) {
+    long endedXid,
+    long reconciliation) {
 
   /** Nothing older than the slot is left to publish. */
   public static final long BACKLOG_DONE = -1;
@@ -67,6 +70,7 @@ public record Checkpoint(
         backlogOrdinal,
         position,
         Parking.NONE,
+        0,
         0);
   }
 
@@ -94,6 +98,23 @@ public record Checkpoint(
     return with(position, sequence, backlogOrdinal, parking, newEndedXid);
   }
 
+  /** The same source after its server was promoted; the position is on the new timeline too. */
+  public Checkpoint onTimeline(int newTimeline) {
+    return new Checkpoint(
+        source,
+        pipeline,
+        newTimeline,
+        slot,
+        publicationMark,
+        epoch,
+        sequence,
+        backlogOrdinal,
+        position,
+        parking,
+        endedXid,
+        reconciliation);
+  }
+
   private Checkpoint with(
       SourcePosition newPosition,
       long newSequence,
@@ -111,6 +132,7 @@ public record Checkpoint(
         newBacklogOrdinal,
         newPosition,
         newParking,
-        newEndedXid);
+        newEndedXid,
+        reconciliation);
   }
 }

@@ -17,6 +17,8 @@ public record Finding(Severity severity, String what, String fix) {
     WARNING,
     /** Must be mended first; nothing has been missed. */
     MISCONFIGURED,
+    /** Events may be in no stream; a reconciliation of table and topics publishes them. */
+    GAP,
     /** Events may be missing or would be; an operator has to decide. */
     FATAL
   }
@@ -31,6 +33,10 @@ public record Finding(Severity severity, String what, String fix) {
 
   public static Finding misconfigured(String what, String fix) {
     return new Finding(Severity.MISCONFIGURED, what, fix);
+  }
+
+  public static Finding gap(String what, String fix) {
+    return new Finding(Severity.GAP, what, fix);
   }
 
   public static Finding fatal(String what, String fix) {

@@ -36,17 +36,26 @@ interface EventRules {
   /** The key of a row that is no event; null when the row does not tell it. */
   @Nullable String key(RawRow row);
 
-  static EventRules of(Router router, Publisher publisher) {
-    return new RouterAndBroker(router, publisher);
+  /**
+   * The rules of a running pipeline.
+   *
+   * @param reconciliation marks the events as found missing by it; 0 for none
+   */
+  static EventRules of(Router router, Publisher publisher, long reconciliation) {
+    return new RouterAndBroker(router, publisher, reconciliation);
   }
 
   /** The rules of a running pipeline. */
-  record RouterAndBroker(Router router, Publisher publisher) implements EventRules {
+  record RouterAndBroker(Router router, Publisher publisher, long reconciliation)
+      implements EventRules {
     private static final String PARKED_AT = "outbox_parked_at";
 
     @Override
     public RoutedEvent route(SequencedEvent event) {
       RoutedEvent routed = router.route(event);
+      if (reconciliation != 0) {
+        routed = Router.reconciled(routed, reconciliation);
+      }
       publisher.check(routed);
       return routed;
     }

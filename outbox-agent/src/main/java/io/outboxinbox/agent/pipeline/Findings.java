@@ -18,6 +18,7 @@ final class Findings {
    * Goes on only if nothing forbids it; warnings are logged.
    *
    * @throws AgentException.Fatal events may be missing
+   * @throws AgentException.Gap events may be in no stream, and all else is as it should be
    * @throws AgentException.Misconfigured something must be mended first
    */
   static void require(List<Finding> findings) {
@@ -35,6 +36,10 @@ final class Findings {
     List<Finding> misconfigured = of(findings, Severity.MISCONFIGURED);
     if (!misconfigured.isEmpty()) {
       throw new AgentException.Misconfigured(what(misconfigured), fix(misconfigured));
+    }
+    List<Finding> gaps = of(findings, Severity.GAP);
+    if (!gaps.isEmpty()) {
+      throw new AgentException.Gap(what(gaps), fix(gaps));
     }
   }
 

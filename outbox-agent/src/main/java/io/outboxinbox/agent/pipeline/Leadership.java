@@ -76,7 +76,8 @@ final class Leadership implements AutoCloseable {
     }
   }
 
-  private static SourceIdentity identify(Connection connection, PipelineConfiguration pipeline)
+  /** Which source the connected database is. */
+  static SourceIdentity identify(Connection connection, PipelineConfiguration pipeline)
       throws SQLException {
     try (PreparedStatement statement =
             connection.prepareStatement("SELECT system_identifier::text FROM pg_control_system()");

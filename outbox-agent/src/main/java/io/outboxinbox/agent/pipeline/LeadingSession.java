@@ -19,6 +19,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -41,6 +42,7 @@ final class LeadingSession {
   private final Clock clock;
   private final BooleanSupplier mustEnd;
   private final PipelineMemory memory;
+  private final AgentException.@Nullable Gap seen;
 
   LeadingSession(
       PipelineConfiguration pipeline,
@@ -49,7 +51,8 @@ final class LeadingSession {
       Pulse pulse,
       PipelineMonitor monitor,
       Clock clock,
-      BooleanSupplier mustEnd) {
+      BooleanSupplier mustEnd,
+      AgentException.@Nullable Gap seen) {
     this.pipeline = pipeline;
     this.memory = memory;
     this.router = router(pipeline);
@@ -58,6 +61,7 @@ final class LeadingSession {
     this.monitor = monitor;
     this.clock = clock;
     this.mustEnd = mustEnd;
+    this.seen = seen;
   }
 
   static Router router(PipelineConfiguration pipeline) {
@@ -77,7 +81,20 @@ final class LeadingSession {
         Connection control = connections.open("control", 30)) {
       SessionStart start = new SessionStart(pipeline, leadership, control, publisher, clock);
       times.done("connect");
-      Checkpoint checkpoint = start.run(router.fixedTopics(), times);
+      Reconcile reconcile =
+          new Reconcile(
+              new Reconcile.Lead(
+                  pipeline,
+                  leadership,
+                  control,
+                  publisher,
+                  router,
+                  pulse,
+                  monitor,
+                  clock,
+                  mustEnd,
+                  seen));
+      Checkpoint checkpoint = start.run(router.fixedTopics(), reconcile, times);
       times.done("compare");
       LOG.info(
           "leading source {} from sequence {} of epoch {}",
@@ -89,6 +106,9 @@ final class LeadingSession {
       Parking parking = parking(publisher, control);
       parking.lot().open(checkpoint, parking.releases()::flow);
       checkpoint = publishBacklog(publisher, parking, control, checkpoint);
+      if (checkpoint.isBacklogDone()) {
+        reconcile.finish(checkpoint);
+      }
       if (mustEnd.getAsBoolean()) {
         return;
       }
@@ -111,6 +131,9 @@ final class LeadingSession {
         monitor.enter(State.LEADING, "");
         LOG.info("reading the log after {} ms: {}", times.total().toMillis(), times);
         stream(publisher, parking, reader, watch, checkpoint);
+      } catch (AgentException.Gap gap) {
+        // Only reading shows this one, so the next start has to be told.
+        throw gap.at(checkpoint);
       }
     }
   }
@@ -128,16 +151,23 @@ final class LeadingSession {
                 control),
             monitor,
             clock);
-    EventRules rules = EventRules.of(router, publisher);
     return new Parking(
         lot,
-        new Triage(rules, lot.held(), memory, pipeline.parking().unknownTopic()),
+        triage(publisher, lot, 0),
         new Releases(
             lot,
             publisher,
             new Releases.Rules(
-                rules, new RowCheck(pipeline.source()), memory.isolation(), System::nanoTime),
+                EventRules.of(router, publisher, 0), new RowCheck(pipeline.source()), memory.isolation(), System::nanoTime),
             monitor));
+  }
+
+  private Triage triage(Publisher publisher, ParkingLot lot, long reconciliation) {
+    return new Triage(
+        EventRules.of(router, publisher, reconciliation),
+        lot.held(),
+        memory,
+        pipeline.parking().unknownTopic());
   }
 
   private void stream(
@@ -288,7 +318,9 @@ final class LeadingSession {
       Publisher publisher, Parking parking, Backlog.Page page, Checkpoint before)
       throws SQLException {
     boolean isEnd = page.lastOrdinal() == before.backlogOrdinal();
-    TransactionGrouper grouper = new TransactionGrouper(pipeline.batch(), parking.triage(), before);
+    TransactionGrouper grouper =
+        new TransactionGrouper(
+            pipeline.batch(), triage(publisher, parking.lot(), before.reconciliation()), before);
     for (Captured row : page.rows()) {
       take(row, grouper);
     }

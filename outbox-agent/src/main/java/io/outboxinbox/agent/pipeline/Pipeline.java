@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.pipeline;
 
+import io.outboxinbox.agent.capture.SourceConfiguration.OnGap;
 import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.capture.SourceRegistry.Pause;
 import io.outboxinbox.agent.event.AgentException;
@@ -23,6 +24,8 @@ import org.slf4j.MDC;
 public final class Pipeline {
   private static final Logger LOG = LoggerFactory.getLogger(Pipeline.class);
 
+  private static final Duration LOOK_FOR_DECISION_EVERY = Duration.ofSeconds(2);
+
   private final PipelineConfiguration configuration;
   private final String holder;
   private final Clock clock;
@@ -35,6 +38,10 @@ public final class Pipeline {
 
   private boolean hasRehearsed;
   private long publishedBefore;
+  private AgentException.@Nullable Gap seen;
+
+  /** What operators had decided when it last started again because of it. */
+  private @Nullable String decided;
 
   /**
    * Makes a pipeline that is not yet running.
@@ -111,6 +118,13 @@ public final class Pipeline {
     publishedBefore = monitor.status().eventsPublished();
     try {
       leadOnce();
+    } catch (AgentException.Gap e) {
+      seen = e;
+      if (configuration.source().onGap() == OnGap.RECONCILE) {
+        waitAfter(State.RETRYING, e);
+      } else {
+        stayStopped(e);
+      }
     } catch (AgentException.Fatal e) {
       stayStopped(e);
     } catch (AgentException.Misconfigured | AgentException.RejectedEvent e) {
@@ -141,7 +155,8 @@ public final class Pipeline {
                   pulse,
                   monitor,
                   clock,
-                  () -> isStopping() || pulse.pause() != null)
+                  () -> isStopping() || pulse.pause() != null,
+                  seen)
               .run();
         }
       }
@@ -226,10 +241,21 @@ public final class Pipeline {
     }
   }
 
-  private void stayStopped(AgentException.Fatal e) throws InterruptedException {
+  /** Until the agent ends, or an operator has decided: no agent has to be started anew for that. */
+  private void stayStopped(AgentException e) throws InterruptedException {
     LOG.error("pipeline stopped: {}", e.getMessage());
     monitor.enter(State.STOPPED, String.valueOf(e.getMessage()));
-    stopRequested.await();
+    try (OperatorDecision decision = new OperatorDecision(configuration, decided)) {
+      while (!waitUnlessStopping(LOOK_FOR_DECISION_EVERY)) {
+        if (decision.hasCome()) {
+          LOG.info("an operator has decided; starting again");
+          decided = decision.current();
+          monitor.restarted();
+          monitor.enter(State.STARTING, "");
+          return;
+        }
+      }
+    }
   }
 
   private void waitAfter(State state, Exception e) throws InterruptedException {

@@ -91,6 +91,11 @@ final class PipelineMonitor {
     published(events, checkpoint);
   }
 
+  /** Says what a start is busy with that takes long. */
+  synchronized void explain(String doing) {
+    reason = doing;
+  }
+
   synchronized void published(int events, Checkpoint checkpoint) {
     eventsPublished += events;
     sequence = checkpoint.sequence();

@@ -43,10 +43,7 @@ public final class PositionCheck {
       List<Finding> findings =
           new ArrayList<>(
               SourcePreflight.checkSlot(
-                  source,
-                  SourcePreflight.slot(connection, source.slot()),
-                  server,
-                  checkpoint.orElse(null)));
+                  connection, new SourceConnections(source), source, checkpoint.orElse(null)));
       if (checkpoint.isPresent()) {
         findings.addAll(position(connection, source, checkpoint.get()));
       }

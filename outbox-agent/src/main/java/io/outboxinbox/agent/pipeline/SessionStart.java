@@ -2,27 +2,29 @@ package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.Backlog;
 import io.outboxinbox.agent.capture.FirstStart;
+import io.outboxinbox.agent.capture.Reconciliations;
 import io.outboxinbox.agent.capture.SlotState;
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.capture.SourceRegistry;
+import io.outboxinbox.agent.capture.WayOut;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.event.SourcePosition;
-import io.outboxinbox.agent.park.ParkedQueue;
-import io.outboxinbox.agent.park.ParkedTable;
 import io.outboxinbox.agent.publish.Publisher;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -34,9 +36,6 @@ import org.slf4j.LoggerFactory;
 final class SessionStart {
   private static final Logger LOG = LoggerFactory.getLogger(SessionStart.class);
   private static final Duration SLOT_FREE_WITHIN = Duration.ofSeconds(10);
-  private static final String RESET =
-      "if consumers can stand repeats of rows still in the table (same ids), run 'outbox-agent"
-          + " reset' for this pipeline; it starts a new epoch";
 
   private final PipelineConfiguration pipeline;
   private final SourceConfiguration source;
@@ -69,7 +68,7 @@ final class SessionStart {
    * @param fixedTopics topics known before any event is
    * @throws AgentException as the findings say
    */
-  Checkpoint run(List<String> fixedTopics, StepTimes times)
+  Checkpoint run(List<String> fixedTopics, Reconcile reconcile, StepTimes times)
       throws SQLException, InterruptedException {
     // Before the broker is asked, which may be slow or away, and before a leader that could publish
     // is shut out. What changes from here on, the comparison with the checkpoint and the watch see.
@@ -82,9 +81,51 @@ final class SessionStart {
     times.done("look at broker");
     freeSlot();
     times.done("free slot");
-    Checkpoint checkpoint = publisher.keepsCheckpoint() ? fromBroker(found) : fromSlot();
-    verifySlot(checkpoint);
-    return checkpoint;
+    if (!publisher.keepsCheckpoint()) {
+      Checkpoint checkpoint = fromSlot();
+      verifySlot(checkpoint);
+      return checkpoint;
+    }
+    return fromBroker(found.orElse(null), reconcile);
+  }
+
+  private Checkpoint fromBroker(@Nullable Checkpoint found, Reconcile reconcile)
+      throws SQLException, InterruptedException {
+    if (found == null) {
+      @Nullable Checkpoint accepted = ofAcceptedCluster();
+      if (accepted != null) {
+        publisher.takeOver(accepted.source());
+        publisher.takeOver(identity);
+        return reconcile.run(reconcile.due(accepted, null).orElseThrow(), accepted);
+      }
+      if (!registration().isSeeded()) {
+        Checkpoint first = firstStart();
+        verifySlot(first);
+        return first;
+      }
+    }
+    AgentException.@Nullable Gap gap = found == null ? positionLost() : gapBehind(found);
+    Optional<Reconciliations.Cause> due = reconcile.due(found, gap);
+    if (due.isPresent()) {
+      return reconcile.run(due.get(), found);
+    }
+    Checkpoint checkpoint = Objects.requireNonNull(found);
+    registry.markSeeded(control, identity.id(), publisher.cluster().orElse(null));
+    return checkpoint.onTimeline(SourcePreflight.server(control).timeline());
+  }
+
+  /** Null when everything behind the checkpoint still comes through the slot. */
+  private AgentException.@Nullable Gap gapBehind(Checkpoint found) throws SQLException {
+    try {
+      verifySlot(found);
+      String mark = SourcePreflight.publicationMark(control, source);
+      if (!mark.equals(found.publicationMark())) {
+        Findings.require(List.of(publicationEdited(source, found.publicationMark(), mark)));
+      }
+      return null;
+    } catch (AgentException.Gap gap) {
+      return gap;
+    }
   }
 
   /**
@@ -93,11 +134,7 @@ final class SessionStart {
    */
   void verifySlot(Checkpoint checkpoint) throws SQLException {
     Findings.require(
-        SourcePreflight.checkSlot(
-            source,
-            SourcePreflight.slot(control, source.slot()),
-            SourcePreflight.server(control),
-            checkpoint));
+        SourcePreflight.checkSlot(control, new SourceConnections(source), source, checkpoint));
   }
 
   private void freeSlot() throws SQLException, InterruptedException {
@@ -114,21 +151,8 @@ final class SessionStart {
     }
   }
 
-  private Checkpoint fromBroker(Optional<Checkpoint> found) throws SQLException {
-    if (found.isEmpty()) {
-      return firstStart();
-    }
-    Checkpoint checkpoint = found.get();
-    registry.markSeeded(control, identity.id());
-    String mark = SourcePreflight.publicationMark(control, source);
-    if (!mark.equals(checkpoint.publicationMark())) {
-      Findings.require(List.of(publicationEdited(source, checkpoint.publicationMark(), mark)));
-    }
-    return checkpoint;
-  }
-
   static Finding publicationEdited(SourceConfiguration source, String before, String now) {
-    return Finding.fatal(
+    return Finding.gap(
         "publication "
             + source.publication()
             + " was altered or created again, or table "
@@ -138,22 +162,23 @@ final class SessionStart {
             + ", now "
             + now
             + "); rows written in between are in no stream",
-        RESET);
+        WayOut.RECONCILE);
+  }
+
+  private AgentException.Gap positionLost() throws SQLException {
+    return new AgentException.Gap(
+        "source "
+            + identity.id()
+            + " has published before (epoch "
+            + registration().epoch()
+            + "), but the broker has no checkpoint of it: another cluster is configured, or the"
+            + " position topic was lost",
+        "point publish at the right cluster; if the position is lost: " + WayOut.RECONCILE);
   }
 
   private Checkpoint firstStart() throws SQLException {
     refuseRebuiltCluster();
     SourceRegistry.Registration registration = registration();
-    if (registration.isSeeded()) {
-      throw new AgentException.Fatal(
-          "source "
-              + identity.id()
-              + " has published before (epoch "
-              + registration.epoch()
-              + "), but the broker has no checkpoint of it: another cluster is configured, or the"
-              + " position topic was lost",
-          "point publish at the right cluster; otherwise: " + RESET);
-    }
     Optional<SlotState> slot = SourcePreflight.slot(control, source.slot());
     boolean isOurs = registration.epoch() > 0;
     if (slot.isPresent() && source.existingRows() == ExistingRows.PUBLISH && !isOurs) {
@@ -166,34 +191,51 @@ final class SessionStart {
     }
     long epoch = registration.nextEpoch(clock.instant());
     registry.beginEpoch(control, identity.id(), epoch);
-    FirstStart.Seed seed = seed(slot, epoch);
-    Checkpoint checkpoint = seedCheckpoint(epoch, seed);
+    FirstStart.Seed seed =
+        seed(slot, new SourceRegistry.Turn(epoch, registration.reconciliation()));
+    Checkpoint checkpoint = seedCheckpoint(epoch, seed.position(), seed.filled().candidates() > 0);
     // Without a durable seed, a crash in the very first batch could not be resumed exactly.
     if (publisher.keepsCheckpoint()) {
       publisher.publishBatch(List.of(), checkpoint);
     }
-    registry.markSeeded(control, identity.id());
+    registry.markSeeded(control, identity.id(), publisher.cluster().orElse(null));
     LOG.info(
         "first start of source {}: epoch {}, slot {} from {}, {} older rows to publish",
         identity.id(),
         epoch,
         source.slot(),
         Lsn.format(seed.position().commitLsn()),
-        seed.backlogRows());
+        seed.filled().candidates());
     return checkpoint;
   }
 
-  private FirstStart.Seed seed(Optional<SlotState> slot, long epoch) throws SQLException {
+  private FirstStart.Seed seed(Optional<SlotState> slot, SourceRegistry.Turn turn)
+      throws SQLException {
     FirstStart firstStart = new FirstStart(source, new SourceConnections(source));
     if (slot.isPresent()) {
       if (source.existingRows() == ExistingRows.SKIP) {
-        return new FirstStart.Seed(SourcePosition.atCommit(slot.get().confirmedFlushLsn()), 0);
+        return new FirstStart.Seed(
+            SourcePosition.atCommit(slot.get().confirmedFlushLsn()), Backlog.Filled.NOTHING);
       }
       // A first start that did not get as far as its seed: nothing was published from this slot.
       // On the leader's own connection: whoever has been replaced meanwhile has lost that one.
       firstStart.dropSlot(leadership.connection());
     }
-    return firstStart.createSlot(identity.id(), epoch);
+    return firstStart.createSlot(identity.id(), turn);
+  }
+
+  /** The checkpoint of the cluster this database was before, if an operator has accepted that. */
+  private @Nullable Checkpoint ofAcceptedCluster() throws SQLException {
+    @Nullable String accepted =
+        new Reconciliations(source)
+            .request(control, identity.id())
+            .map(Reconciliations.Request::accepts)
+            .orElse(null);
+    return publisher.allCheckpoints().stream()
+        .filter(other -> isOfRebuiltCluster(other, pipeline, identity))
+        .filter(other -> other.source().systemId().equals(accepted))
+        .findFirst()
+        .orElse(null);
   }
 
   private void refuseRebuiltCluster() {
@@ -208,7 +250,7 @@ final class SessionStart {
                 + identity.systemId()
                 + ": the database was rebuilt or migrated, and its log cannot be compared",
             "if this is another database, give its pipeline a name of its own; otherwise: "
-                + RESET);
+                + WayOut.acceptCluster(other.source().systemId()));
       }
     }
   }
@@ -237,21 +279,18 @@ final class SessionStart {
     }
     if (slot.isEmpty()) {
       throw new AgentException.Fatal(
-          "slot " + source.slot() + " is gone, and with it the position", RESET);
+          "slot " + source.slot() + " is gone, and with it the position", WayOut.RESET);
     }
     // The count cannot go on exactly, so it starts again in a new epoch.
     long epoch = registration.nextEpoch(clock.instant());
     registry.beginSeededEpoch(control, identity.id(), epoch);
     boolean hasBacklog = new Backlog(source).exists(control, identity.id());
     SourcePosition position = SourcePosition.atCommit(slot.get().confirmedFlushLsn());
-    return seedCheckpoint(epoch, new FirstStart.Seed(position, hasBacklog ? 1 : 0));
+    return seedCheckpoint(epoch, position, hasBacklog);
   }
 
-  private Checkpoint seedCheckpoint(long epoch, FirstStart.Seed seed) throws SQLException {
-    // Parked events outlive an epoch. Which of the batches under way was published is not known any
-    // more; they come again, as everything may that begins anew.
-    new ParkedQueue(source.schema(), identity.id()).putBack(leadership.connection(), 0);
-    Checkpoint.Parking parked = new ParkedTable(source.schema(), identity.id()).extent(control);
+  private Checkpoint seedCheckpoint(long epoch, SourcePosition position, boolean hasBacklog)
+      throws SQLException {
     return new Checkpoint(
             identity,
             pipeline.name(),
@@ -260,8 +299,8 @@ final class SessionStart {
             SourcePreflight.publicationMark(control, source),
             epoch,
             0,
-            seed.backlogRows() == 0 ? Checkpoint.BACKLOG_DONE : 0,
-            seed.position())
-        .withParking(parked);
+            hasBacklog ? 0 : Checkpoint.BACKLOG_DONE,
+            position)
+        .withParking(ParkedRows.adopt(leadership.connection(), source, identity.id()));
   }
 }

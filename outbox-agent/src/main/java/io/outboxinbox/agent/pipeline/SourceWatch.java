@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.Partitions;
+import io.outboxinbox.agent.capture.Reconciliations;
 import io.outboxinbox.agent.capture.SlotState;
 import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.capture.SourcePreflight;
@@ -105,8 +106,19 @@ final class SourceWatch implements AutoCloseable {
               SessionStart.publicationEdited(
                   pipeline.source(), checkpoint.publicationMark(), mark)));
     }
+    refuseRequest(open);
     Optional<SlotState> slot = SourcePreflight.slot(open, pipeline.source().slot());
     isServerBusy = slot.isPresent() && SourcePreflight.isDecoding(open, slot.get().activePid());
+  }
+
+  /** The start order alone reconciles; it clears the request once it has done so. */
+  private void refuseRequest(Connection open) throws SQLException {
+    Optional<Reconciliations.Request> request =
+        new Reconciliations(pipeline.source()).request(open, checkpoint.source().id());
+    if (request.isPresent()) {
+      throw new AgentException.Retryable(
+          request.get().by() + " asked for a reconciliation at " + request.get().at(), null);
+    }
   }
 
   /**

@@ -5,8 +5,11 @@ import io.outboxinbox.agent.event.Receipt;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SourceIdentity;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Sends events of one source to one broker. Used by the pipeline's thread alone; after any
@@ -66,6 +69,38 @@ public interface Publisher extends AutoCloseable {
    *     event of this batch; a publisher that keeps checkpoints has published none of it
    */
   List<Receipt> publishBatch(List<RoutedEvent> batch, Checkpoint after);
+
+  /** Identifies the broker's cluster; empty where it has no name. */
+  default Optional<String> cluster() {
+    return Optional.empty();
+  }
+
+  /**
+   * Opens a search for messages published up to now. After {@link #takeOver} nothing of ours can be
+   * added behind it.
+   *
+   * @return empty where a broker cannot be read; the caller closes it
+   * @throws io.outboxinbox.agent.event.AgentException.Retryable the broker is away
+   */
+  default Optional<PublishedSearch> search(SearchScope scope) {
+    return Optional.empty();
+  }
+
+  /**
+   * What to look at.
+   *
+   * @param topics which existing topics
+   * @param since messages published earlier are left out; null for all there are
+   * @param idHeader messages without it are nobody's events
+   * @param leftOut messages with such a header are copies, not the first publication
+   */
+  record SearchScope(
+      Predicate<String> topics,
+      @Nullable Instant since,
+      String idHeader,
+      @Nullable String sourceHeader,
+      String sequenceHeader,
+      String leftOut) {}
 
   /**
    * For how long consumers have been held up by something the publisher itself cannot notice, such

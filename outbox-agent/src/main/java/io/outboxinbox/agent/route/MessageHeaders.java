@@ -32,6 +32,9 @@ final class MessageHeaders {
   private static final Instant RFC3339_FIRST = Instant.parse("0000-01-01T00:00:00Z");
   private static final Instant RFC3339_LAST = Instant.parse("9999-12-31T23:59:59.999999999Z");
 
+  /** Name of the header with the pipeline's name, in the style that has one. */
+  static final String SOURCE = "ce_source";
+
   private final HeaderStyle style;
   private final byte[] source;
   private final RowHeaders rowHeaders;
@@ -45,6 +48,14 @@ final class MessageHeaders {
               case CLOUDEVENTS -> Set.of("content-type");
               case DEBEZIUM -> Set.of("content-type", "id", "eventtype");
             });
+  }
+
+  static String idHeader(HeaderStyle style) {
+    return style == HeaderStyle.CLOUDEVENTS ? "ce_id" : "id";
+  }
+
+  static String sequenceHeader(HeaderStyle style) {
+    return style == HeaderStyle.CLOUDEVENTS ? "ce_sequence" : "outbox_sequence";
   }
 
   /** All headers of the event, ours first; names are unique. */
@@ -65,12 +76,12 @@ final class MessageHeaders {
     OutboxEvent event = sequenced.event();
     RowHeaders.checkValue("aggregate id", event.aggregateId(), event);
     headers.add(new Header("ce_specversion", SPEC_VERSION));
-    headers.add(new Header("ce_id", utf8(event.id())));
-    headers.add(new Header("ce_source", source));
+    headers.add(new Header(idHeader(style), utf8(event.id())));
+    headers.add(new Header(SOURCE, source));
     headers.add(new Header("ce_type", utf8(event.eventType())));
     headers.add(new Header("ce_subject", utf8(event.aggregateId())));
     headers.add(new Header("ce_time", ascii(time(sequenced))));
-    headers.add(new Header("ce_sequence", padded(sequenced.sequence())));
+    headers.add(new Header(sequenceHeader(style), padded(sequenced.sequence())));
     headers.add(new Header("ce_epoch", ascii(Long.toString(sequenced.epoch()))));
     if (event.payload() != null) {
       byte @Nullable [] contentType = contentType(event);
@@ -84,9 +95,9 @@ final class MessageHeaders {
    */
   private static void addDebezium(List<Header> headers, SequencedEvent sequenced) {
     OutboxEvent event = sequenced.event();
-    headers.add(new Header("id", utf8(event.id())));
+    headers.add(new Header(idHeader(HeaderStyle.DEBEZIUM), utf8(event.id())));
     headers.add(new Header("eventType", utf8(event.eventType())));
-    headers.add(new Header("outbox_sequence", padded(sequenced.sequence())));
+    headers.add(new Header(sequenceHeader(HeaderStyle.DEBEZIUM), padded(sequenced.sequence())));
     headers.add(new Header("outbox_epoch", ascii(Long.toString(sequenced.epoch()))));
     byte @Nullable [] contentType = event.payload() == null ? null : contentType(event);
     if (contentType != null) {

@@ -6,8 +6,11 @@ import io.outboxinbox.agent.event.OutboxEvent;
 import io.outboxinbox.agent.event.RawRow;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SequencedEvent;
+import io.outboxinbox.agent.route.RouteConfiguration.HeaderStyle;
 import java.net.URI;
 import java.net.URISyntaxException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
@@ -19,6 +22,8 @@ public final class Router {
   private final RowTemplate key;
   private final TopicRules rules;
   private final MessageHeaders headers;
+  private final String ceSource;
+  private final HeaderStyle style;
 
   /**
    * Parses templates and patterns.
@@ -35,6 +40,8 @@ public final class Router {
     checkTopicTemplate();
     String source = config.ceSource() == null ? "/" + pipelineName : config.ceSource();
     checkSource(source);
+    ceSource = source;
+    style = config.headers();
     headers = new MessageHeaders(config.headers(), source);
   }
 
@@ -125,6 +132,41 @@ public final class Router {
   /** Why no event may go to a topic, to be read behind its name; null if events may. */
   public @Nullable String problemWithTopic(String name) {
     return rules.problemWith(name);
+  }
+
+  /** Whether an event may go, or may have gone, to a topic. */
+  public boolean mayReach(String topicName) {
+    return problemWithTopic(topicName) == null;
+  }
+
+  /** How our messages are recognised in a topic. */
+  public PublishedMark mark() {
+    return new PublishedMark(
+        MessageHeaders.idHeader(style),
+        style == HeaderStyle.CLOUDEVENTS ? MessageHeaders.SOURCE : null,
+        ceSource,
+        MessageHeaders.sequenceHeader(style));
+  }
+
+  /**
+   * How a message tells what it is.
+   *
+   * @param idHeader holds the event's id
+   * @param sourceHeader holds {@code source}; null where the style has no such header
+   */
+  public record PublishedMark(
+      String idHeader, @Nullable String sourceHeader, String source, String sequenceHeader) {}
+
+  /** The same event, marked as found missing by a reconciliation. */
+  public static RoutedEvent reconciled(RoutedEvent event, long reconciliation) {
+    List<Destination.Header> marked = new ArrayList<>(event.destination().headers());
+    marked.add(
+        new Destination.Header(
+            "outbox_reconciled",
+            Long.toString(reconciliation).getBytes(StandardCharsets.US_ASCII)));
+    return new RoutedEvent(
+        event.sequenced(),
+        new Destination(event.destination().topic(), event.destination().key(), marked));
   }
 
   /** Columns the templates need beyond the standard ones; they belong in source.extraColumns. */

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.agent.capture.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.capture.SourceConfiguration.Layout;
+import io.outboxinbox.agent.capture.SourceConfiguration.OnGap;
 import io.outboxinbox.agent.capture.SourceConfiguration.SslMode;
 import io.outboxinbox.agent.event.Finding;
 import java.net.SocketTimeoutException;
@@ -34,6 +35,8 @@ class ConnectionFailureTest {
           Map.of(),
           List.of(),
           ExistingRows.PUBLISH,
+          OnGap.STOP,
+          true,
           1);
 
   private static String explained(SQLException failure) {

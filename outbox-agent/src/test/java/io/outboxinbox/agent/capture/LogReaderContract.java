@@ -235,7 +235,9 @@ abstract class LogReaderContract {
       registry.beginEpoch(connection, "s", 1);
       registry.beginEpoch(connection, "s", 2);
       assertThatThrownBy(
-              () -> new FirstStart(source, new SourceConnections(source)).createSlot("s", 1))
+              () ->
+                  new FirstStart(source, new SourceConnections(source))
+                      .createSlot("s", new SourceRegistry.Turn(1, 0)))
           .isInstanceOf(AgentException.Retryable.class)
           .hasMessageContaining("another agent has begun epoch 2");
       assertThat(new Backlog(source).exists(connection, "s")).isFalse();
@@ -252,7 +254,9 @@ abstract class LogReaderContract {
       registry.register(connection, "s");
       registry.beginEpoch(connection, "s", 1);
     }
-    return new FirstStart(source, new SourceConnections(source)).createSlot("s", 1).position();
+    return new FirstStart(source, new SourceConnections(source))
+        .createSlot("s", new SourceRegistry.Turn(1, 0))
+        .position();
   }
 
   private void start(SourceConfiguration source, SourcePosition from) {

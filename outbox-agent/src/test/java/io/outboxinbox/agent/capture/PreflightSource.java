@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.outboxinbox.agent.capture.SourceConfiguration.Column;
 import io.outboxinbox.agent.capture.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.capture.SourceConfiguration.Layout;
+import io.outboxinbox.agent.capture.SourceConfiguration.OnGap;
 import io.outboxinbox.agent.capture.SourceConfiguration.SslMode;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Finding.Severity;
@@ -49,6 +50,8 @@ record PreflightSource(String url, SourceConfiguration config) {
                 Map.of(),
                 List.of(),
                 ExistingRows.PUBLISH,
+                OnGap.STOP,
+                true,
                 1 << 20));
     source.execute(
         "DO $$ BEGIN CREATE ROLE %s; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
@@ -61,7 +64,8 @@ record PreflightSource(String url, SourceConfiguration config) {
   void grant() throws SQLException {
     execute(
         "GRANT SELECT ON outbox_event TO " + ROLE,
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON outbox_agent_source, outbox_backlog, outbox_parked TO "
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON outbox_agent_source, outbox_backlog, outbox_parked,"
+            + " outbox_reconciliation, outbox_phantom TO "
             + ROLE);
   }
 
@@ -86,6 +90,8 @@ record PreflightSource(String url, SourceConfiguration config) {
             columns,
             extraColumns,
             config.existingRows(),
+            config.onGap(),
+            config.failoverSlot(),
             config.maxQueueBytes()));
   }
 
@@ -126,6 +132,8 @@ record PreflightSource(String url, SourceConfiguration config) {
             config.columns(),
             config.extraColumns(),
             config.existingRows(),
+            config.onGap(),
+            config.failoverSlot(),
             config.maxQueueBytes()));
   }
 

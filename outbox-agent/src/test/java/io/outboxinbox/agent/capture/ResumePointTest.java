@@ -64,8 +64,8 @@ class ResumePointTest {
   private static void assertRefused(
       org.assertj.core.api.ThrowableAssert.ThrowingCallable call, String part) {
     assertThatThrownBy(call)
-        .isInstanceOf(AgentException.Fatal.class)
+        .isInstanceOf(AgentException.Gap.class)
         .hasMessageContaining(part)
-        .hasMessageContaining("outbox-agent reset");
+        .hasMessageContaining("outbox-agent reconcile");
   }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.agent.capture.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.capture.SourceConfiguration.Layout;
+import io.outboxinbox.agent.capture.SourceConfiguration.OnGap;
 import io.outboxinbox.agent.capture.SourceConfiguration.SslMode;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
@@ -34,8 +35,10 @@ class SlotPreflightTest {
           Map.of(),
           List.of(),
           ExistingRows.PUBLISH,
+          OnGap.STOP,
+          true,
           1);
-  private static final ServerState SERVER = new ServerState("77", 1, 2000, 170006, false);
+  private static final ServerState SERVER = new ServerState("77", 1, 2000, 170006, false, 900);
   private static final SlotState GOOD =
       new SlotState("pgoutput", "shop", false, 0, 1000, 900, "reserved", null, false, false);
 
@@ -53,7 +56,15 @@ class SlotPreflightTest {
   }
 
   private static Finding only(Optional<SlotState> slot, ServerState server, Checkpoint checkpoint) {
-    List<Finding> findings = SourcePreflight.checkSlot(CONFIG, slot, server, checkpoint);
+    return only(slot, server, TimelineHistory.only(server.timeline()), checkpoint);
+  }
+
+  private static Finding only(
+      Optional<SlotState> slot,
+      ServerState server,
+      TimelineHistory history,
+      Checkpoint checkpoint) {
+    List<Finding> findings = SourcePreflight.checkSlot(CONFIG, slot, server, history, checkpoint);
     assertThat(findings).hasSize(1);
     return findings.get(0);
   }
@@ -69,7 +80,7 @@ class SlotPreflightTest {
   void refusesSlotAheadOfPosition() {
     Finding finding = only(Optional.of(GOOD), SERVER, at(999));
 
-    assertThat(finding.severity()).isEqualTo(Severity.FATAL);
+    assertThat(finding.severity()).isEqualTo(Severity.GAP);
     assertThat(finding.what())
         .isEqualTo(
             "slot s starts at 0/3E8, 1 bytes after position 0/3E7: transactions in between are not sent any more (the slot was made anew or moved by somebody else)");
@@ -79,26 +90,68 @@ class SlotPreflightTest {
   void refusesPositionBeyondEndOfLog() {
     Finding finding = only(Optional.of(GOOD), SERVER, at(2001));
 
-    assertThat(finding.severity()).isEqualTo(Severity.FATAL);
+    assertThat(finding.severity()).isEqualTo(Severity.GAP);
     assertThat(finding.what())
         .startsWith("position 0/7D1 is 1 bytes ahead of the server's log, which ends at 0/7D0");
   }
 
   @Test
-  void refusesOtherTimelineAndOtherCluster() {
-    assertThat(
-            only(Optional.of(GOOD), new ServerState("77", 2, 2000, 170006, false), at(1500)).what())
-        .startsWith("the server is on timeline 2, position 0/5DC on timeline 1");
-    assertThat(
-            only(Optional.of(GOOD), new ServerState("78", 1, 2000, 170006, false), at(1500)).what())
+  void refusesAnotherCluster() {
+    Finding finding =
+        only(Optional.of(GOOD), new ServerState("78", 1, 2000, 170006, false, 900), at(1500));
+
+    assertThat(finding.severity()).isEqualTo(Severity.FATAL);
+    assertThat(finding.what())
         .startsWith("server db:5432 is cluster 78, the position belongs to cluster 77");
+    assertThat(finding.fix()).contains("--accept-cluster 77");
+  }
+
+  @Test
+  void goesOnAfterAPromotionBehindThePosition() throws Exception {
+    TimelineHistory history =
+        TimelineHistory.parse(3, "1\t0/5DC\tno recovery target\n2\t0/700\tx\n");
+    ServerState promoted = new ServerState("77", 3, 2000, 170006, false, 900);
+
+    assertThat(only(Optional.of(GOOD), promoted, history, at(1500)).severity())
+        .isEqualTo(Severity.OK);
+    Finding lost = only(Optional.of(GOOD), promoted, history, at(1501));
+    assertThat(lost.severity()).isEqualTo(Severity.GAP);
+    assertThat(lost.what())
+        .isEqualTo(
+            "the server is on timeline 3, whose history leaves timeline 1 at 0/5DC, but events up to 0/5DD of timeline 1 were published: the server was promoted or restored without the last of them");
+  }
+
+  @Test
+  void refusesATimelineTheServerNeverHad() {
+    Finding finding =
+        only(
+            Optional.of(GOOD),
+            new ServerState("77", 1, 2000, 170006, false, 900),
+            TimelineHistory.only(1),
+            at(1500).onTimeline(2));
+
+    assertThat(finding.severity()).isEqualTo(Severity.GAP);
+    assertThat(finding.what())
+        .startsWith("the server is on timeline 1, whose history has no timeline 2, but");
+  }
+
+  @Test
+  void refusesAServerWhoseTransactionsAreYoungerThanThePositions() {
+    Finding finding = only(Optional.of(GOOD), SERVER, at(1500).withEndedXid(901));
+
+    assertThat(finding.severity()).isEqualTo(Severity.GAP);
+    assertThat(finding.what())
+        .isEqualTo(
+            "transaction 901 had ended at the position, but the server's next one is 900: the server was restored from an older state");
+    assertThat(only(Optional.of(GOOD), SERVER, at(1500).withEndedXid(900)).severity())
+        .isEqualTo(Severity.OK);
   }
 
   @Test
   void refusesMissingSlotOnceThereIsAPosition() {
     Finding finding = only(Optional.empty(), SERVER, at(1500));
 
-    assertThat(finding.severity()).isEqualTo(Severity.FATAL);
+    assertThat(finding.severity()).isEqualTo(Severity.GAP);
     assertThat(finding.what())
         .isEqualTo("slot s does not exist, but events up to 0/5DC were read through slot s");
   }
@@ -137,7 +190,7 @@ class SlotPreflightTest {
                     "pgoutput", "shop", false, 0, 1000, 0, "lost", "wal_removed", false, false)),
             SERVER,
             at(1500));
-    assertThat(lost.severity()).isEqualTo(Severity.FATAL);
+    assertThat(lost.severity()).isEqualTo(Severity.GAP);
     assertThat(lost.what())
         .isEqualTo(
             "slot s is lost (wal_status=lost, invalidation_reason=wal_removed): log after 0/3E8 was removed before it was read");

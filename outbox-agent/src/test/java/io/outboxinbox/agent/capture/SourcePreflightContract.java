@@ -385,7 +385,13 @@ abstract class SourcePreflightContract {
       assertThat(server.currentWalLsn()).isGreaterThanOrEqualTo(slot.restartLsn());
       assertThat(server.versionNum() / 10_000).isEqualTo(postgres().version().major());
       assertThat(server.inRecovery()).isFalse();
-      assertThat(SourcePreflight.checkSlot(source.config(), Optional.of(slot), server, null))
+      assertThat(
+              SourcePreflight.checkSlot(
+                  source.config(),
+                  Optional.of(slot),
+                  server,
+                  TimelineHistory.only(server.timeline()),
+                  null))
           .extracting(Finding::severity)
           .containsExactly(Severity.OK);
     }

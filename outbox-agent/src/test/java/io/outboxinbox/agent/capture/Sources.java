@@ -3,6 +3,7 @@ package io.outboxinbox.agent.capture;
 import io.outboxinbox.agent.capture.SourceConfiguration.Column;
 import io.outboxinbox.agent.capture.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.capture.SourceConfiguration.Layout;
+import io.outboxinbox.agent.capture.SourceConfiguration.OnGap;
 import io.outboxinbox.agent.capture.SourceConfiguration.SslMode;
 import io.outboxinbox.testkit.PostgresDatabase;
 import java.util.List;
@@ -31,6 +32,8 @@ final class Sources {
         Map.of(),
         List.of(),
         ExistingRows.PUBLISH,
+        OnGap.STOP,
+        true,
         64L << 20);
   }
 
@@ -55,6 +58,8 @@ final class Sources {
         columns,
         List.of("tenant"),
         ExistingRows.PUBLISH,
+        OnGap.STOP,
+        true,
         64L << 20);
   }
 }

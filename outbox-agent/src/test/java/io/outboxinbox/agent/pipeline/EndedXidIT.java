@@ -55,7 +55,7 @@ class EndedXidIT {
     try (PostgresServer server =
         PostgresServer.start(
             PostgresServer.Options.of(version).withSetting("max_prepared_transactions", "50"))) {
-      PipelineRig rig = new PipelineRig(databaseOn(server), kafka);
+      PipelineRig rig = PipelineRig.on(server, kafka);
       SourceConfiguration source = rig.configuration("").source();
       AtomicBoolean isDone = new AtomicBoolean();
       List<Thread> writers = new ArrayList<>();
@@ -82,7 +82,7 @@ class EndedXidIT {
         PostgresServer.start(
             PostgresServer.Options.of(PostgresVersion.V17)
                 .withSetting("max_prepared_transactions", "5"))) {
-      PipelineRig rig = new PipelineRig(databaseOn(server), kafka);
+      PipelineRig rig = PipelineRig.on(server, kafka);
       try (Connection prepared = rig.database.connect();
           Connection open = rig.database.connect()) {
         Pipeline pipeline = rig.start("");
@@ -110,21 +110,14 @@ class EndedXidIT {
     }
   }
 
-  private static PostgresDatabase databaseOn(PostgresServer server) throws SQLException {
-    return new PostgresDatabase(
-        server.host(),
-        server.port(),
-        server.createDatabase("ended"),
-        server.superuser(),
-        server.superuserPassword());
-  }
-
   private static SourcePosition createSlot(Connection connection, SourceConfiguration source)
       throws SQLException {
     SourceRegistry registry = new SourceRegistry(source);
     registry.register(connection, "s");
     registry.beginEpoch(connection, "s", 1);
-    return new FirstStart(source, new SourceConnections(source)).createSlot("s", 1).position();
+    return new FirstStart(source, new SourceConnections(source))
+        .createSlot("s", new SourceRegistry.Turn(1, 0))
+        .position();
   }
 
   private static void follow(

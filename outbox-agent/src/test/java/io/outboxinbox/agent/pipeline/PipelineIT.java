@@ -216,7 +216,7 @@ class PipelineIT {
     awaitState(pipeline, State.STOPPED);
     assertThat(pipeline.status().reason())
         .contains("rows written in between are in no stream")
-        .contains("outbox-agent reset");
+        .contains("outbox-agent reconcile");
     assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
     Pipeline again = rig.start("");
     awaitState(again, State.STOPPED);

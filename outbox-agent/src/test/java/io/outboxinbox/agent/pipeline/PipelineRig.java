@@ -4,13 +4,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.agent.ConfigurationReader;
 import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
+import io.outboxinbox.testkit.PostgresServer;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Clock;
 import java.time.Duration;
@@ -19,11 +22,17 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.StringDeserializer;
+import org.apache.kafka.common.serialization.StringSerializer;
 import org.awaitility.Awaitility;
 
 /** A database with the schema, a topic, and pipelines between them. */
@@ -36,7 +45,7 @@ final class PipelineRig implements AutoCloseable {
 
   private final KafkaExtension kafka;
   private final List<Pipeline> pipelines = new ArrayList<>();
-  final PostgresDatabase database;
+  PostgresDatabase database;
   final String topic;
 
   PipelineRig(PostgresExtension postgres, KafkaExtension kafka) throws Exception {
@@ -195,6 +204,103 @@ final class PipelineRig implements AutoCloseable {
       }
     }
     return records;
+  }
+
+  /** From now on the database is this one, such as a promoted standby's. */
+  void moveTo(PostgresServer server) {
+    database =
+        new PostgresDatabase(
+            server.host(),
+            server.port(),
+            database.name(),
+            server.superuser(),
+            server.superuserPassword());
+  }
+
+  /** A rig in a new database of a server. */
+  static PipelineRig on(PostgresServer server, KafkaExtension kafka) throws Exception {
+    return new PipelineRig(
+        new PostgresDatabase(
+            server.host(),
+            server.port(),
+            server.createDatabase("rig"),
+            server.superuser(),
+            server.superuserPassword()),
+        kafka);
+  }
+
+  /** Removes the checkpoint from the broker, as if the topic had been emptied. */
+  void forgetPosition() throws Exception {
+    try (Publisher publisher = configuration("").publish().newPublisher()) {
+      SourceIdentity source = checkpoint().source();
+      publisher.takeOver(source);
+      publisher.forget(source);
+    }
+  }
+
+  /** Transaction of the event with this number. */
+  long xidOf(int number) throws SQLException {
+    return Long.parseLong(ofEvent("xmin", number));
+  }
+
+  String idOf(int number) throws SQLException {
+    return ofEvent("id", number);
+  }
+
+  private String ofEvent(String column, int number) throws SQLException {
+    try (Connection connection = database.connect();
+        PreparedStatement statement =
+            connection.prepareStatement(
+                "SELECT " + column + "::text FROM outbox_event WHERE (payload ->> 'n')::int = ?")) {
+      statement.setInt(1, number);
+      try (ResultSet row = statement.executeQuery()) {
+        row.next();
+        return row.getString(1);
+      }
+    }
+  }
+
+  /** Puts a message with an event's id into the topic, as somebody else may. */
+  void send(String id, String source, String header) throws Exception {
+    Map<String, Object> properties = Map.of("bootstrap.servers", kafka.bootstrapServers());
+    try (KafkaProducer<String, String> producer =
+        new KafkaProducer<>(properties, new StringSerializer(), new StringSerializer())) {
+      ProducerRecord<String, String> record = new ProducerRecord<>(topic, "k", "{\"n\":0}");
+      Map.of("ce_id", id, "ce_source", source, "ce_sequence", "0", header, "1")
+          .forEach(
+              (name, value) -> record.headers().add(name, value.getBytes(StandardCharsets.UTF_8)));
+      producer.send(record).get();
+    }
+  }
+
+  List<Integer> numbersOf(List<ConsumerRecord<String, byte[]>> records) {
+    return records.stream()
+        .map(
+            record ->
+                Integer.valueOf(
+                    new String(record.value(), StandardCharsets.UTF_8).replaceAll("\\D", "")))
+        .toList();
+  }
+
+  /** Each event once, numbered without a gap, sorted in each partition. */
+  void assertThatEventsAreExactly(int count) {
+    List<ConsumerRecord<String, byte[]>> records = consume();
+    assertThat(numbersOf(records))
+        .containsExactlyInAnyOrderElementsOf(IntStream.range(0, count).boxed().toList());
+    assertThat(records.stream().map(PipelineRig::sequence))
+        .containsExactlyInAnyOrderElementsOf(LongStream.rangeClosed(1, count).boxed().toList());
+    Map<Integer, List<Long>> byPartition =
+        records.stream()
+            .collect(
+                Collectors.groupingBy(
+                    ConsumerRecord::partition,
+                    Collectors.mapping(PipelineRig::sequence, Collectors.toList())));
+    byPartition.forEach(
+        (partition, sequences) -> assertThat(sequences).as("partition %d", partition).isSorted());
+  }
+
+  private static long sequence(ConsumerRecord<String, byte[]> record) {
+    return Long.parseLong(header(record, "ce_sequence"));
   }
 
   static String header(ConsumerRecord<String, byte[]> record, String name) {

@@ -43,7 +43,8 @@ final class CheckpointCodec {
         .put("ordinal", checkpoint.position().ordinal())
         .put("parkedOrdinal", checkpoint.parking().lastOrdinal())
         .put("release", checkpoint.parking().lastRelease())
-        .put("endedXid", checkpoint.endedXid());
+        .put("endedXid", checkpoint.endedXid())
+        .put("reconciliation", checkpoint.reconciliation());
     try {
       return JSON.writeValueAsBytes(json);
     } catch (IOException e) {
@@ -78,7 +79,8 @@ final class CheckpointCodec {
               required(json, "ordinal").intValue()),
           new Checkpoint.Parking(
               json.path("parkedOrdinal").longValue(), json.path("release").longValue()),
-          json.path("endedXid").longValue());
+          json.path("endedXid").longValue(),
+          json.path("reconciliation").longValue());
     } catch (IOException | IllegalArgumentException e) {
       throw unreadable(String.valueOf(e.getMessage()), e);
     }

@@ -7,6 +7,7 @@ import io.outboxinbox.agent.event.Destination;
 import io.outboxinbox.agent.event.Receipt;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SourceIdentity;
+import io.outboxinbox.agent.publish.PublishedSearch;
 import io.outboxinbox.agent.publish.Publisher;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -50,6 +51,7 @@ final class KafkaPublisher implements Publisher {
 
   @Override
   public Optional<Checkpoint> takeOver(SourceIdentity source) {
+    closeProducer();
     topics.createPositionTopic(kafka.positionTopic(), kafka.positionReplicationFactor());
     try {
       producer = newProducer(source);
@@ -119,6 +121,16 @@ final class KafkaPublisher implements Publisher {
   @Override
   public Duration hidden() {
     return stableOffsets.hidden();
+  }
+
+  @Override
+  public Optional<String> cluster() {
+    return Optional.ofNullable(topics.cluster());
+  }
+
+  @Override
+  public Optional<PublishedSearch> search(SearchScope scope) {
+    return Optional.of(new TopicSearch(kafka, topics, scope));
   }
 
   @Override
@@ -230,13 +242,17 @@ final class KafkaPublisher implements Publisher {
         Side.BROKER, "kafka: " + doing + " failed: " + Reasons.of(cause), cause);
   }
 
-  @Override
-  public void close() {
-    stableOffsets.close();
+  private void closeProducer() {
     if (producer != null) {
       producer.close(Duration.ZERO);
       producer = null;
     }
+  }
+
+  @Override
+  public void close() {
+    stableOffsets.close();
+    closeProducer();
     topics.close();
   }
 }

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -139,6 +140,24 @@ final class TopicCatalog implements AutoCloseable {
       if (!(e.getCause() instanceof TopicExistsException)) {
         throw retryable("creating topic " + name, e);
       }
+    }
+  }
+
+  /** Every topic this client may see, without the broker's own. */
+  Set<String> names() {
+    try {
+      return get(admin.listTopics().names());
+    } catch (ExecutionException e) {
+      throw retryable("listing topics", e);
+    }
+  }
+
+  /** The cluster's id; null where it has none. */
+  @Nullable String cluster() {
+    try {
+      return get(admin.describeCluster().clusterId());
+    } catch (ExecutionException e) {
+      throw retryable("reading the cluster's id", e);
     }
   }
 

@@ -29,6 +29,17 @@ class CheckpointCodecTest {
   }
 
   @Test
+  void remembersWhichReconciliationItFollows() {
+    String written =
+        new String(CheckpointCodec.encode(CHECKPOINT), StandardCharsets.UTF_8)
+            .replace("\"reconciliation\":0", "\"reconciliation\":9");
+    Checkpoint read = CheckpointCodec.decode(written.getBytes(StandardCharsets.UTF_8));
+    assertThat(read.reconciliation()).isEqualTo(9);
+    assertThat(read.advancedTo(CHECKPOINT.position(), 43).onTimeline(4).reconciliation())
+        .isEqualTo(9);
+  }
+
+  @Test
   void keepsParkedEventsFromAgentsThatDoNotKnowThem() {
     Checkpoint parked =
         CHECKPOINT.withParking(new Checkpoint.Parking(17, 3)).withEndedXid(5_000_000_000L);
@@ -43,7 +54,7 @@ class CheckpointCodecTest {
   void readsWhatAgentsWithoutParkingWrote() {
     String older =
         new String(CheckpointCodec.encode(CHECKPOINT), StandardCharsets.UTF_8)
-            .replace(",\"parkedOrdinal\":0,\"release\":0,\"endedXid\":0", "");
+            .replace(",\"parkedOrdinal\":0,\"release\":0,\"endedXid\":0,\"reconciliation\":0", "");
     assertThat(older).doesNotContain("parkedOrdinal");
     assertThat(CheckpointCodec.decode(older.getBytes(StandardCharsets.UTF_8)))
         .isEqualTo(CHECKPOINT);

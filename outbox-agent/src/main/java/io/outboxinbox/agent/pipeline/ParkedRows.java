@@ -1,0 +1,50 @@
+package io.outboxinbox.agent.pipeline;
+
+import io.outboxinbox.agent.capture.SourceConfiguration;
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.Checkpoint.Parking;
+import io.outboxinbox.agent.park.ParkedQueue;
+import io.outboxinbox.agent.park.ParkedTable;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.SQLException;
+
+/** What a reconciliation has to know and do about table {@code outbox_parked}. */
+final class ParkedRows {
+  private ParkedRows() {}
+
+  /**
+   * For a position that begins anew: keeps every parked event. A batch that was on its way counts
+   * as not published, because nobody knows; that may repeat it, and loses nothing.
+   */
+  static Parking adopt(Connection leader, SourceConfiguration source, String sourceId)
+      throws SQLException {
+    new ParkedQueue(source.schema(), sourceId).putBack(leader, 0);
+    return new ParkedTable(source.schema(), sourceId).extent(leader);
+  }
+
+  /**
+   * Deletes what was written down and never covered by the position. A reconciliation finds these
+   * events in the table again; would they count as parked, they would be left out there and then
+   * taken back here.
+   */
+  static void takeBack(Connection leader, SourceConfiguration source, Checkpoint base)
+      throws SQLException {
+    new ParkedTable(source.schema(), base.source().id())
+        .takeBack(leader, base.epoch(), base.parking().lastOrdinal());
+  }
+
+  /** After a rebuild: what was parked in the old cluster waits in this one. */
+  static void move(Connection connection, SourceConfiguration source, String from, String to)
+      throws SQLException {
+    for (String table : new String[] {"outbox_parked", "outbox_parked_edit"}) {
+      String sql =
+          "UPDATE \"%s\".%s SET source = ? WHERE source = ?".formatted(source.schema(), table);
+      try (PreparedStatement statement = connection.prepareStatement(sql)) {
+        statement.setString(1, to);
+        statement.setString(2, from);
+        statement.executeUpdate();
+      }
+    }
+  }
+}

@@ -1,0 +1,277 @@
+package io.outboxinbox.agent.pipeline;
+
+import io.outboxinbox.agent.capture.Backlog;
+import io.outboxinbox.agent.capture.FirstStart;
+import io.outboxinbox.agent.capture.Reconciliations;
+import io.outboxinbox.agent.capture.Reconciliations.Cause;
+import io.outboxinbox.agent.capture.Reconciliations.Prepared;
+import io.outboxinbox.agent.capture.Reconciliations.Report;
+import io.outboxinbox.agent.capture.Reconciliations.Request;
+import io.outboxinbox.agent.capture.ServerState;
+import io.outboxinbox.agent.capture.SourceConfiguration;
+import io.outboxinbox.agent.capture.SourceConfiguration.ExistingRows;
+import io.outboxinbox.agent.capture.SourceConfiguration.OnGap;
+import io.outboxinbox.agent.capture.SourceConnections;
+import io.outboxinbox.agent.capture.SourcePreflight;
+import io.outboxinbox.agent.capture.SourceRegistry;
+import io.outboxinbox.agent.capture.SourceRegistry.Registration;
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.Lsn;
+import io.outboxinbox.agent.event.SourceIdentity;
+import io.outboxinbox.agent.publish.Publisher;
+import io.outboxinbox.agent.route.Router;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Clock;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Heals a gap: makes a new slot, writes down the rows it will not send, takes out those that are in
+ * the topics already, and makes a checkpoint from which the rest is published before streaming goes
+ * on. Nothing is published before that checkpoint is durable, so a crash anywhere before it only
+ * means to do all of it again. Runs on the pipeline's thread, once earlier publishers are shut out.
+ * See docs/decisions/0011.
+ */
+final class Reconcile {
+  private static final Logger LOG = LoggerFactory.getLogger(Reconcile.class);
+
+  /**
+   * What the leader has at hand.
+   *
+   * @param seen a gap this process saw while reading; null if none
+   */
+  record Lead(
+      PipelineConfiguration pipeline,
+      Leadership leadership,
+      Connection control,
+      Publisher publisher,
+      Router router,
+      Pulse pulse,
+      PipelineMonitor monitor,
+      Clock clock,
+      BooleanSupplier isStopping,
+      AgentException.@Nullable Gap seen) {}
+
+  private final Lead lead;
+  private final SourceConfiguration source;
+  private final SourceIdentity identity;
+  private final SourceConnections connections;
+  private final SourceRegistry registry;
+  private final Reconciliations reconciliations;
+
+  Reconcile(Lead lead) {
+    this.lead = lead;
+    this.source = lead.pipeline().source();
+    this.identity = lead.leadership().source();
+    this.connections = new SourceConnections(source);
+    this.registry = new SourceRegistry(source);
+    this.reconciliations = new Reconciliations(source);
+  }
+
+  /**
+   * Decides whether a reconciliation is due.
+   *
+   * @param gap as this start found it; null when position and log fit together
+   * @return why; empty when there is no gap and nobody has asked
+   * @throws AgentException.Gap there is one, and an operator has to ask first
+   * @throws AgentException.Fatal the same, though the configuration lets gaps be healed
+   */
+  Optional<Cause> due(@Nullable Checkpoint found, AgentException.@Nullable Gap gap)
+      throws SQLException {
+    Optional<Request> request = reconciliations.request(lead.control(), identity.id());
+    Optional<Report> last = reconciliations.last(lead.control(), identity.id());
+    boolean isLastDurable =
+        found != null
+            && found.source().equals(identity)
+            && last.isPresent()
+            && last.get().number() == found.reconciliation();
+    if (request.isPresent()
+        && isLastDurable
+        && request.get().at().equals(last.get().requestedAt())) {
+      // Done, but it died before it could say so.
+      reconciliations.clear(lead.control(), identity.id(), request.get());
+      request = Optional.empty();
+    }
+    AgentException.@Nullable Gap seen = gap == null ? seenAt(found) : gap;
+    String cause = seen == null ? "an operator asked for it" : String.valueOf(seen.getMessage());
+    if (request.isPresent()) {
+      return Optional.of(new Cause(cause, request.get()));
+    }
+    if (seen == null) {
+      return Optional.empty();
+    }
+    if (last.isPresent() && last.get().isUnfinished() && !isLastDurable) {
+      return Optional.of(new Cause(cause, asked(last.get())));
+    }
+    if (source.onGap() == OnGap.RECONCILE && (found != null || isSameBroker())) {
+      return Optional.of(new Cause(cause, null));
+    }
+    throw source.onGap() == OnGap.RECONCILE ? seen.asFatal() : seen;
+  }
+
+  private static @Nullable Request asked(Report interrupted) {
+    return interrupted.requestedAt() == null
+        ? null
+        : new Request(interrupted.requestedAt(), String.valueOf(interrupted.requestedBy()), null);
+  }
+
+  private AgentException.@Nullable Gap seenAt(@Nullable Checkpoint found) {
+    AgentException.@Nullable Gap seen = lead.seen();
+    if (seen == null || seen.seenAt() == null || found == null) {
+      return null;
+    }
+    // Whatever was published since then has gone past it; a promotion alone has not.
+    return found.onTimeline(0).equals(seen.seenAt().onTimeline(0)) ? seen : null;
+  }
+
+  /** A wrong bootstrapServers looks like a lost position; only an operator can tell them apart. */
+  private boolean isSameBroker() throws SQLException {
+    @Nullable String known = registration().broker();
+    return known != null && lead.publisher().cluster().filter(known::equals).isPresent();
+  }
+
+  /**
+   * Reconciles.
+   *
+   * @param base last durable checkpoint, perhaps of the cluster this database was before; null when
+   *     it is lost
+   * @return the durable checkpoint to go on from
+   */
+  Checkpoint run(Cause cause, @Nullable Checkpoint base) throws SQLException, InterruptedException {
+    ServerState server = SourcePreflight.server(lead.control());
+    ReconcileBound bound = ReconcileBound.of(base, identity, server, connections);
+    if (source.existingRows() == ExistingRows.SKIP && bound.endedXid() == 0) {
+      throw new AgentException.Misconfigured(
+          "source.existingRows is skip, and without a known position rows that were never to be published cannot be told from rows that were missed",
+          "set source.existingRows to publish, which publishes every row that is in no topic, or 'outbox-agent reset' to publish only what is written from now on");
+    }
+    long epoch = base == null ? registration().nextEpoch(lead.clock().instant()) : base.epoch();
+    // On the leader's own connection: whoever has been replaced meanwhile has lost that one.
+    Connection leader = lead.leadership().connection();
+    if (base != null) {
+      ParkedRows.takeBack(leader, source, base);
+    }
+    registry.beginSeededEpoch(leader, identity.id(), epoch);
+    long number = reconciliations.begin(leader, identity.id(), cause);
+    LOG.warn("reconciliation {} of source {} begins: {}", number, identity.id(), cause.text());
+    lead.monitor().explain("reconciliation " + number + ": making a slot");
+    SourceRegistry.Turn turn = new SourceRegistry.Turn(epoch, number);
+    FirstStart.Seed seed = newSlot(leader, turn, bound);
+    Backlog.Filled filled = seed.filled();
+    LOG.info(
+        "reconciliation {}: {} rows in table {}, {} of them may not have been published, {} are parked",
+        number,
+        filled.rowsInTable(),
+        source.table(),
+        filled.candidates(),
+        filled.parked());
+    PublishedRows.Outcome published =
+        new PublishedRows(lead, number, bound.isPositionLost()).takeOut(filled);
+    Checkpoint checkpoint = checkpoint(base, turn, bound, seed, published.remaining());
+    reconciliations.prepared(
+        lead.control(),
+        identity.id(),
+        number,
+        new Prepared(
+            bound.endedXid(),
+            filled,
+            published.searchedFrom(),
+            published.read(),
+            published.found(),
+            checkpoint.sequence(),
+            published.phantoms(),
+            published.possibleRepeats()));
+    makeDurable(checkpoint, base, cause);
+    LOG.info(
+        "reconciliation {}: {} of {} candidates are in the topics, {} will be published; epoch {} from sequence {}; log from {}",
+        number,
+        published.found(),
+        filled.candidates(),
+        published.remaining(),
+        checkpoint.epoch(),
+        checkpoint.sequence(),
+        Lsn.format(checkpoint.position().commitLsn()));
+    return checkpoint;
+  }
+
+  private FirstStart.Seed newSlot(Connection leader, SourceRegistry.Turn turn, ReconcileBound bound)
+      throws SQLException {
+    FirstStart firstStart = new FirstStart(source, connections);
+    if (SourcePreflight.slot(lead.control(), source.slot()).isPresent()) {
+      firstStart.dropSlot(leader);
+    }
+    return firstStart.createSlot(
+        identity.id(), turn, Backlog.Candidates.notEndedAt(bound.endedXid()));
+  }
+
+  private Checkpoint checkpoint(
+      @Nullable Checkpoint base,
+      SourceRegistry.Turn turn,
+      ReconcileBound bound,
+      FirstStart.Seed seed,
+      long remaining)
+      throws SQLException {
+    return new Checkpoint(
+        identity,
+        lead.pipeline().name(),
+        SourcePreflight.server(lead.control()).timeline(),
+        source.slot(),
+        SourcePreflight.publicationMark(lead.control(), source),
+        turn.epoch(),
+        base == null ? 0 : base.sequence(),
+        remaining == 0 ? Checkpoint.BACKLOG_DONE : 0,
+        seed.position(),
+        base == null
+            ? ParkedRows.adopt(lead.leadership().connection(), source, identity.id())
+            : base.parking(),
+        bound.endedXid(),
+        turn.reconciliation());
+  }
+
+  private void makeDurable(Checkpoint checkpoint, @Nullable Checkpoint base, Cause cause)
+      throws SQLException {
+    if (base != null && !base.source().equals(identity)) {
+      ParkedRows.move(lead.control(), source, base.source().id(), identity.id());
+    }
+    lead.publisher().publishBatch(List.of(), checkpoint);
+    registry.markSeeded(lead.control(), identity.id(), lead.publisher().cluster().orElse(null));
+    if (base != null && !base.source().equals(identity)) {
+      lead.publisher().forget(base.source());
+    }
+    if (cause.request() != null) {
+      reconciliations.clear(lead.control(), identity.id(), cause.request());
+    }
+  }
+
+  /** To be called when a backlog is done; says what the reconciliation it came from has done. */
+  void finish(Checkpoint checkpoint) throws SQLException {
+    if (checkpoint.reconciliation() == 0) {
+      return;
+    }
+    reconciliations
+        .finish(lead.control(), identity.id(), checkpoint.reconciliation(), checkpoint.sequence())
+        .ifPresent(
+            report ->
+                LOG.info(
+                    "reconciliation {} is done: {} events published, {} were in the topics, {} published events have no row any more{}",
+                    report.number(),
+                    report.published(),
+                    report.foundInTopics(),
+                    report.phantoms(),
+                    report.possibleRepeats() == null
+                        ? ""
+                        : "; repeats are possible: " + report.possibleRepeats()));
+  }
+
+  private Registration registration() throws SQLException {
+    return registry
+        .find(lead.control(), identity.id())
+        .orElseThrow(() -> new AgentException.Retryable("the leader's row disappeared", null));
+  }
+}

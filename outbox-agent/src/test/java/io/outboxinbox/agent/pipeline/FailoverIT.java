@@ -1,0 +1,262 @@
+package io.outboxinbox.agent.pipeline;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.outboxinbox.agent.capture.Reconciliations;
+import io.outboxinbox.agent.capture.Reconciliations.Phantom;
+import io.outboxinbox.agent.capture.Reconciliations.Report;
+import io.outboxinbox.agent.capture.SourcePreflight;
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.pipeline.PipelineStatus.State;
+import io.outboxinbox.testkit.KafkaExtension;
+import io.outboxinbox.testkit.PostgresServer;
+import io.outboxinbox.testkit.PostgresStandby;
+import io.outboxinbox.testkit.PostgresVersion;
+import java.nio.charset.StandardCharsets;
+import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** A standby is promoted: with the slot, without it, and without the last moments. */
+class FailoverIT {
+  @RegisterExtension static final KafkaExtension kafka = KafkaExtension.shared();
+
+  @ParameterizedTest
+  @EnumSource(names = {"V17", "V18"})
+  void goesOnWithoutALookAtTheTableWhenTheSlotWasCopied(PostgresVersion version) throws Exception {
+    PostgresServer.Options options =
+        PostgresServer.Options.of(version).withSetting("synchronized_standby_slots", "second");
+    try (PostgresServer primary = PostgresServer.start(options);
+        PipelineRig rig = PipelineRig.on(primary, kafka);
+        PostgresStandby standby =
+            PostgresStandby.of(
+                primary, PostgresStandby.Options.named("second").withSyncedSlots())) {
+      Pipeline pipeline = rig.start("");
+      rig.awaitLeading(pipeline);
+      rig.insert(0, 50);
+      rig.awaitEvents(50);
+      standby.awaitSlot(PipelineRig.SLOT);
+      rig.insert(50, 60);
+      rig.awaitEvents(60);
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      rig.insert(60, 70);
+      standby.awaitReplayed();
+      primary.killPostmaster();
+      standby.promote();
+      rig.moveTo(standby.server());
+      Pipeline after = rig.start("");
+      rig.awaitLeading(after);
+      rig.insert(70, 80);
+      rig.awaitEvents(80);
+      rig.assertThatEventsAreExactly(80);
+      assertThat(reports(rig)).isEmpty();
+      rig.await(() -> rig.checkpoint().timeline() == 2);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
+  void publishesWhatIsMissingOnAServerThatNeverHadTheSlot(PostgresVersion version)
+      throws Exception {
+    try (PostgresServer primary = PostgresServer.start(version);
+        PipelineRig rig = PipelineRig.on(primary, kafka);
+        PostgresStandby standby =
+            PostgresStandby.of(primary, PostgresStandby.Options.named("second"))) {
+      Pipeline pipeline = rig.start("");
+      rig.awaitLeading(pipeline);
+      rig.insert(0, 30);
+      rig.awaitEvents(30);
+      rig.await(() -> rig.checkpoint().endedXid() > rig.xidOf(29));
+      rig.insert(30, 60);
+      rig.awaitEvents(60);
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      Checkpoint before = rig.checkpoint();
+      rig.insert(60, 70);
+      standby.awaitReplayed();
+      primary.killPostmaster();
+      standby.promote();
+      rig.moveTo(standby.server());
+      rig.insert(70, 75);
+      Pipeline after = rig.start("onGap: reconcile");
+      rig.awaitLeading(after);
+      rig.insert(75, 80);
+      rig.awaitEvents(80);
+      rig.assertThatEventsAreExactly(80);
+      Report report = reports(rig).get(0);
+      assertThat(report.candidates()).as("the bound holds").isLessThan(75);
+      assertThat(report.published()).isEqualTo(15);
+      assertThat(report.phantoms()).isZero();
+      assertThat(rig.checkpoint().epoch()).isEqualTo(before.epoch());
+    }
+  }
+
+  @Test
+  void listsExactlyWhatConsumersHaveAndThePromotedServerHasNot() throws Exception {
+    try (PostgresServer primary = PostgresServer.start(PostgresVersion.V17);
+        PipelineRig rig = PipelineRig.on(primary, kafka);
+        PostgresStandby standby =
+            PostgresStandby.of(primary, PostgresStandby.Options.named("second"))) {
+      Pipeline pipeline = rig.start("");
+      rig.awaitLeading(pipeline);
+      rig.insert(0, 40);
+      rig.awaitEvents(40);
+      standby.awaitReplayed();
+      standby.disconnect();
+      rig.insert(40, 55);
+      rig.awaitEvents(55);
+      List<String> lost =
+          rig.consume().stream()
+              .filter(record -> number(record) >= 40)
+              .map(record -> PipelineRig.header(record, "ce_id"))
+              .toList();
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      primary.killPostmaster();
+      standby.promote();
+      rig.moveTo(standby.server());
+      rig.insert(100, 110);
+      Pipeline stopped = rig.start("");
+      rig.awaitState(stopped, State.STOPPED);
+      assertThat(stopped.status().reason())
+          .contains("the server is on timeline 2, whose history leaves timeline 1 at");
+      new ReconcileRequest(rig.configuration(""), "operator").ask(null);
+      rig.awaitLeading(stopped);
+      rig.insert(110, 115);
+      rig.awaitEvents(70);
+      assertThat(rig.numbersOf(rig.consume()))
+          .containsExactlyInAnyOrderElementsOf(
+              IntStream.concat(IntStream.range(0, 55), IntStream.range(100, 115)).boxed().toList());
+      Report report = reports(rig).get(0);
+      assertThat(report.phantoms()).isEqualTo(15);
+      assertThat(new ReconcileRequest(rig.configuration(""), "operator").phantoms(report, 100))
+          .extracting(Phantom::eventId)
+          .containsExactlyInAnyOrderElementsOf(lost);
+      assertThat(report.candidates()).as("the bound is worth nothing").isEqualTo(50);
+    }
+  }
+
+  @Test
+  void publishesWhatTheRestoredServerHasAndTheTopicsHaveNot() throws Exception {
+    try (PostgresServer primary = PostgresServer.start(PostgresVersion.V17);
+        PipelineRig rig = PipelineRig.on(primary, kafka)) {
+      Pipeline pipeline = rig.start("");
+      rig.awaitLeading(pipeline);
+      rig.insert(0, 20);
+      rig.awaitEvents(20);
+      // A copy that was cut off and is promoted at once is a restored backup.
+      try (PostgresStandby backup =
+          PostgresStandby.of(primary, PostgresStandby.Options.named("backup"))) {
+        backup.awaitReplayed();
+        backup.disconnect();
+        rig.insert(20, 30);
+        rig.awaitEvents(30);
+        assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+        primary.stop();
+        backup.promote();
+        rig.moveTo(backup.server());
+        rig.insert(30, 35);
+        Pipeline restored = rig.start("onGap: reconcile");
+        rig.awaitLeading(restored);
+        rig.awaitEvents(35);
+        assertThat(rig.numbersOf(rig.consume()))
+            .containsExactlyInAnyOrderElementsOf(IntStream.range(0, 35).boxed().toList());
+        assertThat(reports(rig).get(0).phantoms()).isEqualTo(10);
+      }
+    }
+  }
+
+  @Test
+  void goesOnInARebuiltClusterOnlyOnceItsOldOneIsNamed() throws Exception {
+    try (PostgresServer old = PostgresServer.start(PostgresVersion.V17);
+        PostgresServer rebuilt = PostgresServer.start(PostgresVersion.V18);
+        PipelineRig rig = PipelineRig.on(old, kafka)) {
+      Pipeline pipeline = rig.start("");
+      rig.awaitLeading(pipeline);
+      rig.insert(0, 20);
+      rig.awaitEvents(20);
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      Checkpoint before = rig.checkpoint();
+      String copies =
+          "INSERT INTO outbox_event (id, aggregate_type, aggregate_id, event_type, payload) VALUES"
+              + " ('%s', 'order', 'key', 'placed', '{\"n\":19}')";
+      String copy = copies.formatted(rig.idOf(19));
+      try (Connection connection = rebuilt.connect("postgres");
+          Statement statement = connection.createStatement()) {
+        statement.execute("CREATE DATABASE " + rig.database.name());
+      }
+      rig.moveTo(rebuilt);
+      try (PipelineRig schema = new PipelineRig(rig.database, kafka)) {
+        schema.execute(copy);
+      }
+      rig.insert(20, 25);
+      Pipeline stopped = rig.start("onGap: reconcile");
+      rig.awaitState(stopped, State.STOPPED);
+      String oldId = before.source().systemId();
+      assertThat(stopped.status().reason()).contains("--accept-cluster " + oldId);
+      new ReconcileRequest(rig.configuration(""), "operator").ask("another");
+      rig.await(() -> stopped.status().restarts() > 0);
+      rig.awaitState(stopped, State.STOPPED);
+      new ReconcileRequest(rig.configuration(""), "operator").ask(oldId);
+      rig.awaitLeading(stopped);
+      rig.insert(25, 30);
+      rig.awaitEvents(30);
+      rig.assertThatEventsAreExactly(30);
+      Checkpoint after = rig.checkpoint();
+      assertThat(after.source().systemId()).as("the old position is gone").isNotEqualTo(oldId);
+      assertThat(after.epoch()).isEqualTo(before.epoch());
+    }
+  }
+
+  @Test
+  void saysWhatKeepsASlotFromSurvivingAPromotion() throws Exception {
+    try (PostgresServer primary = PostgresServer.start(PostgresVersion.V18);
+        PipelineRig rig = PipelineRig.on(primary, kafka);
+        PostgresStandby standby =
+            PostgresStandby.of(primary, PostgresStandby.Options.named("second"))) {
+      standby.awaitReplayed();
+      rig.execute("SELECT pg_create_logical_replication_slot('outbox_agent', 'pgoutput')");
+      List<Finding> warnings =
+          SourcePreflight.check(rig.configuration("").source()).stream()
+              .filter(finding -> finding.severity() == Finding.Severity.WARNING)
+              .toList();
+      assertThat(warnings)
+          .extracting(Finding::what)
+          .containsExactly(
+              "slot outbox_agent was made without failover: a promoted standby will not have it",
+              "synchronized_standby_slots is empty: events may be published that a standby (second) does not have when it is promoted");
+      assertThat(warnings.get(1).fix())
+          .startsWith("ALTER SYSTEM SET synchronized_standby_slots = 'second'")
+          .contains("sync_replication_slots = on", "hot_standby_feedback = on");
+      rig.execute("SELECT pg_drop_replication_slot('outbox_agent')");
+      rig.awaitLeading(rig.start(""));
+      try (Connection connection = rig.database.connect();
+          Statement statement = connection.createStatement();
+          ResultSet row =
+              statement.executeQuery(
+                  "SELECT failover FROM pg_replication_slots WHERE slot_name = 'outbox_agent'")) {
+        row.next();
+        assertThat(row.getBoolean(1)).isTrue();
+      }
+    }
+  }
+
+  private static int number(ConsumerRecord<String, byte[]> record) {
+    return Integer.parseInt(
+        new String(record.value(), StandardCharsets.UTF_8).replaceAll("\\D", ""));
+  }
+
+  private static List<Report> reports(PipelineRig rig) throws Exception {
+    try (Connection connection = rig.database.connect()) {
+      return new Reconciliations(rig.configuration("").source())
+          .list(connection, rig.checkpoint().source().id());
+    }
+  }
+}
