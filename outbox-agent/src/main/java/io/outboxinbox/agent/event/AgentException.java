@@ -50,7 +50,9 @@ public abstract sealed class AgentException extends RuntimeException {
       this.sequence = sequence;
     }
 
-    /** Nothing is wrong with the event but that its topic is not there, and may be made any time. */
+    /**
+     * Nothing is wrong with the event but that its topic is not there, and may be made any time.
+     */
     public static RejectedEvent topicMissing(String message) {
       return new RejectedEvent(message, true, 0);
     }

@@ -75,9 +75,7 @@ class BrokerRefusalIT {
     parked.awaitPublishedAtLeast("bad14");
     await()
         .atMost(Duration.ofSeconds(60))
-        .until(
-            () ->
-                parked.rows("event_type", "attempts = 2 AND requested IS NULL").size() == 2);
+        .until(() -> parked.rows("event_type", "attempts = 2 AND requested IS NULL").size() == 2);
     assertThat(parked.publishedIn(strict)).isEmpty();
     parked.insert("last", "k1", null, "{}");
     parked.awaitPublishedAtLeast("last");

@@ -22,8 +22,6 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 class IsolationTest {
-  private static final RejectedEvent REFUSAL = new RejectedEvent("refused by the broker");
-
   private final Isolation isolation = new Isolation();
 
   @Test
@@ -70,7 +68,7 @@ class IsolationTest {
 
   @Test
   void forgetsWhatItLookedForOnceAllSuspectsHavePassed() {
-    isolation.refused(events(0, 8), REFUSAL);
+    isolation.refused(events(0, 8), refusal());
     assertThat(isolation.limit()).isEqualTo(4);
     isolation.passed(4, List.of());
     assertThat(isolation.limit()).isEqualTo(4);
@@ -82,7 +80,7 @@ class IsolationTest {
 
   @Test
   void doesNotWaitForAnEventThatNeverComesAgain() {
-    isolation.refused(events(0, 1), REFUSAL);
+    isolation.refused(events(0, 1), refusal());
     for (int i = 0; i < 20; i++) {
       isolation.passed(1, List.of());
     }
@@ -124,7 +122,7 @@ class IsolationTest {
         }
       }
       if (batch.stream().anyMatch(e -> bad.contains(idOf(e)))) {
-        isolation.refused(batch, REFUSAL);
+        isolation.refused(batch, refusal());
         return position;
       }
       batch.forEach(e -> outcome.published.add(idOf(e)));
@@ -133,6 +131,10 @@ class IsolationTest {
       position = at;
     }
     return position;
+  }
+
+  private static RejectedEvent refusal() {
+    return new RejectedEvent("refused by the broker");
   }
 
   private static int idOf(RoutedEvent event) {

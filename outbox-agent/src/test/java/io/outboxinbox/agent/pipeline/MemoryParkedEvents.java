@@ -132,8 +132,7 @@ final class MemoryParkedEvents implements ParkedEvents {
         row.sequence = lastSequence + taken.size() + 1;
         RawRow raw = row.event.row();
         taken.add(
-            new Taken(
-                ordinal, row.event.key(), raw, row.sequence, Instant.EPOCH, Instant.EPOCH));
+            new Taken(ordinal, row.event.key(), raw, row.sequence, Instant.EPOCH, Instant.EPOCH));
       }
     }
     crashPoint.run();

@@ -250,7 +250,6 @@ class ParkingProperties {
 
   private static Map<String, List<Long>> byKey(List<Long> ids) {
     return ids.stream()
-        .collect(
-            Collectors.groupingBy(SimulatedReader::keyOf, HashMap::new, Collectors.toList()));
+        .collect(Collectors.groupingBy(SimulatedReader::keyOf, HashMap::new, Collectors.toList()));
   }
 }
