@@ -146,7 +146,7 @@ public final class StoredRows {
     for (int i = 1; i <= columns.getColumnCount(); i++) {
       values.put(columns.getColumnLabel(i), row.getObject(i));
     }
-    String found = Objects.requireNonNullElse(rows.id(values::get), "");
+    String found = Objects.requireNonNullElse(rows.raw(values::get).id(), "");
     boolean isPublished = row.getBoolean(IS_PUBLISHED);
     try {
       return new Stored(found, rows.read(values::get), "", isPublished);

@@ -81,19 +81,7 @@ final class LeadingSession {
         Connection control = connections.open("control", 30)) {
       SessionStart start = new SessionStart(pipeline, leadership, control, publisher, clock);
       times.done("connect");
-      Reconcile reconcile =
-          new Reconcile(
-              new Reconcile.Lead(
-                  pipeline,
-                  leadership,
-                  control,
-                  publisher,
-                  router,
-                  pulse,
-                  monitor,
-                  clock,
-                  mustEnd,
-                  seen));
+      Reconcile reconcile = reconcile(publisher, control);
       Checkpoint checkpoint = start.run(router.fixedTopics(), reconcile, times);
       times.done("compare");
       LOG.info(
@@ -138,6 +126,21 @@ final class LeadingSession {
     }
   }
 
+  private Reconcile reconcile(Publisher publisher, Connection control) {
+    return new Reconcile(
+        new Reconcile.Lead(
+            pipeline,
+            leadership,
+            control,
+            publisher,
+            router,
+            pulse,
+            monitor,
+            clock,
+            mustEnd,
+            seen));
+  }
+
   /** What deals with events that cannot be published. */
   private record Parking(ParkingLot lot, Triage triage, Releases releases) {}
 
@@ -158,7 +161,10 @@ final class LeadingSession {
             lot,
             publisher,
             new Releases.Rules(
-                EventRules.of(router, publisher, 0), new RowCheck(pipeline.source()), memory.isolation(), System::nanoTime),
+                EventRules.of(router, publisher, 0),
+                new RowCheck(pipeline.source()),
+                memory.isolation(),
+                System::nanoTime),
             monitor));
   }
 
@@ -174,8 +180,8 @@ final class LeadingSession {
       Publisher publisher, Parking parking, LogReader reader, SourceWatch watch, Checkpoint from)
       throws SQLException, InterruptedException {
     TransactionGrouper grouper = new TransactionGrouper(pipeline.batch(), parking.triage(), from);
-    EndedTransactions ended = new EndedTransactions(from.publicationMark());
-    Acknowledger acknowledger = new Acknowledger(reader);
+    Progress progress =
+        new Progress(new Acknowledger(reader), new EndedTransactions(from.publicationMark()));
     Checkpoint durable = from;
     long durableNanos = System.nanoTime();
     pulse.expectAnew();
@@ -184,9 +190,9 @@ final class LeadingSession {
       watch.ensureSound(pulse, reader.sinceActivity());
       for (Captured captured : reader.poll()) {
         take(captured, grouper);
-        note(captured, ended);
+        note(captured, progress.ended());
         if (grouper.isBatchFull()) {
-          durable = publish(publisher, parking, acknowledger, grouper.takeEnded(), ended, durable);
+          durable = publish(publisher, parking, progress, grouper.takeEnded(), durable);
         }
       }
       monitor.skipped(reader.takeSkipped());
@@ -195,7 +201,7 @@ final class LeadingSession {
       boolean hasMoved = !batch.position().equals(durable.position());
       boolean isDue = System.nanoTime() - durableNanos > POSITION_INTERVAL.toNanos();
       if (!batch.isEmpty() || (hasMoved && isDue)) {
-        durable = publish(publisher, parking, acknowledger, batch, ended, durable);
+        durable = publish(publisher, parking, progress, batch, durable);
         durableNanos = System.nanoTime();
       }
       grouper.throwIfWaiting();
@@ -219,6 +225,9 @@ final class LeadingSession {
     }
   }
 
+  /** What is known of the log once a batch is durable. */
+  private record Progress(Acknowledger acknowledger, EndedTransactions ended) {}
+
   private static void note(Captured captured, EndedTransactions ended) {
     if (captured instanceof Captured.Pulse returned) {
       ended.pulse(returned);
@@ -230,19 +239,19 @@ final class LeadingSession {
   private Checkpoint publish(
       Publisher publisher,
       Parking parking,
-      Acknowledger acknowledger,
+      Progress progress,
       TransactionGrouper.Batch batch,
-      EndedTransactions ended,
       Checkpoint before)
       throws SQLException {
     // Written down first: once the position is past them, the log does not bring them again.
     Checkpoint.Parking covered = parking.lot().write(batch.parked(), before);
     Checkpoint after =
-        ended
+        progress
+            .ended()
             .addTo(before.advancedTo(batch.position(), batch.sequence()))
             .withParking(covered);
     List<Receipt> receipts = send(publisher, batch, after);
-    acknowledger.acknowledge(batch.events(), batch.position(), receipts);
+    progress.acknowledger().acknowledge(batch.events(), batch.position(), receipts);
     requireAll(receipts, batch);
     done(parking, batch, after);
     return after;

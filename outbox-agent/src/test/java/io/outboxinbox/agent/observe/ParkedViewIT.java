@@ -13,6 +13,7 @@ import io.outboxinbox.agent.park.ParkedDesk;
 import io.outboxinbox.agent.pipeline.PipelineStatus;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.agent.pipeline.RetentionStatus;
+import io.outboxinbox.agent.pipeline.WalBudget;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
@@ -92,6 +93,15 @@ class ParkedViewIT {
         null,
         1,
         1,
+        null,
+        PipelineStatus.Handover.NONE,
+        WalBudget.UNKNOWN,
+        0,
+        0,
+        0,
+        null,
+        0,
+        0,
         new RetentionStatus(0, null, ""));
   }
 

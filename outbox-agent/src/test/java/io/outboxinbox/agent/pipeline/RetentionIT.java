@@ -65,6 +65,8 @@ class RetentionIT {
             plain.batch(),
             plain.leadership(),
             plain.retry(),
+            plain.parking(),
+            plain.wal(),
             new RetentionConfiguration("1d"));
     monitor = new PipelineMonitor("test", Clock.systemUTC());
     cleaner = new Cleaner(configuration, this::checkpoint, monitor);
