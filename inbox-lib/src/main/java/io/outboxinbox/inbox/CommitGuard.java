@@ -3,7 +3,6 @@ package io.outboxinbox.inbox;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
-import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,8 +13,10 @@ import org.jspecify.annotations.Nullable;
 final class CommitGuard {
   private static final String TRANSACTION_ABORTED = "25P02";
 
-  private volatile @Nullable Boolean isPostgres;
-  private volatile @Nullable Optional<Pgjdbc> pgjdbc;
+  /** Where connections lead to, and by which driver. */
+  private record Server(boolean isPostgres, @Nullable Pgjdbc pgjdbc) {}
+
+  private volatile @Nullable Server server;
 
   /**
    * Call it right before the commit.
@@ -23,37 +24,32 @@ final class CommitGuard {
    * @throws SQLException 25P02: nothing can be committed, roll back
    */
   void requireCommittable(Connection connection) throws SQLException {
-    if (!isPostgres(connection)) {
+    if (connection.isClosed()) {
+      // It says so by itself.
       return;
     }
-    Optional<Pgjdbc> driver = driver(connection);
-    if (driver.isEmpty()) {
-      // Nobody knows but the server, which refuses this too.
-      try (Statement statement = connection.createStatement()) {
-        statement.execute("SELECT 1");
-      }
-    } else if (driver.get().isFailed(connection)) {
+    Server found = server(connection);
+    Pgjdbc pgjdbc = found.pgjdbc();
+    if (pgjdbc != null && pgjdbc.isFailed(connection)) {
       throw new SQLException(
           "a statement of this transaction has failed, so it cannot be committed; do not swallow"
               + " its error, or set a savepoint before it and roll back to that",
           TRANSACTION_ABORTED);
     }
-  }
-
-  private boolean isPostgres(Connection connection) throws SQLException {
-    Boolean known = isPostgres;
-    if (known == null) {
-      known = Dialect.isPostgres(connection.getMetaData().getDatabaseProductName());
-      isPostgres = known;
+    if (pgjdbc == null && found.isPostgres()) {
+      // Nobody knows but the server, which refuses this too.
+      try (Statement statement = connection.createStatement()) {
+        statement.execute("SELECT 1");
+      }
     }
-    return known;
   }
 
-  private Optional<Pgjdbc> driver(Connection connection) throws SQLException {
-    Optional<Pgjdbc> known = pgjdbc;
+  private Server server(Connection connection) throws SQLException {
+    Server known = server;
     if (known == null) {
-      known = Optional.ofNullable(Pgjdbc.of(connection));
-      pgjdbc = known;
+      boolean isPostgres = Dialect.isPostgres(connection.getMetaData().getDatabaseProductName());
+      known = new Server(isPostgres, isPostgres ? Pgjdbc.of(connection) : null);
+      server = known;
     }
     return known;
   }
