@@ -77,7 +77,13 @@ final class PostgresTable implements InboxTable {
         "UPDATE "
             + message
             + " SET request_hash = ?, result = ? WHERE consumer = ? AND message_key = ?";
-    this.floor = "SELECT greatest(floor, 'epoch') FROM " + schema.table("inbox_floor");
+    // A transaction that has begun long ago may see what was then, and inbox_clean counts on nobody
+    // using a floor older than ten minutes: docs/decisions/0009.
+    this.floor =
+        "SELECT greatest(floor, 'epoch'),"
+            + " current_setting('transaction_isolation') IN ('repeatable read', 'serializable')"
+            + " AND clock_timestamp() - now() > interval '5 minutes' FROM "
+            + schema.table("inbox_floor");
     this.advance =
         "INSERT INTO "
             + watermark
@@ -185,7 +191,15 @@ final class PostgresTable implements InboxTable {
   public Instant floor(Connection connection) throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(floor);
         ResultSet row = statement.executeQuery()) {
-      return row.next() ? row.getObject(1, OffsetDateTime.class).toInstant() : Instant.EPOCH;
+      if (!row.next()) {
+        return Instant.EPOCH;
+      }
+      if (row.getBoolean(2)) {
+        throw new InboxException.Retryable(
+            "this transaction has begun more than 5 minutes ago at REPEATABLE READ or above, and"
+                + " may see an old admission floor");
+      }
+      return row.getObject(1, OffsetDateTime.class).toInstant();
     }
   }
 
