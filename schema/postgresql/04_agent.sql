@@ -31,3 +31,81 @@ CREATE TABLE IF NOT EXISTS outbox_backlog (
 
 COMMENT ON TABLE outbox_backlog IS 'Ids of the events older than the replication slot, published once at the first start.';
 COMMENT ON COLUMN outbox_backlog.event_id IS 'As text, because tables of other layouts have ids of other types.';
+
+-- Events the broker will never take as they are, and the later events of the same key that wait behind them. Written, and durable,
+-- before the position moves past them; nothing of it is ever deleted but what was released or discarded, and that by age.
+CREATE TABLE IF NOT EXISTS outbox_parked (
+  source               text        NOT NULL,
+  ordinal              bigint      NOT NULL,
+  state                text        NOT NULL DEFAULT 'waiting',
+  -- The event, readable and correctable. Anything may be missing: a row without an id or a type is parked as it came.
+  event_id             text,
+  aggregate_type       text,
+  aggregate_id         text,
+  event_type           text,
+  payload              bytea,
+  content_type         text,
+  headers              text,
+  topic                text,
+  occurred_at          timestamptz,
+  extra                jsonb       NOT NULL DEFAULT '{}',
+  -- Why it is here.
+  key                  text,
+  reason               text        NOT NULL,
+  is_behind            boolean     NOT NULL,
+  attempts             int         NOT NULL DEFAULT 1,
+  -- Where it came from.
+  epoch                bigint      NOT NULL,
+  xid                  bigint      NOT NULL,
+  lsn                  pg_lsn      NOT NULL,
+  committed_at         timestamptz NOT NULL,
+  parked_at            timestamptz NOT NULL DEFAULT clock_timestamp(),
+  -- What is to become of it, and what became of it.
+  requested            text,
+  requested_by         text,
+  requested_at         timestamptz,
+  requested_reason     text,
+  release              bigint,
+  published_sequence   bigint,
+  settled_at           timestamptz,
+  PRIMARY KEY (source, ordinal),
+  CONSTRAINT outbox_parked_state_is_known CHECK (state IN ('waiting', 'released', 'discarded')),
+  CONSTRAINT outbox_parked_request_is_known CHECK (requested IN ('release', 'discard')),
+  CONSTRAINT outbox_parked_is_settled_once CHECK ((state = 'waiting') = (settled_at IS NULL))
+);
+
+COMMENT ON TABLE outbox_parked IS 'Events that could not be published, and what waits behind them. Use the agent''s command "parked"; only the leading agent changes state.';
+COMMENT ON COLUMN outbox_parked.ordinal IS 'Order of parking, dense for each source. The agent''s position says up to which number rows count; what lies behind it is taken back at its next start.';
+COMMENT ON COLUMN outbox_parked.headers IS 'As the row had them; text, because they may be what is wrong.';
+COMMENT ON COLUMN outbox_parked.key IS 'Message key. Events of one key stay in order, so later ones wait behind the first; NULL when the row does not even tell its key.';
+COMMENT ON COLUMN outbox_parked.is_behind IS 'Has no fault of its own, but an earlier event of its key is parked. Published by itself once that one is released or discarded.';
+COMMENT ON COLUMN outbox_parked.epoch IS 'Epoch of the position it was parked under.';
+COMMENT ON COLUMN outbox_parked.requested IS 'What an operator wants: release or discard. The leading agent does it.';
+COMMENT ON COLUMN outbox_parked.release IS 'Batch it was last published with. The position at the broker says which batches were committed.';
+
+-- Payloads may be large and are mostly JSON of a few kilobytes: not worth the time to compress while events behind it wait.
+ALTER TABLE outbox_parked ALTER COLUMN payload SET STORAGE EXTERNAL;
+
+-- What waits, by key: who is first, and is somebody still waiting?
+CREATE INDEX IF NOT EXISTS outbox_parked_waiting ON outbox_parked (source, key, ordinal) WHERE state = 'waiting';
+-- What an operator has asked for and the leader has not done yet.
+CREATE INDEX IF NOT EXISTS outbox_parked_requested ON outbox_parked (source, ordinal) WHERE state = 'waiting' AND requested IS NOT NULL;
+-- Batches that are on their way.
+CREATE INDEX IF NOT EXISTS outbox_parked_release ON outbox_parked (source, release) WHERE state = 'waiting' AND release IS NOT NULL;
+-- Purging by age.
+CREATE INDEX IF NOT EXISTS outbox_parked_settled ON outbox_parked (settled_at) WHERE state <> 'waiting';
+
+-- Who changed a parked event, and what it was before.
+CREATE TABLE IF NOT EXISTS outbox_parked_edit (
+  source    text        NOT NULL,
+  ordinal   bigint      NOT NULL,
+  edited_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  edited_by text        NOT NULL,
+  reason    text        NOT NULL,
+  field     text        NOT NULL,
+  before    bytea,
+  PRIMARY KEY (source, ordinal, edited_at, field)
+);
+
+COMMENT ON TABLE outbox_parked_edit IS 'Audit trail of edits of outbox_parked: the value each edited field had before.';
+COMMENT ON COLUMN outbox_parked_edit.before IS 'The old value; text as UTF-8. NULL where there was none.';

@@ -43,8 +43,8 @@ GRANT EXECUTE ON FUNCTION outbox_publish(text, text, text, json, jsonb) TO outbo
 -- The agent reads events (for the backlog and for repairs; new ones come from the write-ahead log), keeps its own tables, and
 -- makes and drops partitions through functions. It owns nothing and cannot change the publication.
 GRANT SELECT ON outbox_event TO outbox_agent;
-GRANT SELECT, INSERT, UPDATE, DELETE ON outbox_agent_source, outbox_backlog TO outbox_agent;
+GRANT SELECT, INSERT, UPDATE, DELETE ON outbox_agent_source, outbox_backlog, outbox_parked, outbox_parked_edit TO outbox_agent;
 GRANT EXECUTE ON FUNCTION outbox_partitions_create(int), outbox_partitions_drop(timestamptz) TO outbox_agent;
 
 -- People look.
-GRANT SELECT ON outbox_event, outbox_agent_source, outbox_backlog TO outbox_operator;
+GRANT SELECT ON outbox_event, outbox_agent_source, outbox_backlog, outbox_parked, outbox_parked_edit TO outbox_operator;

@@ -38,6 +38,7 @@ class RolesIT extends SchemaOnEachVersion {
           "SELECT outbox_partitions_drop('2020-01-01')",
           "SELECT * FROM outbox_agent_source",
           "SELECT * FROM outbox_backlog",
+          "SELECT * FROM outbox_parked",
           "INSERT INTO outbox_agent_source (source) VALUES ('x')",
           "ALTER TABLE outbox_event DISABLE TRIGGER ALL",
           "DROP TABLE outbox_event",
@@ -62,6 +63,8 @@ class RolesIT extends SchemaOnEachVersion {
           "INSERT INTO outbox_backlog SELECT 'orders', row_number() OVER (ORDER BY id), id FROM outbox_event",
           "DELETE FROM outbox_backlog",
           "DELETE FROM outbox_agent_source",
+          "DELETE FROM outbox_parked",
+          "DELETE FROM outbox_parked_edit",
           "SELECT * FROM outbox_partitions()",
           "SELECT outbox_partitions_drop('2020-01-01')",
           "SELECT pg_logical_emit_message(true, 'outbox', 'canary')",
@@ -100,7 +103,9 @@ class RolesIT extends SchemaOnEachVersion {
           "SELECT * FROM outbox_event",
           "SELECT * FROM outbox_partitions()",
           "SELECT * FROM outbox_agent_source",
-          "SELECT * FROM outbox_backlog");
+          "SELECT * FROM outbox_backlog",
+          "SELECT * FROM outbox_parked",
+          "SELECT * FROM outbox_parked_edit");
       forbidden(
           operator,
           INSERT,
@@ -108,6 +113,7 @@ class RolesIT extends SchemaOnEachVersion {
           "DELETE FROM outbox_event",
           "UPDATE outbox_agent_source SET epoch = 9",
           "DELETE FROM outbox_backlog",
+          "UPDATE outbox_parked SET requested = 'discard'",
           "SELECT outbox_partitions_create()",
           "SELECT outbox_partitions_drop('2020-01-01')");
     }

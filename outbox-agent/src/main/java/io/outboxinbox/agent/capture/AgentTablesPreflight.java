@@ -15,7 +15,8 @@ final class AgentTablesPreflight {
   private static final Map<String, List<String>> NEEDED =
       Map.of(
           "outbox_agent_source", List.of("SELECT", "INSERT", "UPDATE"),
-          "outbox_backlog", List.of("SELECT", "INSERT", "DELETE"));
+          "outbox_backlog", List.of("SELECT", "INSERT", "DELETE"),
+          "outbox_parked", List.of("SELECT", "INSERT", "UPDATE", "DELETE"));
 
   private static final String PRIVILEGES =
       """
@@ -24,7 +25,8 @@ final class AgentTablesPreflight {
                     WHERE has_table_privilege(c.oid, p)) AS privileges
         FROM pg_class c
         JOIN pg_namespace n ON n.oid = c.relnamespace
-       WHERE n.nspname = ? AND c.relname IN ('outbox_agent_source', 'outbox_backlog')
+       WHERE n.nspname = ?
+         AND c.relname IN ('outbox_agent_source', 'outbox_backlog', 'outbox_parked')
          AND c.relkind IN ('r', 'p')
       """;
 

@@ -14,6 +14,9 @@ package io.outboxinbox.agent.event;
  * @param backlogOrdinal how many of the rows older than the slot are published; {@link
  *     #BACKLOG_DONE} once all are
  * @param position where to go on reading
+ * @param parking how far the table of parked events is covered
+ * @param endedXid every transaction with a smaller id (64-bit, with its wrap-arounds) had ended
+ *     before {@code position}: its rows are published or parked; 0 when not known
  */
 public record Checkpoint(
     SourceIdentity source,
@@ -24,10 +27,48 @@ public record Checkpoint(
     long epoch,
     long sequence,
     long backlogOrdinal,
-    SourcePosition position) {
+    SourcePosition position,
+    Parking parking,
+    long endedXid) {
 
   /** Nothing older than the slot is left to publish. */
   public static final long BACKLOG_DONE = -1;
+
+  /**
+   * What the broker knows of {@code outbox_parked}. The table is written before the position moves
+   * on, so after a crash it may hold more than this; the leader takes that back.
+   *
+   * @param lastOrdinal of the last parked event that the position has passed; 0 for none
+   * @param lastRelease number of the last batch of parked events that was published; 0 for none
+   */
+  public record Parking(long lastOrdinal, long lastRelease) {
+    public static final Parking NONE = new Parking(0, 0);
+  }
+
+  /** A checkpoint of a source that has parked nothing, with {@code endedXid} not known. */
+  public Checkpoint(
+      SourceIdentity source,
+      String pipeline,
+      int timeline,
+      String slot,
+      String publicationMark,
+      long epoch,
+      long sequence,
+      long backlogOrdinal,
+      SourcePosition position) {
+    this(
+        source,
+        pipeline,
+        timeline,
+        slot,
+        publicationMark,
+        epoch,
+        sequence,
+        backlogOrdinal,
+        position,
+        Parking.NONE,
+        0);
+  }
 
   public boolean isBacklogDone() {
     return backlogOrdinal == BACKLOG_DONE;
@@ -35,20 +76,30 @@ public record Checkpoint(
 
   /** The same source further on in its log. */
   public Checkpoint advancedTo(SourcePosition newPosition, long newSequence) {
-    return new Checkpoint(
-        source,
-        pipeline,
-        timeline,
-        slot,
-        publicationMark,
-        epoch,
-        newSequence,
-        backlogOrdinal,
-        newPosition);
+    return with(newPosition, newSequence, backlogOrdinal, parking, endedXid);
   }
 
   /** The same source further on in its backlog. */
   public Checkpoint withBacklog(long newBacklogOrdinal, long newSequence) {
+    return with(position, newSequence, newBacklogOrdinal, parking, endedXid);
+  }
+
+  /** The same source with more events parked or released. */
+  public Checkpoint withParking(Parking newParking) {
+    return with(position, sequence, backlogOrdinal, newParking, endedXid);
+  }
+
+  /** The same source knowing of more transactions that they have ended. */
+  public Checkpoint withEndedXid(long newEndedXid) {
+    return with(position, sequence, backlogOrdinal, parking, newEndedXid);
+  }
+
+  private Checkpoint with(
+      SourcePosition newPosition,
+      long newSequence,
+      long newBacklogOrdinal,
+      Parking newParking,
+      long newEndedXid) {
     return new Checkpoint(
         source,
         pipeline,
@@ -58,6 +109,8 @@ public record Checkpoint(
         epoch,
         newSequence,
         newBacklogOrdinal,
-        position);
+        newPosition,
+        newParking,
+        newEndedXid);
   }
 }

@@ -61,7 +61,8 @@ record PreflightSource(String url, SourceConfiguration config) {
   void grant() throws SQLException {
     execute(
         "GRANT SELECT ON outbox_event TO " + ROLE,
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON outbox_agent_source, outbox_backlog TO " + ROLE);
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON outbox_agent_source, outbox_backlog, outbox_parked TO "
+            + ROLE);
   }
 
   PreflightSource with(

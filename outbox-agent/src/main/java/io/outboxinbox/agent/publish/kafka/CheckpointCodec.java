@@ -14,13 +14,19 @@ import org.jspecify.annotations.Nullable;
 /** Checkpoints as JSON, readable with any console consumer. */
 final class CheckpointCodec {
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final int VERSION = 1;
+
+  /** Read by every agent; enough as long as nothing has ever been parked. */
+  private static final int VERSION_WITHOUT_PARKING = 1;
+
+  /** An agent that knows nothing of parked events must not go on: it would forget them. */
+  private static final int VERSION = 2;
 
   private CheckpointCodec() {}
 
   static byte[] encode(Checkpoint checkpoint) {
     ObjectNode json = JSON.createObjectNode();
-    json.put("version", VERSION)
+    boolean hasParked = !checkpoint.parking().equals(Checkpoint.Parking.NONE);
+    json.put("version", hasParked ? VERSION : VERSION_WITHOUT_PARKING)
         .put("epoch", checkpoint.epoch())
         .put("sequence", checkpoint.sequence())
         .put("systemId", checkpoint.source().systemId())
@@ -34,7 +40,10 @@ final class CheckpointCodec {
         .put("commitLsn", Lsn.format(checkpoint.position().commitLsn()))
         .put("xid", checkpoint.position().xid())
         .put("lsn", Lsn.format(checkpoint.position().lsn()))
-        .put("ordinal", checkpoint.position().ordinal());
+        .put("ordinal", checkpoint.position().ordinal())
+        .put("parkedOrdinal", checkpoint.parking().lastOrdinal())
+        .put("release", checkpoint.parking().lastRelease())
+        .put("endedXid", checkpoint.endedXid());
     try {
       return JSON.writeValueAsBytes(json);
     } catch (IOException e) {
@@ -49,8 +58,8 @@ final class CheckpointCodec {
     try {
       JsonNode json = JSON.readTree(bytes);
       int version = required(json, "version").intValue();
-      if (version != VERSION) {
-        throw unreadable("its version is " + version + ", this agent reads " + VERSION, null);
+      if (version < VERSION_WITHOUT_PARKING || version > VERSION) {
+        throw unreadable("its version is " + version + ", this agent reads up to " + VERSION, null);
       }
       return new Checkpoint(
           new SourceIdentity(
@@ -66,7 +75,10 @@ final class CheckpointCodec {
               Lsn.parse(text(json, "commitLsn")),
               required(json, "xid").longValue(),
               Lsn.parse(text(json, "lsn")),
-              required(json, "ordinal").intValue()));
+              required(json, "ordinal").intValue()),
+          new Checkpoint.Parking(
+              json.path("parkedOrdinal").longValue(), json.path("release").longValue()),
+          json.path("endedXid").longValue());
     } catch (IOException | IllegalArgumentException e) {
       throw unreadable(String.valueOf(e.getMessage()), e);
     }

@@ -29,6 +29,27 @@ class CheckpointCodecTest {
   }
 
   @Test
+  void keepsParkedEventsFromAgentsThatDoNotKnowThem() {
+    Checkpoint parked =
+        CHECKPOINT.withParking(new Checkpoint.Parking(17, 3)).withEndedXid(5_000_000_000L);
+    byte[] written = CheckpointCodec.encode(parked);
+    assertThat(CheckpointCodec.decode(written)).isEqualTo(parked);
+    assertThat(new String(written, StandardCharsets.UTF_8)).contains("\"version\":2");
+    assertThat(new String(CheckpointCodec.encode(CHECKPOINT), StandardCharsets.UTF_8))
+        .contains("\"version\":1");
+  }
+
+  @Test
+  void readsWhatAgentsWithoutParkingWrote() {
+    String older =
+        new String(CheckpointCodec.encode(CHECKPOINT), StandardCharsets.UTF_8)
+            .replace(",\"parkedOrdinal\":0,\"release\":0,\"endedXid\":0", "");
+    assertThat(older).doesNotContain("parkedOrdinal");
+    assertThat(CheckpointCodec.decode(older.getBytes(StandardCharsets.UTF_8)))
+        .isEqualTo(CHECKPOINT);
+  }
+
+  @Test
   void writesPositionsAsTheServerShowsThem() {
     assertThat(new String(CheckpointCodec.encode(CHECKPOINT), StandardCharsets.UTF_8))
         .contains("\"commitLsn\":\"16/B374D848\"");
@@ -38,8 +59,8 @@ class CheckpointCodecTest {
   void refusesAnotherVersionAndRubbish() {
     String newer =
         new String(CheckpointCodec.encode(CHECKPOINT), StandardCharsets.UTF_8)
-            .replace("\"version\":1", "\"version\":2");
-    assertRefused(newer, "its version is 2, this agent reads 1");
+            .replace("\"version\":1", "\"version\":3");
+    assertRefused(newer, "its version is 3, this agent reads up to 2");
     assertRefused("{\"version\":1}", "field systemId is missing");
     assertRefused("hello", "cannot be read");
   }
