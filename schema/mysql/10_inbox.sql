@@ -87,6 +87,8 @@ CREATE TABLE IF NOT EXISTS inbox_dead_letter (
   KEY inbox_dead_letter_key (consumer, topic, record_key_hash, dead_letter_id),
   -- Whether a message without id is there already, when it comes again.
   KEY inbox_dead_letter_place (consumer, topic, message_partition, message_offset),
+  -- The dead letter of a message.
+  KEY inbox_dead_letter_message (consumer, message_key),
   -- Pages of lists, and what is old enough to be purged.
   KEY inbox_dead_letter_page (consumer, dead_letter_id),
   KEY inbox_dead_letter_created (consumer, created_at)

@@ -99,6 +99,8 @@ CREATE TABLE IF NOT EXISTS inbox_dead_letter (
 CREATE INDEX IF NOT EXISTS inbox_dead_letter_key ON inbox_dead_letter (consumer, topic, record_key_hash, dead_letter_id);
 -- Whether a message without id is there already, when it comes again.
 CREATE INDEX IF NOT EXISTS inbox_dead_letter_place ON inbox_dead_letter (consumer, topic, message_partition, message_offset);
+-- The dead letter of a message.
+CREATE INDEX IF NOT EXISTS inbox_dead_letter_message ON inbox_dead_letter (consumer, message_key);
 -- Pages of lists; what is old enough to be purged.
 CREATE INDEX IF NOT EXISTS inbox_dead_letter_page ON inbox_dead_letter (consumer, dead_letter_id);
 CREATE INDEX IF NOT EXISTS inbox_dead_letter_created ON inbox_dead_letter (consumer, created_at);

@@ -11,6 +11,7 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.UUID;
@@ -18,6 +19,9 @@ import org.jspecify.annotations.Nullable;
 
 /** Answers one call: what is new, by a row for each message or by the mark of its partition. */
 final class Admission {
+  /** SQL:2016, class 08 connection exception: transaction resolution unknown. */
+  private static final String RESOLUTION_UNKNOWN = "08007";
+
   private final InboxMode mode;
   private final Floor floor;
   private final CommittedMessages committed;
@@ -53,6 +57,70 @@ final class Admission {
       return table.find(connection, List.of(key)).isEmpty() ? Status.TOO_OLD : Status.DUPLICATE;
     }
     return table.insert(connection, key) ? Status.NEW : Status.DUPLICATE;
+  }
+
+  /**
+   * Commits the transaction of one message and admits another in the next, by their ids and in one
+   * round trip.
+   *
+   * @return what became of the other; empty if it is to be admitted by itself after the commit, in
+   *     which there is no transaction
+   * @throws SQLException as {@link Inbox#commitAndAdmit}
+   */
+  Optional<Outcome> commitAndAdmit(Outcome current, Arrival next) throws SQLException {
+    if (!current.isNew()
+        || isMarked(current.arrival())
+        || isMarked(next)
+        || committed.contains(next.id().key())
+        || !isKnownToBeAboveFloor(next)
+        || connection.isReadOnly()
+        || !table.isCommittingWithInsert(connection)) {
+      connection.commit();
+      return Optional.empty();
+    }
+    try {
+      boolean isNew = table.commitAndInsert(connection, next.id().key());
+      return Optional.of(new Outcome(next, isNew ? Status.NEW : Status.DUPLICATE));
+    } catch (SQLException e) {
+      if (hasCommitted(current.id(), e)) {
+        return Optional.empty();
+      }
+      throw e;
+    }
+  }
+
+  /**
+   * Which half has failed, the database knows: the message's row is there if its transaction has
+   * committed, because that has added it.
+   */
+  private boolean hasCommitted(MessageId id, SQLException failure) throws SQLException {
+    if (RetryAdvice.of(failure) == RetryAdvice.LATER) {
+      // Perhaps nobody is there to ask, and the caller runs it again anyway.
+      return false;
+    }
+    try {
+      connection.rollback();
+      boolean isKnown = !table.find(connection, List.of(id.key())).isEmpty();
+      connection.rollback();
+      return isKnown;
+    } catch (SQLException e) {
+      e.addSuppressed(failure);
+      throw new SQLException(
+          "whether the transaction of message " + id + " has committed is unknown",
+          RESOLUTION_UNKNOWN,
+          e);
+    }
+  }
+
+  /** Whether its mark tells if it is new; that is asked without a shortcut. */
+  private boolean isMarked(Arrival arrival) {
+    return mode == InboxMode.WATERMARK || (mode != InboxMode.IDS && arrival.origin() != null);
+  }
+
+  private boolean isKnownToBeAboveFloor(Arrival arrival) {
+    Instant bornAt = arrival.bornAt();
+    Instant known = floor.known();
+    return bornAt == null || (known != null && !bornAt.isBefore(known));
   }
 
   /** The outcomes, in the order of the arrivals. */

@@ -28,15 +28,20 @@ final class Dialect {
     InboxTable known = table;
     if (known == null) {
       // Two threads may both find out; they find the same.
-      known = of(connection.getMetaData().getDatabaseProductName());
+      known = of(connection);
       table = known;
     }
     return known;
   }
 
-  private InboxTable of(String product) {
+  static boolean isPostgres(String product) {
+    return product.equalsIgnoreCase("PostgreSQL");
+  }
+
+  private InboxTable of(Connection connection) throws SQLException {
+    String product = connection.getMetaData().getDatabaseProductName();
     return switch (product.toLowerCase(Locale.ROOT)) {
-      case "postgresql" -> new PostgresTable(schema, consumer);
+      case "postgresql" -> new PostgresTable(schema, consumer, Pgjdbc.of(connection));
       // MariaDB answers to both names, as the driver is MariaDB's or MySQL's.
       case "mysql", "mariadb" -> new MySqlTable(schema, consumer);
       default ->

@@ -24,14 +24,24 @@ final class Floor {
     this.nanoTime = nanoTime;
   }
 
+  /** The floor, if it need not be read again. */
+  @Nullable Instant known() {
+    Reading reading = last;
+    return reading == null || isOutdated(reading, nanoTime.getAsLong()) ? null : reading.floor();
+  }
+
   Instant get(Connection connection, InboxTable table) throws SQLException {
     Reading reading = last;
     long now = nanoTime.getAsLong();
-    if (reading == null || now - reading.nanoTime() >= READ_AGAIN_AFTER.toNanos()) {
+    if (reading == null || isOutdated(reading, now)) {
       reading = new Reading(table.floor(connection), now);
       last = reading;
     }
     return reading.floor();
+  }
+
+  private static boolean isOutdated(Reading reading, long now) {
+    return now - reading.nanoTime() >= READ_AGAIN_AFTER.toNanos();
   }
 
   /** Makes the next caller read it again. */

@@ -20,10 +20,10 @@ import org.jspecify.annotations.Nullable;
  * together, or neither does. After the commit, {@link #committed} spares the database the next
  * repeat.
  *
- * <p>Never opens, commits or rolls back a transaction. Any number of threads may share an inbox,
- * each with its own connection to the same database. Nothing has to be closed. After the database
- * was restored from a backup, start the process anew: what it knows of commits may not be true any
- * more.
+ * <p>Never opens, commits or rolls back a transaction, unless told to by {@link #commitAndAdmit}.
+ * Any number of threads may share an inbox, each with its own connection to the same database.
+ * Nothing has to be closed. After the database was restored from a backup, start the process anew:
+ * what it knows of commits may not be true any more.
  */
 public final class Inbox {
   private final String consumer;
@@ -31,6 +31,7 @@ public final class Inbox {
   private final Dialect dialect;
   private final Floor floor;
   private final CommittedMessages committed;
+  private final CommitGuard guard = new CommitGuard();
 
   private Inbox(Builder builder) {
     this.consumer = builder.consumer;
@@ -88,6 +89,26 @@ public final class Inbox {
    */
   public List<Outcome> admitAll(Connection connection, List<Arrival> arrivals) throws SQLException {
     return guarded(connection, table -> admission(mode, connection, table).admit(arrivals));
+  }
+
+  /**
+   * Commits, for callers that already have their next message at hand: where the database's driver
+   * can (PostgreSQL's own, messages remembered by their ids), the same round trip also begins the
+   * next transaction and admits that message. Otherwise this is {@link Connection#commit}.
+   *
+   * @param current what this transaction has admitted and done
+   * @param next handled at once if it is new, by this caller on this connection
+   * @return the outcome of next, in a transaction that is open now; empty if next has to be
+   *     admitted as usual. Either way current is committed: call {@link #committed}
+   * @throws SQLException as the commit, and 25P02 where a statement of this transaction has failed:
+   *     current is not committed, or nobody knows (08007, or a connection that is lost; ask {@link
+   *     RetryAdvice}). Roll back and run it again; the inbox knows. Next is not admitted
+   */
+  public Optional<Outcome> commitAndAdmit(Connection connection, Outcome current, Arrival next)
+      throws SQLException {
+    guard.requireCommittable(connection);
+    // What fails here may be the commit, so it is no statement of ours to be explained.
+    return admission(mode, connection, dialect.table(connection)).commitAndAdmit(current, next);
   }
 
   /**

@@ -152,7 +152,7 @@ public final class InboxRetention implements AutoCloseable {
                     + " remembers them ("
                     + keep
                     + "): a repeat that is older is refused as too old",
-                "raise keep above the topic's retention.ms"));
+                "let the inbox remember longer than the topic's retention.ms"));
   }
 
   private String tableOf(String name) {

@@ -50,6 +50,22 @@ interface InboxTable {
    */
   boolean insert(Connection connection, UUID key) throws SQLException;
 
+  /** Whether {@link #commitAndInsert} saves a round trip; otherwise nobody calls it. */
+  default boolean isCommittingWithInsert(Connection connection) throws SQLException {
+    return false;
+  }
+
+  /**
+   * Commits this transaction and remembers a message in the next one, which stays open. After a
+   * failure nobody knows which of it has happened.
+   *
+   * @return whether the message was not known
+   */
+  default boolean commitAndInsert(Connection connection, UUID key) throws SQLException {
+    connection.commit();
+    return insert(connection, key);
+  }
+
   /**
    * Remembers messages; waits while another transaction is at one of them.
    *

@@ -32,7 +32,9 @@ final class PostgresTable implements InboxTable {
 
   private final SchemaName schema;
   private final String consumer;
+  private final @Nullable Pgjdbc pgjdbc;
   private final String insert;
+  private final String commitAndInsert;
   private final String insertAll;
   private final String find;
   private final String store;
@@ -41,9 +43,15 @@ final class PostgresTable implements InboxTable {
   private final String lockMark;
   private final String beginEpoch;
 
-  PostgresTable(SchemaName schema, String consumer) {
+  /**
+   * Knows one consumer's tables.
+   *
+   * @param pgjdbc null where connections are of another driver
+   */
+  PostgresTable(SchemaName schema, String consumer, @Nullable Pgjdbc pgjdbc) {
     this.schema = schema;
     this.consumer = consumer;
+    this.pgjdbc = pgjdbc;
     String message = schema.table("inbox_message");
     String watermark = schema.table("inbox_watermark");
     this.insert =
@@ -52,6 +60,9 @@ final class PostgresTable implements InboxTable {
             + " (consumer, message_key) SELECT ?, ? WHERE "
             + DURABLY
             + " ON CONFLICT DO NOTHING";
+    // BEGIN and not COMMIT AND CHAIN: pgjdbc too begins each transaction with what the session is
+    // set to, whatever a handler has told its own.
+    this.commitAndInsert = "COMMIT; BEGIN; " + insert;
     this.insertAll =
         "INSERT INTO "
             + message
@@ -66,7 +77,13 @@ final class PostgresTable implements InboxTable {
         "UPDATE "
             + message
             + " SET request_hash = ?, result = ? WHERE consumer = ? AND message_key = ?";
-    this.floor = "SELECT greatest(floor, 'epoch') FROM " + schema.table("inbox_floor");
+    // A transaction that has begun long ago may see what was then, and inbox_clean counts on nobody
+    // using a floor older than ten minutes: docs/decisions/0009.
+    this.floor =
+        "SELECT greatest(floor, 'epoch'),"
+            + " current_setting('transaction_isolation') IN ('repeatable read', 'serializable')"
+            + " AND clock_timestamp() - now() > interval '5 minutes' FROM "
+            + schema.table("inbox_floor");
     this.advance =
         "INSERT INTO "
             + watermark
@@ -93,6 +110,33 @@ final class PostgresTable implements InboxTable {
       statement.setString(1, consumer);
       statement.setObject(2, key);
       return statement.executeUpdate() == 1;
+    }
+  }
+
+  @Override
+  public boolean isCommittingWithInsert(Connection connection) throws SQLException {
+    return pgjdbc != null && !pgjdbc.isSettingSavepoints(connection);
+  }
+
+  /**
+   * pgjdbc sends the three with one Sync, so the server skips what follows one that fails. But a
+   * transaction that had failed before would be rolled back without an error: see {@link
+   * CommitGuard}, which has to be asked before.
+   */
+  @Override
+  public boolean commitAndInsert(Connection connection, UUID key) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(commitAndInsert)) {
+      statement.setString(1, consumer);
+      statement.setObject(2, key);
+      boolean isAsExpected = !statement.execute() && statement.getUpdateCount() == 0;
+      isAsExpected &= !statement.getMoreResults() && statement.getUpdateCount() == 0;
+      isAsExpected &= !statement.getMoreResults();
+      int inserted = statement.getUpdateCount();
+      if (!isAsExpected || inserted < 0 || inserted > 1) {
+        // To take it for a duplicate would lose a message.
+        throw new SQLException("the driver did not tell the results of COMMIT, BEGIN and INSERT");
+      }
+      return inserted == 1;
     }
   }
 
@@ -147,7 +191,15 @@ final class PostgresTable implements InboxTable {
   public Instant floor(Connection connection) throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(floor);
         ResultSet row = statement.executeQuery()) {
-      return row.next() ? row.getObject(1, OffsetDateTime.class).toInstant() : Instant.EPOCH;
+      if (!row.next()) {
+        return Instant.EPOCH;
+      }
+      if (row.getBoolean(2)) {
+        throw new InboxException.Retryable(
+            "this transaction has begun more than 5 minutes ago at REPEATABLE READ or above, and"
+                + " may see an old admission floor");
+      }
+      return row.getObject(1, OffsetDateTime.class).toInstant();
     }
   }
 

@@ -16,6 +16,7 @@ public final class Transactions {
   private static final long PAUSE_NANOS = 2_000_000;
 
   private final DataSource dataSource;
+  private final CommitGuard guard = new CommitGuard();
 
   public Transactions(DataSource dataSource) {
     this.dataSource = dataSource;
@@ -29,7 +30,8 @@ public final class Transactions {
   }
 
   /**
-   * Runs the work and commits, or rolls back and throws.
+   * Runs the work and commits, or rolls back and throws. On PostgreSQL it also throws where work
+   * returns although one of its statements has failed: nothing can be committed then.
    *
    * @throws SQLException from getting the connection, the work, or the commit. A commit that ends
    *     with a lost connection may have happened: the inbox tells when the work is run again
@@ -41,6 +43,7 @@ public final class Transactions {
       boolean isCommitted = false;
       try {
         T result = work.on(connection);
+        guard.requireCommittable(connection);
         connection.commit();
         isCommitted = true;
         return result;

@@ -1,14 +1,19 @@
 package io.outboxinbox.inbox;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.outboxinbox.inbox.Outcome.Status;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.time.Duration;
+import java.time.Instant;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class InboxRetentionIT extends RetentionContract {
   @RegisterExtension
@@ -50,6 +55,50 @@ class InboxRetentionIT extends RetentionContract {
         .isEqualTo(Status.TOO_OLD);
     assertThat(admit(dropped)).isEqualTo(Status.TOO_OLD);
     assertThat(admit(kept)).isEqualTo(Status.DUPLICATE);
+  }
+
+  /** Its snapshot shows the old floor, below which ids without a date may have been deleted. */
+  @ParameterizedTest
+  @ValueSource(ints = {Connection.TRANSACTION_REPEATABLE_READ, Connection.TRANSACTION_SERIALIZABLE})
+  void runsATransactionAgainThatIsTooOldToSeeTheFloor(int isolation) throws Exception {
+    Arrival forgotten =
+        new Arrival(MessageId.of("order-1"), Instant.now().minus(Duration.ofDays(2)), null);
+    Inbox fresh = Inbox.named(InboxDatabase.CONSUMER).build();
+    try (Connection connection = clockAhead("6 minutes", isolation)) {
+      // Takes the snapshot.
+      connection.createStatement().execute("SELECT floor FROM inbox_floor");
+      database.execute("UPDATE inbox_floor SET floor = now() - interval '1 day'");
+      assertThatThrownBy(() -> fresh.admit(connection, forgotten))
+          .isInstanceOf(InboxException.Retryable.class)
+          .hasMessageContaining("run the whole transaction again");
+    }
+    try (Connection connection = database.connect(isolation)) {
+      assertThat(fresh.admit(connection, forgotten).isTooOld()).isTrue();
+    }
+  }
+
+  @Test
+  void readsTheFloorInYoungTransactionsAndInThoseThatSeeThePresent() throws Exception {
+    MessageId id = InboxDatabase.newId();
+    try (Connection connection = clockAhead("4 minutes", Connection.TRANSACTION_REPEATABLE_READ)) {
+      assertThat(Inbox.named("young").build().admit(connection, id).isNew()).isTrue();
+    }
+    try (Connection connection = clockAhead("1 day", Connection.TRANSACTION_READ_COMMITTED)) {
+      assertThat(Inbox.named("present").build().admit(connection, id).isNew()).isTrue();
+    }
+  }
+
+  /** A transaction that seems to have begun that long ago. */
+  private Connection clockAhead(String interval, int isolation) throws SQLException {
+    database.execute(
+        "CREATE OR REPLACE FUNCTION clock_timestamp() RETURNS timestamptz LANGUAGE sql AS"
+            + " $$ SELECT pg_catalog.clock_timestamp() + interval '"
+            + interval
+            + "' $$");
+    Connection connection = database.connect(isolation);
+    connection.createStatement().execute("SET search_path = public, pg_catalog");
+    connection.commit();
+    return connection;
   }
 
   @Test

@@ -57,6 +57,45 @@ class TransactionsIT {
     assertThat(database.effects()).isOne();
   }
 
+  /**
+   * PostgreSQL answers the COMMIT of a failed transaction with ROLLBACK and no error, and so does
+   * its driver: the work would count as done.
+   */
+  @Test
+  void doesNotTakeAFailedTransactionForACommittedOne() throws Exception {
+    assertThatThrownBy(
+            () ->
+                transactions.run(
+                    connection -> {
+                      InboxDatabase.addEffect(connection, MessageId.of("1"));
+                      try (var statement = connection.createStatement()) {
+                        statement.execute("SELECT 1 / 0");
+                      } catch (SQLException swallowed) {
+                        return "done";
+                      }
+                      return "not failed";
+                    }))
+        .isInstanceOfSatisfying(
+            SQLException.class, e -> assertThat(e.getSQLState()).isEqualTo("25P02"));
+    assertThat(database.effects()).isZero();
+  }
+
+  @Test
+  void commitsWhatASavepointHasMended() throws Exception {
+    transactions.run(
+        connection -> {
+          InboxDatabase.addEffect(connection, MessageId.of("1"));
+          var savepoint = connection.setSavepoint();
+          try (var statement = connection.createStatement()) {
+            statement.execute("SELECT 1 / 0");
+          } catch (SQLException expected) {
+            connection.rollback(savepoint);
+          }
+          return true;
+        });
+    assertThat(database.effects()).isOne();
+  }
+
   @Test
   void rollsBackWhateverTheWorkThrows() throws Exception {
     for (Throwable thrown :

@@ -9,6 +9,7 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /** What asking the inbox adds to a handler's transaction, alone, in batches, and for repeats. */
 final class Overhead {
@@ -35,22 +36,35 @@ final class Overhead {
     try (Connection connection = database.connect()) {
       connection.setAutoCommit(false);
       Overhead overhead = new Overhead(sizes, report, connection);
-      overhead.measureTransactions();
+      overhead.measureTransactions(database);
       overhead.measureBatches();
       overhead.measureCache();
     }
   }
 
-  private void measureTransactions() throws SQLException {
+  private void measureTransactions(PostgresDatabase database) throws SQLException {
     report.say("One message a transaction:");
-    Rounds rounds =
-        Rounds.run(
-            sizes.rounds(),
-            List.of(
-                new Rounds.Side("handler only", this::handlerOnly),
-                new Rounds.Side("inbox.admit, handler", this::oneByOne)));
-    rounds.tell(report);
-    report.atLeast("one by one, compared with handler only", rounds.ratio(1, 0), 0.80, "%.2f");
+    try (Runner runner = new Runner(database, inbox, stock, ids, sizes.transactions())) {
+      Rounds rounds =
+          Rounds.run(
+              sizes.rounds(),
+              List.of(
+                  new Rounds.Side("handler only", this::handlerOnly),
+                  new Rounds.Side("inbox.admit, handler, by hand", this::oneByOne),
+                  new Rounds.Side("inbox.commitAndAdmit, handler, by hand", this::inARow),
+                  new Rounds.Side("InboxConsumer", runner::prepare, runner::run)));
+      rounds.tell(report);
+      report.atLeast(
+          "one by one, InboxConsumer, compared with handler only",
+          rounds.ratio(3, 0),
+          0.80,
+          "%.2f");
+      report.figure("one by one, by hand, compared with handler only", "%.2f", rounds.ratio(1, 0));
+      report.figure(
+          "one by one, by hand with commitAndAdmit, compared with handler only",
+          "%.2f",
+          rounds.ratio(2, 0));
+    }
   }
 
   private void measureBatches() throws SQLException {
@@ -59,20 +73,17 @@ final class Overhead {
         Rounds.run(
             sizes.rounds(),
             List.of(
-                new Rounds.Side("inbox.admit, handler, one by one", this::oneByOne),
+                new Rounds.Side("inbox.admit, handler, one by one by hand", this::oneByOne),
                 new Rounds.Side("inbox.admitAll, one update per message", () -> batches(false)),
                 new Rounds.Side("inbox.admitAll, one update for all", () -> batches(true))));
     rounds.tell(report);
     report.atLeast(
-        "batch of 100, one update per message, compared with one by one",
+        "batch of 100, one update per message, compared with by hand",
         rounds.ratio(1, 0),
         4,
         "%.1f");
     report.atLeast(
-        "batch of 100, one update for all, compared with one by one",
-        rounds.ratio(2, 0),
-        15,
-        "%.1f");
+        "batch of 100, one update for all, compared with by hand", rounds.ratio(2, 0), 15, "%.1f");
   }
 
   private long handlerOnly() throws SQLException {
@@ -91,6 +102,21 @@ final class Overhead {
       connection.commit();
       inbox.committed(List.of(outcome));
     }
+    return sizes.transactions();
+  }
+
+  private long inARow() throws SQLException {
+    Outcome outcome = inbox.admit(connection, ids.dated());
+    for (int i = 1; i < sizes.transactions(); i++) {
+      requireNew(outcome);
+      stock.sellOne();
+      Optional<Outcome> next = inbox.commitAndAdmit(connection, outcome, Arrival.of(ids.dated()));
+      inbox.committed(List.of(outcome));
+      outcome = next.isPresent() ? next.get() : inbox.admit(connection, ids.dated());
+    }
+    stock.sellOne();
+    connection.commit();
+    inbox.committed(List.of(outcome));
     return sizes.transactions();
   }
 

@@ -11,8 +11,16 @@ import java.util.stream.DoubleStream;
  * machine does meets all of them.
  */
 final class Rounds {
-  /** One of the ways. */
-  record Side(String name, Round round) {}
+  /**
+   * One of the ways.
+   *
+   * @param preparation what each round needs, done before the clock starts
+   */
+  record Side(String name, Runnable preparation, Round round) {
+    Side(String name, Round round) {
+      this(name, () -> {}, round);
+    }
+  }
 
   /** A part of the work, long enough for a clock. */
   @FunctionalInterface
@@ -37,6 +45,7 @@ final class Rounds {
       for (int turn = 0; turn < sides.size(); turn++) {
         // The first after a pause of the disk may be luckier than the second: everybody is first.
         int side = Math.floorMod(turn + round, sides.size());
+        sides.get(side).preparation().run();
         long begin = System.nanoTime();
         long messages = sides.get(side).round().run();
         double seconds = (System.nanoTime() - begin) / 1e9;

@@ -24,8 +24,12 @@ final class Stock {
   }
 
   void sellOne() throws SQLException {
+    sellOne(connection);
+  }
+
+  void sellOne(Connection on) throws SQLException {
     try (PreparedStatement update =
-        connection.prepareStatement("UPDATE stock SET sold = sold + 1 WHERE item = ?")) {
+        on.prepareStatement("UPDATE stock SET sold = sold + 1 WHERE item = ?")) {
       update.setInt(1, ids.below(ITEMS));
       if (update.executeUpdate() != 1) {
         throw new IllegalStateException("no such item");

@@ -33,9 +33,9 @@ class InboxBenchIT {
         .filteredOn(row -> row.verdict() != Verdict.NONE)
         .extracting(Row::measure)
         .containsExactly(
-            "one by one, compared with handler only",
-            "batch of 100, one update per message, compared with one by one",
-            "batch of 100, one update for all, compared with one by one",
+            "one by one, InboxConsumer, compared with handler only",
+            "batch of 100, one update per message, compared with by hand",
+            "batch of 100, one update for all, compared with by hand",
             "repeats answered from the cache, a second",
             "watermark: bytes on disk after all of them",
             "30 days: last compared with first, each against its control",

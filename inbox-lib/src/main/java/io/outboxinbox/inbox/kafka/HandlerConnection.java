@@ -15,16 +15,23 @@ import org.jspecify.annotations.Nullable;
 final class HandlerConnection {
   private HandlerConnection() {}
 
-  static Connection around(Connection connection) {
+  /**
+   * Wraps a connection for one transaction.
+   *
+   * @param sessionChanged called where a handler may have set something that outlives the
+   *     transaction; a pool resets it when it gets the connection back
+   */
+  static Connection around(Connection connection, Runnable sessionChanged) {
     return (Connection)
         Proxy.newProxyInstance(
             HandlerConnection.class.getClassLoader(),
             new Class<?>[] {Connection.class},
-            (proxy, method, arguments) -> call(connection, method, arguments));
+            (proxy, method, arguments) -> call(connection, sessionChanged, method, arguments));
   }
 
   private static @Nullable Object call(
-      Connection connection, Method method, Object @Nullable [] arguments) throws Throwable {
+      Connection connection, Runnable sessionChanged, Method method, Object @Nullable [] arguments)
+      throws Throwable {
     switch (method.getName()) {
       case "commit", "abort" -> throw refused(method);
       case "rollback" -> {
@@ -45,6 +52,9 @@ final class HandlerConnection {
       }
       default -> {
         // Everything else is the handler's.
+        if (isOutliving(method.getName())) {
+          sessionChanged.run();
+        }
       }
     }
     try {
@@ -52,6 +62,10 @@ final class HandlerConnection {
     } catch (InvocationTargetException e) {
       throw e.getCause() == null ? e : e.getCause();
     }
+  }
+
+  private static boolean isOutliving(String method) {
+    return method.equals("unwrap") || (method.startsWith("set") && !method.equals("setSavepoint"));
   }
 
   private static InboxException refused(Method method) {

@@ -1,5 +1,6 @@
 package io.outboxinbox.inbox.kafka;
 
+import io.outboxinbox.inbox.InboxRetention;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -39,7 +40,7 @@ public final class InboxConsumer implements AutoCloseable {
   private final Settings settings;
   private final Troubles troubles;
   private final Workers workers;
-  private final TopicIds topicIds;
+  private final Broker broker;
   private final RetentionCheck retentionCheck;
   private final PollLoop loop;
   private @Nullable Thread thread;
@@ -53,15 +54,15 @@ public final class InboxConsumer implements AutoCloseable {
     String name = settings.inbox().consumer();
     this.troubles = new Troubles(name, settings.listener());
     this.workers = new Workers(name, settings.threads());
-    this.topicIds = new TopicIds(this::newAdmin);
-    this.retentionCheck = new RetentionCheck(settings.remembers(), this::newAdmin);
+    this.broker = new Broker(this::newAdmin);
+    this.retentionCheck = new RetentionCheck(remembered(settings), broker);
     HeldKeys heldKeys = new HeldKeys(settings.deadLetters());
     LaneContext context =
         new LaneContext(
             settings,
             new Arrivals(settings.messageId()),
             new MessageTransaction(settings, heldKeys),
-            topicIds,
+            new TopicIds(broker),
             workers,
             troubles);
     this.loop = new PollLoop(context, heldKeys, retentionCheck, this::nextKafkaConsumer);
@@ -138,7 +139,7 @@ public final class InboxConsumer implements AutoCloseable {
       join(running, deadline);
     }
     boolean isIdle = workers.close(Duration.ofNanos(deadline - System.nanoTime()));
-    topicIds.close();
+    broker.close();
     if (!isIdle || (running != null && running.isAlive())) {
       log.warn(
           "consumer {} was closed after {} with work still running; it will come again",
@@ -146,6 +147,11 @@ public final class InboxConsumer implements AutoCloseable {
           settings.closeWithin());
     }
     troubles.begin(ConsumerState.CLOSED);
+  }
+
+  private static @Nullable InboxRetention remembered(Settings settings) {
+    Duration remembers = settings.remembers();
+    return remembers == null ? null : InboxRetention.of(settings.inbox(), remembers);
   }
 
   private static void join(Thread running, long deadline) {

@@ -168,8 +168,8 @@ public final class InboxConsumerBuilder {
   }
 
   /**
-   * How long the inbox remembers, to be compared with the retention of the topics at the start; see
-   * {@link InboxConsumer#findings}.
+   * How long the inbox remembers, at least an hour, to be compared with the retention of the topics
+   * at the start; see {@link InboxConsumer#findings}.
    */
   public InboxConsumerBuilder remembers(Duration duration) {
     this.remembers = duration;

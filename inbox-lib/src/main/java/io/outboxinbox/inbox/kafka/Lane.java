@@ -2,10 +2,12 @@ package io.outboxinbox.inbox.kafka;
 
 import io.outboxinbox.inbox.InboxException;
 import io.outboxinbox.inbox.kafka.MessageTransaction.Result;
+import io.outboxinbox.inbox.kafka.MessageTransaction.Succession;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.Iterator;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -28,6 +30,9 @@ final class Lane implements Runnable {
   /** Soon enough not to be noticed after a restart, and gentle to a database that comes up. */
   private static final RetryPolicy WHILE_AWAY =
       new RetryPolicy(1, Duration.ofMillis(100), Duration.ofSeconds(5), 0.5);
+
+  /** A guess: other lanes wait for the thread, and a handler that takes longer gains little. */
+  private static final Duration ROW_MAX = Duration.ofMillis(50);
 
   private final PartitionWork partition;
   private final LaneContext context;
@@ -103,6 +108,9 @@ final class Lane implements Runnable {
     if (refusal != null) {
       return giveUp(first, refusal);
     }
+    if (settings.batchMax() == 1) {
+      return oneByOne(first);
+    }
     long start = System.nanoTime();
     try {
       Result result = context.transaction().apply(partition, batch);
@@ -112,6 +120,69 @@ final class Lane implements Runnable {
     } catch (StepFailure e) {
       return failed(batch, e);
     }
+  }
+
+  private Duration oneByOne(Delivery first) {
+    Row row = new Row(first);
+    try {
+      context.transaction().applyEach(partition, first, row);
+      return Duration.ZERO;
+    } catch (StepFailure e) {
+      return failed(List.of(row.current()), e);
+    }
+  }
+
+  /** Messages that follow each other without giving the thread and the connection back. */
+  private final class Row implements Succession {
+    private final long begin = System.nanoTime();
+
+    /** What has failed before is tried by itself, so that nothing else can fail with it. */
+    private final boolean isAlone = failedAttempts + conflicts + outages > 0;
+
+    private long start = begin;
+    private Delivery current;
+    private @Nullable Delivery following;
+
+    Row(Delivery first) {
+      this.current = first;
+    }
+
+    /** What is worked on; where all are done, the last. */
+    Delivery current() {
+      return current;
+    }
+
+    @Override
+    public @Nullable Delivery next() {
+      following = null;
+      boolean isTooLong = System.nanoTime() - begin > ROW_MAX.toNanos();
+      if (!isAlone && !isTooLong && partition.goesOn()) {
+        Delivery second = second();
+        if (second != null) {
+          context.arrivals().read(second);
+          following = second.refusal() == null ? second : null;
+        }
+      }
+      return following;
+    }
+
+    @Override
+    public boolean committed(Result result) {
+      succeeded(List.of(current));
+      long now = System.nanoTime();
+      tell(result, Duration.ofNanos(now - start));
+      start = now;
+      if (following != null) {
+        current = following;
+      }
+      return partition.goesOn();
+    }
+  }
+
+  private synchronized @Nullable Delivery second() {
+    Iterator<Delivery> waiting = queue.iterator();
+    waiting.next();
+    return waiting.hasNext() ? waiting.next() : null;
   }
 
   /** What the next transaction is about: 1 or more; one without a readable id is alone. */

@@ -51,10 +51,27 @@ final class MessageTransaction {
     }
   }
 
+  /** Which messages follow each other. */
+  interface Succession {
+    /** What can be handled at once after the message at hand; null to end with that one. */
+    @Nullable Delivery next();
+
+    /**
+     * The message at hand is committed, and what {@link #next} has returned takes its place.
+     *
+     * @return whether that may still be handled
+     */
+    boolean committed(Result result);
+  }
+
+  /** A transaction with nothing left to do but its commit. */
+  private record Open(Result result, long nextOffset) {}
+
   /** How far a transaction has come. */
   private static final class Progress {
     Phase phase = Phase.CONNECT;
     boolean isConnectionGone;
+    boolean isSessionChanged;
   }
 
   private interface Work<T> {
@@ -63,20 +80,88 @@ final class MessageTransaction {
 
   /** Runs the handler for those messages that are new and not held up. All have an arrival. */
   Result apply(PartitionWork partition, List<Delivery> batch) throws StepFailure {
-    long next = partition.tracker().nextWith(batch);
-    Result result =
+    Open open =
         run(
-            (connection, progress) -> {
-              Result done = effects(connection, batch, progress);
-              keepOffset(connection, partition, next);
-              progress.phase = Phase.HANDLER;
-              return done;
-            });
-    partition.kept(next);
-    inbox.committed(result.outcomes());
+            (connection, progress) ->
+                work(connection, partition, batch, admitAll(connection, batch), progress));
+    return settle(partition, open);
+  }
+
+  /**
+   * As {@link #apply} for one message after the other, each in its own transaction. All use one
+   * connection, and where the database can, a message is admitted in the round trip that commits
+   * the one before.
+   *
+   * @param first has an arrival
+   */
+  void applyEach(PartitionWork partition, Delivery first, Succession succession)
+      throws StepFailure {
+    Optional<Open> last =
+        run((connection, progress) -> inARow(connection, partition, first, succession, progress));
+    last.ifPresent(open -> succession.committed(settle(partition, open)));
+  }
+
+  /** What is not committed in the end, if anything is left. */
+  private Optional<Open> inARow(
+      Connection connection,
+      PartitionWork partition,
+      Delivery first,
+      Succession succession,
+      Progress progress)
+      throws Exception {
+    List<Delivery> current = List.of(first);
+    List<Outcome> outcomes = admitAll(connection, current);
+    while (true) {
+      Open open = work(connection, partition, current, outcomes, progress);
+      Delivery next = progress.isSessionChanged ? null : succession.next();
+      Arrival arrival = next == null ? null : next.arrival();
+      if (next == null || arrival == null) {
+        return Optional.of(open);
+      }
+      Optional<Outcome> admitted = inbox.commitAndAdmit(connection, outcomes.get(0), arrival);
+      progress.phase = Phase.OURS;
+      boolean goesOn = succession.committed(settle(partition, open));
+      if (admitted.isEmpty()) {
+        return Optional.empty();
+      }
+      if (!goesOn) {
+        connection.rollback();
+        return Optional.empty();
+      }
+      current = List.of(next);
+      outcomes = List.of(admitted.get());
+    }
+  }
+
+  /** Everything of a transaction but its beginning and its end. */
+  private Open work(
+      Connection connection,
+      PartitionWork partition,
+      List<Delivery> batch,
+      List<Outcome> outcomes,
+      Progress progress)
+      throws Exception {
+    long next = partition.tracker().nextWith(batch);
+    Result result = effects(connection, batch, outcomes, progress);
+    keepOffset(connection, partition, next);
+    progress.phase = Phase.HANDLER;
+    return new Open(result, next);
+  }
+
+  /** Nothing of this may be done before the commit is known. */
+  private Result settle(PartitionWork partition, Open open) {
+    partition.kept(open.nextOffset());
+    inbox.committed(open.result().outcomes());
     String topic = partition.topic();
-    result.released().forEach(key -> heldKeys.remove(topic, key));
-    return result;
+    open.result().released().forEach(key -> heldKeys.remove(topic, key));
+    return open.result();
+  }
+
+  private List<Outcome> admitAll(Connection connection, List<Delivery> batch) throws SQLException {
+    List<Arrival> arrivals = arrivals(batch);
+    return arrivals.size() == 1
+        ? List.of(inbox.admit(connection, arrivals.get(0)))
+        : inbox.admitAll(connection, arrivals);
   }
 
   /**
@@ -92,7 +177,6 @@ final class MessageTransaction {
     boolean isAdded =
         run(
             (connection, progress) -> {
-              progress.phase = Phase.OURS;
               boolean isNew = keep(connection, delivery, why, outcomes);
               keepOffset(connection, partition, next);
               return isNew;
@@ -114,7 +198,6 @@ final class MessageTransaction {
   Optional<Offset> prepare(PartitionWork partition) throws StepFailure {
     return run(
         (connection, progress) -> {
-          progress.phase = Phase.OURS;
           // Offset first: a dead letter that is not read yet lies behind it.
           Optional<Offset> offset =
               settings.offsetsInDatabase()
@@ -133,7 +216,6 @@ final class MessageTransaction {
     if (next.isPresent()) {
       run(
           (connection, progress) -> {
-            progress.phase = Phase.OURS;
             keepOffset(connection, partition, next.getAsLong());
             return true;
           });
@@ -145,7 +227,6 @@ final class MessageTransaction {
   void replaceOffset(PartitionWork partition, long offset) throws StepFailure {
     run(
         (connection, progress) -> {
-          progress.phase = Phase.OURS;
           offsets.replace(
               connection,
               partition.topic(),
@@ -178,10 +259,9 @@ final class MessageTransaction {
     return isNew;
   }
 
-  private Result effects(Connection connection, List<Delivery> batch, Progress progress)
+  private Result effects(
+      Connection connection, List<Delivery> batch, List<Outcome> outcomes, Progress progress)
       throws Exception {
-    progress.phase = Phase.OURS;
-    List<Outcome> outcomes = inbox.admitAll(connection, arrivals(batch));
     refuseTooOld(batch, outcomes);
     if (settings.isHoldingKeys()) {
       learnHeldKeys(connection, batch, outcomes);
@@ -208,7 +288,11 @@ final class MessageTransaction {
       throws Exception {
     progress.phase = Phase.HANDLER;
     try {
-      settings.handler().handle(HandlerConnection.around(connection), messages);
+      settings
+          .handler()
+          .handle(
+              HandlerConnection.around(connection, () -> progress.isSessionChanged = true),
+              messages);
     } catch (Throwable e) {
       // Drivers close a connection that broke. Handlers may hide that behind a failure of theirs.
       progress.isConnectionGone = connection.isClosed();
@@ -285,7 +369,11 @@ final class MessageTransaction {
   private <T> T run(Work<T> work) throws StepFailure {
     Progress progress = new Progress();
     try {
-      return transactions.<T, Exception>run(connection -> work.on(connection, progress));
+      return transactions.<T, Exception>run(
+          connection -> {
+            progress.phase = Phase.OURS;
+            return work.on(connection, progress);
+          });
     } catch (Throwable e) {
       if (e instanceof InterruptedException) {
         Thread.currentThread().interrupt();

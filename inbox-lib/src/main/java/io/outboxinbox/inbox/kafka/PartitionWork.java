@@ -144,6 +144,13 @@ final class PartitionWork {
     }
   }
 
+  /** Whether the transaction that runs may be followed by another. */
+  boolean goesOn() {
+    synchronized (lock) {
+      return isOpen && !isStopped;
+    }
+  }
+
   /** Messages are done: the buffer has room again, the offset may move on. */
   void done(List<Delivery> deliveries) {
     tracker.done(deliveries);

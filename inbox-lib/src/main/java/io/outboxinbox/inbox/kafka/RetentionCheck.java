@@ -1,5 +1,7 @@
 package io.outboxinbox.inbox.kafka;
 
+import io.outboxinbox.inbox.Finding;
+import io.outboxinbox.inbox.InboxRetention;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -11,8 +13,6 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.function.Supplier;
-import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.Config;
 import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.common.config.ConfigResource;
@@ -30,19 +30,19 @@ final class RetentionCheck {
 
   private static final long ANSWERS_WITHIN_SECONDS = 30;
 
-  private final @Nullable Duration remembers;
-  private final Supplier<Admin> admins;
+  private final @Nullable InboxRetention remembered;
+  private final Broker broker;
   private final Set<String> seen = new HashSet<>();
   private final List<String> findings = new CopyOnWriteArrayList<>();
 
   /**
    * Makes a check.
    *
-   * @param remembers null for no check
+   * @param remembered null for no check
    */
-  RetentionCheck(@Nullable Duration remembers, Supplier<Admin> admins) {
-    this.remembers = remembers;
-    this.admins = admins;
+  RetentionCheck(@Nullable InboxRetention remembered, Broker broker) {
+    this.remembered = remembered;
+    this.broker = broker;
   }
 
   /** One line for each topic that does not fit; grows while the broker answers. */
@@ -52,7 +52,7 @@ final class RetentionCheck {
 
   /** Looks at topics that were not looked at yet, and returns at once. */
   synchronized void look(Collection<String> topics) {
-    Duration known = remembers;
+    InboxRetention known = remembered;
     List<String> fresh = topics.stream().distinct().filter(seen::add).toList();
     if (known != null && !fresh.isEmpty()) {
       Thread thread = new Thread(() -> ask(fresh, known), "inbox-retention-check");
@@ -61,39 +61,38 @@ final class RetentionCheck {
     }
   }
 
-  private void ask(List<String> topics, Duration known) {
-    try (Admin admin = admins.get()) {
+  private void ask(List<String> topics, InboxRetention known) {
+    try {
       List<ConfigResource> resources = new ArrayList<>();
       topics.forEach(topic -> resources.add(new ConfigResource(ConfigResource.Type.TOPIC, topic)));
       Map<ConfigResource, Config> configs =
-          admin.describeConfigs(resources).all().get(ANSWERS_WITHIN_SECONDS, TimeUnit.SECONDS);
+          broker
+              .admin()
+              .describeConfigs(resources)
+              .all()
+              .get(ANSWERS_WITHIN_SECONDS, TimeUnit.SECONDS);
       configs.forEach((resource, config) -> judge(resource.name(), config, known));
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     } catch (ExecutionException | TimeoutException | RuntimeException e) {
+      if (broker.isClosed()) {
+        return;
+      }
       Throwable reason = e.getCause() == null ? e : e.getCause();
       add("cannot compare the retention of " + topics + " with the inbox's: " + reason);
     }
   }
 
-  private void judge(String topic, Config config, Duration known) {
+  private void judge(String topic, Config config, InboxRetention known) {
     String policy = value(config, TopicConfig.CLEANUP_POLICY_CONFIG);
     String retention = value(config, TopicConfig.RETENTION_MS_CONFIG);
-    String wayOut =
-        "; after a reset, older ones become dead letters. Let the inbox remember longer";
-    if (!policy.contains(TopicConfig.CLEANUP_POLICY_DELETE)) {
-      add(
-          "topic "
-              + topic
-              + " is compacted and keeps messages for ever, the inbox "
-              + known
-              + wayOut);
-    } else if (retention.equals("-1")) {
-      add("topic " + topic + " keeps messages for ever, the inbox " + known + wayOut);
-    } else if (!retention.isEmpty()
-        && Duration.ofMillis(Long.parseLong(retention)).compareTo(known) > 0) {
-      Duration kept = Duration.ofMillis(Long.parseLong(retention));
-      add("topic " + topic + " keeps messages for " + kept + ", the inbox " + known + wayOut);
+    // A compacted topic keeps the last message of each key.
+    boolean isCompacted = !policy.contains(TopicConfig.CLEANUP_POLICY_DELETE);
+    boolean isForEver = isCompacted || retention.equals("-1");
+    if (isForEver || !retention.isEmpty()) {
+      String what = "topic " + topic + (isCompacted ? " (compacted)" : "");
+      Duration kept = isForEver ? null : Duration.ofMillis(Long.parseLong(retention));
+      known.checkAgainst(what, kept).map(Finding::toString).ifPresent(this::add);
     }
   }
 

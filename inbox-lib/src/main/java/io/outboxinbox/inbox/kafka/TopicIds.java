@@ -1,13 +1,10 @@
 package io.outboxinbox.inbox.kafka;
 
-import java.time.Duration;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.function.Supplier;
-import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.errors.AuthorizationException;
@@ -19,15 +16,14 @@ import org.slf4j.LoggerFactory;
  * Asks the broker for a topic's id: a topic that was deleted and made anew has the same name and
  * another id, and its offsets begin again. Any thread.
  */
-final class TopicIds implements AutoCloseable {
+final class TopicIds {
   private static final Logger log = LoggerFactory.getLogger(InboxConsumer.class);
   private static final long ANSWERS_WITHIN_SECONDS = 10;
 
-  private final Supplier<Admin> admins;
-  private @Nullable Admin admin;
+  private final Broker broker;
 
-  TopicIds(Supplier<Admin> admins) {
-    this.admins = admins;
+  TopicIds(Broker broker) {
+    this.broker = broker;
   }
 
   /**
@@ -39,7 +35,8 @@ final class TopicIds implements AutoCloseable {
   @Nullable UUID of(String topic) {
     try {
       Uuid id =
-          admin()
+          broker
+              .admin()
               .describeTopics(List.of(topic))
               .topicNameValues()
               .values()
@@ -62,24 +59,6 @@ final class TopicIds implements AutoCloseable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new KafkaException("interrupted while describing topic " + topic, e);
-    }
-  }
-
-  private synchronized Admin admin() {
-    Admin made = admin;
-    if (made == null) {
-      made = admins.get();
-      admin = made;
-    }
-    return made;
-  }
-
-  @Override
-  public synchronized void close() {
-    Admin made = admin;
-    if (made != null) {
-      made.close(Duration.ofSeconds(1));
-      admin = null;
     }
   }
 }

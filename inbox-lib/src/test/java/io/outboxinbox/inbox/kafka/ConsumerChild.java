@@ -33,7 +33,8 @@ final class ConsumerChild {
                     "partition.assignment.strategy", args[7]))
             .topics(args[5])
             .threads(3)
-            .batchMax(20)
+            // Half of them with a transaction for each message.
+            .batchMax(ThreadLocalRandom.current().nextBoolean() ? 1 : 20)
             .offsetsInDatabase(Boolean.parseBoolean(args[8]))
             .retry(new RetryPolicy(50, Duration.ofMillis(5), Duration.ofMillis(20), 1))
             .handler(

@@ -2,6 +2,7 @@ package io.outboxinbox.inbox.kafka;
 
 import static io.outboxinbox.inbox.kafka.ConsumerRig.eventually;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import io.outboxinbox.inbox.DeadLetter;
 import io.outboxinbox.inbox.DeadLetter.State;
@@ -26,13 +27,15 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class FailuresIT {
@@ -65,16 +68,23 @@ class FailuresIT {
     ERROR
   }
 
+  static Stream<Arguments> waysToRun() {
+    return Stream.of(Step.values())
+        .flatMap(step -> Stream.of(arguments(step, 1, false), arguments(step, 100, true)));
+  }
+
   @ParameterizedTest
-  @EnumSource(Step.class)
-  void leavesNoEffectOfAFailedAttemptAndOneOfTheLast(Step step) throws Exception {
+  @MethodSource("waysToRun")
+  void leavesNoEffectOfAFailedAttemptAndOneOfTheLast(
+      Step step, int batchMax, boolean offsetsInDatabase) throws Exception {
     rig.execute(
         "CREATE TABLE late (id int UNIQUE DEFERRABLE INITIALLY DEFERRED);"
             + " INSERT INTO late VALUES (1)");
     AtomicInteger calls = new AtomicInteger();
     rig.start(
         rig.builder()
-            .offsetsInDatabase(true)
+            .batchMax(batchMax)
+            .offsetsInDatabase(offsetsInDatabase)
             .handler(
                 (connection, message) -> {
                   boolean fails = message.text().equals("bad") && calls.incrementAndGet() < 3;

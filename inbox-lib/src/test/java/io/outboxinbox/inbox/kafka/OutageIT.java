@@ -26,7 +26,8 @@ class OutageIT {
   void goesOnWhereItWasWhenTheDatabaseIsBack(boolean isKilled) throws Exception {
     try (PostgresServer server = PostgresServer.start(PostgresVersion.V17);
         ConsumerRig rig = rigOn(server, kafka.bootstrapServers(), kafka.newTopic("outage", 3))) {
-      InboxConsumer consumer = rig.start(rig.builder().offsetsInDatabase(true).batchMax(10));
+      InboxConsumer consumer =
+          rig.start(rig.builder().offsetsInDatabase(true).batchMax(isKilled ? 1 : 10));
       rig.sendMany(3_000, 30);
       eventually().until(() -> rig.effects() > 50);
       if (isKilled) {

@@ -19,7 +19,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** Partitions change their owner: in order, and behind the back of one that is stuck. */
 class RebalanceIT {
@@ -57,10 +57,14 @@ class RebalanceIT {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"eager", "cooperative", "new"})
-  void handsPartitionsOverInOrder(String protocol) throws Exception {
+  @CsvSource({"eager, 5", "cooperative, 1", "new, 5", "new, 1"})
+  void handsPartitionsOverInOrder(String protocol, int batchMax) throws Exception {
     InboxConsumerBuilder member =
-        rig.builder().kafka(protocol(protocol)).batchMax(5).threads(2).offsetsInDatabase(true);
+        rig.builder()
+            .kafka(protocol(protocol))
+            .batchMax(batchMax)
+            .threads(2)
+            .offsetsInDatabase(true);
     rig.start(member);
     Thread sender = new Thread(() -> rig.sendMany(4_000, 40));
     sender.start();

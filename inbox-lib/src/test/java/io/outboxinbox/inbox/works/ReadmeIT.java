@@ -5,9 +5,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.outboxinbox.inbox.Arrival;
 import io.outboxinbox.inbox.Envelope;
+import io.outboxinbox.inbox.Finding;
 import io.outboxinbox.inbox.Inbox;
 import io.outboxinbox.inbox.InboxException;
 import io.outboxinbox.inbox.InboxMode;
+import io.outboxinbox.inbox.InboxRetention;
 import io.outboxinbox.inbox.Message;
 import io.outboxinbox.inbox.MessageHandler;
 import io.outboxinbox.inbox.MessageId;
@@ -29,6 +31,7 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -232,6 +235,14 @@ class ReadmeIT {
         MessageId forgotten = MessageId.of("016f5e66-e800-7000-8000-000000000002");
         Outcome outcome = Inbox.named("inventory").build().admit(connection, forgotten);
         assertThat(outcome.isTooOld()).isTrue();
+        // Of days that nobody has made, and only who may read them is told.
+        database.execute(
+            "INSERT INTO inbox_message (consumer, message_key) SELECT 'inventory',"
+                + " inbox_first_key(now() + interval '90 days' + n * interval '1 millisecond')"
+                + " FROM generate_series(1, 1000) AS n");
+        assertThat(InboxRetention.of(ids, Duration.ofDays(14)).check(connection))
+            .extracting(Finding::kind)
+            .contains(Finding.Kind.DEFAULT_PARTITION_GROWS);
       }
     } finally {
       database.execute("DROP OWNED BY " + role, "DROP ROLE " + role);
