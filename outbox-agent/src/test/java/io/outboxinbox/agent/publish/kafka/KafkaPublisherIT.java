@@ -1,5 +1,10 @@
 package io.outboxinbox.agent.publish.kafka;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.SourceIdentity;
+import io.outboxinbox.agent.publish.Events;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.publish.PublisherContract;
 import io.outboxinbox.testkit.KafkaExtension;
@@ -8,11 +13,20 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.PartitionInfo;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.serialization.StringDeserializer;
+import org.awaitility.Awaitility;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
 class KafkaPublisherIT extends PublisherContract {
@@ -75,5 +89,47 @@ class KafkaPublisherIT extends PublisherContract {
       }
     }
     return received;
+  }
+
+  /** Up to the last stable offset the old checkpoint would look like the last one. */
+  @Test
+  void waitsForTheEndOfAnotherSourcesTransactionThatHidesItsCheckpoint() throws Exception {
+    SourceIdentity source = new SourceIdentity(UUID.randomUUID().toString(), "db", "publication");
+    try (Publisher before = newPublisher();
+        Publisher after = newPublisher();
+        KafkaProducer<byte[], byte[]> other = otherSource()) {
+      before.takeOver(source);
+      before.publishBatch(List.of(), Events.checkpoint(source, 1));
+      other.initTransactions();
+      other.beginTransaction();
+      for (PartitionInfo partition : other.partitionsFor("outbox-agent-positions")) {
+        byte[] key = "other".getBytes(StandardCharsets.UTF_8);
+        other
+            .send(
+                new ProducerRecord<>(partition.topic(), partition.partition(), key, new byte[] {1}))
+            .get();
+      }
+      before.publishBatch(List.of(), Events.checkpoint(source, 2));
+      CompletableFuture<Optional<Checkpoint>> found =
+          CompletableFuture.supplyAsync(() -> after.takeOver(source));
+      Awaitility.await("it waits")
+          .during(Duration.ofSeconds(1))
+          .atMost(Duration.ofSeconds(5))
+          .until(() -> !found.isDone());
+      other.abortTransaction();
+      assertThat(found).succeedsWithin(Duration.ofSeconds(20));
+      assertThat(found.get()).contains(Events.checkpoint(source, 2));
+    }
+  }
+
+  private static KafkaProducer<byte[], byte[]> otherSource() {
+    return new KafkaProducer<>(
+        Map.of(
+            "bootstrap.servers",
+            kafka.bootstrapServers(),
+            "transactional.id",
+            UUID.randomUUID().toString()),
+        new ByteArraySerializer(),
+        new ByteArraySerializer());
   }
 }
