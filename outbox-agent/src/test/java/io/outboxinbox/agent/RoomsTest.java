@@ -34,7 +34,8 @@ class RoomsTest {
           "route", Set.of("event"),
           "publish", Set.of("event"),
           "acknowledge", Set.of("event"),
-          "pipeline", Set.of("event", "capture", "route", "publish", "acknowledge"),
+          "park", Set.of("event"),
+          "pipeline", Set.of("event", "capture", "route", "publish", "acknowledge", "park"),
           "observe", Set.of("event", "pipeline"));
 
   private static final Set<String> BROKER_IMPORTS = Set.of("event", "publish");
@@ -50,7 +51,7 @@ class RoomsTest {
           new Library("org.apache.kafka.common.metrics.PluginMetrics", Set.of("capture")),
           new Library("org.postgresql.", Set.of("capture")),
           new Library("com.zaxxer.", Set.of("capture", "pipeline")),
-          new Library("java.sql.", Set.of("capture", "pipeline")),
+          new Library("java.sql.", Set.of("capture", "park", "pipeline")),
           new Library("javax.sql.", Set.of("capture", "pipeline")),
           new Library("io.dropwizard.", Set.of("", "observe", "configure")),
           new Library("com.codahale.", Set.of("", "observe")),

@@ -151,6 +151,8 @@ public final class Backlog {
       captured.add(row);
       if (row instanceof Captured.Row event && event.event().payload() != null) {
         bytes += event.event().payload().length;
+      } else if (row instanceof Captured.BadRow bad) {
+        bytes += bad.row().payloadBytes();
       }
     }
     return new Page(last, captured, missing);
@@ -162,7 +164,7 @@ public final class Backlog {
       return new Captured.Row(position, now, rows.read(values::get));
     } catch (RowReader.BadRowException e) {
       return new Captured.BadRow(
-          position, now, rows.id(values::get), String.valueOf(e.getMessage()));
+          position, now, rows.raw(values::get), String.valueOf(e.getMessage()));
     }
   }
 

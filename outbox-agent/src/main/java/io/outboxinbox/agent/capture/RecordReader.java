@@ -71,8 +71,11 @@ final class RecordReader {
     try {
       return new Captured.Row(position, committedAt, rows.read(column -> column(after, column)));
     } catch (RowReader.BadRowException e) {
-      String id = rows.id(column -> column(after, column));
-      return new Captured.BadRow(position, committedAt, id, String.valueOf(e.getMessage()));
+      return new Captured.BadRow(
+          position,
+          committedAt,
+          rows.raw(column -> column(after, column)),
+          String.valueOf(e.getMessage()));
     }
   }
 

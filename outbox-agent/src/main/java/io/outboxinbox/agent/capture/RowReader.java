@@ -6,6 +6,7 @@ import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import io.outboxinbox.agent.capture.SourceConfiguration.Column;
 import io.outboxinbox.agent.event.OutboxEvent;
+import io.outboxinbox.agent.event.RawRow;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -56,22 +57,51 @@ final class RowReader {
    * @throws BadRowException a required value is missing or cannot be read
    */
   OutboxEvent read(Function<String, @Nullable Object> row) throws BadRowException {
+    OutboxEvent event = read(raw(row));
+    Object time = value(row, Column.OCCURRED_AT);
+    if (time != null && event.occurredAt() == null) {
+      throw new BadRowException(
+          "column "
+              + columns.get(Column.OCCURRED_AT)
+              + " is "
+              + time
+              + "; it must be a finite timestamp");
+    }
+    return event;
+  }
+
+  /**
+   * Makes an event of a row that is read already.
+   *
+   * @throws BadRowException a required value is missing or cannot be read
+   */
+  OutboxEvent read(RawRow raw) throws BadRowException {
     return new OutboxEvent(
-        required(row, Column.ID),
-        required(row, Column.AGGREGATE_TYPE),
-        required(row, Column.AGGREGATE_ID),
-        required(row, Column.EVENT_TYPE),
+        required(raw.id(), Column.ID),
+        required(raw.aggregateType(), Column.AGGREGATE_TYPE),
+        required(raw.aggregateId(), Column.AGGREGATE_ID),
+        required(raw.eventType(), Column.EVENT_TYPE),
+        raw.payload(),
+        raw.contentType(),
+        headers(raw.headers()),
+        raw.topic(),
+        raw.occurredAt(),
+        raw.extra());
+  }
+
+  /** Everything that can be read of a row, whether it makes an event or not. */
+  RawRow raw(Function<String, @Nullable Object> row) {
+    return new RawRow(
+        text(value(row, Column.ID)),
+        text(value(row, Column.AGGREGATE_TYPE)),
+        text(value(row, Column.AGGREGATE_ID)),
+        text(value(row, Column.EVENT_TYPE)),
         bytes(value(row, Column.PAYLOAD)),
         text(value(row, Column.CONTENT_TYPE)),
-        headers(text(value(row, Column.HEADERS))),
+        text(value(row, Column.HEADERS)),
         text(value(row, Column.TOPIC)),
         instant(value(row, Column.OCCURRED_AT)),
         extra(row));
-  }
-
-  /** The row's id as text, null if there is none. */
-  @Nullable String id(Function<String, @Nullable Object> row) {
-    return text(value(row, Column.ID));
   }
 
   private @Nullable Object value(Function<String, @Nullable Object> row, Column column) {
@@ -79,9 +109,7 @@ final class RowReader {
     return name == null ? null : row.apply(name);
   }
 
-  private String required(Function<String, @Nullable Object> row, Column column)
-      throws BadRowException {
-    String text = text(value(row, column));
+  private String required(@Nullable String text, Column column) throws BadRowException {
     if (text == null || text.isEmpty()) {
       throw new BadRowException(
           "column "
@@ -168,7 +196,7 @@ final class RowReader {
     return "'" + cut.replaceAll("\\p{Cntrl}", "?") + "'";
   }
 
-  private @Nullable Instant instant(@Nullable Object value) throws BadRowException {
+  private static @Nullable Instant instant(@Nullable Object value) {
     try {
       if (value == null) {
         return null;
@@ -183,12 +211,7 @@ final class RowReader {
           .withOffsetSameInstant(ZoneOffset.UTC)
           .toInstant();
     } catch (DateTimeException | ArithmeticException outOfRange) {
-      throw new BadRowException(
-          "column "
-              + columns.get(Column.OCCURRED_AT)
-              + " is "
-              + value
-              + "; it must be a finite timestamp");
+      return null;
     }
   }
 }

@@ -18,8 +18,24 @@ public abstract sealed class AgentException extends RuntimeException {
 
   /** This event will never be taken; all others would be. */
   public static final class RejectedEvent extends AgentException {
+    private final boolean isTopicMissing;
+
     public RejectedEvent(String message) {
+      this(message, false);
+    }
+
+    /**
+     * Tells a missing topic apart, because somebody may be about to create it.
+     *
+     * @param isTopicMissing whether nothing is wrong with the event but that its topic is not there
+     */
+    public RejectedEvent(String message, boolean isTopicMissing) {
       super(message, null);
+      this.isTopicMissing = isTopicMissing;
+    }
+
+    public boolean isTopicMissing() {
+      return isTopicMissing;
     }
   }
 

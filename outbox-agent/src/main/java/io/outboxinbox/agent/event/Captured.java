@@ -1,7 +1,6 @@
 package io.outboxinbox.agent.event;
 
 import java.time.Instant;
-import org.jspecify.annotations.Nullable;
 
 /** What the capture stage hands over, in commit order. */
 public sealed interface Captured {
@@ -12,11 +11,10 @@ public sealed interface Captured {
   /**
    * A committed row that cannot become an event.
    *
-   * @param eventId the row's id as text, null when that is what is missing
+   * @param row what could be read of it
    * @param reason which column, which value, which rule
    */
-  record BadRow(
-      SourcePosition position, Instant committedAt, @Nullable String eventId, String reason)
+  record BadRow(SourcePosition position, Instant committedAt, RawRow row, String reason)
       implements Captured {}
 
   /** A transaction ended: everything before it may become visible. */

@@ -65,6 +65,24 @@ final class PrometheusText {
     FAMILIES.put(
         new Family("restarts_total", COUNTER, "Fresh starts after a failure"),
         PipelineStatus::restarts);
+    FAMILIES.put(
+        new Family("parked_waiting", GAUGE, "Parked events not settled yet, -1 if not known"),
+        PipelineStatus::parkedWaiting);
+    FAMILIES.put(
+        new Family("parked_keys", GAUGE, "Keys held by a parked event, -1 if not known"),
+        PipelineStatus::parkedKeys);
+    FAMILIES.put(
+        new Family(
+            "parked_oldest_timestamp_seconds",
+            GAUGE,
+            "When the event waiting longest was parked, 0 for none"),
+        status -> seconds(status.parkedOldestAt()));
+    FAMILIES.put(
+        new Family("parked_total", COUNTER, "Events parked by this process"),
+        PipelineStatus::parkedTotal);
+    FAMILIES.put(
+        new Family("released_total", COUNTER, "Parked events published by this process"),
+        PipelineStatus::releasedTotal);
   }
 
   private final List<ObservedPipeline> pipelines;

@@ -3,13 +3,12 @@ package io.outboxinbox.agent.pipeline;
 import io.outboxinbox.agent.acknowledge.Acknowledger;
 import io.outboxinbox.agent.capture.Backlog;
 import io.outboxinbox.agent.capture.LogReader;
+import io.outboxinbox.agent.capture.RowCheck;
 import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Receipt;
-import io.outboxinbox.agent.event.RoutedEvent;
-import io.outboxinbox.agent.event.SequencedEvent;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.route.Router;
@@ -40,15 +39,18 @@ final class LeadingSession {
   private final PipelineMonitor monitor;
   private final Clock clock;
   private final BooleanSupplier isStopping;
+  private final PipelineMemory memory;
 
   LeadingSession(
       PipelineConfiguration pipeline,
+      PipelineMemory memory,
       Leadership leadership,
       Pulse pulse,
       PipelineMonitor monitor,
       Clock clock,
       BooleanSupplier isStopping) {
     this.pipeline = pipeline;
+    this.memory = memory;
     this.router =
         new Router(pipeline.route(), pipeline.name(), pipeline.publish().reservedTopics());
     this.leadership = leadership;
@@ -76,8 +78,11 @@ final class LeadingSession {
           checkpoint.sequence(),
           checkpoint.epoch());
       monitor.published(0, checkpoint);
+      memory.beginSession();
+      Parking parking = parking(publisher, control);
+      parking.lot().open(checkpoint, parking.releases()::flow);
       monitor.enter(State.LEADING, "");
-      checkpoint = publishBacklog(publisher, control, checkpoint);
+      checkpoint = publishBacklog(publisher, parking, control, checkpoint);
       try (LogReader reader =
               new LogReader(
                   pipeline.source(),
@@ -88,14 +93,39 @@ final class LeadingSession {
         reader.start();
         start.verifySlot(checkpoint);
         watch.start(connections);
-        stream(publisher, reader, watch, checkpoint);
+        stream(publisher, parking, reader, watch, checkpoint);
       }
     }
   }
 
-  private void stream(Publisher publisher, LogReader reader, SourceWatch watch, Checkpoint from)
+  /** What deals with events that cannot be published. */
+  private record Parking(ParkingLot lot, Triage triage, Releases releases) {}
+
+  private Parking parking(Publisher publisher, Connection control) {
+    ParkingLot lot =
+        new ParkingLot(
+            new ParkingLot.Sessions(
+                pipeline.source().schema(),
+                leadership.source().id(),
+                leadership.connection(),
+                control),
+            monitor,
+            clock);
+    EventRules rules = EventRules.of(router, publisher);
+    return new Parking(
+        lot,
+        new Triage(rules, lot.held(), memory, pipeline.parking().unknownTopic()),
+        new Releases(
+            lot,
+            publisher,
+            new Releases.Rules(rules, new RowCheck(pipeline.source()), memory.isolation()),
+            monitor));
+  }
+
+  private void stream(
+      Publisher publisher, Parking parking, LogReader reader, SourceWatch watch, Checkpoint from)
       throws SQLException, InterruptedException {
-    TransactionGrouper grouper = grouper(publisher, from);
+    TransactionGrouper grouper = new TransactionGrouper(pipeline.batch(), parking.triage(), from);
     Acknowledger acknowledger = new Acknowledger(reader);
     Checkpoint durable = from;
     long durableNanos = System.nanoTime();
@@ -104,26 +134,23 @@ final class LeadingSession {
       watch.ensureSound(pulse, reader.sinceActivity());
       for (Captured captured : reader.poll()) {
         take(captured, grouper);
+        if (grouper.isBatchFull()) {
+          durable = publish(publisher, parking, acknowledger, grouper.takeEnded(), durable);
+        }
       }
       TransactionGrouper.Batch batch = grouper.takeEnded();
       boolean hasMoved = !batch.position().equals(durable.position());
       boolean isDue = System.nanoTime() - durableNanos > POSITION_INTERVAL.toNanos();
-      if (!batch.events().isEmpty() || (hasMoved && isDue)) {
-        durable = publish(publisher, acknowledger, batch, durable);
+      if (!batch.isEmpty() || (hasMoved && isDue)) {
+        durable = publish(publisher, parking, acknowledger, batch, durable);
         durableNanos = System.nanoTime();
       }
-      grouper.throwIfRejected();
+      grouper.throwIfWaiting();
+      if (grouper.isIdle()) {
+        durable = parking.releases().run(durable, batch.parked().size());
+        grouper.skipTo(durable.sequence());
+      }
     }
-  }
-
-  private TransactionGrouper grouper(Publisher publisher, Checkpoint from) {
-    return new TransactionGrouper(pipeline.batch(), event -> route(publisher, event), from);
-  }
-
-  private RoutedEvent route(Publisher publisher, SequencedEvent event) {
-    RoutedEvent routed = router.route(event);
-    publisher.check(routed);
-    return routed;
   }
 
   private void take(Captured captured, TransactionGrouper grouper) {
@@ -141,18 +168,45 @@ final class LeadingSession {
 
   private Checkpoint publish(
       Publisher publisher,
+      Parking parking,
       Acknowledger acknowledger,
       TransactionGrouper.Batch batch,
-      Checkpoint before) {
-    Checkpoint after = before.advancedTo(batch.position(), batch.sequence());
-    List<Receipt> receipts =
-        publisher.keepsCheckpoint() || !batch.events().isEmpty()
-            ? publisher.publishBatch(batch.events(), after)
-            : List.of();
+      Checkpoint before)
+      throws SQLException {
+    // Written down first: once the position is past them, the log does not bring them again.
+    Checkpoint.Parking covered = parking.lot().write(batch.parked(), before);
+    Checkpoint after = before.advancedTo(batch.position(), batch.sequence()).withParking(covered);
+    List<Receipt> receipts = send(publisher, batch, after);
     acknowledger.acknowledge(batch.events(), batch.position(), receipts);
     requireAll(receipts, batch);
-    monitor.published(batch.events().size(), after);
+    done(parking, batch, after);
     return after;
+  }
+
+  private List<Receipt> send(
+      Publisher publisher, TransactionGrouper.Batch batch, Checkpoint after) {
+    if (!publisher.keepsCheckpoint() && batch.events().isEmpty()) {
+      return List.of();
+    }
+    try {
+      return publisher.publishBatch(batch.events(), after);
+    } catch (AgentException.RejectedEvent e) {
+      if (batch.events().isEmpty()) {
+        throw e;
+      }
+      memory.isolation().refused(batch.events(), e);
+      throw new AgentException.Retryable(
+          "the broker refused an event of a batch of %d; looking for it: %s"
+              .formatted(batch.events().size(), e.getMessage()),
+          e);
+    }
+  }
+
+  private void done(Parking parking, TransactionGrouper.Batch batch, Checkpoint after) {
+    parking.lot().parked(batch.parked(), after);
+    memory.isolation().passed(batch.events().size() + batch.parked().size());
+    memory.breaker().progressed();
+    monitor.published(batch.events().size(), after);
   }
 
   private static void requireAll(List<Receipt> receipts, TransactionGrouper.Batch batch) {
@@ -165,7 +219,8 @@ final class LeadingSession {
   }
 
   /** Publishes rows older than the slot, page by page, each with its progress. */
-  private Checkpoint publishBacklog(Publisher publisher, Connection control, Checkpoint from)
+  private Checkpoint publishBacklog(
+      Publisher publisher, Parking parking, Connection control, Checkpoint from)
       throws SQLException {
     Backlog backlog = new Backlog(pipeline.source());
     String source = leadership.source().id();
@@ -177,9 +232,11 @@ final class LeadingSession {
               control,
               source,
               checkpoint.backlogOrdinal(),
-              new Backlog.Limit(pipeline.batch().maxEvents(), pipeline.batch().atomicBytes()),
+              new Backlog.Limit(
+                  Math.min(pipeline.batch().maxEvents(), memory.isolation().limit()),
+                  pipeline.batch().atomicBytes()),
               checkpoint.position());
-      checkpoint = publishPage(publisher, page, checkpoint);
+      checkpoint = publishPage(publisher, parking, page, checkpoint);
       if (page.missing() > 0) {
         LOG.warn(
             "{} rows older than the slot were deleted before they could be published",
@@ -192,19 +249,23 @@ final class LeadingSession {
     return checkpoint;
   }
 
-  private Checkpoint publishPage(Publisher publisher, Backlog.Page page, Checkpoint before) {
+  private Checkpoint publishPage(
+      Publisher publisher, Parking parking, Backlog.Page page, Checkpoint before)
+      throws SQLException {
     boolean isEnd = page.lastOrdinal() == before.backlogOrdinal();
-    TransactionGrouper grouper = grouper(publisher, before);
+    TransactionGrouper grouper = new TransactionGrouper(pipeline.batch(), parking.triage(), before);
     for (Captured row : page.rows()) {
       take(row, grouper);
     }
     grouper.endBacklogPage();
-    grouper.throwIfRejected();
+    grouper.throwIfWaiting();
     TransactionGrouper.Batch batch = grouper.takeEnded();
     Checkpoint after =
-        before.withBacklog(isEnd ? Checkpoint.BACKLOG_DONE : page.lastOrdinal(), batch.sequence());
-    requireAll(publisher.publishBatch(batch.events(), after), batch);
-    monitor.published(batch.events().size(), after);
+        before
+            .withBacklog(isEnd ? Checkpoint.BACKLOG_DONE : page.lastOrdinal(), batch.sequence())
+            .withParking(parking.lot().write(batch.parked(), before));
+    requireAll(send(publisher, batch, after), batch);
+    done(parking, batch, after);
     return after;
   }
 }

@@ -26,6 +26,7 @@ public final class Pipeline {
   private final String holder;
   private final Clock clock;
   private final PipelineMonitor monitor;
+  private final PipelineMemory memory;
   private final Backoff backoff;
   private final CountDownLatch stopRequested = new CountDownLatch(1);
   private final Thread thread;
@@ -43,6 +44,7 @@ public final class Pipeline {
     this.holder = holder;
     this.clock = clock;
     this.monitor = new PipelineMonitor(configuration.name(), clock);
+    this.memory = PipelineMemory.of(configuration.parking());
     this.backoff = new Backoff(configuration.retry(), random);
     this.thread = new Thread(this::run, "pipeline-" + configuration.name());
   }
@@ -123,7 +125,8 @@ public final class Pipeline {
       }
       try (Pulse pulse = new Pulse(leadership, configuration.name(), clock)) {
         pulse.start(configuration.leadership().pulseInterval());
-        new LeadingSession(configuration, leadership, pulse, monitor, clock, this::isStopping)
+        new LeadingSession(
+                configuration, memory, leadership, pulse, monitor, clock, this::isStopping)
             .run();
       }
     }
@@ -175,7 +178,7 @@ public final class Pipeline {
     if (state == State.RETRYING && monitor.status().leader()) {
       // It had been well in between: the same trouble is news again.
       lastLogged = null;
-      if (monitor.status().lastPublishAt() != null) {
+      if (monitor.status().lastPublishAt() != null || memory.isolation().isLooking()) {
         backoff.reset();
       }
     }

@@ -35,7 +35,8 @@ public record PipelineConfiguration(
         PublishConfiguration publish,
     @Valid BatchConfiguration batch,
     @Valid LeadershipConfiguration leadership,
-    @Valid RetryConfiguration retry) {
+    @Valid RetryConfiguration retry,
+    @Valid ParkingConfiguration parking) {
   private static final String NAME_RULE =
       "must start with a-z or 0-9 and have at most 63 of a-z, 0-9, _ and -";
 
@@ -113,6 +114,28 @@ public record PipelineConfiguration(
       @JsonProperty(defaultValue = "16MiB")
           @Range(min = 1 << 10, max = 1L << 30, message = "must be 1KiB to 1GiB")
           long atomicBytes) {}
+
+  /**
+   * Block {@code parking}: events that cannot be published are set aside, with what follows them
+   * under the same key.
+   *
+   * @param perMinute more rejected events than this within a minute are a flood: the pipeline waits
+   *     instead of parking them
+   * @param unknownTopic what becomes of an event whose topic does not exist
+   */
+  public record ParkingConfiguration(
+      @JsonProperty(defaultValue = "600")
+          @Range(min = 1, max = 100_000, message = "must be 1 to 100000")
+          int perMinute,
+      @JsonProperty(defaultValue = "park") UnknownTopic unknownTopic) {}
+
+  /** What becomes of an event whose topic does not exist. */
+  public enum UnknownTopic {
+    /** As of any other event that is rejected. */
+    PARK,
+    /** Everything waits until somebody has created it. */
+    WAIT
+  }
 
   /**
    * Block {@code leadership}.

@@ -22,6 +22,11 @@ final class PipelineMonitor {
   private @Nullable Instant lastPublishAt;
   private long retainedWalBytes = -1;
   private long restarts;
+  private long parkedWaiting = -1;
+  private int parkedKeys = -1;
+  private @Nullable Instant parkedOldestAt;
+  private long parkedTotal;
+  private long releasedTotal;
 
   PipelineMonitor(String name, Clock clock) {
     this.name = name;
@@ -37,8 +42,27 @@ final class PipelineMonitor {
       // Only the leader looks; an old figure would be taken for a current one.
       retainedWalBytes = -1;
     }
+    if (newState == State.STANDBY) {
+      // While this agent only waits to lead again its figures are the latest there are.
+      waiting(-1, -1, null);
+    }
     state = newState;
     reason = newReason;
+  }
+
+  synchronized void waiting(long events, int keys, @Nullable Instant oldestAt) {
+    parkedWaiting = events;
+    parkedKeys = keys;
+    parkedOldestAt = oldestAt;
+  }
+
+  synchronized void parked(int events) {
+    parkedTotal += events;
+  }
+
+  synchronized void released(int events, Checkpoint checkpoint) {
+    releasedTotal += events;
+    published(events, checkpoint);
   }
 
   synchronized void published(int events, Checkpoint checkpoint) {
@@ -77,6 +101,11 @@ final class PipelineMonitor {
         lastPulseAt,
         lastPublishAt,
         retainedWalBytes,
-        restarts);
+        restarts,
+        parkedWaiting,
+        parkedKeys,
+        parkedOldestAt,
+        parkedTotal,
+        releasedTotal);
   }
 }

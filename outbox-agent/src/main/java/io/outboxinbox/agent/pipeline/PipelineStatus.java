@@ -17,6 +17,11 @@ import org.jspecify.annotations.Nullable;
  * @param lastPublishAt when a batch was last made durable; null before the first
  * @param retainedWalBytes log the slot keeps the server from recycling; -1 if not known
  * @param restarts how often the pipeline started over after a failure
+ * @param parkedWaiting events that are parked and neither released nor discarded; -1 if not known
+ * @param parkedKeys keys of which an event is parked, so that later ones wait; -1 if not known
+ * @param parkedOldestAt when the event that has waited longest was parked; null when none waits
+ * @param parkedTotal events parked by this process
+ * @param releasedTotal parked events published by this process, part of {@code eventsPublished}
  */
 public record PipelineStatus(
     String name,
@@ -31,7 +36,12 @@ public record PipelineStatus(
     @Nullable Instant lastPulseAt,
     @Nullable Instant lastPublishAt,
     long retainedWalBytes,
-    long restarts) {
+    long restarts,
+    long parkedWaiting,
+    int parkedKeys,
+    @Nullable Instant parkedOldestAt,
+    long parkedTotal,
+    long releasedTotal) {
 
   /** The life of a pipeline. */
   public enum State {

@@ -14,6 +14,8 @@ import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.event.SourcePosition;
+import io.outboxinbox.agent.park.ParkedQueue;
+import io.outboxinbox.agent.park.ParkedTable;
 import io.outboxinbox.agent.publish.Publisher;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -241,15 +243,20 @@ final class SessionStart {
   }
 
   private Checkpoint seedCheckpoint(long epoch, FirstStart.Seed seed) throws SQLException {
+    // Parked events outlive an epoch. Which of the batches under way was published is not known any
+    // more; they come again, as everything may that begins anew.
+    new ParkedQueue(source.schema(), identity.id()).putBack(leadership.connection(), 0);
+    Checkpoint.Parking parked = new ParkedTable(source.schema(), identity.id()).extent(control);
     return new Checkpoint(
-        identity,
-        pipeline.name(),
-        SourcePreflight.server(control).timeline(),
-        source.slot(),
-        SourcePreflight.publicationMark(control, source),
-        epoch,
-        0,
-        seed.backlogRows() == 0 ? Checkpoint.BACKLOG_DONE : 0,
-        seed.position());
+            identity,
+            pipeline.name(),
+            SourcePreflight.server(control).timeline(),
+            source.slot(),
+            SourcePreflight.publicationMark(control, source),
+            epoch,
+            0,
+            seed.backlogRows() == 0 ? Checkpoint.BACKLOG_DONE : 0,
+            seed.position())
+        .withParking(parked);
   }
 }

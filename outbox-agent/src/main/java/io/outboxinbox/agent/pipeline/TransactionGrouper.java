@@ -6,52 +6,54 @@ import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SequencedEvent;
 import io.outboxinbox.agent.event.SourcePosition;
+import io.outboxinbox.agent.park.ParkedEvent;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Numbers events and holds them back until their database transaction has ended, so that it becomes
- * visible at once; splits a transaction that is too large for that. Once an event is rejected
- * nothing after it is taken any more, and what ended before it can still be published. Used by one
- * thread.
+ * visible at once; splits a transaction that is too large for that. Rejected events go along in
+ * order, to be parked, and take no number. Once everything has to wait for an event nothing after
+ * it is taken any more, and what ended before it can still be published. Used by one thread.
  */
 final class TransactionGrouper {
 
   /**
-   * What may be published together.
+   * What may be published and parked together.
    *
-   * @param events possibly none
+   * @param events to publish, possibly none
+   * @param parked to write down before the events go, possibly none
    * @param position behind the last of them
-   * @param sequence of the last of them
+   * @param sequence of the last event
    */
-  record Batch(List<RoutedEvent> events, SourcePosition position, long sequence) {}
+  record Batch(
+      List<RoutedEvent> events, List<ParkedEvent> parked, SourcePosition position, long sequence) {
+    boolean isEmpty() {
+      return events.isEmpty() && parked.isEmpty();
+    }
+  }
 
   private final PipelineConfiguration.BatchConfiguration limits;
-  private final Function<SequencedEvent, RoutedEvent> route;
+  private final Triage triage;
   private final long epoch;
 
   private List<RoutedEvent> ended = new ArrayList<>();
+  private List<ParkedEvent> endedParked = new ArrayList<>();
   private SourcePosition endedPosition;
   private long endedSequence;
 
   private List<RoutedEvent> open = new ArrayList<>();
+  private List<ParkedEvent> openParked = new ArrayList<>();
   private long openBytes;
   private long sequence;
-  private AgentException.@Nullable RejectedEvent rejection;
+  private @Nullable AgentException waitsFor;
 
-  /**
-   * Starts behind a checkpoint.
-   *
-   * @param route gives the destination, or throws {@link AgentException.RejectedEvent}
-   */
+  /** Starts behind a checkpoint. */
   TransactionGrouper(
-      PipelineConfiguration.BatchConfiguration limits,
-      Function<SequencedEvent, RoutedEvent> route,
-      Checkpoint from) {
+      PipelineConfiguration.BatchConfiguration limits, Triage triage, Checkpoint from) {
     this.limits = limits;
-    this.route = route;
+    this.triage = triage;
     this.epoch = from.epoch();
     this.sequence = from.sequence();
     this.endedSequence = from.sequence();
@@ -59,74 +61,98 @@ final class TransactionGrouper {
   }
 
   void add(Captured.Row row) {
-    if (rejection != null) {
-      return;
-    }
-    SequencedEvent event =
-        new SequencedEvent(row.event(), row.position(), row.committedAt(), epoch, sequence + 1);
-    try {
-      open.add(route.apply(event));
-    } catch (AgentException.RejectedEvent e) {
-      reject(e);
-      return;
-    }
-    sequence++;
-    byte[] payload = row.event().payload();
-    openBytes += payload == null ? 0 : payload.length;
-    if (open.size() >= limits.atomicEvents() || openBytes >= limits.atomicBytes()) {
-      end(row.position());
+    if (waitsFor == null) {
+      SequencedEvent event =
+          new SequencedEvent(row.event(), row.position(), row.committedAt(), epoch, sequence + 1);
+      byte[] payload = row.event().payload();
+      add(triage.judge(event), row.position(), payload == null ? 0 : payload.length);
     }
   }
 
   void add(Captured.BadRow row) {
-    if (rejection == null) {
-      reject(
-          new AgentException.RejectedEvent(
-              "row " + row.eventId() + " of the outbox is no event: " + row.reason()));
+    if (waitsFor == null) {
+      add(triage.judge(row), row.position(), row.row().payloadBytes());
+    }
+  }
+
+  private void add(Triage.Verdict verdict, SourcePosition position, int bytes) {
+    if (verdict instanceof Triage.Wait wait) {
+      waitsFor = wait.cause();
+      open = new ArrayList<>();
+      openParked = new ArrayList<>();
+      return;
+    }
+    if (verdict instanceof Triage.Publish publish) {
+      open.add(publish.event());
+      sequence++;
+    } else if (verdict instanceof Triage.Park park) {
+      openParked.add(park.event());
+    }
+    openBytes += bytes;
+    int eventsMax = Math.min(limits.atomicEvents(), triage.eventsMax());
+    if (open.size() + openParked.size() >= eventsMax || openBytes >= limits.atomicBytes()) {
+      end(position);
     }
   }
 
   void add(Captured.TransactionEnd transactionEnd) {
-    if (rejection == null) {
+    if (waitsFor == null) {
       end(transactionEnd.position());
     }
   }
 
   /** Rows of the backlog come without transactions; a page is published as one. */
   void endBacklogPage() {
-    if (rejection == null) {
+    if (waitsFor == null) {
       end(endedPosition);
     }
   }
 
   private void end(SourcePosition position) {
     ended.addAll(open);
+    endedParked.addAll(openParked);
     endedPosition = position;
     endedSequence = sequence;
     open = new ArrayList<>();
+    openParked = new ArrayList<>();
     openBytes = 0;
-  }
-
-  private void reject(AgentException.RejectedEvent e) {
-    rejection = e;
-    open = new ArrayList<>();
   }
 
   /** Everything that has ended since the last call. */
   Batch takeEnded() {
-    Batch batch = new Batch(ended, endedPosition, endedSequence);
+    Batch batch = new Batch(ended, endedParked, endedPosition, endedSequence);
     ended = new ArrayList<>();
+    endedParked = new ArrayList<>();
     return batch;
   }
 
+  /** Whether the batch would grow too large for the broker's refusal to be traced if it waited. */
+  boolean isBatchFull() {
+    return !ended.isEmpty() && ended.size() + open.size() >= triage.eventsMax();
+  }
+
+  /** Whether no event here has a number, so that other events can take the next ones. */
+  boolean isIdle() {
+    return open.isEmpty() && openParked.isEmpty() && ended.isEmpty() && endedParked.isEmpty();
+  }
+
+  /** Numbers up to this one were given to others; only when idle. */
+  void skipTo(long lastSequence) {
+    if (!isIdle()) {
+      throw new IllegalStateException("events here have numbers from " + endedSequence + " on");
+    }
+    sequence = lastSequence;
+    endedSequence = lastSequence;
+  }
+
   /**
-   * To be called once what came before a rejected event is published.
+   * To be called once what came before is published.
    *
-   * @throws AgentException.RejectedEvent the first rejection met, if there was one
+   * @throws AgentException what everything has to wait for, if there is something
    */
-  void throwIfRejected() {
-    if (rejection != null) {
-      throw rejection;
+  void throwIfWaiting() {
+    if (waitsFor != null) {
+      throw waitsFor;
     }
   }
 }

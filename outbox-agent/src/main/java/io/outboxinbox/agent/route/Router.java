@@ -3,6 +3,7 @@ package io.outboxinbox.agent.route;
 import io.outboxinbox.agent.event.AgentException.RejectedEvent;
 import io.outboxinbox.agent.event.Destination;
 import io.outboxinbox.agent.event.OutboxEvent;
+import io.outboxinbox.agent.event.RawRow;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SequencedEvent;
 import java.net.URI;
@@ -86,6 +87,29 @@ public final class Router {
           "make the column non-empty or change route.key");
     }
     return filled;
+  }
+
+  /**
+   * The key the event has wherever it goes, also where {@link #route} rejects it.
+   *
+   * @return null when its row does not tell the key
+   */
+  public @Nullable String keyOrNull(OutboxEvent event) {
+    try {
+      return keyOf(event);
+    } catch (RejectedEvent noKey) {
+      return null;
+    }
+  }
+
+  /**
+   * The key of a row that is no event.
+   *
+   * @return null when the row does not tell it
+   */
+  public @Nullable String keyOrNull(RawRow row) {
+    @Nullable String filled = key.fill(row);
+    return filled == null || filled.isEmpty() ? null : filled;
   }
 
   /** Topics known before any event, for a look at the broker: no placeholders, no patterns. */

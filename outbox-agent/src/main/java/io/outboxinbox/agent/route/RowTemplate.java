@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.route;
 
 import io.outboxinbox.agent.event.OutboxEvent;
+import io.outboxinbox.agent.event.RawRow;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -126,18 +127,44 @@ public final class RowTemplate {
     return filled.toString();
   }
 
+  /** Puts the values of a row in that may be no event; null when a column needed is null. */
+  @Nullable String fill(RawRow row) {
+    StringBuilder filled = new StringBuilder(64);
+    for (Part part : parts) {
+      @Nullable String value = part.isColumn() ? columnOf(row, part.text()) : part.text();
+      if (value == null) {
+        return null;
+      }
+      filled.append(value);
+    }
+    return filled.toString();
+  }
+
+  private static @Nullable String columnOf(RawRow row, String column) {
+    return switch (column) {
+      case ID -> row.id();
+      case AGGREGATE_TYPE -> row.aggregateType();
+      case AGGREGATE_ID -> row.aggregateId();
+      case EVENT_TYPE -> row.eventType();
+      default -> row.extra().get(column);
+    };
+  }
+
+  private static @Nullable String columnOf(OutboxEvent event, String column) {
+    return switch (column) {
+      case ID -> event.id();
+      case AGGREGATE_TYPE -> event.aggregateType();
+      case AGGREGATE_ID -> event.aggregateId();
+      case EVENT_TYPE -> event.eventType();
+      default -> event.extra().get(column);
+    };
+  }
+
   private String valueOf(Part part, OutboxEvent event) {
     if (!part.isColumn()) {
       return part.text();
     }
-    @Nullable String value =
-        switch (part.text()) {
-          case ID -> event.id();
-          case AGGREGATE_TYPE -> event.aggregateType();
-          case AGGREGATE_ID -> event.aggregateId();
-          case EVENT_TYPE -> event.eventType();
-          default -> event.extra().get(part.text());
-        };
+    @Nullable String value = columnOf(event, part.text());
     if (value == null) {
       throw Rejection.of(
           event,

@@ -194,7 +194,9 @@ abstract class LogReaderContract {
     start(source, createSlot(source));
     database.execute("INSERT INTO loose VALUES ('e1', 'order', NULL, 'placed', 'x')");
     Captured.BadRow bad = (Captured.BadRow) readUntilEnds(1).get(0);
-    assertThat(bad.eventId()).isEqualTo("e1");
+    assertThat(bad.row().id()).isEqualTo("e1");
+    assertThat(bad.row().aggregateId()).isNull();
+    assertThat(bad.row().payload()).isEqualTo(new byte[] {'x'});
     assertThat(bad.reason()).contains("column aggregateid is NULL");
   }
 

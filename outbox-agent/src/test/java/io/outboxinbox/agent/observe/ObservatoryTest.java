@@ -29,7 +29,8 @@ class ObservatoryTest {
   private static PipelineStatus status(State state, String reason, Instant since, Instant pulse) {
     boolean leader = state == State.LEADING;
     return new PipelineStatus(
-        "orders", state, since, reason, leader, 42, 41, 7, 12.5, pulse, null, 1024, 3);
+        "orders", state, since, reason, leader, 42, 41, 7, 12.5, pulse, null, 1024, 3, 5, 2, NOW, 7,
+        2);
   }
 
   private static ObservedPipeline observed(PipelineStatus status) {

@@ -7,12 +7,14 @@ import io.outboxinbox.agent.capture.SimulatedLog;
 import io.outboxinbox.agent.capture.SimulatedReader;
 import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.Checkpoint;
-import io.outboxinbox.agent.event.Destination;
 import io.outboxinbox.agent.event.Receipt;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.event.SourcePosition;
+import io.outboxinbox.agent.park.FloodBreaker;
+import io.outboxinbox.agent.park.HeldKeys;
 import io.outboxinbox.agent.pipeline.PipelineConfiguration.BatchConfiguration;
+import io.outboxinbox.agent.pipeline.PipelineConfiguration.UnknownTopic;
 import io.outboxinbox.agent.pipeline.TransactionGrouper.Batch;
 import java.util.ArrayList;
 import java.util.List;
@@ -78,7 +80,13 @@ class ExactlyOnceProperties {
     BatchConfiguration limits = new BatchConfiguration(10, 1 + random.nextInt(12), Long.MAX_VALUE);
     TransactionGrouper grouper =
         new TransactionGrouper(
-            limits, event -> new RoutedEvent(event, new Destination("t", "k", List.of())), from);
+            limits,
+            new Triage(
+                new ScriptedRules(),
+                new HeldKeys(),
+                new PipelineMemory(new FloodBreaker(1, System::nanoTime), new Isolation()),
+                UnknownTopic.PARK),
+            from);
     Acknowledger acknowledger =
         new Acknowledger(
             position ->

@@ -1,5 +1,8 @@
 package io.outboxinbox.agent.pipeline;
 
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
 import io.outboxinbox.agent.ConfigurationReader;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresDatabase;
@@ -57,6 +60,15 @@ final class PipelineRig implements AutoCloseable {
   }
 
   PipelineConfiguration configuration(String more) throws Exception {
+    return configuration(more, "{}");
+  }
+
+  /** A configuration with this YAML for its parking block. */
+  PipelineConfiguration parking(String parking) throws Exception {
+    return configuration("", parking);
+  }
+
+  private PipelineConfiguration configuration(String more, String parking) throws Exception {
     String yaml =
         """
         pipelines:
@@ -73,6 +85,7 @@ final class PipelineRig implements AutoCloseable {
             publish: {type: kafka, bootstrapServers: "%s", positionReplicationFactor: 1}
             leadership: {pulseInterval: 200ms, takeoverAfter: 2s, stallAfter: 10s}
             retry: {initial: 100ms, max: 1s}
+            parking: %s
         """
             .formatted(
                 postgres.host(),
@@ -80,7 +93,8 @@ final class PipelineRig implements AutoCloseable {
                 database.name(),
                 more,
                 topic,
-                kafka.bootstrapServers());
+                kafka.bootstrapServers(),
+                parking);
     return new ConfigurationReader(Map.of()).read(yaml).pipelines().get(0);
   }
 
@@ -135,6 +149,16 @@ final class PipelineRig implements AutoCloseable {
       }
     }
     return records;
+  }
+
+  void awaitState(Pipeline pipeline, PipelineStatus.State state) {
+    await()
+        .atMost(Duration.ofSeconds(30))
+        .untilAsserted(
+            () ->
+                assertThat(pipeline.status().state())
+                    .as(pipeline.status().toString())
+                    .isEqualTo(state));
   }
 
   static String header(ConsumerRecord<String, byte[]> record, String name) {

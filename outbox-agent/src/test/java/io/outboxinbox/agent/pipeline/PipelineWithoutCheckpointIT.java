@@ -37,7 +37,8 @@ class PipelineWithoutCheckpointIT {
             broker,
             kafkaPipeline.batch(),
             kafkaPipeline.leadership(),
-            kafkaPipeline.retry());
+            kafkaPipeline.retry(),
+            kafkaPipeline.parking());
     for (int round = 1; round <= 3; round++) {
       Pipeline pipeline = rig.start(configuration);
       await()

@@ -15,9 +15,13 @@ import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.InvalidRecordException;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.errors.InvalidProducerEpochException;
+import org.apache.kafka.common.errors.InvalidTimestampException;
+import org.apache.kafka.common.errors.InvalidTopicException;
 import org.apache.kafka.common.errors.ProducerFencedException;
+import org.apache.kafka.common.errors.RecordBatchTooLargeException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.jspecify.annotations.Nullable;
@@ -113,8 +117,9 @@ final class KafkaPublisher implements Publisher {
     producer.send(
         record,
         (metadata, e) -> {
-          if (e != null) {
-            firstFailure.compareAndSet(null, e);
+          // Records that share a batch with the refused one fail too, and say less.
+          if (e != null && !firstFailure.compareAndSet(null, e) && refusal(e) != null) {
+            firstFailure.updateAndGet(first -> first == null || refusal(first) == null ? e : first);
           }
         });
   }
@@ -136,10 +141,12 @@ final class KafkaPublisher implements Publisher {
             .find(to.topic())
             .orElseThrow(
                 () ->
-                    rejected(
-                        event,
-                        "topic " + to.topic() + " does not exist",
-                        "create it, or route the event elsewhere"));
+                    new AgentException.RejectedEvent(
+                        worded(
+                            event,
+                            "topic " + to.topic() + " does not exist",
+                            "create it, or route the event elsewhere"),
+                        true));
     byte[] payload = event.sequenced().event().payload();
     int bytes =
         RECORD_OVERHEAD_BYTES + 3 * to.key().length() + (payload == null ? 0 : payload.length);
@@ -171,14 +178,32 @@ final class KafkaPublisher implements Publisher {
   }
 
   private static AgentException.RejectedEvent rejected(RoutedEvent event, String what, String fix) {
-    return new AgentException.RejectedEvent(
-        "event " + event.sequenced().event().id() + ": " + what + "; fix: " + fix);
+    return new AgentException.RejectedEvent(worded(event, what, fix));
+  }
+
+  private static String worded(RoutedEvent event, String what, String fix) {
+    return "event " + event.sequenced().event().id() + ": " + what + "; fix: " + fix;
+  }
+
+  /** What says that a record will never be taken as it is, rather than that it is not the time. */
+  private static @Nullable Exception refusal(Exception failure) {
+    for (Throwable at = failure; at != null; at = at.getCause()) {
+      if (at instanceof RecordTooLargeException
+          || at instanceof RecordBatchTooLargeException
+          || at instanceof InvalidRecordException
+          || at instanceof InvalidTimestampException
+          || at instanceof InvalidTopicException) {
+        return (Exception) at;
+      }
+    }
+    return null;
   }
 
   private static AgentException failed(String doing, Exception cause) {
-    if (cause instanceof RecordTooLargeException) {
+    Exception refusal = refusal(cause);
+    if (refusal != null) {
       return new AgentException.RejectedEvent(
-          "kafka refused an event of the batch while " + doing + ": " + cause.getMessage());
+          "kafka refused an event of the batch while " + doing + ": " + refusal.getMessage());
     }
     if (cause instanceof ProducerFencedException
         || cause instanceof InvalidProducerEpochException) {

@@ -34,6 +34,11 @@ import org.jspecify.annotations.Nullable;
 final class TopicCatalog implements AutoCloseable {
   private static final Duration TIMEOUT = Duration.ofSeconds(4);
 
+  /** How late a topic just created may be noticed. */
+  private static final Duration MISSING_FOR = Duration.ofSeconds(3);
+
+  private static final int MISSING_MAX = 1000;
+
   /** Enough to keep sources apart, few enough to read quickly. */
   private static final int POSITION_PARTITIONS = 8;
 
@@ -43,25 +48,44 @@ final class TopicCatalog implements AutoCloseable {
   private final Admin admin;
   private final Map<String, Topic> known = new HashMap<>();
 
+  /** When each was last seen not to be there, by {@link System#nanoTime}. */
+  private final Map<String, Long> missing = new HashMap<>();
+
   TopicCatalog(KafkaConfiguration kafka) {
     this.admin = Admin.create(kafka.adminProperties());
   }
 
   /**
-   * Looks a topic up, once.
+   * Looks a topic up: once if it is there, now and then if it is not.
    *
    * @return empty when the cluster has no such topic
    * @throws AgentException.Retryable the cluster does not answer
    */
   Optional<Topic> find(String name) {
     Topic topic = known.get(name);
-    if (topic == null) {
+    if (topic == null && !wasMissing(name)) {
       topic = describe(name);
-      if (topic != null) {
+      if (topic == null) {
+        missing.put(name, System.nanoTime());
+      } else {
         known.put(name, topic);
       }
     }
     return Optional.ofNullable(topic);
+  }
+
+  /**
+   * Rows choose topics, so a flood of unknown ones must cost neither a request each nor the heap.
+   */
+  private boolean wasMissing(String name) {
+    Long since = missing.get(name);
+    if (since != null && System.nanoTime() - since < MISSING_FOR.toNanos()) {
+      return true;
+    }
+    if (missing.size() >= MISSING_MAX) {
+      missing.clear();
+    }
+    return false;
   }
 
   int partitions(String name) {
@@ -86,6 +110,7 @@ final class TopicCatalog implements AutoCloseable {
                     // A checkpoint acknowledged by one replica only could be lost with it.
                     TopicConfig.MIN_IN_SYNC_REPLICAS_CONFIG,
                     replicationFactor >= 3 ? "2" : "1"));
+    missing.remove(name);
     try {
       get(admin.createTopics(List.of(topic)).all());
     } catch (ExecutionException e) {

@@ -1,0 +1,42 @@
+package io.outboxinbox.agent.park;
+
+import io.outboxinbox.agent.event.RawRow;
+import io.outboxinbox.agent.event.SourcePosition;
+import java.time.Instant;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An event on its way into the table.
+ *
+ * @param row all of it, because the application may delete its own row
+ * @param key what waits behind it has the same; null when the row does not tell it, then nothing
+ *     waits
+ * @param reason why it is not published
+ * @param isBehind whether an earlier event of its key is the reason, and none of its own
+ */
+public record ParkedEvent(
+    RawRow row,
+    @Nullable String key,
+    String reason,
+    boolean isBehind,
+    SourcePosition position,
+    Instant committedAt) {
+
+  static final String BEHIND = "waits behind an earlier event of its key";
+
+  /** An event that cannot be published as it is. */
+  public static ParkedEvent culprit(
+      RawRow row,
+      @Nullable String key,
+      String reason,
+      SourcePosition position,
+      Instant committedAt) {
+    return new ParkedEvent(row, key, reason, false, position, committedAt);
+  }
+
+  /** An event that follows a parked one. */
+  public static ParkedEvent behind(
+      RawRow row, String key, SourcePosition position, Instant committedAt) {
+    return new ParkedEvent(row, key, BEHIND, true, position, committedAt);
+  }
+}

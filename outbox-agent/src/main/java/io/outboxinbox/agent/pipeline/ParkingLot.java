@@ -1,0 +1,199 @@
+package io.outboxinbox.agent.pipeline;
+
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.park.HeldKeys;
+import io.outboxinbox.agent.park.ParkedEvent;
+import io.outboxinbox.agent.park.ParkedQueue;
+import io.outboxinbox.agent.park.ParkedTable;
+import io.outboxinbox.agent.park.ParkedTable.Oldest;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Clock;
+import java.util.List;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * One session's parked events: takes the table over, writes rejected events down, knows which keys
+ * are held. Used by the pipeline's thread.
+ */
+final class ParkingLot {
+  private static final Logger LOG = LoggerFactory.getLogger(ParkingLot.class);
+
+  /** A lock an operator's session holds must not stop the pulse, which uses the same connection. */
+  private static final String LOCK_TIMEOUT = "SET lock_timeout = '2s'";
+
+  private static final int LOGGED_PER_MINUTE = 10;
+  private static final long MINUTE_NANOS = 60_000_000_000L;
+
+  private final Sessions sessions;
+  private final ParkedTable table;
+  private final ParkedQueue queue;
+  private final PipelineMonitor monitor;
+  private final Clock clock;
+  private final HeldKeys held = new HeldKeys();
+
+  private long waiting;
+  private @Nullable Oldest oldest;
+  private long loggedSince = System.nanoTime();
+  private int logged;
+
+  /**
+   * Whose events, and the connections to their table.
+   *
+   * @param source its id
+   * @param leader holds the leadership lock
+   * @param control for what a replaced agent may do without harm
+   */
+  record Sessions(String schema, String source, Connection leader, Connection control) {}
+
+  ParkingLot(Sessions sessions, PipelineMonitor monitor, Clock clock) {
+    this.sessions = sessions;
+    this.table = new ParkedTable(sessions.schema(), sessions.source());
+    this.queue = new ParkedQueue(sessions.schema(), sessions.source());
+    this.monitor = monitor;
+    this.clock = clock;
+  }
+
+  static AgentException tooManyKeys() {
+    return new AgentException.Misconfigured(
+        "events of %d keys are parked, which is all the agent keeps in memory"
+            .formatted(HeldKeys.KEYS_MAX),
+        "release or discard parked events");
+  }
+
+  /**
+   * Brings the table in line with the position: what the position does not cover is taken back,
+   * what it says is published is settled. Then learns what waits.
+   *
+   * @param onFlowing gets each key whose first event waits for nobody any more
+   */
+  void open(Checkpoint checkpoint, Consumer<String> onFlowing) throws SQLException {
+    Connection leader = sessions.leader();
+    try (Statement statement = leader.createStatement()) {
+      statement.execute(LOCK_TIMEOUT);
+    }
+    table.takeBack(leader, checkpoint.epoch(), checkpoint.parking().lastOrdinal());
+    queue.settle(leader, checkpoint.parking().lastRelease());
+    queue.putBack(leader, checkpoint.parking().lastRelease());
+    ParkedTable.Waiting found =
+        table.scan(
+            sessions.control(),
+            checkpoint.parking().lastOrdinal(),
+            (key, isFirstBehind) -> hold(key, isFirstBehind, onFlowing));
+    waiting = found.events();
+    oldest = found.oldest();
+    show();
+  }
+
+  private void hold(@Nullable String key, boolean isFirstBehind, Consumer<String> onFlowing) {
+    if (key == null) {
+      return;
+    }
+    if (held.isFull()) {
+      throw tooManyKeys();
+    }
+    held.add(key);
+    if (isFirstBehind) {
+      onFlowing.accept(key);
+    }
+  }
+
+  /** Looks again for keys whose first event waits for nobody any more. */
+  void findFlowing(Checkpoint checkpoint, Consumer<String> onFlowing) throws SQLException {
+    table.scan(
+        sessions.control(),
+        checkpoint.parking().lastOrdinal(),
+        (key, isFirstBehind) -> {
+          if (key != null && isFirstBehind) {
+            onFlowing.accept(key);
+          }
+        });
+  }
+
+  /**
+   * Writes events down. They count once a checkpoint with the returned value is durable.
+   *
+   * @return how far the table is covered then
+   */
+  Checkpoint.Parking write(List<ParkedEvent> events, Checkpoint before) throws SQLException {
+    Checkpoint.Parking parking = before.parking();
+    if (events.isEmpty()) {
+      return parking;
+    }
+    table.insert(sessions.control(), events, before.epoch(), parking.lastOrdinal());
+    return new Checkpoint.Parking(parking.lastOrdinal() + events.size(), parking.lastRelease());
+  }
+
+  /** Takes note that events written down are covered by the position. */
+  void parked(List<ParkedEvent> events, Checkpoint after) {
+    if (events.isEmpty()) {
+      return;
+    }
+    if (oldest == null) {
+      oldest = new Oldest(after.parking().lastOrdinal() - events.size() + 1, clock.instant());
+    }
+    waiting += events.size();
+    events.stream().filter(event -> !event.isBehind()).forEach(this::log);
+    monitor.parked(events.size());
+    show();
+  }
+
+  private void log(ParkedEvent culprit) {
+    if (System.nanoTime() - loggedSince > MINUTE_NANOS) {
+      if (logged > LOGGED_PER_MINUTE) {
+        LOG.warn("parked {} more events", logged - LOGGED_PER_MINUTE);
+      }
+      loggedSince = System.nanoTime();
+      logged = 0;
+    }
+    if (++logged <= LOGGED_PER_MINUTE) {
+      LOG.warn("parked, and later events of its key wait behind it: {}", culprit.reason());
+    }
+  }
+
+  /** Takes note that so many events wait no longer. */
+  void settled(int events) {
+    waiting -= events;
+  }
+
+  /** Shows how things stand, after looking which event has waited longest. */
+  void refresh(Checkpoint checkpoint) throws SQLException {
+    if (waiting <= 0) {
+      oldest = null;
+    } else {
+      Oldest known = oldest;
+      oldest =
+          table.oldest(
+              sessions.control(),
+              known == null ? 0 : known.ordinal(),
+              checkpoint.parking().lastOrdinal());
+    }
+    show();
+  }
+
+  private void show() {
+    Oldest known = oldest;
+    monitor.waiting(Math.max(0, waiting), held.size(), known == null ? null : known.parkedAt());
+  }
+
+  boolean isEmpty() {
+    return waiting <= 0 && held.isEmpty();
+  }
+
+  HeldKeys held() {
+    return held;
+  }
+
+  ParkedQueue queue() {
+    return queue;
+  }
+
+  Sessions sessions() {
+    return sessions;
+  }
+}

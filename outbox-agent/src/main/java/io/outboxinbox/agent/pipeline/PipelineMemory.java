@@ -1,0 +1,17 @@
+package io.outboxinbox.agent.pipeline;
+
+import io.outboxinbox.agent.park.FloodBreaker;
+
+/** What a pipeline remembers from one session to the next; of no use to another process. */
+record PipelineMemory(FloodBreaker breaker, Isolation isolation) {
+
+  static PipelineMemory of(PipelineConfiguration.ParkingConfiguration parking) {
+    return new PipelineMemory(
+        new FloodBreaker(parking.perMinute(), System::nanoTime), new Isolation());
+  }
+
+  void beginSession() {
+    breaker.beginSession();
+    isolation.beginSession();
+  }
+}

@@ -1,0 +1,116 @@
+package io.outboxinbox.agent.pipeline;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import java.nio.charset.StandardCharsets;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.StreamSupport;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.common.header.Header;
+
+/** Events told apart by their type, and what became of them. */
+final class ParkingRig {
+  private final PipelineRig rig;
+
+  ParkingRig(PipelineRig rig) {
+    this.rig = rig;
+  }
+
+  /** Inserts an event in a transaction of its own. */
+  void insert(String type, String key, String topic, String headers) throws SQLException {
+    insert(type, key, topic, headers, "{}");
+  }
+
+  /** Inserts an event with a payload of so many bytes. */
+  void insertLarge(String type, String key, int bytes) throws SQLException {
+    insert(type, key, null, "{}", "\"" + "x".repeat(bytes - 2) + "\"");
+  }
+
+  private void insert(String type, String key, String topic, String headers, String payload)
+      throws SQLException {
+    String sql =
+        "INSERT INTO outbox_event (aggregate_type, aggregate_id, event_type, topic, headers, payload)"
+            + " VALUES ('order', ?, ?, ?, ?::jsonb, ?::json)";
+    try (Connection connection = rig.database.connect();
+        PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, key);
+      statement.setString(2, type);
+      statement.setString(3, topic);
+      statement.setString(4, headers);
+      statement.setString(5, payload);
+      statement.executeUpdate();
+    }
+  }
+
+  /** One column of the parked rows, in order of parking. */
+  List<String> rows(String column, String condition) throws SQLException {
+    String order = column.startsWith("count") ? "" : " ORDER BY ordinal";
+    String sql = "SELECT " + column + " FROM outbox_parked WHERE " + condition + order;
+    List<String> values = new ArrayList<>();
+    try (Connection connection = rig.database.connect();
+        Statement statement = connection.createStatement();
+        ResultSet rows = statement.executeQuery(sql)) {
+      while (rows.next()) {
+        values.add(rows.getString(1));
+      }
+    }
+    return values;
+  }
+
+  void awaitWaiting(int count) {
+    await()
+        .atMost(Duration.ofSeconds(60))
+        .untilAsserted(() -> assertThat(rows("event_type", "state = 'waiting'")).hasSize(count));
+  }
+
+  /** Waits for exactly these types in the usual topic. */
+  void awaitPublished(String... types) {
+    await()
+        .atMost(Duration.ofSeconds(60))
+        .untilAsserted(() -> assertThat(publishedIn(rig.topic)).containsExactlyInAnyOrder(types));
+  }
+
+  void awaitPublishedAtLeast(String... types) {
+    await()
+        .atMost(Duration.ofSeconds(60))
+        .untilAsserted(() -> assertThat(publishedIn(rig.topic)).contains(types));
+  }
+
+  List<String> publishedIn(String topic) {
+    return rig.consume(topic).stream().map(r -> PipelineRig.header(r, "ce_type")).toList();
+  }
+
+  /** Types under one key, in the order consumers see. */
+  List<String> publishedOf(String key) {
+    return rig.consume().stream()
+        .filter(record -> record.key().equals(key))
+        .map(record -> PipelineRig.header(record, "ce_type"))
+        .toList();
+  }
+
+  List<Long> sequences() {
+    return rig.consume().stream()
+        .map(record -> Long.valueOf(PipelineRig.header(record, "ce_sequence")))
+        .sorted(Comparator.naturalOrder())
+        .toList();
+  }
+
+  /** Every value of a header in the usual topic. */
+  List<String> headers(String name) {
+    return rig.consume().stream()
+        .map(ConsumerRecord::headers)
+        .flatMap(headers -> StreamSupport.stream(headers.headers(name).spliterator(), false))
+        .map(Header::value)
+        .map(value -> new String(value, StandardCharsets.UTF_8))
+        .toList();
+  }
+}

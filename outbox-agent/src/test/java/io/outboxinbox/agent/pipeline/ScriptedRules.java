@@ -1,0 +1,54 @@
+package io.outboxinbox.agent.pipeline;
+
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Destination;
+import io.outboxinbox.agent.event.OutboxEvent;
+import io.outboxinbox.agent.event.RawRow;
+import io.outboxinbox.agent.event.RoutedEvent;
+import io.outboxinbox.agent.event.SequencedEvent;
+import java.time.Instant;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+
+/** Takes every event under its aggregate's id, but for those named. */
+final class ScriptedRules implements EventRules {
+  private final Set<String> refused = new HashSet<>();
+  private final Set<String> withoutTopic = new HashSet<>();
+
+  void refuse(String... ids) {
+    refused.addAll(List.of(ids));
+  }
+
+  void missTopicOf(String... ids) {
+    withoutTopic.addAll(List.of(ids));
+  }
+
+  void accept(String id) {
+    refused.remove(id);
+  }
+
+  @Override
+  public RoutedEvent route(SequencedEvent event) {
+    String id = event.event().id();
+    if (refused.contains(id) || withoutTopic.contains(id)) {
+      throw new AgentException.RejectedEvent("refused " + id, withoutTopic.contains(id));
+    }
+    return new RoutedEvent(event, new Destination("t", event.event().aggregateId(), List.of()));
+  }
+
+  @Override
+  public RoutedEvent route(SequencedEvent event, Instant parkedAt) {
+    return route(event);
+  }
+
+  @Override
+  public String key(OutboxEvent event) {
+    return event.aggregateId();
+  }
+
+  @Override
+  public String key(RawRow row) {
+    return row.aggregateId();
+  }
+}
