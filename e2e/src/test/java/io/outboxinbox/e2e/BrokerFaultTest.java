@@ -30,6 +30,7 @@ import org.apache.kafka.common.resource.PatternType;
 import org.apache.kafka.common.resource.ResourcePattern;
 import org.apache.kafka.common.resource.ResourceType;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /** The broker is away for long, or well and unwilling. */
 class BrokerFaultTest {
@@ -45,6 +46,7 @@ class BrokerFaultTest {
 
   /** An hour away, scaled; the log waits in PostgreSQL and drains when the broker is back. */
   @Test
+  @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
   void waitsForABrokerThatIsAwayForLong() throws Exception {
     try (Stage stage = Stage.start()) {
       SourceDatabase database = SourceDatabase.create(stage.postgres());

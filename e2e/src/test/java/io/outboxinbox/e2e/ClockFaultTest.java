@@ -25,6 +25,7 @@ import java.util.stream.Stream;
 import org.awaitility.Awaitility;
 import org.awaitility.core.ConditionTimeoutException;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The clock of the agent's host jumps, forwards and back; those of the servers do not. */
@@ -40,6 +41,7 @@ class ClockFaultTest {
   private final long seed = Setting.seed();
 
   @Test
+  @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
   void publishesOnceInOrderWhenItsClockJumps(@TempDir Path directory) throws Exception {
     Optional<Path> library = library();
     assumeTrue(library.isPresent(), "libfaketime is not installed (Debian: apt install faketime)");

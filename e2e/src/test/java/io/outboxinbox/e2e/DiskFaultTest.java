@@ -22,6 +22,7 @@ import java.util.Optional;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /** A server's disk runs full under load, and somebody makes room and starts it again. */
 class DiskFaultTest {
@@ -67,6 +68,7 @@ class DiskFaultTest {
 
   /** PostgreSQL ends itself when it cannot write its log. */
   @Test
+  @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
   void waitsForADatabaseWhoseDiskIsFull() {
     mount(DATABASE_MEBIBYTES);
     PostgresServer.Options database =

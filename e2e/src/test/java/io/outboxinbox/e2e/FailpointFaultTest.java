@@ -32,6 +32,7 @@ import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /**
  * The agent is killed at every point where it could have half done something. The points are found
@@ -47,7 +48,6 @@ class FailpointFaultTest {
   /** Enough for several produce requests in one Kafka transaction. */
   private static final int BURST_ROWS = 5_000;
 
-  private static final int OLD_ROWS = 3_000;
   private static final int PAGE_ROWS = 500;
 
   /** Of rows older than the slot nobody knows the commit order, nor who committed together. */
@@ -73,6 +73,7 @@ class FailpointFaultTest {
 
   private final long seed = Setting.seed();
   private final int kills = Setting.of("failpoint.kills", 1);
+  private final int pages = Setting.of("failpoint.pages", 4);
   private final int brokerPort = FreePorts.pick();
 
   private Stage stage;
@@ -139,18 +140,19 @@ class FailpointFaultTest {
 
   /** Rows older than the slot, page by page; killed before and after the commit of each. */
   @Test
+  @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
   void publishesTheBacklogOnceWhereverItIsKilled() throws Exception {
     config.batch("maxEvents", String.valueOf(PAGE_ROWS));
     try (LedgerRun run = LedgerRun.start(stage, database, seed);
         AgentProcess agent = AgentProcess.of("failpoint-backlog", config)) {
-      run.writeBurst(OLD_ROWS);
-      int pages = 0;
-      while (run.reader().count() < OLD_ROWS - 2 * PAGE_ROWS) {
-        arm(pages++ % 2 == 0 ? Point.BEFORE_COMMIT : Point.AFTER_COMMIT);
+      run.writeBurst((pages + 1) * PAGE_ROWS);
+      int killed = 0;
+      while (run.reader().count() < pages * PAGE_ROWS) {
+        arm(killed++ % 2 == 0 ? Point.BEFORE_COMMIT : Point.AFTER_COMMIT);
         agent.start();
         awaitHit(agent);
       }
-      report.line("killed at %d commits of pages", pages);
+      report.line("killed at %d commits of %d pages and of the first position", killed, pages);
       agent.start();
       Verdict verdict = run.finish(agent, ATOMIC_EVENTS).without(OF_BACKLOG);
       report.verdict(verdict).print();

@@ -30,7 +30,7 @@ class MixedFaultTest {
   private static final int ATOMIC_EVENTS = 64;
 
   private final long seed = Setting.seed();
-  private final int cycles = Setting.of("mixed.cycles", 4);
+  private final int cycles = Setting.of("mixed.cycles", 3);
   private final int eventsPerSecond = Setting.of("mixed.eventsPerSecond", 300);
 
   @Test

@@ -80,6 +80,7 @@ class NetworkFaultTest {
 
   /** A firewall forgets the replication connection alone; pulses are still written. */
   @Test
+  @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
   void startsOverWhenOnlyTheStreamGoesSilent() {
     recoversFrom("stream", link -> link.forget("START_REPLICATION"));
   }

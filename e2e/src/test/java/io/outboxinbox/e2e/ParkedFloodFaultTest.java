@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /**
  * One event is refused and a great many of its key follow: far more than the agent's heap holds.
@@ -30,9 +31,10 @@ class ParkedFloodFaultTest {
   private static final int TRANSACTION_ROWS = 10_000;
   private static final int PAYLOAD_CHARACTERS = 4_000;
 
-  private final int rows = Setting.of("flood.rows", 20_000);
+  private final int rows = Setting.of("flood.rows", 100_000);
 
   @Test
+  @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
   void parksAndReleasesMoreEventsOfOneKeyThanTheHeapHolds() throws Exception {
     try (Stage stage = Stage.start()) {
       SourceDatabase database = SourceDatabase.create(stage.postgres());

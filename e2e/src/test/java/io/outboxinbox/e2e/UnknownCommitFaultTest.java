@@ -43,7 +43,7 @@ class UnknownCommitFaultTest {
   }
 
   private final long seed = Setting.seed();
-  private final int rounds = Setting.of("unknown.rounds", 2);
+  private final int rounds = Setting.of("unknown.rounds", 1);
   private final AtomicReference<Lost> armed = new AtomicReference<>();
   private final int proxiedPort = FreePorts.pick();
   private TcpProxy network;
