@@ -9,6 +9,7 @@ import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Receipt;
+import io.outboxinbox.agent.park.ParkedEvents;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.route.Router;
@@ -104,7 +105,7 @@ final class LeadingSession {
   private Parking parking(Publisher publisher, Connection control) {
     ParkingLot lot =
         new ParkingLot(
-            new ParkingLot.Sessions(
+            ParkedEvents.in(
                 pipeline.source().schema(),
                 leadership.source().id(),
                 leadership.connection(),
@@ -118,7 +119,7 @@ final class LeadingSession {
         new Releases(
             lot,
             publisher,
-            new Releases.Rules(rules, new RowCheck(pipeline.source()), memory.isolation()),
+            new Releases.Rules(rules, new RowCheck(pipeline.source()), memory.isolation(), System::nanoTime),
             monitor));
   }
 

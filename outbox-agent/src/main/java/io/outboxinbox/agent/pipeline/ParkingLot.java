@@ -4,12 +4,10 @@ import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.park.HeldKeys;
 import io.outboxinbox.agent.park.ParkedEvent;
-import io.outboxinbox.agent.park.ParkedQueue;
+import io.outboxinbox.agent.park.ParkedEvents;
 import io.outboxinbox.agent.park.ParkedTable;
 import io.outboxinbox.agent.park.ParkedTable.Oldest;
-import java.sql.Connection;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.time.Clock;
 import java.util.List;
 import java.util.function.Consumer;
@@ -24,15 +22,10 @@ import org.slf4j.LoggerFactory;
 final class ParkingLot {
   private static final Logger LOG = LoggerFactory.getLogger(ParkingLot.class);
 
-  /** A lock an operator's session holds must not stop the pulse, which uses the same connection. */
-  private static final String LOCK_TIMEOUT = "SET lock_timeout = '2s'";
-
   private static final int LOGGED_PER_MINUTE = 10;
   private static final long MINUTE_NANOS = 60_000_000_000L;
 
-  private final Sessions sessions;
-  private final ParkedTable table;
-  private final ParkedQueue queue;
+  private final ParkedEvents table;
   private final PipelineMonitor monitor;
   private final Clock clock;
   private final HeldKeys held = new HeldKeys();
@@ -42,19 +35,8 @@ final class ParkingLot {
   private long loggedSince = System.nanoTime();
   private int logged;
 
-  /**
-   * Whose events, and the connections to their table.
-   *
-   * @param source its id
-   * @param leader holds the leadership lock
-   * @param control for what a replaced agent may do without harm
-   */
-  record Sessions(String schema, String source, Connection leader, Connection control) {}
-
-  ParkingLot(Sessions sessions, PipelineMonitor monitor, Clock clock) {
-    this.sessions = sessions;
-    this.table = new ParkedTable(sessions.schema(), sessions.source());
-    this.queue = new ParkedQueue(sessions.schema(), sessions.source());
+  ParkingLot(ParkedEvents table, PipelineMonitor monitor, Clock clock) {
+    this.table = table;
     this.monitor = monitor;
     this.clock = clock;
   }
@@ -73,17 +55,11 @@ final class ParkingLot {
    * @param onFlowing gets each key whose first event waits for nobody any more
    */
   void open(Checkpoint checkpoint, Consumer<String> onFlowing) throws SQLException {
-    Connection leader = sessions.leader();
-    try (Statement statement = leader.createStatement()) {
-      statement.execute(LOCK_TIMEOUT);
-    }
-    table.takeBack(leader, checkpoint.epoch(), checkpoint.parking().lastOrdinal());
-    queue.settle(leader, checkpoint.parking().lastRelease());
-    queue.putBack(leader, checkpoint.parking().lastRelease());
+    table.takeBack(checkpoint.epoch(), checkpoint.parking().lastOrdinal());
+    table.settle(checkpoint.parking().lastRelease());
+    table.putBack(checkpoint.parking().lastRelease());
     ParkedTable.Waiting found =
-        table.scan(
-            sessions.control(),
-            checkpoint.parking().lastOrdinal(),
+        table.scan(checkpoint.parking().lastOrdinal(),
             (key, isFirstBehind) -> hold(key, isFirstBehind, onFlowing));
     waiting = found.events();
     oldest = found.oldest();
@@ -105,9 +81,7 @@ final class ParkingLot {
 
   /** Looks again for keys whose first event waits for nobody any more. */
   void findFlowing(Checkpoint checkpoint, Consumer<String> onFlowing) throws SQLException {
-    table.scan(
-        sessions.control(),
-        checkpoint.parking().lastOrdinal(),
+    table.scan(checkpoint.parking().lastOrdinal(),
         (key, isFirstBehind) -> {
           if (key != null && isFirstBehind) {
             onFlowing.accept(key);
@@ -125,7 +99,7 @@ final class ParkingLot {
     if (events.isEmpty()) {
       return parking;
     }
-    table.insert(sessions.control(), events, before.epoch(), parking.lastOrdinal());
+    table.insert(events, before.epoch(), parking.lastOrdinal());
     return new Checkpoint.Parking(parking.lastOrdinal() + events.size(), parking.lastRelease());
   }
 
@@ -168,9 +142,7 @@ final class ParkingLot {
     } else {
       Oldest known = oldest;
       oldest =
-          table.oldest(
-              sessions.control(),
-              known == null ? 0 : known.ordinal(),
+          table.oldest(known == null ? 0 : known.ordinal(),
               checkpoint.parking().lastOrdinal());
     }
     show();
@@ -189,11 +161,7 @@ final class ParkingLot {
     return held;
   }
 
-  ParkedQueue queue() {
-    return queue;
-  }
-
-  Sessions sessions() {
-    return sessions;
+  ParkedEvents table() {
+    return table;
   }
 }

@@ -6,13 +6,12 @@ import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SequencedEvent;
-import io.outboxinbox.agent.park.ParkedQueue;
+import io.outboxinbox.agent.park.ParkedEvents;
 import io.outboxinbox.agent.park.ParkedQueue.Candidate;
 import io.outboxinbox.agent.park.ParkedQueue.Refusal;
 import io.outboxinbox.agent.park.ParkedQueue.Requested;
 import io.outboxinbox.agent.park.ParkedQueue.Taken;
 import io.outboxinbox.agent.publish.Publisher;
-import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -23,6 +22,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -48,9 +48,7 @@ final class Releases {
   private static final int FLOWING_MAX = 10_000;
 
   private final ParkingLot lot;
-  private final ParkedQueue queue;
-  private final Connection leader;
-  private final Connection control;
+  private final ParkedEvents table;
   private final Publisher publisher;
   private final EventRules rules;
   private final RowCheck rows;
@@ -66,17 +64,22 @@ final class Releases {
   /** A lock or a change of mind kept the batch from going; tried again at the next look. */
   private final Set<String> heldUp = new HashSet<>();
 
-  private long lookedNanos = System.nanoTime() - LOOK_NANOS;
+  private final LongSupplier nanos;
+  private long lookedNanos;
   private long requestedCursor;
 
-  /** What one page has to be asked and told. */
-  record Rules(EventRules events, RowCheck rows, Isolation isolation) {}
+  /**
+   * What decides which events go.
+   *
+   * @param nanos a clock that only goes forward
+   */
+  record Rules(EventRules events, RowCheck rows, Isolation isolation, LongSupplier nanos) {}
 
   Releases(ParkingLot lot, Publisher publisher, Rules rules, PipelineMonitor monitor) {
     this.lot = lot;
-    this.queue = lot.queue();
-    this.leader = lot.sessions().leader();
-    this.control = lot.sessions().control();
+    this.table = lot.table();
+    this.nanos = rules.nanos();
+    this.lookedNanos = nanos.getAsLong() - LOOK_NANOS;
     this.publisher = publisher;
     this.rules = rules.events();
     this.rows = rules.rows();
@@ -105,16 +108,17 @@ final class Releases {
     if (lot.isEmpty()) {
       return durable;
     }
-    boolean isDue = System.nanoTime() - lookedNanos >= LOOK_NANOS;
+    boolean isDue = nanos.getAsLong() - lookedNanos >= LOOK_NANOS;
     if (isDue) {
-      lookedNanos = System.nanoTime();
+      lookedNanos = nanos.getAsLong();
       look(durable);
     }
     Checkpoint at = durable;
     for (int page = justParked / PAGE_EVENTS; page >= 0 && hasWork(); page--) {
       at = releasePage(at);
     }
-    if (isDue) {
+    // Once nothing waits this is not reached any more, so the end has to be shown at once.
+    if (isDue || lot.isEmpty()) {
       lot.refresh(at);
     }
     return at;
@@ -128,7 +132,7 @@ final class Releases {
   private void look(Checkpoint durable) throws SQLException {
     heldUp.forEach(this::flow);
     heldUp.clear();
-    settled(queue.settle(leader, durable.parking().lastRelease()));
+    settled(table.settle(durable.parking().lastRelease()));
     if (flowing.isEmpty() && isMoreFlowing) {
       isMoreFlowing = false;
       lot.findFlowing(durable, this::flow);
@@ -139,8 +143,8 @@ final class Releases {
       return;
     }
     long lastOrdinal = durable.parking().lastOrdinal();
-    settled(queue.discard(leader, lastOrdinal, PAGE_EVENTS));
-    List<Requested> requested = queue.requested(control, requestedCursor, lastOrdinal, PAGE_EVENTS);
+    settled(table.discard(lastOrdinal, PAGE_EVENTS));
+    List<Requested> requested = table.requested(requestedCursor, lastOrdinal, PAGE_EVENTS);
     for (Requested event : requested) {
       if (event.key() == null) {
         keyless.put(event.ordinal(), event.bytes());
@@ -168,7 +172,7 @@ final class Releases {
       return at;
     }
     long release = at.parking().lastRelease() + 1;
-    List<Taken> taken = queue.take(leader, page.ordinals(), release, at.sequence());
+    List<Taken> taken = table.take(page.ordinals(), release, at.sequence());
     List<Refusal> refusals = new ArrayList<>();
     List<RoutedEvent> events = route(taken, at, refusals);
     if (taken.size() < page.keyOf.size() || !refusals.isEmpty()) {
@@ -179,7 +183,7 @@ final class Releases {
         at.advancedTo(at.position(), at.sequence() + events.size())
             .withParking(new Checkpoint.Parking(at.parking().lastOrdinal(), release));
     publish(events, taken, after, at);
-    lot.settled(queue.settle(leader, release).size());
+    lot.settled(table.settle(release).size());
     monitor.released(events.size(), after);
     letGo(page.keys(), at);
     return after;
@@ -239,7 +243,7 @@ final class Releases {
   private void choose(List<String> asked, Page page, Checkpoint at) throws SQLException {
     @Nullable String blocked = null;
     int perKey = Math.max(1, PAGE_EVENTS / asked.size());
-    for (Candidate next : queue.candidates(control, asked, perKey, at.parking().lastOrdinal())) {
+    for (Candidate next : table.candidates(asked, perKey, at.parking().lastOrdinal())) {
       String key = next.key();
       if (next.ordinal() == 0) {
         letGo(key);
@@ -311,8 +315,8 @@ final class Releases {
     for (Refusal refusal : refusals) {
       LOG.warn("refused again, stays parked: {}", refusal.reason());
     }
-    queue.refuse(leader, refusals);
-    queue.putBack(leader, at.parking().lastRelease());
+    table.refuse(refusals);
+    table.putBack(at.parking().lastRelease());
   }
 
   private void publish(
@@ -347,7 +351,7 @@ final class Releases {
     if (keys.isEmpty()) {
       return;
     }
-    for (Candidate first : queue.candidates(control, keys, 1, at.parking().lastOrdinal())) {
+    for (Candidate first : table.candidates(keys, 1, at.parking().lastOrdinal())) {
       if (first.ordinal() == 0) {
         letGo(first.key());
       }

@@ -18,11 +18,13 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.header.Header;
 
 /** Events told apart by their type, and what became of them. */
-final class ParkingRig {
+final class ParkingRig implements AutoCloseable {
   private final PipelineRig rig;
+  private final Connection writer;
 
-  ParkingRig(PipelineRig rig) {
+  ParkingRig(PipelineRig rig) throws SQLException {
     this.rig = rig;
+    this.writer = rig.database.connect();
   }
 
   /** Inserts an event in a transaction of its own. */
@@ -40,8 +42,7 @@ final class ParkingRig {
     String sql =
         "INSERT INTO outbox_event (aggregate_type, aggregate_id, event_type, topic, headers, payload)"
             + " VALUES ('order', ?, ?, ?, ?::jsonb, ?::json)";
-    try (Connection connection = rig.database.connect();
-        PreparedStatement statement = connection.prepareStatement(sql)) {
+    try (PreparedStatement statement = writer.prepareStatement(sql)) {
       statement.setString(1, key);
       statement.setString(2, type);
       statement.setString(3, topic);
@@ -56,8 +57,7 @@ final class ParkingRig {
     String order = column.startsWith("count") ? "" : " ORDER BY ordinal";
     String sql = "SELECT " + column + " FROM outbox_parked WHERE " + condition + order;
     List<String> values = new ArrayList<>();
-    try (Connection connection = rig.database.connect();
-        Statement statement = connection.createStatement();
+    try (Statement statement = writer.createStatement();
         ResultSet rows = statement.executeQuery(sql)) {
       while (rows.next()) {
         values.add(rows.getString(1));
@@ -102,6 +102,11 @@ final class ParkingRig {
         .map(record -> Long.valueOf(PipelineRig.header(record, "ce_sequence")))
         .sorted(Comparator.naturalOrder())
         .toList();
+  }
+
+  @Override
+  public void close() throws SQLException {
+    writer.close();
   }
 
   /** Every value of a header in the usual topic. */

@@ -1,0 +1,92 @@
+package io.outboxinbox.agent.park;
+
+import io.outboxinbox.agent.park.ParkedQueue.Candidate;
+import io.outboxinbox.agent.park.ParkedQueue.Refusal;
+import io.outboxinbox.agent.park.ParkedQueue.Requested;
+import io.outboxinbox.agent.park.ParkedQueue.Taken;
+import io.outboxinbox.agent.park.ParkedTable.KeyVisitor;
+import io.outboxinbox.agent.park.ParkedTable.Oldest;
+import io.outboxinbox.agent.park.ParkedTable.Waiting;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** Gives each statement the connection it needs. */
+final class ParkedRows implements ParkedEvents {
+  /** A lock an operator's session holds must not stop the pulse, which uses the same connection. */
+  private static final String LOCK_TIMEOUT = "SET lock_timeout = '2s'";
+
+  private final ParkedTable table;
+  private final ParkedQueue queue;
+  private final Connection leader;
+  private final Connection control;
+
+  ParkedRows(ParkedTable table, ParkedQueue queue, Connection leader, Connection control) {
+    this.table = table;
+    this.queue = queue;
+    this.leader = leader;
+    this.control = control;
+  }
+
+  @Override
+  public void insert(List<ParkedEvent> events, long epoch, long lastOrdinal) throws SQLException {
+    table.insert(control, events, epoch, lastOrdinal);
+  }
+
+  @Override
+  public void takeBack(long epoch, long lastOrdinal) throws SQLException {
+    try (Statement statement = leader.createStatement()) {
+      statement.execute(LOCK_TIMEOUT);
+    }
+    table.takeBack(leader, epoch, lastOrdinal);
+  }
+
+  @Override
+  public Waiting scan(long lastOrdinal, KeyVisitor visitor) throws SQLException {
+    return table.scan(control, lastOrdinal, visitor);
+  }
+
+  @Override
+  public @Nullable Oldest oldest(long from, long lastOrdinal) throws SQLException {
+    return table.oldest(control, from, lastOrdinal);
+  }
+
+  @Override
+  public List<Requested> requested(long after, long lastOrdinal, int limit) throws SQLException {
+    return queue.requested(control, after, lastOrdinal, limit);
+  }
+
+  @Override
+  public List<Candidate> candidates(List<String> keys, int perKey, long lastOrdinal)
+      throws SQLException {
+    return queue.candidates(control, keys, perKey, lastOrdinal);
+  }
+
+  @Override
+  public List<Taken> take(List<Long> ordinals, long release, long lastSequence)
+      throws SQLException {
+    return queue.take(leader, ordinals, release, lastSequence);
+  }
+
+  @Override
+  public void putBack(long lastRelease) throws SQLException {
+    queue.putBack(leader, lastRelease);
+  }
+
+  @Override
+  public void refuse(List<Refusal> refusals) throws SQLException {
+    queue.refuse(leader, refusals);
+  }
+
+  @Override
+  public List<@Nullable String> settle(long lastRelease) throws SQLException {
+    return queue.settle(leader, lastRelease);
+  }
+
+  @Override
+  public List<@Nullable String> discard(long lastOrdinal, int limit) throws SQLException {
+    return queue.discard(leader, lastOrdinal, limit);
+  }
+}

@@ -1,0 +1,120 @@
+package io.outboxinbox.agent.pipeline;
+
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.event.Receipt;
+import io.outboxinbox.agent.event.RoutedEvent;
+import io.outboxinbox.agent.event.SourceIdentity;
+import io.outboxinbox.agent.publish.PublishConfiguration;
+import io.outboxinbox.agent.publish.Publisher;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BiFunction;
+
+/**
+ * The real broker, before and after which a session may die: with everything before the broker's
+ * transaction done and nothing of it, or with it committed and nothing after it done.
+ */
+final class CrashingPublishing implements PublishConfiguration {
+
+  /** Where a batch ends its session. */
+  enum Crash {
+    NONE,
+    BEFORE_COMMIT,
+    AFTER_COMMIT
+  }
+
+  private final PublishConfiguration broker;
+  private final BiFunction<List<RoutedEvent>, Checkpoint, Crash> script;
+
+  /** How often a session has died. */
+  final AtomicInteger crashes = new AtomicInteger();
+
+  CrashingPublishing(
+      PublishConfiguration broker, BiFunction<List<RoutedEvent>, Checkpoint, Crash> script) {
+    this.broker = broker;
+    this.script = script;
+  }
+
+  /** The same pipeline with this broker. */
+  PipelineConfiguration in(PipelineConfiguration pipeline) {
+    return new PipelineConfiguration(
+        pipeline.name(),
+        pipeline.source(),
+        pipeline.route(),
+        this,
+        pipeline.batch(),
+        pipeline.leadership(),
+        pipeline.retry(),
+        pipeline.parking());
+  }
+
+  @Override
+  public Publisher newPublisher() {
+    return new Crashing(broker.newPublisher());
+  }
+
+  @Override
+  public List<String> reservedTopics() {
+    return broker.reservedTopics();
+  }
+
+  @Override
+  public List<Finding> preflight(List<String> topics) {
+    return broker.preflight(topics);
+  }
+
+  private final class Crashing implements Publisher {
+    private final Publisher real;
+
+    Crashing(Publisher real) {
+      this.real = real;
+    }
+
+    @Override
+    public boolean keepsCheckpoint() {
+      return real.keepsCheckpoint();
+    }
+
+    @Override
+    public Optional<Checkpoint> takeOver(SourceIdentity source) {
+      return real.takeOver(source);
+    }
+
+    @Override
+    public List<Checkpoint> allCheckpoints() {
+      return real.allCheckpoints();
+    }
+
+    @Override
+    public void check(RoutedEvent event) {
+      real.check(event);
+    }
+
+    @Override
+    public List<Receipt> publishBatch(List<RoutedEvent> batch, Checkpoint after) {
+      Crash crash = script.apply(batch, after);
+      if (crash == Crash.BEFORE_COMMIT) {
+        crashes.incrementAndGet();
+        throw new IllegalStateException("crash before the commit");
+      }
+      List<Receipt> receipts = real.publishBatch(batch, after);
+      if (crash == Crash.AFTER_COMMIT) {
+        crashes.incrementAndGet();
+        throw new IllegalStateException("crash after the commit");
+      }
+      return receipts;
+    }
+
+    @Override
+    public void forget(SourceIdentity source) {
+      real.forget(source);
+    }
+
+    @Override
+    public void close() {
+      real.close();
+    }
+  }
+}
