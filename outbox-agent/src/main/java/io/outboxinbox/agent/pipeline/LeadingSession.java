@@ -119,7 +119,8 @@ final class LeadingSession {
         new Releases(
             lot,
             publisher,
-            new Releases.Rules(rules, new RowCheck(pipeline.source()), memory.isolation(), System::nanoTime),
+            new Releases.Rules(
+                rules, new RowCheck(pipeline.source()), memory.isolation(), System::nanoTime),
             monitor));
   }
 

@@ -59,7 +59,8 @@ final class ParkingLot {
     table.settle(checkpoint.parking().lastRelease());
     table.putBack(checkpoint.parking().lastRelease());
     ParkedTable.Waiting found =
-        table.scan(checkpoint.parking().lastOrdinal(),
+        table.scan(
+            checkpoint.parking().lastOrdinal(),
             (key, isFirstBehind) -> hold(key, isFirstBehind, onFlowing));
     waiting = found.events();
     oldest = found.oldest();
@@ -81,7 +82,8 @@ final class ParkingLot {
 
   /** Looks again for keys whose first event waits for nobody any more. */
   void findFlowing(Checkpoint checkpoint, Consumer<String> onFlowing) throws SQLException {
-    table.scan(checkpoint.parking().lastOrdinal(),
+    table.scan(
+        checkpoint.parking().lastOrdinal(),
         (key, isFirstBehind) -> {
           if (key != null && isFirstBehind) {
             onFlowing.accept(key);
@@ -142,8 +144,7 @@ final class ParkingLot {
     } else {
       Oldest known = oldest;
       oldest =
-          table.oldest(known == null ? 0 : known.ordinal(),
-              checkpoint.parking().lastOrdinal());
+          table.oldest(known == null ? 0 : known.ordinal(), checkpoint.parking().lastOrdinal());
     }
     show();
   }

@@ -140,7 +140,11 @@ class ParkingIT {
             "UPDATE outbox_parked SET topic = NULL, requested = 'release' WHERE event_type = 'e0'");
       }
     }
-    await().atMost(Duration.ofSeconds(60)).untilAsserted(() -> assertThat(parked.publishedOf("k")).as(pipeline.status().toString()).hasSize(1500));
+    await()
+        .atMost(Duration.ofSeconds(60))
+        .untilAsserted(
+            () ->
+                assertThat(parked.publishedOf("k")).as(pipeline.status().toString()).hasSize(1500));
     assertThat(parked.publishedOf("k"))
         .containsExactlyElementsOf(IntStream.range(0, 1500).mapToObj(i -> "e" + i).toList());
     await()

@@ -13,10 +13,10 @@ import java.util.List;
 import java.util.Map;
 
 /** Events and checkpoints for tests of publishers. */
-final class Events {
+public final class Events {
   private Events() {}
 
-  static RoutedEvent event(String topic, long sequence, String key, byte[] payload) {
+  public static RoutedEvent event(String topic, long sequence, String key, byte[] payload) {
     OutboxEvent event =
         new OutboxEvent(
             "id-" + sequence,
@@ -35,7 +35,7 @@ final class Events {
         new Destination(topic, key, List.of(new Destination.Header("ce_sequence", number))));
   }
 
-  static Checkpoint checkpoint(SourceIdentity source, long sequence) {
+  public static Checkpoint checkpoint(SourceIdentity source, long sequence) {
     return new Checkpoint(
         source,
         "test",
