@@ -19,7 +19,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 class IsolationTest {
-  private static final RejectedEvent REFUSAL = new RejectedEvent("refused by the broker");
+  private final RejectedEvent refusal = new RejectedEvent("refused by the broker");
 
   private final Isolation isolation = new Isolation();
 
@@ -44,7 +44,7 @@ class IsolationTest {
 
   @Test
   void forgetsWhatItLookedForOnceAllSuspectsHavePassed() {
-    isolation.refused(events(0, 8), REFUSAL);
+    isolation.refused(events(0, 8), refusal);
     assertThat(isolation.limit()).isEqualTo(4);
     isolation.passed(4);
     assertThat(isolation.limit()).isEqualTo(4);
@@ -56,7 +56,7 @@ class IsolationTest {
 
   @Test
   void doesNotWaitForAnEventThatNeverComesAgain() {
-    isolation.refused(events(0, 1), REFUSAL);
+    isolation.refused(events(0, 1), refusal);
     isolation.beginSession();
     for (int i = 0; i < 20; i++) {
       isolation.passed(1);
@@ -100,7 +100,7 @@ class IsolationTest {
         }
       }
       if (batch.stream().anyMatch(e -> bad.contains(idOf(e)))) {
-        isolation.refused(batch, REFUSAL);
+        isolation.refused(batch, refusal);
         return position;
       }
       batch.forEach(e -> outcome.published.add(idOf(e)));
