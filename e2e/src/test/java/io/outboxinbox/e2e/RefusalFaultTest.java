@@ -16,6 +16,9 @@ import io.outboxinbox.testkit.PostgresServer;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.ExecutionException;
+import org.apache.kafka.clients.admin.Admin;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -143,6 +146,19 @@ class RefusalFaultTest {
   void refusesTableTakenOutAndPutBackWhileRunning() throws Exception {
     damageWhileRunning(this::takeTableOutAndPutItBack);
     refuses("taken out and put back");
+  }
+
+  @Test
+  void refusesLostPositionTopic() throws Exception {
+    damageWhileDown(
+        db -> {
+          try (Admin admin = stage.kafka().admin()) {
+            admin.deleteTopics(List.of("outbox-agent-positions")).all().get();
+          } catch (InterruptedException | ExecutionException e) {
+            throw new IllegalStateException("the position topic cannot be deleted", e);
+          }
+        });
+    refuses("the broker has no checkpoint of it");
   }
 
   @Test

@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
@@ -38,6 +39,8 @@ class DocsTest {
   private static final Pattern PAGE = Pattern.compile("(?m)^\\| `(/[a-z]*)` \\|");
   private static final Pattern METRIC =
       Pattern.compile("outbox_agent_(?!source\\b)([a-z_]+)(?=[`{ ])");
+  private static final Pattern TEST =
+      Pattern.compile("`([A-Z]\\w+(?:Test|IT|Contract|Properties))\\.(\\w+)`");
   private static final Pattern DECISION = Pattern.compile("docs/decisions/(\\d{4})");
 
   @Test
@@ -145,6 +148,33 @@ class DocsTest {
     for (Path source : with(sources, ROOT.resolve("pom.xml"))) {
       assertThat(decisions).as("named in %s", source).containsAll(all(DECISION, source));
     }
+  }
+
+  @Test
+  void testsThatProveReliabilityExist() throws IOException {
+    Map<String, String> tests = new HashMap<>();
+    try (Stream<Path> files = Files.walk(ROOT)) {
+      for (Path file : files.filter(DocsTest::isTestSource).toList()) {
+        String name = file.getFileName().toString();
+        tests.merge(name.substring(0, name.indexOf('.')), Files.readString(file), String::concat);
+      }
+    }
+    String table = Files.readString(ROOT.resolve("docs/RELIABILITY.md"));
+    var named = TEST.matcher(table);
+    int count = 0;
+    while (named.find()) {
+      count++;
+      assertThat(tests).as("test classes").containsKey(named.group(1));
+      assertThat(tests.get(named.group(1)))
+          .as("methods of %s", named.group(1))
+          .contains(" " + named.group(2) + "(");
+    }
+    assertThat(count).as("tests named").isGreaterThan(50);
+  }
+
+  private static boolean isTestSource(Path file) {
+    String path = file.toString().replace('\\', '/');
+    return path.contains("/src/test/java/") && path.endsWith(".java");
   }
 
   private static List<Path> documents() throws IOException {

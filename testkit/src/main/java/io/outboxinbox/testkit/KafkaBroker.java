@@ -63,6 +63,31 @@ public final class KafkaBroker implements AutoCloseable {
   }
 
   /**
+   * A second address, for clients that shall come another way than the test itself: through a proxy
+   * that stands between, or by name and password. Settings of it alone start with {@code
+   * listener.name.second.}.
+   *
+   * @param port where the broker listens
+   * @param advertisedPort where these clients are told to connect, such as the proxy's
+   * @param protocol {@code PLAINTEXT} or {@code SASL_PLAINTEXT}
+   */
+  public record Listener(int port, int advertisedPort, String protocol) {
+    static Listener parse(String text) {
+      String[] parts = text.split(":", -1);
+      if (parts.length != 3) {
+        throw new IllegalArgumentException(
+            "listener " + text + " must be port:advertisedPort:protocol");
+      }
+      return new Listener(Integer.parseInt(parts[0]), Integer.parseInt(parts[1]), parts[2]);
+    }
+
+    @Override
+    public String toString() {
+      return port + ":" + advertisedPort + ":" + protocol;
+    }
+  }
+
+  /**
    * How to start a broker.
    *
    * @param port TCP port for clients, 0 for a free one
@@ -70,8 +95,13 @@ public final class KafkaBroker implements AutoCloseable {
    *     temporary directory
    * @param settings broker settings that add to or replace the defaults, such as {@code
    *     message.max.bytes}
+   * @param second null for none
    */
-  public record Options(int port, @Nullable Path dataDirectory, Map<String, String> settings) {
+  public record Options(
+      int port,
+      @Nullable Path dataDirectory,
+      Map<String, String> settings,
+      @Nullable Listener second) {
 
     public Options {
       settings = Map.copyOf(settings);
@@ -79,21 +109,25 @@ public final class KafkaBroker implements AutoCloseable {
 
     /** A free port, temporary data, default settings. */
     public static Options defaults() {
-      return new Options(0, null, Map.of());
+      return new Options(0, null, Map.of(), null);
     }
 
     public Options withPort(int port) {
-      return new Options(port, dataDirectory, settings);
+      return new Options(port, dataDirectory, settings, second);
     }
 
     public Options withDataDirectory(Path dataDirectory) {
-      return new Options(port, dataDirectory, settings);
+      return new Options(port, dataDirectory, settings, second);
     }
 
     public Options withSetting(String name, String value) {
       Map<String, String> more = new LinkedHashMap<>(settings);
       more.put(name, value);
-      return new Options(port, dataDirectory, more);
+      return new Options(port, dataDirectory, more, second);
+    }
+
+    public Options withSecondListener(Listener listener) {
+      return new Options(port, dataDirectory, settings, listener);
     }
   }
 
@@ -239,9 +273,18 @@ public final class KafkaBroker implements AutoCloseable {
   private KafkaConfig config(int controllerPort) {
     Properties properties = controllerSettings(controllerPort);
     properties.put("process.roles", "broker,controller");
-    properties.put(
-        "listeners", "PLAINTEXT://127.0.0.1:" + port + ",CONTROLLER://127.0.0.1:" + controllerPort);
-    properties.put("advertised.listeners", "PLAINTEXT://127.0.0.1:" + port);
+    String listeners =
+        "PLAINTEXT://127.0.0.1:" + port + ",CONTROLLER://127.0.0.1:" + controllerPort;
+    String advertised = "PLAINTEXT://127.0.0.1:" + port;
+    Listener second = options.second();
+    if (second != null) {
+      listeners += ",SECOND://127.0.0.1:" + second.port();
+      advertised += ",SECOND://127.0.0.1:" + second.advertisedPort();
+    }
+    properties.put("listeners", listeners);
+    properties.put("advertised.listeners", advertised);
+    // Its own traffic, such as commit markers, must not go through the test's proxy.
+    properties.put("inter.broker.listener.name", "PLAINTEXT");
     return new KafkaConfig(properties, false);
   }
 
@@ -254,7 +297,11 @@ public final class KafkaBroker implements AutoCloseable {
     properties.put("controller.quorum.voters", "1@127.0.0.1:" + controllerPort);
     properties.put("listeners", "CONTROLLER://127.0.0.1:" + controllerPort);
     properties.put("controller.listener.names", "CONTROLLER");
-    properties.put("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT");
+    Listener second = options.second();
+    properties.put(
+        "listener.security.protocol.map",
+        "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"
+            + (second == null ? "" : ",SECOND:" + second.protocol()));
     properties.put("log.dirs", dataDirectory.toString());
     return properties;
   }

@@ -31,12 +31,15 @@ public final class KafkaBrokerMain {
         case "--port" -> options = options.withPort(Integer.parseInt(valueOf(option, words)));
         case "--data" -> options = options.withDataDirectory(Path.of(valueOf(option, words)));
         case "--set" -> options = withSetting(options, valueOf(option, words));
+        case "--second" ->
+            options =
+                options.withSecondListener(KafkaBroker.Listener.parse(valueOf(option, words)));
         case "--with-parent" -> withParent = true;
         default ->
             throw new IllegalArgumentException(
                 "unknown option "
                     + option
-                    + "; known: --port, --data, --set name=value, --with-parent");
+                    + "; known: --port, --data, --set name=value, --second listener, --with-parent");
       }
     }
     run(options, withParent);

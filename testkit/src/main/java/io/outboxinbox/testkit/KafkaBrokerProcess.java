@@ -172,6 +172,10 @@ public final class KafkaBrokerProcess implements AutoCloseable {
                 Integer.toString(port),
                 "--data",
                 dataDirectory.toString()));
+    KafkaBroker.Listener second = options.second();
+    if (second != null) {
+      command.addAll(List.of("--second", second.toString()));
+    }
     options
         .settings()
         .forEach((name, value) -> command.addAll(List.of("--set", name + "=" + value)));

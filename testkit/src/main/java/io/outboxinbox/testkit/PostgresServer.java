@@ -207,6 +207,23 @@ public final class PostgresServer implements AutoCloseable {
   }
 
   /**
+   * Whether nobody has stopped the server and it does not run any more, as after its disk was full;
+   * {@link #startAgain} then works.
+   */
+  public boolean hasEnded() {
+    if (state == State.RUNNING && !isAlive()) {
+      state = State.STOPPED;
+      return true;
+    }
+    return false;
+  }
+
+  private boolean isAlive() {
+    return Files.exists(dataDirectory.resolve("postmaster.pid"))
+        && ProcessHandle.of(readPid()).isPresent();
+  }
+
+  /**
    * Ends all sessions, writes a checkpoint and waits for the end. Does nothing to a server that
    * does not run.
    */

@@ -49,6 +49,18 @@ public final class AgentConfig {
     return this;
   }
 
+  /** Sets a value of block {@code publish}. */
+  public AgentConfig publish(String key, String value) {
+    publish.put(key, value);
+    return this;
+  }
+
+  /** Sets a value of block {@code leadership}. */
+  public AgentConfig leadership(String key, String value) {
+    leadership.put(key, value);
+    return this;
+  }
+
   /** Sets a value of block {@code batch}. */
   public AgentConfig batch(String key, String value) {
     batch.put(key, value);

@@ -13,7 +13,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 import org.awaitility.Awaitility;
@@ -37,6 +39,7 @@ public final class AgentProcess implements AutoCloseable {
   private final Path configFile;
   private final Path log;
   private final List<String> command;
+  private final Map<String, String> environment = new HashMap<>();
   private final HttpClient http = HttpClient.newBuilder().connectTimeout(PAGE_TIMEOUT).build();
   private final Thread killWithJvm = new Thread(this::killForJvmExit, "agent-kill");
   private @Nullable Process process;
@@ -97,17 +100,24 @@ public final class AgentProcess implements AutoCloseable {
     return jar.toString();
   }
 
+  /** Adds environment variables for later starts. */
+  public AgentProcess withEnvironment(Map<String, String> variables) {
+    environment.putAll(variables);
+    return this;
+  }
+
   /** Starts the process; returns at once. */
   public void start() {
     if (process != null) {
       throw new IllegalStateException(this + " runs already");
     }
     try {
-      process =
+      ProcessBuilder builder =
           new ProcessBuilder(command)
               .redirectErrorStream(true)
-              .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
-              .start();
+              .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()));
+      builder.environment().putAll(environment);
+      process = builder.start();
     } catch (IOException e) {
       throw new UncheckedIOException("cannot start " + this, e);
     }

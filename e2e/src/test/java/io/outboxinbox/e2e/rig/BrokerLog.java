@@ -69,10 +69,14 @@ public final class BrokerLog {
     Map<Long, List<Copy>> open = new HashMap<>();
     epochs.clear();
     for (Path segment : segments) {
-      try (FileRecords records = FileRecords.open(segment.toFile(), false)) {
+      FileRecords records = FileRecords.open(segment.toFile(), false);
+      try {
         for (RecordBatch batch : records.batches()) {
           read(batch, open.computeIfAbsent(batch.producerId(), id -> new ArrayList<>()));
         }
+      } finally {
+        // Its close would cut off what the broker has appended since the file was opened.
+        records.closeHandlers();
       }
     }
     open.values().forEach(copies -> openCopies += copies.size());

@@ -38,6 +38,12 @@ public final class Chaos {
   private static final int BURST_ROWS_MAX = 20_000;
   private static final int AFTER_BURST_MILLIS_MAX = 50;
   private static final int DOWN_MILLIS_MAX = 3_000;
+  private static final int BETWEEN_CYCLES_MILLIS_MAX = 1_000;
+
+  /** This many of a hundred kills are followed by the next before the agent publishes again. */
+  private static final int INTO_RECOVERY_PERCENT = 20;
+
+  private static final int INTO_RECOVERY_MILLIS_MAX = 5_000;
 
   private final Stage stage;
   private final SourceDatabase database;
@@ -45,6 +51,7 @@ public final class Chaos {
   private final AgentProcess agent;
   private final SplittableRandom random;
   private final Map<Verb, Integer> done = new EnumMap<>(Verb.class);
+  private final Map<Verb, List<Duration>> recoveries = new EnumMap<>(Verb.class);
 
   public Chaos(Stage stage, SourceDatabase database, LedgerRun run, AgentProcess agent, long seed) {
     this.stage = stage;
@@ -66,6 +73,53 @@ public final class Chaos {
       done.merge(moment.verb(), 1, Integer::sum);
     }
     TimeUnit.NANOSECONDS.sleep(start + duration.toNanos() - System.nanoTime());
+  }
+
+  /**
+   * Does damage again and again, each time after the agent has published anew, but for a part that
+   * falls into the recovery from the one before.
+   *
+   * @param cycles how often
+   * @param weights how often each kind, in relation to the others
+   */
+  public void runCycles(int cycles, Map<Verb, Integer> weights) throws InterruptedException {
+    for (int i = 0; i < cycles; i++) {
+      Verb verb = pick(weights);
+      harm(verb);
+      done.merge(verb, 1, Integer::sum);
+      Stopwatch sinceDamage = Stopwatch.start();
+      if (random.nextInt(100) < INTO_RECOVERY_PERCENT) {
+        TimeUnit.MILLISECONDS.sleep(random.nextInt(INTO_RECOVERY_MILLIS_MAX));
+        continue;
+      }
+      run.reader().await(run.writeMarker().entries().get(0).id(), PUBLISHED_WITHIN);
+      recoveries.computeIfAbsent(verb, v -> new ArrayList<>()).add(sinceDamage.elapsed());
+      TimeUnit.MILLISECONDS.sleep(random.nextInt(BETWEEN_CYCLES_MILLIS_MAX));
+    }
+  }
+
+  private Verb pick(Map<Verb, Integer> weights) {
+    int left = random.nextInt(weights.values().stream().mapToInt(Integer::intValue).sum());
+    for (Map.Entry<Verb, Integer> weight : weights.entrySet()) {
+      left -= weight.getValue();
+      if (left < 0) {
+        return weight.getKey();
+      }
+    }
+    throw new IllegalStateException("no kind of damage in " + weights);
+  }
+
+  /** How long it took until an event written after the damage was published, by kind. */
+  public void reportRecoveries(Report report) {
+    recoveries.forEach(
+        (verb, times) -> {
+          times.sort(null);
+          report.line(
+              "%s: published again after %s (median), %s (longest)",
+              word(verb),
+              Report.seconds(times.get(times.size() / 2)),
+              Report.seconds(times.get(times.size() - 1)));
+        });
   }
 
   private List<Moment> moments(Duration duration, Map<Verb, Integer> plan) {
@@ -146,11 +200,11 @@ public final class Chaos {
   @Override
   public String toString() {
     return done.entrySet().stream()
-        .map(
-            entry ->
-                entry.getValue()
-                    + " x "
-                    + entry.getKey().name().toLowerCase(Locale.ROOT).replace('_', ' '))
+        .map(entry -> entry.getValue() + " x " + word(entry.getKey()))
         .collect(Collectors.joining(", "));
+  }
+
+  private static String word(Verb verb) {
+    return verb.name().toLowerCase(Locale.ROOT).replace('_', ' ');
   }
 }

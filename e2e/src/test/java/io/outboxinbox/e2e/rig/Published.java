@@ -8,9 +8,17 @@ import java.util.UUID;
  * @param payloadHash stands for the payload, which would only fill the heap
  * @param partition of the topic
  * @param sequence place in the order the agent published in, from its header
+ * @param arrivedNanos when the consumer's poll returned it, by {@link System#nanoTime}
  */
 public record Published(
-    UUID id, String key, int payloadHash, int partition, long offset, long epoch, long sequence) {
+    UUID id,
+    String key,
+    int payloadHash,
+    int partition,
+    long offset,
+    long epoch,
+    long sequence,
+    long arrivedNanos) {
 
   String place() {
     return "partition "

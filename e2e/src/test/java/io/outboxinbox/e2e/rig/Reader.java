@@ -94,10 +94,11 @@ public final class Reader implements AutoCloseable {
   }
 
   private void keep(Iterable<ConsumerRecord<byte[], byte[]>> records) {
+    long arrivedNanos = System.nanoTime();
     synchronized (published) {
       int before = published.size();
       for (ConsumerRecord<byte[], byte[]> record : records) {
-        Published message = message(record);
+        Published message = message(record, arrivedNanos);
         published.add(message);
         ids.add(message.id());
       }
@@ -124,7 +125,7 @@ public final class Reader implements AutoCloseable {
     }
   }
 
-  private Published message(ConsumerRecord<byte[], byte[]> record) {
+  private Published message(ConsumerRecord<byte[], byte[]> record, long arrivedNanos) {
     return new Published(
         UUID.fromString(header(record, "ce_id")),
         keys.computeIfAbsent(text(record.key()), key -> key),
@@ -132,7 +133,8 @@ public final class Reader implements AutoCloseable {
         record.partition(),
         record.offset(),
         Long.parseLong(header(record, "ce_epoch")),
-        Long.parseLong(header(record, "ce_sequence")));
+        Long.parseLong(header(record, "ce_sequence")),
+        arrivedNanos);
   }
 
   private static String header(ConsumerRecord<byte[], byte[]> record, String name) {

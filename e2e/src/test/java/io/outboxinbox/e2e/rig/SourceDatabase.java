@@ -164,10 +164,15 @@ public final class SourceDatabase {
     return Long.parseLong(bytes);
   }
 
-  /** Whether the connection broke, as opposed to a statement the server refused. */
+  /** Whether the server or the way to it failed, as opposed to a statement it refused. */
   static boolean isConnectionLost(SQLException failure) {
     String state = failure.getSQLState();
-    // 08: connection; 57P01 to 57P03: the server shuts down, crashed, or starts up.
-    return state != null && (state.startsWith("08") || state.startsWith("57P0"));
+    // 08: connection; 57P01 to 57P03: the server shuts down, crashed, or starts up; 53100: its disk
+    // is full; 58: it cannot read or write a file.
+    return state != null
+        && (state.startsWith("08")
+            || state.startsWith("57P0")
+            || state.startsWith("58")
+            || state.equals("53100"));
   }
 }

@@ -45,11 +45,17 @@ public final class Stage implements AutoCloseable {
 
   /** Starts a database server of one's own kind, and a broker with the topic. */
   public static Stage start(PostgresServer.Options options) {
+    return start(options, KafkaBroker.Options.defaults());
+  }
+
+  /** Starts servers of one's own kind and creates the topic; data are deleted in the end. */
+  public static Stage start(PostgresServer.Options options, KafkaBroker.Options brokerOptions) {
     PostgresServer postgres = PostgresServer.start(options);
     try {
-      Path brokerData = Files.createTempDirectory("outbox-e2e-kafka-");
+      Path given = brokerOptions.dataDirectory();
+      Path brokerData = given == null ? Files.createTempDirectory("outbox-e2e-kafka-") : given;
       KafkaBrokerProcess kafka =
-          KafkaBrokerProcess.start(KafkaBroker.Options.defaults().withDataDirectory(brokerData));
+          KafkaBrokerProcess.start(brokerOptions.withDataDirectory(brokerData));
       kafka.createTopic(TOPIC, PARTITIONS, Map.of());
       return new Stage(postgres, kafka, brokerData);
     } catch (IOException e) {
@@ -75,7 +81,7 @@ public final class Stage implements AutoCloseable {
   }
 
   /** Reads a topic from its beginning as a consumer. */
-  Reader read(String topic) {
+  public Reader read(String topic) {
     return Reader.start(kafka.bootstrapServers(), topic, PARTITIONS);
   }
 

@@ -178,16 +178,7 @@ final class KafkaPublisher implements Publisher {
   @Override
   public void check(RoutedEvent event) {
     Destination to = event.destination();
-    TopicCatalog.Topic topic =
-        topics
-            .find(to.topic())
-            .orElseThrow(
-                () ->
-                    AgentException.RejectedEvent.topicMissing(
-                        worded(
-                            event,
-                            "topic " + to.topic() + " does not exist",
-                            "create it, or route the event elsewhere")));
+    TopicCatalog.Topic topic = existing(topics.find(to.topic()), event);
     byte[] payload = event.sequenced().event().payload();
     int bytes =
         RECORD_OVERHEAD_BYTES + 3 * to.key().length() + (payload == null ? 0 : payload.length);
@@ -196,12 +187,27 @@ final class KafkaPublisher implements Publisher {
     }
     int limit = Math.min(topic.maxMessageBytes(), kafka.maxRequestBytes());
     if (bytes > limit) {
+      topic = existing(topics.findAnew(to.topic()), event);
+      limit = Math.min(topic.maxMessageBytes(), kafka.maxRequestBytes());
+    }
+    if (bytes > limit) {
       throw rejected(
           event,
           "message of " + bytes + " bytes exceeds the limit of " + limit + " for " + to.topic(),
           "raise max.message.bytes of the topic and max.request.size in publish.properties, or"
               + " shrink the event");
     }
+  }
+
+  private static TopicCatalog.Topic existing(
+      Optional<TopicCatalog.Topic> topic, RoutedEvent event) {
+    return topic.orElseThrow(
+        () ->
+            AgentException.RejectedEvent.topicMissing(
+                worded(
+                    event,
+                    "topic " + event.destination().topic() + " does not exist",
+                    "create it, or route the event elsewhere")));
   }
 
   /** The message of an event. */

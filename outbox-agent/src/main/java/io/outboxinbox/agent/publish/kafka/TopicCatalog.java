@@ -41,7 +41,7 @@ import org.jspecify.annotations.Nullable;
 final class TopicCatalog implements AutoCloseable {
   private static final Duration TIMEOUT = Duration.ofSeconds(4);
 
-  /** How late a topic just created may be noticed. */
+  /** How late a topic just created, or a limit just raised, may be noticed. */
   private static final Duration MISSING_FOR = Duration.ofSeconds(3);
 
   private static final int MISSING_MAX = 1000;
@@ -51,8 +51,8 @@ final class TopicCatalog implements AutoCloseable {
 
   private static final int POSITION_SEGMENT_BYTES = 64 << 20;
 
-  /** Limits of one topic. */
-  record Topic(int partitions, int maxMessageBytes, String cleanupPolicy) {}
+  /** Limits of one topic, and when they were asked for, by {@link System#nanoTime}. */
+  record Topic(int partitions, int maxMessageBytes, String cleanupPolicy, long askedNanos) {}
 
   private final Admin admin;
   private final Map<String, Topic> known = new ConcurrentHashMap<>();
@@ -81,6 +81,18 @@ final class TopicCatalog implements AutoCloseable {
       }
     }
     return Optional.ofNullable(topic);
+  }
+
+  /**
+   * As {@link #find}, but asks again when the answer is a few seconds old. For an event that
+   * exceeds a limit: an operator may have raised it since, to have the event released.
+   */
+  Optional<Topic> findAnew(String name) {
+    Topic topic = known.get(name);
+    if (topic != null && System.nanoTime() - topic.askedNanos() >= MISSING_FOR.toNanos()) {
+      known.remove(name);
+    }
+    return find(name);
   }
 
   /**
@@ -217,7 +229,8 @@ final class TopicCatalog implements AutoCloseable {
       return new Topic(
           description.partitions().size(),
           Integer.parseInt(config.get(TopicConfig.MAX_MESSAGE_BYTES_CONFIG).value()),
-          config.get(TopicConfig.CLEANUP_POLICY_CONFIG).value());
+          config.get(TopicConfig.CLEANUP_POLICY_CONFIG).value(),
+          System.nanoTime());
     } catch (ExecutionException e) {
       if (e.getCause() instanceof UnknownTopicOrPartitionException
           || e.getCause() instanceof InvalidTopicException) {

@@ -1,7 +1,11 @@
 package io.outboxinbox.agent.publish.kafka;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.publish.Events;
 import io.outboxinbox.agent.publish.Publisher;
@@ -12,12 +16,23 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
 import java.util.stream.Stream;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.PartitionInfo;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.serialization.StringDeserializer;
+import org.awaitility.Awaitility;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -124,5 +139,74 @@ class KafkaPublisherIT extends PublisherContract {
       }
     }
     return received;
+  }
+
+  /** Up to the last stable offset the old checkpoint would look like the last one. */
+  @Test
+  void waitsForTheEndOfAnotherSourcesTransactionThatHidesItsCheckpoint() throws Exception {
+    SourceIdentity source = new SourceIdentity(UUID.randomUUID().toString(), "db", "publication");
+    try (Publisher before = newPublisher();
+        Publisher after = newPublisher();
+        KafkaProducer<byte[], byte[]> other = otherSource()) {
+      before.takeOver(source);
+      before.publishBatch(List.of(), Events.checkpoint(source, 1));
+      other.initTransactions();
+      other.beginTransaction();
+      for (PartitionInfo partition : other.partitionsFor("outbox-agent-positions")) {
+        byte[] key = "other".getBytes(StandardCharsets.UTF_8);
+        other
+            .send(
+                new ProducerRecord<>(partition.topic(), partition.partition(), key, new byte[] {1}))
+            .get();
+      }
+      before.publishBatch(List.of(), Events.checkpoint(source, 2));
+      CompletableFuture<Optional<Checkpoint>> found =
+          CompletableFuture.supplyAsync(() -> after.takeOver(source));
+      Awaitility.await("it waits")
+          .during(Duration.ofSeconds(1))
+          .atMost(Duration.ofSeconds(5))
+          .until(() -> !found.isDone());
+      other.abortTransaction();
+      assertThat(found).succeedsWithin(Duration.ofSeconds(20));
+      assertThat(found.get()).contains(Events.checkpoint(source, 2));
+    }
+  }
+
+  /** An operator raises it to have a parked event released, and nobody restarts the agent. */
+  @Test
+  void noticesThatATopicsLimitWasRaised() throws Exception {
+    RoutedEvent large = Events.event(topic, 1, "a", new byte[20_000]);
+    try (Publisher publisher = newPublisher();
+        Admin admin = Admin.create(Map.of("bootstrap.servers", kafka.bootstrapServers()))) {
+      limit(admin, 10_000);
+      assertThatThrownBy(() -> publisher.check(large))
+          .isInstanceOf(AgentException.RejectedEvent.class)
+          .hasMessageContaining("exceeds the limit of 10000");
+      limit(admin, 1_000_000);
+      Awaitility.await("the event is accepted")
+          .atMost(Duration.ofSeconds(15))
+          .untilAsserted(() -> publisher.check(large));
+    }
+  }
+
+  private void limit(Admin admin, int bytes) throws Exception {
+    ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+    ConfigEntry entry = new ConfigEntry("max.message.bytes", String.valueOf(bytes));
+    admin
+        .incrementalAlterConfigs(
+            Map.of(resource, List.of(new AlterConfigOp(entry, AlterConfigOp.OpType.SET))))
+        .all()
+        .get();
+  }
+
+  private static KafkaProducer<byte[], byte[]> otherSource() {
+    return new KafkaProducer<>(
+        Map.of(
+            "bootstrap.servers",
+            kafka.bootstrapServers(),
+            "transactional.id",
+            UUID.randomUUID().toString()),
+        new ByteArraySerializer(),
+        new ByteArraySerializer());
   }
 }
