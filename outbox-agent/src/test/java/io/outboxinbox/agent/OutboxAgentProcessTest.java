@@ -171,7 +171,7 @@ class OutboxAgentProcessTest {
 
   @Test
   void helpNamesTheCommands() throws Exception {
-    assertThat(run("--help").output()).contains("{server,check,reset,schema}");
+    assertThat(run("--help").output()).contains("{server,check,reconcile,reset,schema}");
   }
 
   @Test
