@@ -65,6 +65,9 @@ class RolesIT extends SchemaOnEachVersion {
           "DELETE FROM outbox_agent_source",
           "DELETE FROM outbox_parked",
           "DELETE FROM outbox_parked_edit",
+          "INSERT INTO outbox_reconciliation (source, reconciliation, cause) VALUES ('orders', 1, 'x')",
+          "UPDATE outbox_reconciliation SET state = 'done'",
+          "INSERT INTO outbox_phantom VALUES ('orders', 1, 't', 0, 7, 'id', NULL, now())",
           "SELECT * FROM outbox_partitions()",
           "SELECT outbox_partitions_drop('2020-01-01')",
           "SELECT pg_logical_emit_message(true, 'outbox', 'canary')",
@@ -105,7 +108,9 @@ class RolesIT extends SchemaOnEachVersion {
           "SELECT * FROM outbox_agent_source",
           "SELECT * FROM outbox_backlog",
           "SELECT * FROM outbox_parked",
-          "SELECT * FROM outbox_parked_edit");
+          "SELECT * FROM outbox_parked_edit",
+          "SELECT * FROM outbox_reconciliation",
+          "SELECT * FROM outbox_phantom");
       forbidden(
           operator,
           INSERT,

@@ -39,7 +39,7 @@ public final class Reader implements AutoCloseable {
   private volatile @Nullable Throwable failure;
 
   /** When something last arrived, and the longest wait since {@link #forgetSilence}. */
-  private long arrivedNanos = System.nanoTime();
+  private long lastArrivalNanos = System.nanoTime();
 
   private long longestSilenceNanos;
 
@@ -103,9 +103,8 @@ public final class Reader implements AutoCloseable {
         ids.add(message.id());
       }
       if (published.size() > before) {
-        long now = System.nanoTime();
-        longestSilenceNanos = Math.max(longestSilenceNanos, now - arrivedNanos);
-        arrivedNanos = now;
+        longestSilenceNanos = Math.max(longestSilenceNanos, arrivedNanos - lastArrivalNanos);
+        lastArrivalNanos = arrivedNanos;
       }
     }
   }

@@ -6,7 +6,7 @@ public final class WayOut {
   /** Compares table and topics, publishes what is missing, goes on. */
   public static final String RECONCILE =
       "'outbox-agent reconcile CONFIG --pipeline NAME --yes' publishes what is in the table and not"
-          + " in the topics, then goes on; with source.onGap: reconcile the agent does so by itself";
+          + " in the topics, then goes on (with source.onGap: reconcile the agent does so by itself)";
 
   /** Where the table cannot be compared any more. */
   public static final String RESET =
