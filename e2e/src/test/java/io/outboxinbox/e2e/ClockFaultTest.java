@@ -18,6 +18,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -37,6 +38,17 @@ class ClockFaultTest {
 
   private static final int ATOMIC_EVENTS = 10_000;
   private static final int EVENTS_PER_SECOND = 300;
+
+  /** As libfaketime wants them. */
+  private static final List<Map.Entry<String, Duration>> JUMPS =
+      List.of(
+          Map.entry("-2h", Duration.ofHours(-2)),
+          Map.entry("+30m", Duration.ofMinutes(30)),
+          Map.entry("+0", Duration.ZERO),
+          Map.entry("+2h", Duration.ofHours(2)),
+          Map.entry("+0", Duration.ZERO));
+
+  private static final Duration EXACT = Duration.ofMinutes(1);
 
   private final long seed = Setting.seed();
 
@@ -67,13 +79,14 @@ class ClockFaultTest {
         agent.startAndLead(LIMIT);
         Report report = new Report("Clock, seed " + seed);
         try (Load load = run.load(EVENTS_PER_SECOND)) {
-          for (String jump : List.of("-2h", "+30m", "+0", "+2h", "+0")) {
-            Files.writeString(offset, jump + "\n");
+          for (Map.Entry<String, Duration> jump : JUMPS) {
+            Files.writeString(offset, jump.getKey() + "\n");
+            awaitClock(agent, jump.getValue());
             Stopwatch sinceJump = Stopwatch.start();
             boolean isPublished = publishes(run);
             report.line(
                 "clock at %s: %s after %s; agent is %s %s",
-                jump,
+                jump.getKey(),
                 isPublished ? "published" : "NOT published",
                 Report.seconds(sinceJump.elapsed()),
                 agent.status().state(),
@@ -86,6 +99,16 @@ class ClockFaultTest {
         assertThat(verdict.isClean()).as(report.toString()).isTrue();
       }
     }
+  }
+
+  private static void awaitClock(AgentProcess agent, Duration offset) {
+    Awaitility.await("the agent's clock is at " + offset)
+        .atMost(LIMIT)
+        .until(
+            () -> {
+              Duration seen = Duration.between(Instant.now(), agent.clock());
+              return seen.minus(offset).abs().compareTo(EXACT) < 0;
+            });
   }
 
   private static boolean publishes(LedgerRun run) {
@@ -106,7 +129,7 @@ class ClockFaultTest {
       return Optional.empty();
     }
     try (Stream<Path> found =
-        Files.find(libraries, 3, (path, attributes) -> path.endsWith("libfaketime.so.1"))) {
+        Files.find(libraries, 3, (path, attributes) -> path.endsWith("libfaketimeMT.so.1"))) {
       return found.findFirst();
     }
   }
