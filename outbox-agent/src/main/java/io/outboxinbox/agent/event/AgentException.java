@@ -19,23 +19,37 @@ public abstract sealed class AgentException extends RuntimeException {
   /** This event will never be taken; all others would be. */
   public static final class RejectedEvent extends AgentException {
     private final boolean isTopicMissing;
+    private final long sequence;
 
     public RejectedEvent(String message) {
-      this(message, false);
+      this(message, false, 0);
+    }
+
+    private RejectedEvent(String message, boolean isTopicMissing, long sequence) {
+      super(message, null);
+      this.isTopicMissing = isTopicMissing;
+      this.sequence = sequence;
     }
 
     /**
-     * Tells a missing topic apart, because somebody may be about to create it.
-     *
-     * @param isTopicMissing whether nothing is wrong with the event but that its topic is not there
+     * Nothing is wrong with the event but that its topic is not there, and may be made any time.
      */
-    public RejectedEvent(String message, boolean isTopicMissing) {
-      super(message, null);
-      this.isTopicMissing = isTopicMissing;
+    public static RejectedEvent topicMissing(String message) {
+      return new RejectedEvent(message, true, 0);
+    }
+
+    /** The broker itself said which event of a batch it was. */
+    public static RejectedEvent known(String message, long sequence) {
+      return new RejectedEvent(message, false, sequence);
     }
 
     public boolean isTopicMissing() {
       return isTopicMissing;
+    }
+
+    /** Of the event rejected; 0 where it is the only one, or not known. */
+    public long sequence() {
+      return sequence;
     }
   }
 

@@ -264,10 +264,11 @@ public final class ParkedTable {
    */
   public @Nullable Oldest oldest(Connection connection, long from, long lastOrdinal)
       throws SQLException {
+    // Not by state: the server would take the index of what waits, by key, and read all of it.
     String sql =
         """
         SELECT ordinal, parked_at FROM %s
-        WHERE source = ? AND ordinal BETWEEN ? AND ? AND state = 'waiting'
+        WHERE source = ? AND ordinal BETWEEN ? AND ? AND settled_at IS NULL
         ORDER BY ordinal LIMIT 1
         """
             .formatted(table);

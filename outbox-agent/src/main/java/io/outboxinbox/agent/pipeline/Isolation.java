@@ -4,13 +4,16 @@ import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SequencedEvent;
 import io.outboxinbox.agent.event.SourcePosition;
+import io.outboxinbox.agent.park.ParkedEvent;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Finds the one event of a batch that the broker refused: batches are halved until one of a single
- * event is refused. The failed transaction took its session with it, so this outlives sessions.
- * Used by the pipeline's thread.
+ * Finds the events of a batch that the broker refused. Where the broker does not say which, batches
+ * are halved until one of a single event is refused. The failed transaction took its session with
+ * it, so this outlives sessions. Used by the pipeline's thread.
  */
 final class Isolation {
   private static final int UNLIMITED = Integer.MAX_VALUE;
@@ -18,15 +21,19 @@ final class Isolation {
   /** Beyond what a batch holds as a rule; from here on sizes are no matter. */
   private static final int LARGE = 10_000;
 
+  /** More than this are found again when they are refused again. */
+  private static final int CULPRITS_MAX = 1000;
+
   private int limit = UNLIMITED;
 
-  /** Events that may still hold the one looked for. */
+  /** Events that may still hold the ones looked for. */
   private long suspects;
 
-  private @Nullable Culprit culprit;
-  private boolean isCulpritMet;
+  /** Refused events that are not parked yet, with the broker's reason. */
+  private final Map<Place, String> culprits = new HashMap<>();
 
-  private record Culprit(String id, SourcePosition position, String reason) {}
+  /** Tells a row of the log, or of the backlog, from all others. */
+  private record Place(@Nullable String id, SourcePosition position) {}
 
   /** At most so many events may be published together. */
   int limit() {
@@ -34,14 +41,22 @@ final class Isolation {
   }
 
   boolean isLooking() {
-    return limit != UNLIMITED;
+    return limit != UNLIMITED || !culprits.isEmpty();
   }
 
   /** The broker refused an event of a batch of the log, none of which is published. */
   void refused(List<RoutedEvent> batch, AgentException.RejectedEvent e) {
-    if (batch.size() == 1) {
-      SequencedEvent only = batch.get(0).sequenced();
-      culprit = new Culprit(only.event().id(), only.position(), String.valueOf(e.getMessage()));
+    for (RoutedEvent routed : batch) {
+      SequencedEvent event = routed.sequenced();
+      if (batch.size() == 1 || event.sequence() == e.sequence()) {
+        if (culprits.size() >= CULPRITS_MAX) {
+          culprits.clear();
+        }
+        String id = event.event().id();
+        culprits.put(new Place(id, event.position()), "event " + id + ": " + e.getMessage());
+        suspects = Math.max(suspects, batch.size());
+        return;
+      }
     }
     refused(batch.size());
   }
@@ -57,36 +72,37 @@ final class Isolation {
     suspects = 0;
   }
 
-  void beginSession() {
-    isCulpritMet = false;
-  }
-
   /**
    * To be called with each event before it is sent.
    *
-   * @throws AgentException.RejectedEvent it is the one the broker refused when it was alone
+   * @throws AgentException.RejectedEvent the broker has refused it
    */
-  void refuseCulprit(SequencedEvent event) {
-    Culprit known = culprit;
-    if (known != null
-        && known.id().equals(event.event().id())
-        && known.position().equals(event.position())) {
-      isCulpritMet = true;
-      throw new AgentException.RejectedEvent(known.reason());
+  void throwIfRefused(SequencedEvent event) {
+    String reason =
+        culprits.isEmpty() ? null : culprits.get(new Place(event.event().id(), event.position()));
+    if (reason != null) {
+      throw new AgentException.RejectedEvent(reason);
     }
   }
 
-  /** So many events are published or parked, and with them the culprit if it was met. */
-  void passed(int events) {
+  /** So many events are published, and these are parked. */
+  void passed(int published, List<ParkedEvent> parked) {
     if (!isLooking()) {
       return;
     }
-    suspects = isCulpritMet ? 0 : suspects - events;
+    suspects -= published + parked.size();
+    boolean wasFound = false;
+    for (ParkedEvent event : parked) {
+      wasFound |= culprits.remove(new Place(event.row().id(), event.position())) != null;
+    }
+    if (wasFound && culprits.isEmpty()) {
+      suspects = 0;
+    }
     if (suspects > 0) {
       return;
     }
-    culprit = null;
-    isCulpritMet = false;
+    // What is left has not come again in its place.
+    culprits.clear();
     // Bad events come in groups: the next one is found sooner from small batches.
     limit = limit >= LARGE ? UNLIMITED : limit * 2;
   }

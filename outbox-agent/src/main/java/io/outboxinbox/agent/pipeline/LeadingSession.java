@@ -206,7 +206,7 @@ final class LeadingSession {
 
   private void done(Parking parking, TransactionGrouper.Batch batch, Checkpoint after) {
     parking.lot().parked(batch.parked(), after);
-    memory.isolation().passed(batch.events().size() + batch.parked().size());
+    memory.isolation().passed(batch.events().size(), batch.parked());
     memory.breaker().progressed();
     monitor.published(batch.events().size(), after);
   }

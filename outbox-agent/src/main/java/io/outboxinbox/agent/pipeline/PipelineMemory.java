@@ -12,6 +12,5 @@ record PipelineMemory(FloodBreaker breaker, Isolation isolation) {
 
   void beginSession() {
     breaker.beginSession();
-    isolation.beginSession();
   }
 }

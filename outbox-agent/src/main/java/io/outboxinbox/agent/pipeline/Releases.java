@@ -330,20 +330,33 @@ final class Releases {
                 .formatted(confirmed, events.size()),
             null);
       }
-      isolation.passed(events.size());
+      isolation.passed(events.size(), List.of());
     } catch (AgentException.RejectedEvent e) {
-      if (events.size() == 1) {
-        refuse(
-            List.of(new Refusal(taken.get(0).ordinal(), String.valueOf(e.getMessage()))), before);
-        isolation.found();
-      } else {
+      Taken culprit = culprit(taken, e);
+      if (culprit == null) {
         isolation.refused(events.size());
+      } else {
+        refuse(
+            List.of(
+                new Refusal(
+                    culprit.ordinal(), "event " + culprit.row().id() + ": " + e.getMessage())),
+            before);
+        isolation.found();
       }
       throw new AgentException.Retryable(
           "the broker refused one of %d released events; looking for it: %s"
               .formatted(events.size(), e.getMessage()),
           e);
     }
+  }
+
+  private static @Nullable Taken culprit(List<Taken> taken, AgentException.RejectedEvent e) {
+    for (Taken event : taken) {
+      if (taken.size() == 1 || event.sequence() == e.sequence()) {
+        return event;
+      }
+    }
+    return null;
   }
 
   /** Keys of which nothing waits any more are not held any longer. */

@@ -52,8 +52,10 @@ final class Triage {
               RawRows.rowOf(event), heldKey, sequenced.position(), sequenced.committedAt()));
     }
     try {
-      memory.isolation().refuseCulprit(sequenced);
-      return new Publish(rules.route(sequenced));
+      // In this order: what is known about the topic by now says more than the broker did.
+      RoutedEvent routed = rules.route(sequenced);
+      memory.isolation().throwIfRefused(sequenced);
+      return new Publish(routed);
     } catch (AgentException.RejectedEvent e) {
       return rejected(
           ParkedEvent.culprit(

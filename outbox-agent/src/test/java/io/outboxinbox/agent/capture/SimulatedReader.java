@@ -44,6 +44,25 @@ public final class SimulatedReader {
 
   private static OutboxEvent event(long id) {
     return new OutboxEvent(
-        String.valueOf(id), "order", "1", "placed", null, null, Map.of(), null, null, Map.of());
+        String.valueOf(id),
+        "order",
+        keyOf(id),
+        "placed",
+        null,
+        null,
+        Map.of(),
+        null,
+        null,
+        Map.of());
+  }
+
+  /** The key of the event with this id; there are few. */
+  public static String keyOf(long id) {
+    return "key-" + id % 7;
+  }
+
+  /** What asks of released rows what is asked of rows from the log. */
+  public static RowCheck rowCheck() {
+    return new RowCheck(Sources.standard());
   }
 }

@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.pipeline;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.outboxinbox.agent.event.AgentException.RejectedEvent;
 import io.outboxinbox.agent.event.Destination;
@@ -8,6 +9,8 @@ import io.outboxinbox.agent.event.OutboxEvent;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SequencedEvent;
 import io.outboxinbox.agent.event.SourcePosition;
+import io.outboxinbox.agent.park.ParkedEvent;
+import io.outboxinbox.agent.park.RawRows;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -19,8 +22,6 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 class IsolationTest {
-  private final RejectedEvent refusal = new RejectedEvent("refused by the broker");
-
   private final Isolation isolation = new Isolation();
 
   @Test
@@ -43,23 +44,45 @@ class IsolationTest {
   }
 
   @Test
+  void needsNoSearchWhenTheBrokerSaysWhich() {
+    List<RoutedEvent> batch = events(0, 100);
+    isolation.refused(batch, RejectedEvent.known("too large", 58));
+    assertThat(isolation.limit()).isGreaterThan(1_000_000);
+    batch.subList(0, 57).forEach(event -> isolation.throwIfRefused(event.sequenced()));
+    assertThatThrownBy(() -> isolation.throwIfRefused(batch.get(57).sequenced()))
+        .hasMessage("event 57: too large");
+    isolation.passed(99, List.of(parked(57)));
+    isolation.throwIfRefused(batch.get(57).sequenced());
+  }
+
+  @Test
+  void remembersEveryEventOfABatchThatWasRefusedInTurn() {
+    List<RoutedEvent> batch = events(0, 100);
+    isolation.refused(batch, RejectedEvent.known("too large", 58));
+    isolation.refused(batch, RejectedEvent.known("too large", 91));
+    for (int id : new int[] {57, 90}) {
+      assertThatThrownBy(() -> isolation.throwIfRefused(batch.get(id).sequenced()))
+          .hasMessage("event " + id + ": too large");
+    }
+  }
+
+  @Test
   void forgetsWhatItLookedForOnceAllSuspectsHavePassed() {
-    isolation.refused(events(0, 8), refusal);
+    isolation.refused(events(0, 8), refusal());
     assertThat(isolation.limit()).isEqualTo(4);
-    isolation.passed(4);
+    isolation.passed(4, List.of());
     assertThat(isolation.limit()).isEqualTo(4);
     for (int i = 0; i < 20; i++) {
-      isolation.passed(4);
+      isolation.passed(4, List.of());
     }
     assertThat(isolation.isLooking()).isFalse();
   }
 
   @Test
   void doesNotWaitForAnEventThatNeverComesAgain() {
-    isolation.refused(events(0, 1), refusal);
-    isolation.beginSession();
+    isolation.refused(events(0, 1), refusal());
     for (int i = 0; i < 20; i++) {
-      isolation.passed(1);
+      isolation.passed(1, List.of());
     }
     assertThat(isolation.isLooking()).isFalse();
   }
@@ -73,12 +96,11 @@ class IsolationTest {
     int sessions = 0;
     while (position < size) {
       sessions++;
-      isolation.beginSession();
       position = session(position, size, bad, outcome);
     }
     // A long run of good events afterwards.
     for (int i = 0; i < 30; i++) {
-      isolation.passed(1000);
+      isolation.passed(1000, List.of());
     }
     assertThat(isolation.isLooking()).isFalse();
     return new Outcome(outcome.published, outcome.parked, sessions);
@@ -93,22 +115,26 @@ class IsolationTest {
       for (; at < size && batch.size() + parked.size() < isolation.limit(); at++) {
         RoutedEvent event = event(at);
         try {
-          isolation.refuseCulprit(event.sequenced());
+          isolation.throwIfRefused(event.sequenced());
           batch.add(event);
         } catch (RejectedEvent e) {
           parked.add(at);
         }
       }
       if (batch.stream().anyMatch(e -> bad.contains(idOf(e)))) {
-        isolation.refused(batch, refusal);
+        isolation.refused(batch, refusal());
         return position;
       }
       batch.forEach(e -> outcome.published.add(idOf(e)));
       outcome.parked.addAll(parked);
-      isolation.passed(batch.size() + parked.size());
+      isolation.passed(batch.size(), parked.stream().map(IsolationTest::parked).toList());
       position = at;
     }
     return position;
+  }
+
+  private static RejectedEvent refusal() {
+    return new RejectedEvent("refused by the broker");
   }
 
   private static int idOf(RoutedEvent event) {
@@ -119,12 +145,18 @@ class IsolationTest {
     return IntStream.range(from, to).mapToObj(IsolationTest::event).toList();
   }
 
+  private static ParkedEvent parked(int id) {
+    SequencedEvent event = event(id).sequenced();
+    return ParkedEvent.culprit(
+        RawRows.rowOf(event.event()), "k", "r", event.position(), event.committedAt());
+  }
+
   private static RoutedEvent event(int id) {
     OutboxEvent event =
         new OutboxEvent(
             String.valueOf(id), "order", "k", "placed", null, null, Map.of(), null, null, Map.of());
     return new RoutedEvent(
-        new SequencedEvent(event, SourcePosition.atCommit(1 + id), Instant.EPOCH, 1, id),
+        new SequencedEvent(event, SourcePosition.atCommit(1 + id), Instant.EPOCH, 1, id + 1),
         new Destination("t", "k", List.of()));
   }
 }

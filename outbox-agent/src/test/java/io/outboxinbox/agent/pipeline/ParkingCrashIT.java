@@ -129,7 +129,7 @@ class ParkingCrashIT {
         new CrashingPublishing(
             rig.configuration("").publish(),
             (batch, after) ->
-                switch (crashes.nextInt(12)) {
+                switch (crashes.nextInt(5)) {
                   case 0 -> Crash.BEFORE_COMMIT;
                   case 1 -> Crash.AFTER_COMMIT;
                   default -> Crash.NONE;

@@ -54,7 +54,7 @@ class ParkingIT {
     parked.insert("bad-header", "d", null, "{\"ce_id\": \"forged\"}");
     parked.insert("nested-header", "e", null, "{\"a\": {\"b\": 1}}");
     parked.insert("large-header", "f", null, "{\"a\": \"" + "x".repeat(33_000) + "\"}");
-    parked.insertLarge("large", "g", 1_200_000);
+    parked.insertLarge("large", "g", null, 1_200_000);
     parked.insert("no-key", "", null, "{}");
     parked.insert("good-2", "a", null, "{}");
     parked.insert("follower", "b", null, "{}");

@@ -33,8 +33,8 @@ final class ParkingRig implements AutoCloseable {
   }
 
   /** Inserts an event with a payload of so many bytes. */
-  void insertLarge(String type, String key, int bytes) throws SQLException {
-    insert(type, key, null, "{}", "\"" + "x".repeat(bytes - 2) + "\"");
+  void insertLarge(String type, String key, String topic, int bytes) throws SQLException {
+    insert(type, key, topic, "{}", "\"" + "x".repeat(bytes - 2) + "\"");
   }
 
   private void insert(String type, String key, String topic, String headers, String payload)
@@ -55,7 +55,15 @@ final class ParkingRig implements AutoCloseable {
   /** One column of the parked rows, in order of parking. */
   List<String> rows(String column, String condition) throws SQLException {
     String order = column.startsWith("count") ? "" : " ORDER BY ordinal";
-    String sql = "SELECT " + column + " FROM outbox_parked WHERE " + condition + order;
+    return list("SELECT " + column + " FROM outbox_parked WHERE " + condition + order);
+  }
+
+  /** The only value of a query. */
+  String query(String sql) throws SQLException {
+    return list(sql).get(0);
+  }
+
+  private List<String> list(String sql) throws SQLException {
     List<String> values = new ArrayList<>();
     try (Statement statement = writer.createStatement();
         ResultSet rows = statement.executeQuery(sql)) {

@@ -82,7 +82,11 @@ final class PipelineRig implements AutoCloseable {
               sslMode: disable
               %s
             route: {topic: "%s", allowedTopics: ["*"]}
-            publish: {type: kafka, bootstrapServers: "%s", positionReplicationFactor: 1}
+            publish:
+              type: kafka
+              bootstrapServers: "%s"
+              positionReplicationFactor: 1
+              properties: {max.request.size: "5000000"}
             leadership: {pulseInterval: 200ms, takeoverAfter: 2s, stallAfter: 10s}
             retry: {initial: 100ms, max: 1s}
             parking: %s

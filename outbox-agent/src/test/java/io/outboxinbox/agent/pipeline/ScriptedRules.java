@@ -31,8 +31,11 @@ final class ScriptedRules implements EventRules {
   @Override
   public RoutedEvent route(SequencedEvent event) {
     String id = event.event().id();
-    if (refused.contains(id) || withoutTopic.contains(id)) {
-      throw new AgentException.RejectedEvent("refused " + id, withoutTopic.contains(id));
+    if (withoutTopic.contains(id)) {
+      throw AgentException.RejectedEvent.topicMissing("refused " + id);
+    }
+    if (refused.contains(id)) {
+      throw new AgentException.RejectedEvent("refused " + id);
     }
     return new RoutedEvent(event, new Destination("t", event.event().aggregateId(), List.of()));
   }

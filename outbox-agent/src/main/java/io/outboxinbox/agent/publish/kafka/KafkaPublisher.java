@@ -12,17 +12,12 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.atomic.AtomicReference;
+import org.apache.kafka.clients.producer.Callback;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
-import org.apache.kafka.common.InvalidRecordException;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.errors.InvalidProducerEpochException;
-import org.apache.kafka.common.errors.InvalidTimestampException;
-import org.apache.kafka.common.errors.InvalidTopicException;
 import org.apache.kafka.common.errors.ProducerFencedException;
-import org.apache.kafka.common.errors.RecordBatchTooLargeException;
-import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.jspecify.annotations.Nullable;
 
@@ -79,33 +74,51 @@ final class KafkaPublisher implements Publisher {
       records.add(record(event));
     }
     records.add(checkpoints.record(after));
-    commit(records, "publishing " + batch.size() + " events");
+    SendFailures failures = new SendFailures();
+    try {
+      commit(records, failures);
+    } catch (KafkaException | IllegalStateException e) {
+      String doing = "publishing " + batch.size() + " events";
+      throw failures.refusedRecord().isPresent()
+          ? refused(batch, failures.refusedRecord().getAsInt(), failures.reason(e))
+          : failed(doing, failures.reason(e));
+    }
     return receipts(batch);
+  }
+
+  private AgentException refused(List<RoutedEvent> batch, int record, Exception reason) {
+    if (record == batch.size()) {
+      return new AgentException.Misconfigured(
+          "kafka topic=%s refused the position: %s"
+              .formatted(kafka.positionTopic(), Reasons.of(reason)),
+          "remove limits on size and time from the topic's settings");
+    }
+    return AgentException.RejectedEvent.known(
+        "kafka refused it: " + Reasons.of(reason), batch.get(record).sequenced().sequence());
   }
 
   @Override
   public void forget(SourceIdentity source) {
-    commit(List.of(checkpoints.tombstone(source)), "forgetting " + source.id());
+    SendFailures failures = new SendFailures();
+    try {
+      commit(List.of(checkpoints.tombstone(source)), failures);
+    } catch (KafkaException | IllegalStateException e) {
+      throw failed("forgetting " + source.id(), failures.reason(e));
+    }
   }
 
-  private void commit(List<ProducerRecord<byte[], byte[]>> records, String doing) {
+  private void commit(List<ProducerRecord<byte[], byte[]>> records, SendFailures failures) {
     KafkaProducer<byte[], byte[]> open = producer;
     if (open == null) {
       throw new IllegalStateException("takeOver comes first");
     }
-    AtomicReference<@Nullable Exception> firstFailure = new AtomicReference<>();
-    try {
-      open.beginTransaction();
-      for (ProducerRecord<byte[], byte[]> record : records) {
-        send(open, record, firstFailure);
-      }
-      // A failed send makes the commit fail; after a commit was tried nothing is ever aborted
-      // here, because its outcome may be unknown: the next takeOver waits for it and reads it.
-      open.commitTransaction();
-    } catch (KafkaException | IllegalStateException e) {
-      Exception first = firstFailure.get();
-      throw failed(doing, first == null ? e : first);
+    open.beginTransaction();
+    for (int i = 0; i < records.size(); i++) {
+      send(open, records.get(i), failures.of(i));
     }
+    // A failed send makes the commit fail; after a commit was tried nothing is ever aborted
+    // here, because its outcome may be unknown: the next takeOver waits for it and reads it.
+    open.commitTransaction();
   }
 
   // The commit waits for every send and fails if one did; the callback only keeps the reason.
@@ -113,15 +126,8 @@ final class KafkaPublisher implements Publisher {
   private static void send(
       KafkaProducer<byte[], byte[]> producer,
       ProducerRecord<byte[], byte[]> record,
-      AtomicReference<@Nullable Exception> firstFailure) {
-    producer.send(
-        record,
-        (metadata, e) -> {
-          // Records that share a batch with the refused one fail too, and say less.
-          if (e != null && !firstFailure.compareAndSet(null, e) && refusal(e) != null) {
-            firstFailure.updateAndGet(first -> first == null || refusal(first) == null ? e : first);
-          }
-        });
+      Callback callback) {
+    producer.send(record, callback);
   }
 
   private static List<Receipt> receipts(List<RoutedEvent> batch) {
@@ -161,12 +167,11 @@ final class KafkaPublisher implements Publisher {
       Optional<TopicCatalog.Topic> topic, RoutedEvent event) {
     return topic.orElseThrow(
         () ->
-            new AgentException.RejectedEvent(
+            AgentException.RejectedEvent.topicMissing(
                 worded(
                     event,
                     "topic " + event.destination().topic() + " does not exist",
-                    "create it, or route the event elsewhere"),
-                true));
+                    "create it, or route the event elsewhere")));
   }
 
   private static ProducerRecord<byte[], byte[]> record(RoutedEvent event) {
@@ -191,25 +196,11 @@ final class KafkaPublisher implements Publisher {
     return "event " + event.sequenced().event().id() + ": " + what + "; fix: " + fix;
   }
 
-  /** What says that a record will never be taken as it is, rather than that it is not the time. */
-  private static @Nullable Exception refusal(Exception failure) {
-    for (Throwable at = failure; at != null; at = at.getCause()) {
-      if (at instanceof RecordTooLargeException
-          || at instanceof RecordBatchTooLargeException
-          || at instanceof InvalidRecordException
-          || at instanceof InvalidTimestampException
-          || at instanceof InvalidTopicException) {
-        return (Exception) at;
-      }
-    }
-    return null;
-  }
-
   private static AgentException failed(String doing, Exception cause) {
-    Exception refusal = refusal(cause);
+    Exception refusal = SendFailures.refusal(cause);
     if (refusal != null) {
       return new AgentException.RejectedEvent(
-          "kafka refused an event of the batch while " + doing + ": " + refusal.getMessage());
+          "kafka refused an event while " + doing + ": " + Reasons.of(refusal));
     }
     if (cause instanceof ProducerFencedException
         || cause instanceof InvalidProducerEpochException) {
