@@ -7,6 +7,7 @@ import io.outboxinbox.e2e.rig.AgentConfig;
 import io.outboxinbox.e2e.rig.AgentProcess;
 import io.outboxinbox.e2e.rig.LedgerRun;
 import io.outboxinbox.e2e.rig.Load;
+import io.outboxinbox.e2e.rig.MovableClock;
 import io.outboxinbox.e2e.rig.Report;
 import io.outboxinbox.e2e.rig.Setting;
 import io.outboxinbox.e2e.rig.SourceDatabase;
@@ -14,14 +15,11 @@ import io.outboxinbox.e2e.rig.Stage;
 import io.outboxinbox.e2e.rig.Stopwatch;
 import io.outboxinbox.e2e.rig.Transaction;
 import io.outboxinbox.e2e.rig.Verdict;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.stream.Stream;
 import org.awaitility.Awaitility;
 import org.awaitility.core.ConditionTimeoutException;
 import org.junit.jupiter.api.Test;
@@ -38,37 +36,36 @@ class ClockFaultTest {
   private static final int ATOMIC_EVENTS = 10_000;
   private static final int EVENTS_PER_SECOND = 300;
 
+  private static final List<Duration> JUMPS =
+      List.of(
+          Duration.ofHours(-2),
+          Duration.ofMinutes(30),
+          Duration.ZERO,
+          Duration.ofHours(2),
+          Duration.ZERO);
+
+  private static final Duration EXACT = Duration.ofMinutes(1);
+
   private final long seed = Setting.seed();
 
   @Test
   @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
   void publishesOnceInOrderWhenItsClockJumps(@TempDir Path directory) throws Exception {
-    Optional<Path> library = library();
-    assumeTrue(library.isPresent(), "libfaketime is not installed (Debian: apt install faketime)");
-    Path offset = directory.resolve("offset");
-    Files.writeString(offset, "+0\n");
+    Optional<MovableClock> movable = MovableClock.in(directory);
+    assumeTrue(movable.isPresent(), "needs Linux and a C compiler named cc");
+    MovableClock clock = movable.get();
     try (Stage stage = Stage.start()) {
       SourceDatabase database = SourceDatabase.create(stage.postgres());
       AgentConfig config = AgentConfig.of(database, stage.kafka().bootstrapServers(), Stage.TOPIC);
       try (LedgerRun run = LedgerRun.start(stage, database, seed);
           AgentProcess agent =
-              AgentProcess.of("clock", config)
-                  .withEnvironment(
-                      Map.of(
-                          "LD_PRELOAD",
-                          library.get().toString(),
-                          "FAKETIME_TIMESTAMP_FILE",
-                          offset.toString(),
-                          "FAKETIME_NO_CACHE",
-                          "1",
-                          // A jump of the clock leaves the monotonic one alone.
-                          "DONT_FAKE_MONOTONIC",
-                          "1"))) {
+              AgentProcess.of("clock", config).withEnvironment(clock.environment())) {
         agent.startAndLead(LIMIT);
         Report report = new Report("Clock, seed " + seed);
         try (Load load = run.load(EVENTS_PER_SECOND)) {
-          for (String jump : List.of("-2h", "+30m", "+0", "+2h", "+0")) {
-            Files.writeString(offset, jump + "\n");
+          for (Duration jump : JUMPS) {
+            clock.moveTo(jump);
+            awaitClock(agent, jump);
             Stopwatch sinceJump = Stopwatch.start();
             boolean isPublished = publishes(run);
             report.line(
@@ -88,6 +85,16 @@ class ClockFaultTest {
     }
   }
 
+  private static void awaitClock(AgentProcess agent, Duration offset) {
+    Awaitility.await("the agent's clock is at " + offset)
+        .atMost(LIMIT)
+        .until(
+            () -> {
+              Duration seen = Duration.between(Instant.now(), agent.clock());
+              return seen.minus(offset).abs().compareTo(EXACT) < 0;
+            });
+  }
+
   private static boolean publishes(LedgerRun run) {
     Transaction marker = run.writeMarker();
     try {
@@ -97,17 +104,6 @@ class ClockFaultTest {
       return true;
     } catch (ConditionTimeoutException waits) {
       return false;
-    }
-  }
-
-  private static Optional<Path> library() throws IOException {
-    Path libraries = Path.of("/usr/lib");
-    if (!Files.isDirectory(libraries)) {
-      return Optional.empty();
-    }
-    try (Stream<Path> found =
-        Files.find(libraries, 3, (path, attributes) -> path.endsWith("libfaketime.so.1"))) {
-      return found.findFirst();
     }
   }
 }

@@ -17,8 +17,10 @@ import io.outboxinbox.e2e.rig.Verdict;
 import io.outboxinbox.testkit.KafkaBroker;
 import io.outboxinbox.testkit.PostgresServer;
 import io.outboxinbox.testkit.PostgresVersion;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -59,6 +61,7 @@ class DiskFaultTest {
     try (Stage stage = Stage.start(PostgresServer.Options.of(PostgresVersion.V17), broker)) {
       survives(
           stage,
+          database -> {},
           () -> {
             stage.kafka().kill();
             stage.kafka().startAgain();
@@ -80,15 +83,30 @@ class DiskFaultTest {
     try (Stage stage = Stage.start(database)) {
       survives(
           stage,
+          this::exhaustLog,
           () -> {
-            if (stage.postgres().hasEnded()) {
+            boolean hasEnded = stage.postgres().hasEnded();
+            report.line("PostgreSQL %s", hasEnded ? "has ended itself" : "still runs");
+            if (hasEnded) {
               stage.postgres().startAgain();
             }
           });
     }
   }
 
-  private void survives(Stage stage, Runnable repair) {
+  /** Writes log until the server fails: what it has in stock would last for the whole run. */
+  private void exhaustLog(SourceDatabase database) {
+    for (int i = 0; i < DATABASE_MEBIBYTES; i++) {
+      try {
+        database.execute("SELECT pg_logical_emit_message(true, 'fill', repeat('x', 1024 * 1024))");
+      } catch (SQLException e) {
+        report.line("after %d MiB more of log: %s", i, e.getMessage());
+        return;
+      }
+    }
+  }
+
+  private void survives(Stage stage, Consumer<SourceDatabase> exhaust, Runnable repair) {
     SourceDatabase database = SourceDatabase.create(stage.postgres());
     AgentConfig config = AgentConfig.of(database, stage.kafka().bootstrapServers(), Stage.TOPIC);
     try (LedgerRun run = LedgerRun.start(stage, database, seed);
@@ -98,6 +116,7 @@ class DiskFaultTest {
         publishOne(run);
         Stopwatch full = Stopwatch.start();
         disk.fill();
+        exhaust.accept(database);
         agent.awaitStatus(status -> !status.is("LEADING"), LIMIT);
         report.line(
             "disk full: %s after %s: %s",

@@ -12,6 +12,8 @@ import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -245,6 +247,26 @@ public final class AgentProcess implements AutoCloseable {
           : AgentStatus.read(JSON.readTree(response.body()));
     } catch (IOException e) {
       return AgentStatus.unreachable(String.valueOf(e));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted while asking " + this, e);
+    }
+  }
+
+  /** What the agent takes for the time, to the second; the epoch while no page answers. */
+  public Instant clock() {
+    HttpRequest request =
+        HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/status"))
+            .timeout(PAGE_TIMEOUT)
+            .build();
+    try {
+      return http.send(request, HttpResponse.BodyHandlers.discarding())
+          .headers()
+          .firstValue("Date")
+          .map(date -> Instant.from(DateTimeFormatter.RFC_1123_DATE_TIME.parse(date)))
+          .orElse(Instant.EPOCH);
+    } catch (IOException e) {
+      return Instant.EPOCH;
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new IllegalStateException("interrupted while asking " + this, e);
