@@ -137,8 +137,6 @@ final class Releases {
       isMoreFlowing = false;
       lot.findFlowing(durable, this::flow);
     }
-    // What comes in here must not be forgotten for want of room: a key of which nothing waits any
-    // more is in no query.
     if (flowing.size() + 2 * PAGE_EVENTS > FLOWING_MAX) {
       return;
     }
@@ -161,7 +159,8 @@ final class Releases {
     lot.settled(keys.size());
     for (@Nullable String key : keys) {
       if (key != null) {
-        flow(key);
+        // Whatever the room: a key of which nothing waits any more is in no query.
+        flowing.add(key);
       }
     }
   }

@@ -147,7 +147,7 @@ class ParkingCrashIT {
       }
     }
     await()
-        .atMost(Duration.ofSeconds(120))
+        .atMost(Duration.ofMinutes(2))
         .pollInterval(Duration.ofMillis(500))
         .until(
             () -> {

@@ -142,7 +142,7 @@ class ParkingProperties {
     public void close() {}
   }
 
-  @Property(tries = 1500)
+  @Property(tries = 500)
   void publishesEveryRowOnceInOrderPerKeyThroughAnyCrash(@ForAll long seed) throws SQLException {
     World world = new World(seed);
     boolean isDone = false;
