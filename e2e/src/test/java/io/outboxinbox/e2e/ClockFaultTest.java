@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.outboxinbox.e2e.rig.AgentConfig;
 import io.outboxinbox.e2e.rig.AgentProcess;
+import io.outboxinbox.e2e.rig.Fault;
 import io.outboxinbox.e2e.rig.LedgerRun;
 import io.outboxinbox.e2e.rig.Load;
 import io.outboxinbox.e2e.rig.MovableClock;
@@ -18,6 +19,7 @@ import io.outboxinbox.e2e.rig.Verdict;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import org.awaitility.Awaitility;
@@ -34,7 +36,6 @@ class ClockFaultTest {
   private static final Duration WAITS_AT_MOST = Duration.ofSeconds(20);
 
   private static final int ATOMIC_EVENTS = 10_000;
-  private static final int EVENTS_PER_SECOND = 300;
 
   private static final List<Duration> JUMPS =
       List.of(
@@ -47,6 +48,7 @@ class ClockFaultTest {
   private static final Duration EXACT = Duration.ofMinutes(1);
 
   private final long seed = Setting.seed();
+  private final int eventsPerSecond = Setting.of("clock.eventsPerSecond", 300);
 
   @Test
   @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
@@ -62,7 +64,7 @@ class ClockFaultTest {
               AgentProcess.of("clock", config).withEnvironment(clock.environment())) {
         agent.startAndLead(LIMIT);
         Report report = new Report("Clock, seed " + seed);
-        try (Load load = run.load(EVENTS_PER_SECOND)) {
+        try (Load load = run.load(eventsPerSecond)) {
           for (Duration jump : JUMPS) {
             clock.moveTo(jump);
             awaitClock(agent, jump);
@@ -78,7 +80,8 @@ class ClockFaultTest {
           }
           load.stop();
         }
-        Verdict verdict = run.finish(agent, ATOMIC_EVENTS);
+        // While it looks for what a broker refuses, the agent publishes events one by one.
+        Verdict verdict = run.finish(agent, ATOMIC_EVENTS).without(EnumSet.of(Fault.TORN));
         report.verdict(verdict).print();
         assertThat(verdict.isClean()).as(report.toString()).isTrue();
       }

@@ -3,7 +3,6 @@ package io.outboxinbox.agent.publish.kafka;
 import java.util.OptionalInt;
 import org.apache.kafka.clients.producer.Callback;
 import org.apache.kafka.common.InvalidRecordException;
-import org.apache.kafka.common.errors.InvalidTimestampException;
 import org.apache.kafka.common.errors.InvalidTopicException;
 import org.apache.kafka.common.errors.RecordBatchTooLargeException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
@@ -53,11 +52,11 @@ final class SendFailures {
 
   /** What says that a record will never be taken as it is, rather than that it is not the time. */
   static @Nullable Exception refusal(Exception failure) {
+    // Not a timestamp out of range: it is this host's clock, no event's, and would refuse them all.
     for (Throwable at = failure; at != null; at = at.getCause()) {
       if (at instanceof RecordTooLargeException
           || at instanceof RecordBatchTooLargeException
           || at instanceof InvalidRecordException
-          || at instanceof InvalidTimestampException
           || at instanceof InvalidTopicException) {
         return (Exception) at;
       }
