@@ -34,6 +34,18 @@ final class ParkedRows {
         .takeBack(leader, base.epoch(), base.parking().lastOrdinal());
   }
 
+  /**
+   * Whether a promotion or restore lost parked events that the position had passed. Their rows may
+   * have outlived them in the outbox, where they would count as done.
+   */
+  static boolean areMissing(
+      Connection connection, SourceConfiguration source, Checkpoint base, int timeline)
+      throws SQLException {
+    return base.timeline() != timeline
+        && base.parking().lastOrdinal()
+            > new ParkedTable(source.schema(), base.source().id()).extent(connection).lastOrdinal();
+  }
+
   /** After a rebuild: what was parked in the old cluster waits in this one. */
   static void move(Connection connection, SourceConfiguration source, String from, String to)
       throws SQLException {

@@ -145,7 +145,7 @@ final class Reconcile {
    */
   Checkpoint run(Cause cause, @Nullable Checkpoint base) throws SQLException, InterruptedException {
     ServerState server = SourcePreflight.server(lead.control());
-    ReconcileBound bound = ReconcileBound.of(base, identity, server, connections);
+    ReconcileBound bound = bound(base, server);
     if (source.existingRows() == ExistingRows.SKIP && bound.endedXid() == 0) {
       throw new AgentException.Misconfigured(
           "source.existingRows is skip, and without a known position rows that were never to be published cannot be told from rows that were missed",
@@ -198,6 +198,13 @@ final class Reconcile {
         checkpoint.sequence(),
         Lsn.format(checkpoint.position().commitLsn()));
     return checkpoint;
+  }
+
+  private ReconcileBound bound(@Nullable Checkpoint base, ServerState server) throws SQLException {
+    ReconcileBound bound = ReconcileBound.of(base, identity, server, connections);
+    boolean isParkingComplete =
+        base == null || !ParkedRows.areMissing(lead.control(), source, base, server.timeline());
+    return isParkingComplete ? bound : bound.ofNoRow();
   }
 
   private FirstStart.Seed newSlot(Connection leader, SourceRegistry.Turn turn, ReconcileBound bound)

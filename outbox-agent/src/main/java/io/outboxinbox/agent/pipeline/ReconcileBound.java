@@ -43,4 +43,9 @@ record ReconcileBound(long endedXid, boolean isPositionLost) {
     boolean isComparable = server.nextXid() - base.endedXid() < COMPARABLE_XIDS;
     return new ReconcileBound(isComparable ? base.endedXid() : 0, false);
   }
+
+  /** The same, proving nothing of any row. */
+  ReconcileBound ofNoRow() {
+    return new ReconcileBound(0, isPositionLost);
+  }
 }

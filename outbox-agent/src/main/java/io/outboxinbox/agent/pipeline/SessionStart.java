@@ -122,6 +122,13 @@ final class SessionStart {
       if (!mark.equals(found.publicationMark())) {
         Findings.require(List.of(publicationEdited(source, found.publicationMark(), mark)));
       }
+      int timeline = SourcePreflight.server(control).timeline();
+      if (ParkedRows.areMissing(control, source, found, timeline)) {
+        throw new AgentException.Gap(
+            "the position of timeline %d covers %d parked events, but the server, now on timeline %d, has not all of them: it was promoted or restored without them"
+                .formatted(found.timeline(), found.parking().lastOrdinal(), timeline),
+            WayOut.RECONCILE);
+      }
       return null;
     } catch (AgentException.Gap gap) {
       return gap;

@@ -143,6 +143,44 @@ class FailoverIT {
     }
   }
 
+  /** A parked event is written after its row, so a promotion can keep the one without the other. */
+  @Test
+  void parksAgainWhatThePromotedServerHasInItsOutboxAlone() throws Exception {
+    PostgresServer.Options options =
+        PostgresServer.Options.of(PostgresVersion.V17)
+            .withSetting("synchronized_standby_slots", "second");
+    try (PostgresServer primary = PostgresServer.start(options);
+        PipelineRig rig = PipelineRig.on(primary, kafka);
+        ParkingRig parked = new ParkingRig(rig);
+        PostgresStandby standby =
+            PostgresStandby.of(
+                primary, PostgresStandby.Options.named("second").withSyncedSlots())) {
+      Pipeline pipeline = rig.start("");
+      rig.awaitLeading(pipeline);
+      standby.awaitSlot(PipelineRig.SLOT);
+      parked.insert("unroutable", "key-a", rig.topic + "-nowhere", "{}");
+      parked.awaitWaiting(1);
+      rig.insert(0, 10);
+      rig.awaitEvents(10);
+      rig.await(() -> rig.checkpoint().endedXid() > rig.xidOf(9));
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      standby.awaitReplayed();
+      primary.killPostmaster();
+      standby.promote();
+      rig.moveTo(standby.server());
+      rig.execute("DELETE FROM outbox_parked");
+      Pipeline stopped = rig.start("");
+      rig.awaitState(stopped, State.STOPPED);
+      assertThat(stopped.status().reason()).contains("covers 1 parked events");
+      new ReconcileRequest(rig.configuration(""), "operator").ask(null);
+      rig.awaitLeading(stopped);
+      try (ParkingRig promoted = new ParkingRig(rig)) {
+        promoted.awaitWaiting(1);
+      }
+      rig.assertThatEventsAreExactly(10);
+    }
+  }
+
   @Test
   void publishesWhatTheRestoredServerHasAndTheTopicsHaveNot() throws Exception {
     try (PostgresServer primary = PostgresServer.start(PostgresVersion.V17);
