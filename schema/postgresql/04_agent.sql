@@ -27,7 +27,7 @@ COMMENT ON COLUMN outbox_agent_source.epoch IS 'Goes up whenever the sequence nu
 COMMENT ON COLUMN outbox_agent_source.seeded_at IS 'When the first position was written. Set, and no position at the broker: it was lost, so stop instead of starting anew.';
 
 COMMENT ON COLUMN outbox_agent_source.paused_at IS 'Set: no agent publishes anything until it is NULL again. Use the agent''s commands "pause" and "resume".';
-COMMENT ON COLUMN outbox_agent_source.paused_by IS 'Operator, or the breaker of the agent that paused by itself.';
+COMMENT ON COLUMN outbox_agent_source.paused_by IS 'The operator who asked for it.';
 ALTER TABLE outbox_agent_source
   ADD COLUMN IF NOT EXISTS broker                 text,
   ADD COLUMN IF NOT EXISTS timeline               int,

@@ -47,7 +47,7 @@ public final class SourceRegistry {
   /**
    * Somebody wants nothing to be published for now.
    *
-   * @param by who: an operator, or a breaker of the agent
+   * @param by the operator who asked for it
    */
   public record Pause(Instant since, String by, String reason) {}
 

@@ -82,6 +82,16 @@ public abstract sealed class AgentException extends RuntimeException {
     }
   }
 
+  /**
+   * So much is refused at once that the cause is no single event: nothing goes on before somebody
+   * has mended it. The pipeline looks again from time to time.
+   */
+  public static final class Flood extends AgentException {
+    public Flood(String what, String fix) {
+      super(what + "; fix: " + fix, null);
+    }
+  }
+
   /** Going on could skip or repeat events: the pipeline stays stopped until an operator decides. */
   public static final class Fatal extends AgentException {
     public Fatal(String what, String fix) {

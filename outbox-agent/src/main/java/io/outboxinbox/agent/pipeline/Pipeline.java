@@ -129,6 +129,8 @@ public final class Pipeline {
       stayStopped(e);
     } catch (AgentException.Misconfigured | AgentException.RejectedEvent e) {
       waitAfter(State.MISCONFIGURED, e);
+    } catch (AgentException.Flood e) {
+      waitAfter(State.PAUSED, e);
     } catch (AgentException.Retryable e) {
       waitAfter(stateAfter(e.side()), e);
     } catch (SQLException e) {
@@ -261,7 +263,7 @@ public final class Pipeline {
   private void waitAfter(State state, Exception e) throws InterruptedException {
     PipelineStatus before = monitor.status();
     // After a rejected event it would only lead up to the same event again.
-    if (state != State.MISCONFIGURED) {
+    if (state != State.MISCONFIGURED && state != State.PAUSED) {
       // Rows older than the slot are published before it leads, and count as well.
       boolean hasPublished =
           before.eventsPublished() > publishedBefore || memory.isolation().isLooking();

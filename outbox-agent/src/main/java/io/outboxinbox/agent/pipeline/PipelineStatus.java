@@ -68,7 +68,7 @@ public record PipelineStatus(
     WAITING_FOR_DATABASE,
     /** Failed in another way that passes; waits, then starts again. */
     RETRYING,
-    /** An operator or a breaker has asked it to publish nothing until told to go on. */
+    /** An operator wants nothing published until told otherwise, or too much is refused at once. */
     PAUSED,
     /** Somebody has to change something first; looks again from time to time. */
     MISCONFIGURED,

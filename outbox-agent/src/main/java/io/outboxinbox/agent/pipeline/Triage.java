@@ -108,7 +108,7 @@ final class Triage {
   }
 
   private AgentException flood(AgentException.RejectedEvent e) {
-    return new AgentException.Misconfigured(
+    return new AgentException.Flood(
         "more than %d events were refused within a minute, so no more are parked and the pipeline waits; the next one: %s"
             .formatted(memory.breaker().perMinute(), e.getMessage()),
         "mend what refuses them; if the events really are bad, raise parking.perMinute and restart the agent");

@@ -273,7 +273,7 @@ class ParkingIT {
     for (int i = 0; i < 20; i++) {
       parked.insert("e" + i, "k" + i, topic, "{}");
     }
-    rig.awaitState(pipeline, State.MISCONFIGURED);
+    rig.awaitState(pipeline, State.PAUSED);
     assertThat(pipeline.status().reason()).contains("more than 3 events were refused", topic);
     long restarts = pipeline.status().restarts();
     await().atMost(Duration.ofSeconds(30)).until(() -> pipeline.status().restarts() > restarts + 2);

@@ -163,7 +163,7 @@ class TransactionGrouperTest {
     assertThat(batch.parked()).hasSize(1);
     assertThat(batch.position()).isEqualTo(SourcePosition.atCommit(200));
     assertThatThrownBy(flooded::throwIfWaiting)
-        .isInstanceOf(AgentException.Misconfigured.class)
+        .isInstanceOf(AgentException.Flood.class)
         .hasMessageContaining("more than 1 events were refused within a minute")
         .hasMessageContaining("refused 3")
         .hasMessageContaining("parking.perMinute");
