@@ -114,21 +114,30 @@ final class ParkingLot {
       oldest = new Oldest(after.parking().lastOrdinal() - events.size() + 1, clock.instant());
     }
     waiting += events.size();
-    events.stream().filter(event -> !event.isBehind()).forEach(this::log);
+    events.stream()
+        .filter(event -> !event.isBehind())
+        .forEach(
+            event -> log("parked, and later events of its key wait behind it", event.reason()));
     monitor.parked(events.size());
     show();
   }
 
-  private void log(ParkedEvent culprit) {
+  /** Takes note that a released event was refused again. */
+  void refusedAgain(String reason) {
+    log("refused again, stays parked", reason);
+  }
+
+  /** A flood of them must not become a flood of lines; the table has every one. */
+  private void log(String what, String reason) {
     if (System.nanoTime() - loggedSince > MINUTE_NANOS) {
       if (logged > LOGGED_PER_MINUTE) {
-        LOG.warn("parked {} more events", logged - LOGGED_PER_MINUTE);
+        LOG.warn("{} more events were refused", logged - LOGGED_PER_MINUTE);
       }
       loggedSince = System.nanoTime();
       logged = 0;
     }
     if (++logged <= LOGGED_PER_MINUTE) {
-      LOG.warn("parked, and later events of its key wait behind it: {}", culprit.reason());
+      LOG.warn("{}: {}", what, reason);
     }
   }
 

@@ -24,8 +24,6 @@ import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * Publishes parked events again, in pages between batches of the log, so that good events hardly
@@ -34,8 +32,6 @@ import org.slf4j.LoggerFactory;
  * pipeline's thread, one session long.
  */
 final class Releases {
-  private static final Logger LOG = LoggerFactory.getLogger(Releases.class);
-
   /** How soon an operator's request is seen. */
   private static final long LOOK_NANOS = TimeUnit.SECONDS.toNanos(1);
 
@@ -137,8 +133,6 @@ final class Releases {
       isMoreFlowing = false;
       lot.findFlowing(durable, this::flow);
     }
-    // What comes in here must not be forgotten for want of room: a key of which nothing waits any
-    // more is in no query.
     if (flowing.size() + 2 * PAGE_EVENTS > FLOWING_MAX) {
       return;
     }
@@ -161,7 +155,8 @@ final class Releases {
     lot.settled(keys.size());
     for (@Nullable String key : keys) {
       if (key != null) {
-        flow(key);
+        // Whatever the room: a key of which nothing waits any more is in no query.
+        flowing.add(key);
       }
     }
   }
@@ -313,7 +308,7 @@ final class Releases {
 
   private void refuse(List<Refusal> refusals, Checkpoint at) throws SQLException {
     for (Refusal refusal : refusals) {
-      LOG.warn("refused again, stays parked: {}", refusal.reason());
+      lot.refusedAgain(refusal.reason());
     }
     table.refuse(refusals);
     table.putBack(at.parking().lastRelease());

@@ -63,7 +63,8 @@ final class ParkingRig implements AutoCloseable {
     return list(sql).get(0);
   }
 
-  private List<String> list(String sql) throws SQLException {
+  /** The only column of a query. */
+  List<String> list(String sql) throws SQLException {
     List<String> values = new ArrayList<>();
     try (Statement statement = writer.createStatement();
         ResultSet rows = statement.executeQuery(sql)) {

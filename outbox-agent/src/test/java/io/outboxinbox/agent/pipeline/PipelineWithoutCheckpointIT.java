@@ -55,6 +55,42 @@ class PipelineWithoutCheckpointIT {
     rig.close();
   }
 
+  /** The table cannot be told apart from the broker here, so a crash may repeat, never lose. */
+  @Test
+  void parksAndReleasesToo() throws Exception {
+    PipelineRig rig = new PipelineRig(postgres, kafka);
+    try (ParkingRig parked = new ParkingRig(rig)) {
+      ScriptedPublishing broker = new ScriptedPublishing(0);
+      PipelineConfiguration kafkaPipeline = rig.configuration("");
+      PipelineConfiguration configuration =
+          new CrashingPublishing(broker, (batch, after) -> CrashingPublishing.Crash.NONE)
+              .in(kafkaPipeline);
+      Pipeline pipeline = rig.start(configuration);
+      rig.awaitState(pipeline, PipelineStatus.State.LEADING);
+      parked.insert("bad", "k", null, "{\"ce_id\": \"forged\"}");
+      parked.insert("behind", "k", null, "{}");
+      parked.insert("good", "l", null, "{}");
+      parked.awaitWaiting(2);
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      Pipeline again = rig.start(configuration);
+      rig.awaitState(again, PipelineStatus.State.LEADING);
+      rig.execute(
+          "UPDATE outbox_parked SET headers = '{}', requested = 'release' WHERE NOT is_behind");
+      parked.awaitWaiting(0);
+      List<String> ids =
+          parked.list("SELECT id FROM outbox_event WHERE event_type IN ('bad', 'behind', 'good')");
+      assertThat(new LinkedHashSet<>(List.copyOf(broker.arrived))).containsAll(ids);
+      assertThat(broker.arrived.indexOf(parked.query(idOf("bad"))))
+          .isLessThan(broker.arrived.indexOf(parked.query(idOf("behind"))));
+    } finally {
+      rig.close();
+    }
+  }
+
+  private static String idOf(String type) {
+    return "SELECT id FROM outbox_event WHERE event_type = '" + type + "'";
+  }
+
   private static List<String> idsInOrder(PipelineRig rig) throws Exception {
     List<String> ids = new ArrayList<>();
     try (Connection connection = rig.database.connect();
