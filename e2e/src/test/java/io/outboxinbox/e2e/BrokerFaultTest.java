@@ -33,6 +33,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /** The broker is away for long, or well and unwilling. */
+@EnabledIfSystemProperty(named = "e2e.long", matches = "true")
 class BrokerFaultTest {
   private static final Duration LIMIT = Duration.ofSeconds(90);
   private static final int ATOMIC_EVENTS = 10_000;
@@ -46,7 +47,6 @@ class BrokerFaultTest {
 
   /** An hour away, scaled; the log waits in PostgreSQL and drains when the broker is back. */
   @Test
-  @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
   void waitsForABrokerThatIsAwayForLong() throws Exception {
     try (Stage stage = Stage.start()) {
       SourceDatabase database = SourceDatabase.create(stage.postgres());

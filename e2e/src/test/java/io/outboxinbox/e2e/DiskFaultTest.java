@@ -27,6 +27,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /** A server's disk runs full under load, and somebody makes room and starts it again. */
+@EnabledIfSystemProperty(named = "e2e.long", matches = "true")
 class DiskFaultTest {
   private static final Duration LIMIT = Duration.ofSeconds(90);
   private static final int ATOMIC_EVENTS = 10_000;
@@ -71,7 +72,6 @@ class DiskFaultTest {
 
   /** PostgreSQL ends itself when it cannot write its log. */
   @Test
-  @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
   void waitsForADatabaseWhoseDiskIsFull() {
     mount(DATABASE_MEBIBYTES);
     PostgresServer.Options database =

@@ -18,11 +18,13 @@ import java.time.Duration;
 import java.util.EnumMap;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /**
  * Agent, walsender, broker and postmaster are killed in random order, many times, each time as soon
  * as the agent has published again and sometimes before. Every kill is a SIGKILL or as sudden.
  */
+@EnabledIfSystemProperty(named = "e2e.long", matches = "true")
 class MixedFaultTest {
   private static final Duration LEADS_WITHIN = Duration.ofSeconds(90);
 

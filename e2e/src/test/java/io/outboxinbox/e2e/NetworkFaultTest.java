@@ -87,6 +87,7 @@ class NetworkFaultTest {
 
   /** A firewall forgets all connections; the server believes in them, lock and slot included. */
   @Test
+  @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
   void startsOverWhenEveryConnectionGoesSilent() {
     recoversFrom("all", TcpProxy::forget);
   }

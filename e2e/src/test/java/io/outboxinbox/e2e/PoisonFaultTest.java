@@ -38,9 +38,9 @@ class PoisonFaultTest {
   private static final int MEBIBYTE = 1024 * 1024;
 
   private final long seed = Setting.seed();
-  private final Duration duration = Duration.ofSeconds(Setting.of("poison.seconds", 15));
+  private final Duration duration = Duration.ofSeconds(Setting.of("poison.seconds", 10));
   private final int eventsPerSecond = Setting.of("poison.eventsPerSecond", 500);
-  private final int poisonEvents = Setting.of("poison.events", 40);
+  private final int poisonEvents = Setting.of("poison.events", 25);
 
   @Test
   void holdsBackOnlyKeysWithPoisonAndReleasesThemInOrder() throws Exception {
@@ -100,7 +100,7 @@ class PoisonFaultTest {
         latencies.get(latencies.size() / 2).toMillis(),
         latencies.get(latencies.size() * 99 / 100).toMillis(),
         latencies.get(latencies.size() - 1).toMillis());
-    // A build shares its processors with others, and 15 s are too short to tell.
+    // A build shares its processors with others, and 10 s are too short to tell.
     if (Boolean.getBoolean("e2e.long")) {
       LATENCY.check(latencies.get(latencies.size() * 99 / 100), report);
     }
