@@ -1,4 +1,4 @@
-package io.outboxinbox.agent.route;
+package io.outboxinbox.e2e;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -6,6 +6,9 @@ import io.outboxinbox.agent.event.AgentException.RejectedEvent;
 import io.outboxinbox.agent.event.OutboxEvent;
 import io.outboxinbox.agent.event.SequencedEvent;
 import io.outboxinbox.agent.event.SourcePosition;
+import io.outboxinbox.agent.route.RouteConfiguration;
+import io.outboxinbox.agent.route.RouteConfiguration.HeaderStyle;
+import io.outboxinbox.agent.route.Router;
 import io.outboxinbox.inbox.InboxException;
 import io.outboxinbox.inbox.OutboxMessage;
 import java.nio.charset.StandardCharsets;
@@ -79,15 +82,14 @@ class OutboxLibraryRulesTest {
   void libraryRefusesWhatTheAgentWouldAndNothingElse(Event event) {
     // In either style: the application does not know which one the agent is set to.
     boolean isTaken =
-        isRouted(event, Rows.cloudEvents(TOPIC, TOPIC))
-            && isRouted(event, Rows.debezium(TOPIC, TOPIC));
+        isRouted(event, HeaderStyle.CLOUDEVENTS) && isRouted(event, HeaderStyle.DEBEZIUM);
     assertThat(isBuilt(event)).as("whether the library takes %s", event).isEqualTo(isTaken);
   }
 
-  private static boolean isRouted(Event event, RouteConfiguration configuration) {
+  private static boolean isRouted(Event event, HeaderStyle style) {
     OutboxEvent row =
         new OutboxEvent(
-            Rows.ID,
+            "0199aa00-0000-7000-8000-000000000001",
             "order",
             event.aggregateId(),
             event.eventType(),
@@ -98,7 +100,10 @@ class OutboxLibraryRulesTest {
             null,
             Map.of());
     try {
-      new Router(configuration, "orders", List.of())
+      new Router(
+              new RouteConfiguration(TOPIC, List.of(TOPIC), "{aggregate_id}", style, null),
+              "orders",
+              List.of())
           .route(
               new SequencedEvent(
                   row, SourcePosition.atCommit(1), Instant.parse("2026-01-02T03:04:05Z"), 7, 1));
