@@ -18,6 +18,7 @@ import java.util.EnumSet;
 import java.util.Set;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /** The slot is dropped under load, with thousands of events unread that no slot will ever send. */
 class ReconcileFaultTest {
@@ -65,6 +66,7 @@ class ReconcileFaultTest {
   }
 
   @Test
+  @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
   void waitsForTheOperatorsCommandAndGoesOnWithoutARestart() throws Exception {
     try (Stage stage = Stage.start()) {
       SourceDatabase database = SourceDatabase.create(stage.postgres());
