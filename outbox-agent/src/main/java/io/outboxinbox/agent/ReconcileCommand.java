@@ -8,7 +8,6 @@ import io.outboxinbox.agent.capture.Reconciliations.Report;
 import io.outboxinbox.agent.capture.Reconciliations.Request;
 import io.outboxinbox.agent.pipeline.PipelineConfiguration;
 import io.outboxinbox.agent.pipeline.ReconcileRequest;
-import java.io.IOException;
 import java.io.PrintStream;
 import java.util.List;
 import java.util.Optional;
@@ -68,7 +67,7 @@ final class ReconcileCommand extends ConfiguredCommand<AgentConfiguration> {
   protected void run(
       Bootstrap<AgentConfiguration> bootstrap, Namespace namespace, AgentConfiguration config)
       throws Exception {
-    PipelineConfiguration pipeline = pipeline(config, namespace.getString("pipeline"));
+    PipelineConfiguration pipeline = config.pipeline(namespace.getString("pipeline"));
     ReconcileRequest reconcile = new ReconcileRequest(pipeline, holder);
     if (namespace.getBoolean("report")) {
       List<Report> reports = reconcile.reports();
@@ -88,22 +87,6 @@ final class ReconcileCommand extends ConfiguredCommand<AgentConfiguration> {
     if (namespace.getBoolean("wait")) {
       print(await(reconcile, request), reconcile);
     }
-  }
-
-  private static PipelineConfiguration pipeline(AgentConfiguration config, String name)
-      throws IOException {
-    return config.pipelines().stream()
-        .filter(candidate -> candidate.name().equals(name))
-        .findFirst()
-        .orElseThrow(
-            () ->
-                new IOException(
-                    "no pipeline %s in the configuration; there are %s"
-                        .formatted(
-                            name,
-                            config.pipelines().stream()
-                                .map(PipelineConfiguration::name)
-                                .toList())));
   }
 
   private void preview(

@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.park;
 
+import io.outboxinbox.agent.capture.Identifiers;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Lsn;
@@ -44,7 +45,7 @@ public final class ParkedTable {
   }
 
   static String qualified(String schema) {
-    return '"' + schema.replace("\"", "\"\"") + "\".outbox_parked";
+    return Identifiers.qualified(schema, "outbox_parked");
   }
 
   /**

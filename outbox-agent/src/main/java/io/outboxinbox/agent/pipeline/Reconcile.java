@@ -155,7 +155,7 @@ final class Reconcile {
     // On the leader's own connection: whoever has been replaced meanwhile has lost that one.
     Connection leader = lead.leadership().connection();
     if (base != null) {
-      ParkedRows.takeBack(leader, source, base);
+      ParkingCarryOver.takeBack(leader, source, base);
     }
     registry.beginSeededEpoch(leader, identity.id(), epoch);
     long number = reconciliations.begin(leader, identity.id(), cause);
@@ -203,7 +203,8 @@ final class Reconcile {
   private ReconcileBound bound(@Nullable Checkpoint base, ServerState server) throws SQLException {
     ReconcileBound bound = ReconcileBound.of(base, identity, server, connections);
     boolean isParkingComplete =
-        base == null || !ParkedRows.areMissing(lead.control(), source, base, server.timeline());
+        base == null
+            || !ParkingCarryOver.areMissing(lead.control(), source, base, server.timeline());
     return isParkingComplete ? bound : bound.ofNoRow();
   }
 
@@ -235,7 +236,7 @@ final class Reconcile {
         remaining == 0 ? Checkpoint.BACKLOG_DONE : 0,
         seed.position(),
         base == null
-            ? ParkedRows.adopt(lead.leadership().connection(), source, identity.id())
+            ? ParkingCarryOver.adopt(lead.leadership().connection(), source, identity.id())
             : base.parking(),
         bound.endedXid(),
         turn.reconciliation());
@@ -244,7 +245,7 @@ final class Reconcile {
   private void makeDurable(Checkpoint checkpoint, @Nullable Checkpoint base, Cause cause)
       throws SQLException {
     if (base != null && !base.source().equals(identity)) {
-      ParkedRows.move(lead.control(), source, base.source().id(), identity.id());
+      ParkingCarryOver.move(lead.control(), source, base.source().id(), identity.id());
     }
     lead.publisher().publishBatch(List.of(), checkpoint);
     registry.markSeeded(lead.control(), identity.id(), lead.publisher().cluster().orElse(null));

@@ -123,7 +123,7 @@ final class SessionStart {
         Findings.require(List.of(publicationEdited(source, found.publicationMark(), mark)));
       }
       int timeline = SourcePreflight.server(control).timeline();
-      if (ParkedRows.areMissing(control, source, found, timeline)) {
+      if (ParkingCarryOver.areMissing(control, source, found, timeline)) {
         throw new AgentException.Gap(
             "the position of timeline %d covers %d parked events, but the server, now on timeline %d, has not all of them: it was promoted or restored without them"
                 .formatted(found.timeline(), found.parking().lastOrdinal(), timeline),
@@ -308,6 +308,6 @@ final class SessionStart {
             0,
             hasBacklog ? 0 : Checkpoint.BACKLOG_DONE,
             position)
-        .withParking(ParkedRows.adopt(leadership.connection(), source, identity.id()));
+        .withParking(ParkingCarryOver.adopt(leadership.connection(), source, identity.id()));
   }
 }

@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.pipeline;
 
+import io.outboxinbox.agent.capture.Identifiers;
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Checkpoint.Parking;
@@ -9,9 +10,9 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
 
-/** What a reconciliation has to know and do about table {@code outbox_parked}. */
-final class ParkedRows {
-  private ParkedRows() {}
+/** Carries table {@code outbox_parked} over into a position that does not continue the last one. */
+final class ParkingCarryOver {
+  private ParkingCarryOver() {}
 
   /**
    * For a position that begins anew: keeps every parked event. A batch that was on its way counts
@@ -51,7 +52,8 @@ final class ParkedRows {
       throws SQLException {
     for (String table : new String[] {"outbox_parked", "outbox_parked_edit"}) {
       String sql =
-          "UPDATE \"%s\".%s SET source = ? WHERE source = ?".formatted(source.schema(), table);
+          "UPDATE %s SET source = ? WHERE source = ?"
+              .formatted(Identifiers.qualified(source.schema(), table));
       try (PreparedStatement statement = connection.prepareStatement(sql)) {
         statement.setString(1, to);
         statement.setString(2, from);
