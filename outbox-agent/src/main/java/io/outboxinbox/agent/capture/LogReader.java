@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import org.apache.kafka.connect.source.SourceRecord;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Streams the outbox table's inserts from the log, from a position on. One thread starts, polls,
@@ -32,6 +33,10 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
   /** Keeps an idle agent's processor time low at a latency nobody notices. */
   private static final long IDLE_PAUSE_MILLIS = 10;
 
+  /** A poll takes milliseconds, and seconds when the processor is very busy. */
+  private static final Duration OVERDUE_AFTER = Duration.ofSeconds(5);
+
+  private final PollGuard guard = new PollGuard(OVERDUE_AFTER);
   private final BaseSourceTask<?, ?> task = new PostgresConnectorTask();
   private final Map<String, String> settings;
   private final OffsetAtCommit offset;
@@ -97,9 +102,11 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
       // Debezium's queue spins through the last millisecond of each wait, which is half of it.
       Thread.sleep(IDLE_PAUSE_MILLIS);
     }
-    List<SourceRecord> polled;
+    @Nullable List<SourceRecord> polled;
     try {
-      polled = task.poll();
+      polled = guard.run(task::poll);
+    } catch (AgentException e) {
+      throw e;
     } catch (RuntimeException e) {
       throw new AgentException.Retryable(
           Side.DATABASE, "reading the log failed: " + rootMessage(e), e);
@@ -113,6 +120,11 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
       lastRowNanos = lastActivityNanos;
     }
     return captured;
+  }
+
+  /** Ends a poll that hangs, which then fails; to be called every few seconds by any thread. */
+  public void endOverduePoll() {
+    guard.endIfOverdue();
   }
 
   /** Rows that came again since the last call although they are published, and were skipped. */

@@ -92,25 +92,26 @@ public final class SourceRegistry {
   /**
    * What people and other agents have decided about a source that stopped.
    *
-   * @param text changes with every decision
-   * @param isRequested whether a reconciliation is asked for
+   * @param text changes with every decision, and is never empty
+   * @param request tells one request for a reconciliation from another; null when none is open
    */
-  public record Decision(String text, boolean isRequested) {}
+  public record Decision(String text, @Nullable String request) {}
 
   /** What has been decided so far. */
   public Decision decision(Connection connection, String sourceId) throws SQLException {
     String sql =
         """
-        SELECT concat_ws(' ', reconcile_requested_at, epoch, seeded_at IS NULL, reconciliation),
-          reconcile_requested_at IS NOT NULL
+        SELECT concat_ws(' ', source, reconcile_requested_at, epoch, seeded_at IS NULL,
+            reconciliation),
+          reconcile_requested_at::text
         FROM %s WHERE source = ?
         """
             .formatted(table);
     return CatalogQuery.list(
-            connection, sql, row -> new Decision(row.getString(1), row.getBoolean(2)), sourceId)
+            connection, sql, row -> new Decision(row.getString(1), row.getString(2)), sourceId)
         .stream()
         .findFirst()
-        .orElse(new Decision("", false));
+        .orElse(new Decision(sourceId, null));
   }
 
   private static Registration read(ResultSet row) throws SQLException {

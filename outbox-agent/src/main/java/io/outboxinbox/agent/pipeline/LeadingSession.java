@@ -106,7 +106,7 @@ final class LeadingSession {
                   checkpoint.position(),
                   pulse.nonce(),
                   pipeline.batch().maxEvents());
-          SourceWatch watch = new SourceWatch(pipeline, checkpoint);
+          SourceWatch watch = new SourceWatch(pipeline, checkpoint, reader);
           Cleaner cleaner = new Cleaner(pipeline, monitor::durable, monitor)) {
         times.done("backlog");
         reader.start();
@@ -187,7 +187,7 @@ final class LeadingSession {
     pulse.expectAnew();
     while (!mustEnd.getAsBoolean()) {
       pulse.ensureAlive();
-      watch.ensureSound(pulse, reader.sinceActivity());
+      watch.ensureSound(pulse);
       for (Captured captured : reader.poll()) {
         take(captured, grouper);
         note(captured, progress.ended());

@@ -2,7 +2,6 @@ package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.capture.SourceRegistry;
-import io.outboxinbox.agent.event.SourceIdentity;
 import java.sql.Connection;
 import java.sql.SQLException;
 import org.jspecify.annotations.Nullable;
@@ -11,30 +10,40 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Watches, for a pipeline that is stopped, whether an operator has asked for a reconciliation, or
- * another agent has done one, or the source was reset. Used by the pipeline's thread, which closes
- * it.
+ * another agent has done one, or the source was reset. Used by the pipeline's thread.
  */
 final class OperatorDecision implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(OperatorDecision.class);
   private static final int ANSWER_TIMEOUT_SECONDS = 5;
 
   private final PipelineConfiguration pipeline;
-  private final @Nullable String before;
   private final SourceRegistry registry;
 
   private @Nullable Connection connection;
-  private @Nullable String first;
-  private @Nullable String current;
+
+  /** What had been decided when the pipeline stopped; null until that is known. */
+  private @Nullable String atStop;
+
+  /** The request it started again for: once it has tried, having asked once is not enough. */
+  private @Nullable String tried;
+
+  /** Makes one that watches nothing yet. */
+  OperatorDecision(PipelineConfiguration pipeline) {
+    this.pipeline = pipeline;
+    this.registry = new SourceRegistry(pipeline.source());
+  }
 
   /**
-   * Starts watching; nothing is connected yet.
-   *
-   * @param before what had been decided at the last start that followed a decision; null if none
+   * Notes what is decided so far. To be called while still leading: as soon as another agent leads,
+   * it may do what was asked for, and this one would take the outcome for what it stopped at.
    */
-  OperatorDecision(PipelineConfiguration pipeline, @Nullable String before) {
-    this.pipeline = pipeline;
-    this.before = before;
-    this.registry = new SourceRegistry(pipeline.source());
+  void stopping(Leadership leadership) {
+    atStop = null;
+    try {
+      atStop = atStop(look(leadership.connection()));
+    } catch (SQLException e) {
+      LOG.debug("the database is gone; what was decided is noted when it answers again", e);
+    }
   }
 
   /** Never fails: a database that is away has nothing to say, and is asked again. */
@@ -45,31 +54,42 @@ final class OperatorDecision implements AutoCloseable {
         open = new SourceConnections(pipeline.source()).open("stopped", ANSWER_TIMEOUT_SECONDS);
         connection = open;
       }
-      SourceIdentity source = Leadership.identify(open, pipeline);
-      SourceRegistry.Decision decision = registry.decision(open, source.id());
-      current = source.id() + " " + decision.text();
-      if (first == null) {
-        first = current;
-        // Asked for before this agent looked; once it has tried, asking once is not enough.
-        return decision.isRequested() && !current.equals(before);
+      SourceRegistry.Decision now = look(open);
+      if (atStop == null) {
+        atStop = atStop(now);
       }
-      return !current.equals(first);
+      if (now.text().equals(atStop)) {
+        return false;
+      }
+      tried = now.request();
+      return true;
     } catch (SQLException e) {
       LOG.debug("looking for an operator's decision failed", e);
-      close();
-      connection = null;
+      disconnect();
       return false;
     }
   }
 
-  /** What had been decided when it was last looked at. */
-  @Nullable String current() {
-    return current;
+  private SourceRegistry.Decision look(Connection open) throws SQLException {
+    return registry.decision(open, Leadership.identify(open, pipeline).id());
   }
 
+  /** A request that came too late for the attempt that failed counts as made after it. */
+  private String atStop(SourceRegistry.Decision found) {
+    boolean isTooLate = found.request() != null && !found.request().equals(tried);
+    return isTooLate ? "" : found.text();
+  }
+
+  /** Ends watching, until the pipeline stops again. */
   @Override
   public void close() {
+    atStop = null;
+    disconnect();
+  }
+
+  private void disconnect() {
     Connection open = connection;
+    connection = null;
     if (open != null) {
       try {
         open.close();

@@ -33,15 +33,13 @@ public final class Pipeline {
   private final PipelineMemory memory;
   private final Recovery recovery;
   private final WalWatch wal;
+  private final OperatorDecision decision;
   private final CountDownLatch stopRequested = new CountDownLatch(1);
   private final Thread thread;
 
   private boolean hasRehearsed;
   private long publishedBefore;
   private AgentException.@Nullable Gap seen;
-
-  /** What operators had decided when it last started again because of it. */
-  private @Nullable String decided;
 
   /**
    * Makes a pipeline that is not yet running.
@@ -58,6 +56,7 @@ public final class Pipeline {
     this.recovery =
         new Recovery(new Backoff(configuration.retry(), random), configuration.retry().max());
     this.wal = new WalWatch(configuration, monitor);
+    this.decision = new OperatorDecision(configuration);
     this.thread = new Thread(this::run, "pipeline-" + configuration.name());
   }
 
@@ -161,6 +160,9 @@ public final class Pipeline {
                   seen)
               .run();
         }
+      } catch (AgentException.Gap | AgentException.Fatal e) {
+        decision.stopping(leadership);
+        throw e;
       }
     }
   }
@@ -247,11 +249,10 @@ public final class Pipeline {
   private void stayStopped(AgentException e) throws InterruptedException {
     LOG.error("pipeline stopped: {}", e.getMessage());
     monitor.enter(State.STOPPED, String.valueOf(e.getMessage()));
-    try (OperatorDecision decision = new OperatorDecision(configuration, decided)) {
+    try (decision) {
       while (!waitUnlessStopping(LOOK_FOR_DECISION_EVERY)) {
         if (decision.hasCome()) {
           LOG.info("an operator has decided; starting again");
-          decided = decision.current();
           monitor.restarted();
           monitor.enter(State.STARTING, "");
           return;

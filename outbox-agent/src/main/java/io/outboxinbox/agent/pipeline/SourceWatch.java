@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.pipeline;
 
+import io.outboxinbox.agent.capture.LogReader;
 import io.outboxinbox.agent.capture.Partitions;
 import io.outboxinbox.agent.capture.Reconciliations;
 import io.outboxinbox.agent.capture.SlotState;
@@ -37,15 +38,17 @@ final class SourceWatch implements AutoCloseable {
 
   private final PipelineConfiguration pipeline;
   private final Checkpoint checkpoint;
+  private final LogReader reader;
   private final ScheduledExecutorService thread;
 
   private @Nullable Connection connection;
   private volatile @Nullable AgentException problem;
   private volatile boolean isServerBusy;
 
-  SourceWatch(PipelineConfiguration pipeline, Checkpoint checkpoint) {
+  SourceWatch(PipelineConfiguration pipeline, Checkpoint checkpoint, LogReader reader) {
     this.pipeline = pipeline;
     this.checkpoint = checkpoint;
+    this.reader = reader;
     this.thread =
         Executors.newSingleThreadScheduledExecutor(
             task -> {
@@ -66,6 +69,7 @@ final class SourceWatch implements AutoCloseable {
   }
 
   private void look() {
+    reader.endOverduePoll();
     Connection open = connection;
     if (open == null || problem != null) {
       return;
@@ -127,7 +131,7 @@ final class SourceWatch implements AutoCloseable {
    *
    * @throws AgentException as found
    */
-  void ensureSound(Pulse pulse, Duration sinceActivity) {
+  void ensureSound(Pulse pulse) {
     AgentException found = problem;
     if (found != null) {
       throw found;
@@ -135,7 +139,7 @@ final class SourceWatch implements AutoCloseable {
     Duration limit = pipeline.leadership().stallAfter();
     if (!isServerBusy
         && pulse.sinceReturn().compareTo(limit) > 0
-        && sinceActivity.compareTo(limit) > 0) {
+        && reader.sinceActivity().compareTo(limit) > 0) {
       throw new AgentException.Retryable(
           AgentException.Retryable.Side.DATABASE,
           "the log has stopped coming: no pulse has come back for " + pulse.sinceReturn(),

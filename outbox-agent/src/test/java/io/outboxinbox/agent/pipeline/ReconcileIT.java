@@ -117,6 +117,21 @@ class ReconcileIT {
     assertThat(report().requestedBy()).isEqualTo("operator");
   }
 
+  /** It looks every two seconds only, and the other one may be done long before that. */
+  @Test
+  void staysStoppedNoLongerWhenAnotherAgentReconcilesAtOnce() throws Exception {
+    publishSome();
+    rig.insert(60, 90);
+    rig.execute("SELECT pg_drop_replication_slot('outbox_agent')");
+    Pipeline stopped = rig.start("");
+    rig.awaitState(stopped, State.STOPPED);
+    Pipeline other = rig.start(RECONCILE);
+    rig.awaitLeading(other);
+    rig.await(() -> stopped.status().state() == State.STANDBY);
+    rig.awaitEvents(90);
+    rig.assertThatEventsAreExactly(90);
+  }
+
   @Test
   void publishesRowsWrittenWhileTheTableWasOutsideThePublication() throws Exception {
     Pipeline pipeline = rig.start(RECONCILE);
