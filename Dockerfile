@@ -15,7 +15,7 @@ USER 10001:10001
 
 # Heap follows the container's memory. Half, because code, classes, threads and native buffers take about 170 MB beside it: with 512 MB
 # that leaves some to spare. Out of memory ends the process: a half-dead one would keep the leadership and pulse on.
-ENV JAVA_TOOL_OPTIONS="-XX:MaxRAMPercentage=50 -XX:+ExitOnOutOfMemoryError -Djava.io.tmpdir=/tmp"
+ENV JAVA_TOOL_OPTIONS="-XX:+UseSerialGC -XX:MaxRAMPercentage=50 -XX:+ExitOnOutOfMemoryError -Djava.io.tmpdir=/tmp"
 
 EXPOSE 8081
 

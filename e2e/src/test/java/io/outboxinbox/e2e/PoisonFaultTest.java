@@ -37,6 +37,9 @@ class PoisonFaultTest {
   private static final Duration WARM_UP = Duration.ofSeconds(5);
   private static final int MEBIBYTE = 1024 * 1024;
 
+  /** What the container image sets, or has Java choose, with the limit of docker-compose.yml. */
+  private static final String[] AS_IN_THE_IMAGE = {"-XX:+UseSerialGC", "-Xmx256m"};
+
   private final long seed = Setting.seed();
   private final Duration duration = Duration.ofSeconds(Setting.of("poison.seconds", 10));
   private final int eventsPerSecond = Setting.of("poison.eventsPerSecond", 500);
@@ -51,7 +54,7 @@ class PoisonFaultTest {
         database.execute("ALTER TABLE outbox_event DROP CONSTRAINT outbox_event_" + limit);
       }
       try (Reader reader = stage.read(Stage.TOPIC);
-          AgentProcess agent = AgentProcess.of("poison", config(stage, database));
+          AgentProcess agent = AgentProcess.of("poison", config(stage, database), AS_IN_THE_IMAGE);
           PoisonLoad load = new PoisonLoad(database, seed)) {
         agent.startAndLead(LEADS_WITHIN);
         Report report = new Report("Poison, seed " + seed);
@@ -69,7 +72,7 @@ class PoisonFaultTest {
             parked.count("state = 'waiting'"),
             parked.count("state = 'waiting' AND is_behind"));
         assertThat(parked.count("true")).isGreaterThanOrEqualTo(load.poisoned());
-        checkLatency(load, reader, report);
+        Duration latency = awaitLatency(load, reader, report);
         Stopwatch releasing = Stopwatch.start();
         mend(stage, database);
         try (Reader late = stage.read(PoisonLoad.LATE_TOPIC)) {
@@ -77,6 +80,10 @@ class PoisonFaultTest {
           report.line("mended and released in %s", Report.seconds(releasing.elapsed()));
           assertEverythingArrivedOnceInOrder(
               load, Map.of(Stage.TOPIC, reader, PoisonLoad.LATE_TOPIC, late), report);
+        }
+        // A build shares its processors with others, and 10 s are too short to tell.
+        if (Boolean.getBoolean("e2e.long")) {
+          LATENCY.check(latency, report);
         }
       }
     }
@@ -89,21 +96,20 @@ class PoisonFaultTest {
         .publish("properties", "{max.request.size: \"" + 16 * MEBIBYTE + "\"}");
   }
 
-  private static void checkLatency(PoisonLoad load, Reader reader, Report report) {
+  /** What 99 of 100 events of other keys took at most. */
+  private static Duration awaitLatency(PoisonLoad load, Reader reader, Report report) {
     Awaitility.await("every good event of other keys is published")
         .atMost(SETTLES_WITHIN)
         .until(() -> load.latencies(reader).size() >= load.untouched());
     List<Duration> latencies = load.latencies(reader);
+    Duration p99 = latencies.get(latencies.size() * 99 / 100);
     report.line(
         "other keys: %,d events, commit to consumer p50 %d ms, p99 %d ms, longest %d ms",
         latencies.size(),
         latencies.get(latencies.size() / 2).toMillis(),
-        latencies.get(latencies.size() * 99 / 100).toMillis(),
+        p99.toMillis(),
         latencies.get(latencies.size() - 1).toMillis());
-    // A build shares its processors with others, and 10 s are too short to tell.
-    if (Boolean.getBoolean("e2e.long")) {
-      LATENCY.check(latencies.get(latencies.size() * 99 / 100), report);
-    }
+    return p99;
   }
 
   /** What an operator does about each kind, then releases. */

@@ -26,6 +26,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInfo;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /**
  * Whatever would make a gap, or keeps the agent from working, is refused: at once, with cause and
@@ -95,6 +96,7 @@ class RefusalFaultTest {
   }
 
   @Test
+  @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
   void refusesSlotDroppedAndMadeAgainWhileDown() throws Exception {
     damageWhileDown(
         db -> {
@@ -105,6 +107,7 @@ class RefusalFaultTest {
   }
 
   @Test
+  @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
   void refusesSlotAdvancedPastThePositionWhileDown() throws Exception {
     damageWhileDown(
         db ->
@@ -113,6 +116,7 @@ class RefusalFaultTest {
   }
 
   @Test
+  @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
   void refusesPublicationDroppedWhileDown() throws Exception {
     damageWhileDown(db -> db.execute("DROP PUBLICATION outbox_publication"));
     refuses("publication outbox_publication does not exist");
@@ -125,18 +129,21 @@ class RefusalFaultTest {
   }
 
   @Test
+  @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
   void refusesTableTakenOutOfThePublicationWhileDown() throws Exception {
     damageWhileDown(RefusalFaultTest::takeTableOut);
     refuses("outbox_event is not in publication outbox_publication");
   }
 
   @Test
+  @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
   void refusesTableTakenOutOfThePublicationWhileRunning() throws Exception {
     damageWhileRunning(RefusalFaultTest::takeTableOut);
     refuses("outbox_event is not in publication outbox_publication");
   }
 
   @Test
+  @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
   void refusesTableTakenOutAndPutBackWhileDown() throws Exception {
     damageWhileDown(this::takeTableOutAndPutItBack);
     refuses("taken out and put back");
@@ -170,6 +177,7 @@ class RefusalFaultTest {
   }
 
   @Test
+  @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
   void refusesMissingReplicationAttribute() throws Exception {
     database.execute("ALTER ROLE outbox_agent NOREPLICATION");
     try {
@@ -189,6 +197,7 @@ class RefusalFaultTest {
   }
 
   @Test
+  @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
   void refusesWrongTopic() {
     agent.close();
     String absent = topic + "Absent";

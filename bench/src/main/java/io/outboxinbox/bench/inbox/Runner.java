@@ -9,55 +9,47 @@ import io.outboxinbox.testkit.KafkaBrokerProcess;
 import io.outboxinbox.testkit.PostgresDatabase;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import javax.sql.DataSource;
-import org.apache.kafka.clients.producer.KafkaProducer;
-import org.apache.kafka.clients.producer.ProducerRecord;
-import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * An {@link InboxConsumer} as users run it, one message a transaction, on a broker of its own. Its
- * pool gives it no connection between the rounds, so that nothing is done before the clock starts.
+ * An {@link InboxConsumer} as users run it, one message a transaction. Its pool gives it no
+ * connection between the rounds, so that nothing is done before the clock starts.
  */
 final class Runner implements AutoCloseable {
-  private static final String TOPIC = "sales";
-  private static final byte[] VALUE = new byte[300];
   private static final long ROUND_SECONDS_MAX = 120;
 
-  private final KafkaBrokerProcess broker = KafkaBrokerProcess.start();
   private final HikariDataSource pool;
-  private final KafkaProducer<byte[], byte[]> producer;
+  private final Sales sales;
   private final InboxConsumer consumer;
-  private final Ids ids;
   private final int messages;
   private final Semaphore handled = new Semaphore(0);
   private final Gate gate = new Gate();
 
-  Runner(PostgresDatabase database, Inbox inbox, Stock stock, Ids ids, int messages) {
-    this.ids = ids;
+  Runner(
+      KafkaBrokerProcess broker,
+      PostgresDatabase database,
+      Inbox inbox,
+      Stock stock,
+      Ids ids,
+      int messages) {
     this.messages = messages;
-    broker.createTopic(TOPIC, 1, Map.of());
+    this.sales = new Sales(broker, "sales", ids);
     HikariConfig config = new HikariConfig();
     config.setJdbcUrl(database.jdbcUrl());
     config.setUsername(database.user());
     config.setPassword(database.password());
     config.setMaximumPoolSize(2);
     this.pool = new HikariDataSource(config);
-    this.producer =
-        new KafkaProducer<>(
-            Map.of("bootstrap.servers", broker.bootstrapServers()),
-            new ByteArraySerializer(),
-            new ByteArraySerializer());
     this.consumer =
         InboxConsumer.builder()
             .inbox(inbox)
             .dataSource(gated(pool))
             .kafka(Map.of("bootstrap.servers", broker.bootstrapServers(), "group.id", "bench"))
-            .topics(TOPIC)
+            .topics(sales.topic())
             .threads(1)
             .batchMax(1)
             .bufferMax(2 * messages)
@@ -76,13 +68,7 @@ final class Runner implements AutoCloseable {
   /** Lets the broker have a round's messages, and the consumer fetch them. */
   void prepare() {
     gate.close();
-    for (int i = 0; i < messages; i++) {
-      ProducerRecord<byte[], byte[]> sale = new ProducerRecord<>(TOPIC, VALUE);
-      sale.headers().add("ce_id", ids.dated().text().getBytes(StandardCharsets.UTF_8));
-      // One that is lost is missed at the end of the round.
-      var unused = producer.send(sale);
-    }
-    producer.flush();
+    sales.send(messages);
   }
 
   /** Handles a round's messages. */
@@ -139,8 +125,7 @@ final class Runner implements AutoCloseable {
   public void close() {
     gate.open();
     consumer.close();
-    producer.close();
+    sales.close();
     pool.close();
-    broker.close();
   }
 }

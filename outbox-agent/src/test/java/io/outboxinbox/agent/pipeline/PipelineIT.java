@@ -96,6 +96,60 @@ class PipelineIT {
   }
 
   @Test
+  void leadsOncePerSourceEvenWithAnotherNameAndAnotherSlot() throws Exception {
+    Pipeline leader = rig.start("");
+    awaitState(leader, State.LEADING);
+    rig.pipelineName = "another";
+    Pipeline other = rig.start("slot: another_slot");
+    awaitState(other, State.STANDBY);
+    rig.insert(0, 50);
+    awaitEvents(50);
+    assertThat(leader.stop(Duration.ofSeconds(20))).isTrue();
+    awaitState(other, State.STOPPED);
+    assertThat(other.status().reason()).contains("another_slot", "outbox-agent reconcile");
+    assertThatEventsAreExactly(50);
+  }
+
+  @Test
+  void goesOnFromItsPositionUnderAnotherName() throws Exception {
+    Pipeline before = rig.start("");
+    awaitState(before, State.LEADING);
+    rig.insert(0, 50);
+    awaitEvents(50);
+    assertThat(before.stop(Duration.ofSeconds(20))).isTrue();
+    rig.insert(50, 70);
+    rig.pipelineName = "renamed";
+    Pipeline renamed = rig.start("");
+    awaitState(renamed, State.LEADING);
+    rig.insert(70, 100);
+    awaitEvents(100);
+    assertThatEventsAreExactly(100);
+  }
+
+  /** PostgreSQL keeps the log from the open transaction's beginning on; nobody can change that. */
+  @Test
+  void publishesPastATransactionThatStaysOpen() throws Exception {
+    Pipeline pipeline = rig.start("");
+    awaitState(pipeline, State.LEADING);
+    try (Connection open = rig.database.connect();
+        Statement statement = open.createStatement()) {
+      open.setAutoCommit(false);
+      statement.execute(
+          "INSERT INTO outbox_event (aggregate_type, aggregate_id, event_type, payload)"
+              + " VALUES ('order', 'held', 'placed', '{\"n\":20}')");
+      rig.insert(0, 10);
+      awaitEvents(10);
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      awaitState(rig.start(""), State.LEADING);
+      rig.insert(10, 20);
+      awaitEvents(20);
+      open.commit();
+    }
+    awaitEvents(21);
+    assertThatEventsAreExactly(21);
+  }
+
+  @Test
   void publishesNothingWhilePausedAndGoesOnAfterwards() throws Exception {
     SourcePause pause = new SourcePause(rig.configuration(""));
     assertThat(pause.pause("jane", "schema change of the consumers")).isTrue();

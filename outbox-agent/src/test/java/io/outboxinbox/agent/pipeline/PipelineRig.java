@@ -48,6 +48,9 @@ final class PipelineRig implements AutoCloseable {
   PostgresDatabase database;
   final String topic;
 
+  /** Of pipelines started from now on. */
+  String pipelineName = "test";
+
   PipelineRig(PostgresExtension postgres, KafkaExtension kafka) throws Exception {
     this(postgres.newDatabase(), kafka);
   }
@@ -97,7 +100,7 @@ final class PipelineRig implements AutoCloseable {
     String yaml =
         """
         pipelines:
-          - name: test
+          - name: %s
             source:
               host: %s
               port: %d
@@ -117,7 +120,14 @@ final class PipelineRig implements AutoCloseable {
             parking: %s
         """
             .formatted(
-                database.host(), port, database.name(), more, topic, bootstrapServers, parking);
+                pipelineName,
+                database.host(),
+                port,
+                database.name(),
+                more,
+                topic,
+                bootstrapServers,
+                parking);
     return new ConfigurationReader(Map.of()).read(yaml).pipelines().get(0);
   }
 
