@@ -1,8 +1,5 @@
 package io.outboxinbox.agent;
 
-import io.dropwizard.core.cli.Cli;
-import io.dropwizard.core.cli.ConfiguredCommand;
-import io.dropwizard.core.setup.Bootstrap;
 import io.outboxinbox.agent.pipeline.PipelineConfiguration;
 import io.outboxinbox.agent.pipeline.SourcePause;
 import java.io.IOException;
@@ -14,8 +11,7 @@ import net.sourceforge.argparse4j.inf.Subparser;
  * {@code pause CONFIG --pipeline NAME --reason TEXT} and {@code resume CONFIG --pipeline NAME}: for
  * all agents of the source, wherever they run.
  */
-final class PauseCommand extends ConfiguredCommand<AgentConfiguration> {
-  private final PrintStream out;
+final class PauseCommand extends PipelineCommand {
   private final Verb verb;
   private final String user;
 
@@ -39,32 +35,20 @@ final class PauseCommand extends ConfiguredCommand<AgentConfiguration> {
    * @param user who asks, kept with the pause
    */
   PauseCommand(PrintStream out, Verb verb, String user) {
-    super(verb.word, verb.help);
-    this.out = out;
+    super(verb.word, verb.help, out);
     this.verb = verb;
     this.user = user;
   }
 
   @Override
-  protected Class<AgentConfiguration> getConfigurationClass() {
-    return AgentConfiguration.class;
-  }
-
-  @Override
-  public void configure(Subparser subparser) {
-    super.configure(subparser);
-    subparser.addArgument("--pipeline").required(true).help("name of the pipeline");
+  void addArguments(Subparser subparser) {
     if (verb == Verb.PAUSE) {
       subparser.addArgument("--reason").required(true).help("shown wherever the state is");
     }
-    subparser.epilog(ExitCode.HELP);
   }
 
   @Override
-  protected void run(
-      Bootstrap<AgentConfiguration> bootstrap, Namespace namespace, AgentConfiguration config)
-      throws IOException {
-    PipelineConfiguration pipeline = config.pipeline(namespace.getString("pipeline"));
+  void run(Namespace namespace, PipelineConfiguration pipeline) throws IOException {
     SourcePause source = new SourcePause(pipeline);
     out.println(
         switch (verb) {
@@ -79,10 +63,5 @@ final class PauseCommand extends ConfiguredCommand<AgentConfiguration> {
                   ? "pipeline %s publishes again within seconds".formatted(pipeline.name())
                   : "pipeline %s was not paused".formatted(pipeline.name());
         });
-  }
-
-  @Override
-  public void onError(Cli cli, Namespace namespace, Throwable failure) {
-    ExitCode.explain(failure, cli.getStdErr());
   }
 }

@@ -1,8 +1,5 @@
 package io.outboxinbox.agent;
 
-import io.dropwizard.core.cli.Cli;
-import io.dropwizard.core.cli.ConfiguredCommand;
-import io.dropwizard.core.setup.Bootstrap;
 import io.outboxinbox.agent.capture.Reconciliations.Phantom;
 import io.outboxinbox.agent.capture.Reconciliations.Report;
 import io.outboxinbox.agent.capture.Reconciliations.Request;
@@ -20,30 +17,21 @@ import org.jspecify.annotations.Nullable;
  * {@code reconcile CONFIG --pipeline NAME}: says what is missing in the topics; with {@code --yes}
  * asks the running agents to publish it. They do the work; this command starts none.
  */
-final class ReconcileCommand extends ConfiguredCommand<AgentConfiguration> {
+final class ReconcileCommand extends PipelineCommand {
   private static final long LOOK_EVERY_MILLIS = 500;
 
   /** The table has them all; a screen has not. */
   private static final int PHANTOMS_SHOWN = 1_000;
 
-  private final PrintStream out;
   private final String holder;
 
   ReconcileCommand(PrintStream out, String holder) {
-    super("reconcile", "publishes what is in the table and not in the topics, then goes on");
-    this.out = out;
+    super("reconcile", "publishes what is in the table and not in the topics, then goes on", out);
     this.holder = holder;
   }
 
   @Override
-  protected Class<AgentConfiguration> getConfigurationClass() {
-    return AgentConfiguration.class;
-  }
-
-  @Override
-  public void configure(Subparser subparser) {
-    super.configure(subparser);
-    subparser.addArgument("--pipeline").required(true).help("name of the pipeline");
+  void addArguments(Subparser subparser) {
     subparser
         .addArgument("--yes")
         .action(Arguments.storeTrue())
@@ -60,14 +48,10 @@ final class ReconcileCommand extends ConfiguredCommand<AgentConfiguration> {
         .addArgument("--accept-cluster")
         .metavar("OLD_ID")
         .help("system identifier of the cluster this database was before it was rebuilt");
-    subparser.epilog(ExitCode.HELP);
   }
 
   @Override
-  protected void run(
-      Bootstrap<AgentConfiguration> bootstrap, Namespace namespace, AgentConfiguration config)
-      throws Exception {
-    PipelineConfiguration pipeline = config.pipeline(namespace.getString("pipeline"));
+  void run(Namespace namespace, PipelineConfiguration pipeline) throws Exception {
     ReconcileRequest reconcile = new ReconcileRequest(pipeline, holder);
     if (namespace.getBoolean("report")) {
       List<Report> reports = reconcile.reports();
@@ -157,10 +141,5 @@ final class ReconcileCommand extends ConfiguredCommand<AgentConfiguration> {
         phantom.offset(),
         phantom.sequence() == null ? "unknown" : phantom.sequence(),
         phantom.publishedAt());
-  }
-
-  @Override
-  public void onError(Cli cli, Namespace namespace, Throwable failure) {
-    ExitCode.explain(failure, cli.getStdErr());
   }
 }

@@ -1,8 +1,5 @@
 package io.outboxinbox.agent;
 
-import io.dropwizard.core.cli.Cli;
-import io.dropwizard.core.cli.ConfiguredCommand;
-import io.dropwizard.core.setup.Bootstrap;
 import io.outboxinbox.agent.capture.StoredRows;
 import io.outboxinbox.agent.event.OneLine;
 import io.outboxinbox.agent.pipeline.PipelineConfiguration;
@@ -33,7 +30,7 @@ import org.jspecify.annotations.Nullable;
  * {@code replay CONFIG --pipeline NAME}: publishes events that are still in the table again, marked
  * as a replay. Without {@code --yes} it only counts them.
  */
-final class ReplayCommand extends ConfiguredCommand<AgentConfiguration> {
+final class ReplayCommand extends PipelineCommand {
   private static final Pattern RATE = Pattern.compile("([1-9][0-9]{0,5})(/s)?");
   private static final Pattern REPLAY_ID = Pattern.compile("[A-Za-z0-9._-]{1,64}");
   private static final int IDS_MAX = 100_000;
@@ -41,7 +38,6 @@ final class ReplayCommand extends ConfiguredCommand<AgentConfiguration> {
   private static final Duration PROGRESS_INTERVAL = Duration.ofSeconds(2);
   private static final int SHOWN_CHARS_MAX = 300;
 
-  private final PrintStream out;
   private final PrintStream err;
 
   /**
@@ -50,20 +46,12 @@ final class ReplayCommand extends ConfiguredCommand<AgentConfiguration> {
    * @param err for progress
    */
   ReplayCommand(PrintStream out, PrintStream err) {
-    super("replay", "publishes events that are still in the table again, marked as a replay");
-    this.out = out;
+    super("replay", "publishes events that are still in the table again, marked as a replay", out);
     this.err = err;
   }
 
   @Override
-  protected Class<AgentConfiguration> getConfigurationClass() {
-    return AgentConfiguration.class;
-  }
-
-  @Override
-  public void configure(Subparser subparser) {
-    super.configure(subparser);
-    subparser.addArgument("--pipeline").required(true).metavar("NAME").help("name of the pipeline");
+  void addArguments(Subparser subparser) {
     subparser
         .addArgument("--from")
         .metavar("TIME")
@@ -103,11 +91,7 @@ final class ReplayCommand extends ConfiguredCommand<AgentConfiguration> {
   }
 
   @Override
-  protected void run(
-      Bootstrap<AgentConfiguration> bootstrap, Namespace given, AgentConfiguration config)
-      throws Exception {
-    PipelineConfiguration pipeline =
-        config.pipeline(Objects.requireNonNull(given.getString("pipeline")));
+  void run(Namespace given, PipelineConfiguration pipeline) throws Exception {
     Replay.Order order = order(given);
     Replay replay = new Replay(pipeline);
     long rows = replay.count(order);
@@ -259,10 +243,5 @@ final class ReplayCommand extends ConfiguredCommand<AgentConfiguration> {
 
   private static ArgumentParserException wrong(String message) {
     return new ArgumentParserException(message, null);
-  }
-
-  @Override
-  public void onError(Cli cli, Namespace namespace, Throwable failure) {
-    ExitCode.explain(failure, cli.getStdErr());
   }
 }

@@ -1,8 +1,5 @@
 package io.outboxinbox.agent;
 
-import io.dropwizard.core.cli.Cli;
-import io.dropwizard.core.cli.ConfiguredCommand;
-import io.dropwizard.core.setup.Bootstrap;
 import io.outboxinbox.agent.capture.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.pipeline.PipelineConfiguration;
 import io.outboxinbox.agent.pipeline.SourceReset;
@@ -16,45 +13,29 @@ import net.sourceforge.argparse4j.inf.Subparser;
  * {@code reset CONFIG --pipeline NAME --yes}: forgets slot, position and backlog of one source; its
  * next start begins a new epoch.
  */
-final class ResetCommand extends ConfiguredCommand<AgentConfiguration> {
-  private final PrintStream out;
+final class ResetCommand extends PipelineCommand {
   private final String holder;
 
   ResetCommand(PrintStream out, String holder) {
-    super("reset", "forgets the position of one pipeline; its next start begins a new epoch");
-    this.out = out;
+    super("reset", "forgets the position of one pipeline; its next start begins a new epoch", out);
     this.holder = holder;
   }
 
   @Override
-  protected Class<AgentConfiguration> getConfigurationClass() {
-    return AgentConfiguration.class;
-  }
-
-  @Override
-  public void configure(Subparser subparser) {
-    super.configure(subparser);
-    subparser
-        .addArgument("--pipeline")
-        .required(true)
-        .help("name of the pipeline; every agent of its source must be stopped");
+  void addArguments(Subparser subparser) {
     subparser
         .addArgument("--yes")
         .action(Arguments.storeTrue())
-        .help("do it; without this the command only says what it would do");
+        .help(
+            "do it, with every agent of the source stopped; without this the command only says what it would do");
     subparser
         .addArgument("--leave-out-existing-rows")
         .action(Arguments.storeTrue())
         .help("needed with existingRows: skip; rows in the table will then never be published");
-    subparser.epilog(ExitCode.HELP);
   }
 
   @Override
-  protected void run(
-      Bootstrap<AgentConfiguration> bootstrap, Namespace namespace, AgentConfiguration config)
-      throws Exception {
-    String name = namespace.getString("pipeline");
-    PipelineConfiguration pipeline = config.pipeline(name);
+  void run(Namespace namespace, PipelineConfiguration pipeline) throws Exception {
     String next =
         switch (pipeline.source().existingRows()) {
           case PUBLISH ->
@@ -65,20 +46,15 @@ final class ResetCommand extends ConfiguredCommand<AgentConfiguration> {
         && !namespace.getBoolean("leave_out_existing_rows")) {
       throw new IOException(
           "pipeline %s has existingRows: skip, so rows that were missed would never be published; set it to publish, or add --leave-out-existing-rows"
-              .formatted(name));
+              .formatted(pipeline.name()));
     }
     if (!namespace.getBoolean("yes")) {
       out.printf(
           "would drop slot %s and forget position and backlog of pipeline %s; %s. Add --yes to do it.%n",
-          pipeline.source().slot(), name, next);
+          pipeline.source().slot(), pipeline.name(), next);
       return;
     }
     String source = new SourceReset(pipeline, holder).run();
     out.printf("source %s is forgotten; %s%n", source, next);
-  }
-
-  @Override
-  public void onError(Cli cli, Namespace namespace, Throwable failure) {
-    ExitCode.explain(failure, cli.getStdErr());
   }
 }

@@ -11,6 +11,7 @@ import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConfiguration.Column;
 import io.outboxinbox.agent.capture.SourceConfiguration.SslMode;
 import io.outboxinbox.agent.pipeline.PipelineConfiguration;
+import io.outboxinbox.agent.pipeline.PipelineConfiguration.WhenSpent;
 import io.outboxinbox.agent.publish.kafka.KafkaConfiguration;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -200,6 +201,17 @@ class ConfigurationFaultsTest {
         .singleElement()
         .asString()
         .contains("retention.keep", "must be off: only table outbox_event", "layout debezium");
+  }
+
+  @Test
+  void aSlotIsReleasedOnlyWhereTheGapIsHealed() throws Exception {
+    String released = GOOD + "    wal: {whenSpent: release}\n";
+    assertThat(reader.faultsOf(released))
+        .singleElement()
+        .asString()
+        .contains("wal.whenSpent", "needs source.onGap: reconcile");
+    String healed = released.replace("password: pw", "password: pw\n      onGap: reconcile");
+    assertThat(readOne(healed).wal().whenSpent()).isEqualTo(WhenSpent.RELEASE);
   }
 
   @Test

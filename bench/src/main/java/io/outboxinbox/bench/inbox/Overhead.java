@@ -56,7 +56,7 @@ final class Overhead {
                   new Rounds.Side("handler only", this::handlerOnly),
                   new Rounds.Side("inbox.admit, handler, by hand", this::oneByOne),
                   new Rounds.Side("inbox.commitAndAdmit, handler, by hand", this::inARow),
-                  new Rounds.Side("Kafka's consumer, handler only", plain::prepare, plain::run),
+                  new Rounds.Side("plain consumer, handler only", plain::prepare, plain::run),
                   new Rounds.Side("InboxConsumer", runner::prepare, runner::run)));
       rounds.tell(report);
       report.atLeast(
@@ -66,7 +66,7 @@ final class Overhead {
           "%.2f");
       report.figure("one by one, by hand, compared with handler only", "%.2f", rounds.ratio(1, 0));
       report.atLeast(
-          "one by one, InboxConsumer, compared with Kafka's consumer and handler only",
+          "one by one, InboxConsumer, compared with a plain consumer",
           rounds.ratio(4, 3),
           0.80,
           "%.2f");

@@ -9,7 +9,6 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Optional;
-import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
@@ -56,13 +55,7 @@ final class Cleaner implements AutoCloseable {
     this.keep = pipeline.retention().kept();
     this.durable = durable;
     this.monitor = monitor;
-    this.thread =
-        Executors.newSingleThreadScheduledExecutor(
-            task -> {
-              Thread named = new Thread(task, "retention-" + pipeline.name());
-              named.setDaemon(true);
-              return named;
-            });
+    this.thread = Daemon.named("retention-" + pipeline.name());
   }
 
   // The executor runs until close; a run that fails is logged, not kept in this future.

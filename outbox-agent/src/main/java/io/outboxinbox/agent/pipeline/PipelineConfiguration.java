@@ -47,6 +47,7 @@ public record PipelineConfiguration(
   @SelfValidation
   public void checkTogether(ViolationCollector faults) {
     checkRetention(faults);
+    checkWal(faults);
     if (route.allowedTopics() == null) {
       return;
     }
@@ -77,6 +78,15 @@ public record PipelineConfiguration(
                   OUR_TABLE,
                   source.table(),
                   source.layout().name().toLowerCase(java.util.Locale.ROOT)));
+    }
+  }
+
+  private void checkWal(ViolationCollector faults) {
+    boolean releases = wal != null && wal.whenSpent() == WhenSpent.RELEASE;
+    if (releases && source.onGap() != SourceConfiguration.OnGap.RECONCILE) {
+      faults.addViolation(
+          "wal.whenSpent",
+          "release needs source.onGap: reconcile; else the pipeline would stop at the missing slot");
     }
   }
 
@@ -206,11 +216,21 @@ public record PipelineConfiguration(
    *
    * @param budgetBytes alarms come at parts of this, or of the server's max_slot_wal_keep_size if
    *     that is less; 0 for the server's alone
+   * @param whenSpent what happens when all of it is used and nobody reads the slot
    */
   public record WalConfiguration(
       @JsonProperty(defaultValue = "0B")
           @Range(min = 0, max = 1L << 50, message = "must be 0B to 1024TiB")
-          long budgetBytes) {}
+          long budgetBytes,
+      @JsonProperty(defaultValue = "warn") WhenSpent whenSpent) {}
+
+  /** What happens when the log kept for the slot has used its budget. */
+  public enum WhenSpent {
+    /** Nothing but the warnings. */
+    WARN,
+    /** The slot is dropped, and what it would have brought comes from the table later. */
+    RELEASE
+  }
 
   /**
    * Block {@code retry}: exponential with jitter, for ever.

@@ -6,7 +6,6 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.UUID;
-import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -35,13 +34,7 @@ final class Pulse implements AutoCloseable {
   Pulse(Leadership leadership, String pipeline, Clock clock) {
     this.leadership = leadership;
     this.clock = clock;
-    this.thread =
-        Executors.newSingleThreadScheduledExecutor(
-            task -> {
-              Thread named = new Thread(task, "pulse-" + pipeline);
-              named.setDaemon(true);
-              return named;
-            });
+    this.thread = Daemon.named("pulse-" + pipeline);
   }
 
   /** Marks our pulses in the log. */

@@ -13,7 +13,6 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -49,13 +48,7 @@ final class SourceWatch implements AutoCloseable {
     this.pipeline = pipeline;
     this.checkpoint = checkpoint;
     this.reader = reader;
-    this.thread =
-        Executors.newSingleThreadScheduledExecutor(
-            task -> {
-              Thread named = new Thread(task, "watch-" + pipeline.name());
-              named.setDaemon(true);
-              return named;
-            });
+    this.thread = Daemon.named("watch-" + pipeline.name());
   }
 
   // The executor runs until close; what it finds is kept in fields, not in this future.

@@ -6,7 +6,6 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Optional;
-import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -31,6 +30,7 @@ final class WalWatch implements AutoCloseable {
   private final SourceConnections connections;
   private final PipelineMonitor monitor;
   private final WalMeter meter;
+  private final WalValve valve;
   private final WalAlarm alarm = new WalAlarm();
   private final ScheduledExecutorService thread;
 
@@ -41,13 +41,8 @@ final class WalWatch implements AutoCloseable {
     this.connections = new SourceConnections(pipeline.source());
     this.monitor = monitor;
     this.meter = new WalMeter(pipeline.wal().budgetBytes());
-    this.thread =
-        Executors.newSingleThreadScheduledExecutor(
-            task -> {
-              Thread named = new Thread(task, "wal-" + pipeline.name());
-              named.setDaemon(true);
-              return named;
-            });
+    this.valve = new WalValve(pipeline);
+    this.thread = Daemon.named("wal-" + pipeline.name());
   }
 
   // The executor runs until close; what it finds goes to the monitor.
@@ -64,6 +59,7 @@ final class WalWatch implements AutoCloseable {
         WalBudget budget = meter.add(System.nanoTime(), room.get());
         monitor.wal(room.get().retainedBytes(), budget);
         alarm.level(budget).ifPresent(LOG::warn);
+        valve.openIfSpent(open(), budget);
       } else {
         forget();
       }

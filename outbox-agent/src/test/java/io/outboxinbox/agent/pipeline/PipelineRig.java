@@ -87,6 +87,12 @@ final class PipelineRig implements AutoCloseable {
     return configuration("", parking, database.port(), kafka.bootstrapServers());
   }
 
+  /** A configuration with this YAML for its wal block, which reconciles by itself. */
+  PipelineConfiguration wal(String wal) throws Exception {
+    return configuration(
+        "onGap: reconcile", "{}\n    wal: " + wal, database.port(), kafka.bootstrapServers());
+  }
+
   PipelineConfiguration configurationWithBroker(String bootstrapServers) throws Exception {
     return configuration("", "{}", database.port(), bootstrapServers);
   }

@@ -11,6 +11,7 @@ import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresServer;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.sql.Connection;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -196,6 +197,29 @@ class ReconcileIT {
     }
   }
 
+  @Test
+  void letsGoOfASlotWhoseLogHasUsedItsBudgetAndBringsItsEventsFromTheTable() throws Exception {
+    publishSome();
+    SourcePause pause = new SourcePause(rig.configuration(""));
+    pause.pause("test", "as if the broker were away");
+    Pipeline pipeline = rig.start(rig.wal("{budgetBytes: 32MiB, whenSpent: release}"));
+    rig.awaitState(pipeline, State.PAUSED);
+    rig.insert(60, 90);
+    assertThat(hasSlot()).as("nothing is spent yet").isTrue();
+    for (int i = 0; i < 40; i++) {
+      rig.execute("SELECT pg_logical_emit_message(false, 'fill', repeat('x', 1048576))");
+    }
+    rig.await(() -> !hasSlot());
+    rig.insert(90, 100);
+    assertThat(pause.resume()).isTrue();
+    rig.awaitLeading(pipeline);
+    rig.insert(100, 110);
+    rig.awaitEvents(110);
+    rig.assertThatEventsAreExactly(110);
+    assertThat(report().cause()).contains("does not exist");
+    assertThat(report().published()).isEqualTo(40);
+  }
+
   /** Of a topic that others share, what others wrote says nothing about us. */
   @Test
   void ignoresCopiesAndForeignMessages() throws Exception {
@@ -330,6 +354,16 @@ class ReconcileIT {
 
   private Reconciliations reconciliations() throws Exception {
     return new Reconciliations(rig.configuration("").source());
+  }
+
+  private boolean hasSlot() throws Exception {
+    String sql =
+        "SELECT 1 FROM pg_replication_slots"
+            + " WHERE slot_name = 'outbox_agent' AND database = current_database()";
+    try (Connection connection = rig.database.connect();
+        Statement statement = connection.createStatement()) {
+      return statement.executeQuery(sql).next();
+    }
   }
 
   private List<String> reconciled() {
