@@ -29,6 +29,7 @@ public interface PublishConfiguration {
    * Looks at the broker without changing anything but what it was told to create.
    *
    * @param topics fixed topic names events will go to, as far as they are known
+   * @throws io.outboxinbox.agent.event.AgentException.Retryable the broker is away
    */
   List<Finding> preflight(List<String> topics);
 

@@ -12,6 +12,7 @@ import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.Statement;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
@@ -124,6 +125,53 @@ class PipelineIT {
     rig.insert(70, 100);
     awaitEvents(100);
     assertThatEventsAreExactly(100);
+  }
+
+  /** The place in it is known by transaction and row, not by what was routed where. */
+  @Test
+  void goesOnInTheMiddleOfATransactionWithAnotherConfiguration() throws Exception {
+    int rows = 20_000;
+    String small = "{maxEvents: 50, atomicEvents: 50}";
+    Pipeline before = rig.start(rig.batch(small));
+    awaitState(before, State.LEADING);
+    rig.insert(0, rows);
+    awaitEvents(1);
+    assertThat(before.stop(Duration.ofSeconds(20))).isTrue();
+    List<Integer> numbers = new ArrayList<>(rig.numbersOf(rig.consume()));
+    assertThat(numbers).as("stopped in the middle").hasSizeBetween(1, rows - 1);
+    rig.topic = kafka.newTopic("moved", 3);
+    awaitState(rig.start(rig.batch("{maxEvents: 999, atomicEvents: 70}")), State.LEADING);
+    int rest = rows - numbers.size();
+    awaitEvents(rest);
+    numbers.addAll(rig.numbersOf(rig.consume()));
+    assertThat(numbers)
+        .containsExactlyInAnyOrderElementsOf(IntStream.range(0, rows).boxed().toList());
+  }
+
+  @Test
+  void publishesRowsThatArriveByLogicalReplication() throws Exception {
+    try (PipelineRig upstream = new PipelineRig(postgres, kafka)) {
+      String subscription = rig.database.name() + "_sub";
+      upstream.execute(
+          "SELECT pg_create_logical_replication_slot('" + subscription + "', 'pgoutput')");
+      rig.execute(
+          "CREATE SUBSCRIPTION %s CONNECTION 'host=%s port=%d dbname=%s user=%s password=%s' PUBLICATION outbox_publication WITH (create_slot = false, copy_data = false)"
+              .formatted(
+                  subscription,
+                  upstream.database.host(),
+                  upstream.database.port(),
+                  upstream.database.name(),
+                  upstream.database.user(),
+                  upstream.database.password()));
+      try {
+        awaitState(rig.start(""), State.LEADING);
+        upstream.insert(0, 20);
+        awaitEvents(20);
+        assertThatEventsAreExactly(20);
+      } finally {
+        rig.execute("DROP SUBSCRIPTION " + subscription);
+      }
+    }
   }
 
   /** PostgreSQL keeps the log from the open transaction's beginning on; nobody can change that. */

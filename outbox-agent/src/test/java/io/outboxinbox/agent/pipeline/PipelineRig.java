@@ -46,7 +46,9 @@ final class PipelineRig implements AutoCloseable {
   private final KafkaExtension kafka;
   private final List<Pipeline> pipelines = new ArrayList<>();
   PostgresDatabase database;
-  final String topic;
+
+  /** Events go there from pipelines started from now on. */
+  String topic;
 
   /** Of pipelines started from now on. */
   String pipelineName = "test";
@@ -91,6 +93,11 @@ final class PipelineRig implements AutoCloseable {
   PipelineConfiguration wal(String wal) throws Exception {
     return configuration(
         "onGap: reconcile", "{}\n    wal: " + wal, database.port(), kafka.bootstrapServers());
+  }
+
+  /** A configuration with this YAML for its batch block. */
+  PipelineConfiguration batch(String batch) throws Exception {
+    return configuration("", "{}\n    batch: " + batch, database.port(), kafka.bootstrapServers());
   }
 
   PipelineConfiguration configurationWithBroker(String bootstrapServers) throws Exception {

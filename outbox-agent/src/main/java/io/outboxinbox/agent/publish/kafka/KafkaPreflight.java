@@ -12,6 +12,11 @@ final class KafkaPreflight {
 
   private KafkaPreflight() {}
 
+  /**
+   * Looks.
+   *
+   * @throws AgentException.Retryable the broker is away or does not answer
+   */
   static List<Finding> check(KafkaConfiguration kafka, List<String> fixedTopics) {
     List<Finding> findings = new ArrayList<>();
     try (TopicCatalog topics = new TopicCatalog(kafka)) {
@@ -20,11 +25,14 @@ final class KafkaPreflight {
       for (String topic : fixedTopics) {
         findings.add(topic(topics, topic));
       }
+    } catch (AgentException.Retryable e) {
+      // A broker that is away passes by itself; nobody has to mend the configuration.
+      throw e;
     } catch (AgentException | KafkaException e) {
       findings.add(
           Finding.misconfigured(
               "kafka bootstrapServers=" + kafka.bootstrapServers() + ": " + e.getMessage(),
-              "check that the broker runs and bootstrapServers and security settings are right"));
+              "check bootstrapServers and security settings"));
     }
     return findings;
   }
