@@ -28,6 +28,7 @@ class ParkedFloodFaultTest {
   private static final Duration LEADS_WITHIN = Duration.ofSeconds(90);
   private static final Duration SETTLES_WITHIN = Duration.ofMinutes(10);
   private static final String HEAP = "-Xmx256m";
+  private static final String PIPELINE = "--pipeline";
   private static final int TRANSACTION_ROWS = 10_000;
   private static final int PAYLOAD_CHARACTERS = 4_000;
 
@@ -62,9 +63,25 @@ class ParkedFloodFaultTest {
         awaitCount(reader, 1);
         assertThat(reader.published().get(0).key()).as("what is published").isEqualTo("other");
 
+        Stopwatch listing = Stopwatch.start();
+        String page = agent.command("parked list", PIPELINE, AgentConfig.PIPELINE, "--limit", "50");
+        report.line("first page listed in %s, Java included", Report.seconds(listing.elapsed()));
+        assertThat(page).contains("next page: the same command with --after 50");
+        assertThat(page).contains("late", "behind");
+
         Stopwatch releasing = Stopwatch.start();
-        database.execute("UPDATE outbox_parked SET topic = NULL WHERE NOT is_behind");
-        parked.release("NOT is_behind");
+        agent.command(
+            "parked edit",
+            PIPELINE,
+            AgentConfig.PIPELINE,
+            "1",
+            "--no-topic",
+            "--reason",
+            "no such");
+        String released =
+            agent.command("parked release", PIPELINE, AgentConfig.PIPELINE, "1", "--wait");
+        assertThat(released)
+            .contains("release of 1 events is requested", "1 settled, 0 still parked");
         parked.await("state = 'waiting'", 0, SETTLES_WITHIN);
         awaitCount(reader, rows + 2);
         reader.awaitEnd(SETTLES_WITHIN);

@@ -33,7 +33,8 @@ class InboxBenchIT {
         .filteredOn(row -> row.verdict() != Verdict.NONE)
         .extracting(Row::measure)
         .containsExactly(
-            "one by one, InboxConsumer, compared with handler only",
+            "one by one, by hand with commitAndAdmit, compared with handler only",
+            "one by one, InboxConsumer, compared with a plain consumer",
             "batch of 100, one update per message, compared with by hand",
             "batch of 100, one update for all, compared with by hand",
             "repeats answered from the cache, a second",

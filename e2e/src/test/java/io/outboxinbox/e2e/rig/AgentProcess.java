@@ -134,15 +134,17 @@ public final class AgentProcess implements AutoCloseable {
   /**
    * Runs one of the agent's commands beside it, with the same configuration.
    *
+   * @param name such as "reconcile" or "parked list"
    * @return what it printed, errors included
    * @throws IllegalStateException it failed, or did not end
    */
   public String command(String name, String... arguments) {
-    List<String> line = new ArrayList<>(List.of(java(), "-jar", jar(), name));
+    List<String> line = new ArrayList<>(List.of(java(), "-jar", jar()));
+    line.addAll(List.of(name.split(" ", -1)));
     line.add(configFile.toString());
     line.addAll(List.of(arguments));
     try {
-      Path output = Files.createTempFile(log.getParent(), name + "-", ".txt");
+      Path output = Files.createTempFile(log.getParent(), name.replace(' ', '-') + "-", ".txt");
       Process running =
           new ProcessBuilder(line)
               .redirectErrorStream(true)
