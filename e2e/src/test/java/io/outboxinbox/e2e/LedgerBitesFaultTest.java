@@ -16,6 +16,7 @@ import java.sql.SQLException;
 import java.time.Duration;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /**
  * The proof that the ledger bites: with a class of the agent replaced by one without the
@@ -64,6 +65,7 @@ class LedgerBitesFaultTest {
    * belongs to a transaction that had begun before, it takes that one for processed.
    */
   @Test
+  @EnabledIfSystemProperty(named = "e2e.long", matches = "true")
   void findsTheLossesOfAnAgentThatResumesWithDebeziumsOwnOffset() throws Exception {
     try (Stage stage = Stage.start()) {
       SourceDatabase database = SourceDatabase.create(stage.postgres());
