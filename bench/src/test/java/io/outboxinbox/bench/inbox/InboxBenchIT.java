@@ -35,6 +35,7 @@ class InboxBenchIT {
         .containsExactly(
             "one by one, by hand with commitAndAdmit, compared with handler only",
             "one by one, InboxConsumer, compared with a plain consumer",
+            "one by one, InboxConsumer, compared with handler only",
             "batch of 100, one update per message, compared with by hand",
             "batch of 100, one update for all, compared with by hand",
             "repeats answered from the cache, a second",
