@@ -3,15 +3,9 @@ package io.outboxinbox.agent;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
-import io.dropwizard.core.cli.Cli;
-import io.dropwizard.core.setup.Bootstrap;
-import io.dropwizard.util.JarLocation;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
-import java.io.ByteArrayOutputStream;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
@@ -22,7 +16,6 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -41,9 +34,6 @@ class ParkedCommandIT {
   private PostgresDatabase database;
   private Path config;
   private String source;
-
-  /** What a command printed and how it ended. */
-  private record Ended(int exitCode, String out, String err) {}
 
   @BeforeEach
   void prepare() throws Exception {
@@ -88,28 +78,16 @@ class ParkedCommandIT {
             .formatted(source, ordinal, key == null ? "NULL" : "'" + key + "'", reason, isBehind));
   }
 
-  private Ended run(String action, String... more) throws Exception {
-    OutboxAgent agent = new OutboxAgent(Map.<String, String>of()::get);
-    Bootstrap<AgentConfiguration> bootstrap = new Bootstrap<>(agent);
-    agent.initialize(bootstrap);
-    ByteArrayOutputStream out = new ByteArrayOutputStream();
-    ByteArrayOutputStream err = new ByteArrayOutputStream();
-    PrintStream print = new PrintStream(out, true, StandardCharsets.UTF_8);
-    bootstrap.addCommand(new ParkedCommand(print, Clock.systemUTC()));
+  private CommandRun run(String action, String... more) throws Exception {
     List<String> arguments = new ArrayList<>(List.of("parked", action, config.toString()));
     arguments.addAll(List.of(more));
     arguments.addAll(List.of("--pipeline", "orders"));
-    int exitCode =
-        new Cli(new JarLocation(OutboxAgent.class), bootstrap, print, err)
-            .run(arguments.toArray(String[]::new))
-            .map(failure -> ExitCode.of(failure).number())
-            .orElse(0);
-    return new Ended(
-        exitCode, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
+    return CommandRun.of(
+        (answers, progress) -> new ParkedCommand(answers, Clock.systemUTC()), arguments);
   }
 
-  private Ended succeed(String action, String... more) throws Exception {
-    Ended ended = run(action, more);
+  private CommandRun succeed(String action, String... more) throws Exception {
+    CommandRun ended = run(action, more);
     assertThat(ended.exitCode()).as(ended.toString()).isZero();
     return ended;
   }
@@ -125,13 +103,13 @@ class ParkedCommandIT {
     for (int i = 1; i <= 5; i++) {
       park(i, "k" + i % 2, i > 2, "topic shop.order does not exist");
     }
-    Ended first = succeed("list", "--limit", "3");
+    CommandRun first = succeed("list", "--limit", "3");
     assertThat(first.out())
         .contains("id 'id-1'", "id 'id-3'", "key 'k1'", "'OrderPlaced' to 'shop.order'", "8 bytes")
         .contains("5 events (2 with a fault of their own, 3 behind them) of 2 keys, the oldest")
         .contains("next page: the same command with --after 3")
         .doesNotContain("id-4", "secret", "acme");
-    Ended second = succeed("list", "--limit", "3", "--after", "3");
+    CommandRun second = succeed("list", "--limit", "3", "--after", "3");
     assertThat(second.out()).contains("id-4", "id-5").doesNotContain("id-3", "next page");
   }
 
@@ -164,7 +142,7 @@ class ParkedCommandIT {
   @Test
   void showsOneEventAndWritesItsPayloadWhereAsked() throws Exception {
     park(1, "k1", false, "why");
-    Ended shown = succeed("show", "1");
+    CommandRun shown = succeed("show", "1");
     assertThat(shown.out())
         .contains("sha256 ", "8 bytes", "tenant", "(route)", "transaction 99 at 0/10")
         .doesNotContain("secret-1");
@@ -180,7 +158,7 @@ class ParkedCommandIT {
     park(1, "k1", false, "why");
     database.execute(
         "UPDATE outbox_parked SET key = E'a\\x1b[2Jb', event_type = E'T\\nfake line', reason = E'r\\x07\\u202E'");
-    for (Ended ended : List.of(succeed("list"), succeed("show", "1"))) {
+    for (CommandRun ended : List.of(succeed("list"), succeed("show", "1"))) {
       assertThat(ended.out()).contains("a?[2Jb", "T?fake line", "r??");
       assertThat(ended.out().codePoints().filter(c -> c != '\n' && Character.isISOControl(c)))
           .isEmpty();
@@ -193,7 +171,7 @@ class ParkedCommandIT {
     park(2, "k1", true, "behind 1");
     park(3, "k1", false, "second");
     park(4, "k2", false, "other key");
-    Ended refused = run("release", "3", "4", "--by", "jane");
+    CommandRun refused = run("release", "3", "4", "--by", "jane");
     assertThat(refused.exitCode()).isEqualTo(3);
     assertThat(refused.err())
         .contains("event 3 comes after event 1 of the same key", "release or discard 1 too");
@@ -209,10 +187,10 @@ class ParkedCommandIT {
     park(2, "k1", false, "too large");
     park(3, "k2", false, "too large");
     park(4, "k2", true, "behind 3");
-    Ended asked = succeed("release", "--reason", "too large");
+    CommandRun asked = succeed("release", "--reason", "too large");
     assertThat(asked.out()).contains("2 events", "add --yes to do it");
     assertThat(requests()).isEmpty();
-    Ended done = succeed("release", "--reason", "too large", "--yes", "--by", "jane");
+    CommandRun done = succeed("release", "--reason", "too large", "--yes", "--by", "jane");
     assertThat(done.out())
         .contains("release of 1 events is requested", "1 are left out", "2  comes after 1");
     assertThat(requests()).isEqualTo("3 release jane");
@@ -259,7 +237,7 @@ class ParkedCommandIT {
   private String refusal(String[] arguments, String ordinal) throws Exception {
     List<String> more = new ArrayList<>(List.of(arguments).subList(1, arguments.length));
     more.add(0, ordinal);
-    Ended ended = run(arguments[0], more.toArray(String[]::new));
+    CommandRun ended = run(arguments[0], more.toArray(String[]::new));
     assertThat(ended.exitCode()).as(ended.toString()).isEqualTo(3);
     return ended.err();
   }
@@ -268,7 +246,7 @@ class ParkedCommandIT {
   void editsFieldsAndKeepsWhatTheyWere() throws Exception {
     park(1, "4711", false, "why");
     Path payload = Files.writeString(folder.resolve("new.json"), "{\"total\": 1}");
-    Ended edited =
+    CommandRun edited =
         succeed(
             "edit",
             "1",
@@ -309,7 +287,7 @@ class ParkedCommandIT {
   @Test
   void changesTheKeyOnlyWhenToldTo() throws Exception {
     park(1, "4711", false, "why");
-    Ended refused = run("edit", "1", "--reason", "x", "--aggregate-id", "4712");
+    CommandRun refused = run("edit", "1", "--reason", "x", "--aggregate-id", "4712");
     assertThat(refused.err()).contains("would leave the order of key '4711'", "--change-key");
     assertThat(one("SELECT aggregate_id FROM outbox_parked")).isEqualTo("4711");
     succeed("edit", "1", "--reason", "x", "--aggregate-id", "4712", "--change-key");
@@ -336,7 +314,7 @@ class ParkedCommandIT {
         Statement statement = leader.createStatement()) {
       leader.setAutoCommit(false);
       statement.execute("UPDATE outbox_parked SET release = 1 WHERE ordinal = 1");
-      CompletableFuture<Ended> edit =
+      CompletableFuture<CommandRun> edit =
           CompletableFuture.supplyAsync(
               () -> {
                 try {
@@ -363,7 +341,7 @@ class ParkedCommandIT {
   void waitsUntilTheLeaderHasDoneItAndSaysWhatBecameOfEach() throws Exception {
     park(1, "k1", false, "why");
     park(2, "k2", false, "why");
-    CompletableFuture<Ended> release =
+    CompletableFuture<CommandRun> release =
         CompletableFuture.supplyAsync(
             () -> {
               try {
@@ -376,7 +354,7 @@ class ParkedCommandIT {
     database.execute(
         "UPDATE outbox_parked SET state = 'released', settled_at = now(), published_sequence = 5, release = 1 WHERE ordinal = 1",
         "UPDATE outbox_parked SET requested = NULL, attempts = 2, reason = 'still too large' WHERE ordinal = 2");
-    Ended ended = release.get();
+    CommandRun ended = release.get();
     assertThat(ended.exitCode()).isEqualTo(1);
     assertThat(ended.out())
         .contains("1  released as sequence 5", "2  refused again: still too large")
@@ -386,7 +364,7 @@ class ParkedCommandIT {
   @Test
   void givesUpWaitingButNotTheRequest() throws Exception {
     park(1, "k1", false, "why");
-    Ended ended = run("release", "1", "--wait", "--timeout", "1ms", "--by", "jane");
+    CommandRun ended = run("release", "1", "--wait", "--timeout", "1ms", "--by", "jane");
     assertThat(ended.exitCode()).isEqualTo(3);
     assertThat(ended.err()).contains("the request stands");
     assertThat(requests()).isEqualTo("1 release jane");
@@ -417,7 +395,7 @@ class ParkedCommandIT {
     assertThat(succeed("list").out())
         .contains("0 events", "note: 1 more wait under source 'older/db/pub'");
     database.execute("DROP TABLE outbox_parked");
-    Ended ended = run("list");
+    CommandRun ended = run("list");
     assertThat(ended.exitCode()).isEqualTo(3);
     assertThat(ended.err()).contains("has no table outbox_parked", "04_agent.sql");
     Files.writeString(config, Files.readString(config).replace("name: orders", "name: other"));

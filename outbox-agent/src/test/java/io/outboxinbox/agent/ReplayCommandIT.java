@@ -2,16 +2,10 @@ package io.outboxinbox.agent;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.dropwizard.core.cli.Cli;
-import io.dropwizard.core.setup.Bootstrap;
-import io.dropwizard.util.JarLocation;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
-import java.io.ByteArrayOutputStream;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -39,8 +33,6 @@ class ReplayCommandIT {
   private PostgresDatabase database;
   private String topic;
   private Path config;
-
-  private record Ended(int exitCode, String out, String err) {}
 
   @BeforeEach
   void prepare() throws Exception {
@@ -70,25 +62,11 @@ class ReplayCommandIT {
                     kafka.bootstrapServers()));
   }
 
-  private Ended run(String... more) throws Exception {
-    OutboxAgent agent = new OutboxAgent(Map.<String, String>of()::get);
-    Bootstrap<AgentConfiguration> bootstrap = new Bootstrap<>(agent);
-    agent.initialize(bootstrap);
-    ByteArrayOutputStream out = new ByteArrayOutputStream();
-    ByteArrayOutputStream err = new ByteArrayOutputStream();
-    PrintStream print = new PrintStream(out, true, StandardCharsets.UTF_8);
-    PrintStream progress = new PrintStream(err, true, StandardCharsets.UTF_8);
-    bootstrap.addCommand(new ReplayCommand(print, progress));
+  private CommandRun run(String... more) throws Exception {
     List<String> arguments =
         new ArrayList<>(List.of("replay", config.toString(), "--pipeline", "orders"));
     arguments.addAll(List.of(more));
-    int exitCode =
-        new Cli(new JarLocation(OutboxAgent.class), bootstrap, print, err)
-            .run(arguments.toArray(String[]::new))
-            .map(failure -> ExitCode.of(failure).number())
-            .orElse(0);
-    return new Ended(
-        exitCode, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
+    return CommandRun.of(ReplayCommand::new, arguments);
   }
 
   private long messages() throws Exception {
@@ -103,12 +81,12 @@ class ReplayCommandIT {
 
   @Test
   void onlyCountsUntilToldToPublish() throws Exception {
-    Ended asked = run("--aggregate-type", "order");
+    CommandRun asked = run("--aggregate-type", "order");
     assertThat(asked.exitCode()).as(asked.toString()).isZero();
     assertThat(asked.out())
         .contains("30 events to their topics as replay replay-", "add --yes to do it");
     assertThat(messages()).isZero();
-    Ended done = run("--aggregate-type", "order", "--id", "r1", "--rate", "100/s", "--yes");
+    CommandRun done = run("--aggregate-type", "order", "--id", "r1", "--rate", "100/s", "--yes");
     assertThat(done.exitCode()).as(done.toString()).isZero();
     assertThat(done.out()).contains("replay r1: 30 published, 0 refused");
     assertThat(messages()).isEqualTo(30);
@@ -117,14 +95,14 @@ class ReplayCommandIT {
   @Test
   void saysWhichOfTheIdsAreMissing() throws Exception {
     Path ids = Files.writeString(folder.resolve("ids"), UUID.randomUUID() + "\n\n");
-    Ended ended = run("--ids", ids.toString(), "--yes");
+    CommandRun ended = run("--ids", ids.toString(), "--yes");
     assertThat(ended.exitCode()).isEqualTo(1);
     assertThat(ended.out()).contains("0 published", "1 of the ids are not in the table");
   }
 
   @Test
   void tellsWhatIsRefusedByItsExitCode() throws Exception {
-    Ended ended = run("--aggregate-id", "7", "--topic", "missing", "--yes");
+    CommandRun ended = run("--aggregate-id", "7", "--topic", "missing", "--yes");
     assertThat(ended.exitCode()).isEqualTo(1);
     assertThat(ended.out()).contains("refused: event ", "does not exist", "0 published, 1 refused");
     assertThat(run("--aggregate-id", "7", "--topic", "secret").err()).contains("allowedTopics");
@@ -139,10 +117,10 @@ class ReplayCommandIT {
             new String[] {"--ids", ","},
             new String[] {"--aggregate-id", "7", "--rate", "0"},
             new String[] {"--aggregate-id", "7", "--id", "a b"})) {
-      Ended ended = run(wrong);
+      CommandRun ended = run(wrong);
       assertThat(ended.exitCode()).as(ended.toString()).isEqualTo(2);
     }
-    Ended noPipeline = run("--aggregate-id", "7", "--pipeline", "others");
+    CommandRun noPipeline = run("--aggregate-id", "7", "--pipeline", "others");
     assertThat(noPipeline.err()).contains("no pipeline others in the configuration");
   }
 }

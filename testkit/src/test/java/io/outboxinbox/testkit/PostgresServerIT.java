@@ -8,7 +8,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.DriverManager;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import org.junit.jupiter.api.Test;
@@ -42,7 +41,7 @@ class PostgresServerIT {
       throws SQLException {
     try (PostgresServer server = PostgresServer.start(version)) {
       String database = server.createDatabase("probe");
-      execute(server, database, "CREATE TABLE kept (id int)", "INSERT INTO kept VALUES (1)");
+      Sql.execute(server, database, "CREATE TABLE kept (id int)", "INSERT INTO kept VALUES (1)");
       long firstPid = server.postmasterPid();
       try (Connection open = server.connect(database)) {
         open.setAutoCommit(false);
@@ -57,7 +56,7 @@ class PostgresServerIT {
       server.startAgain();
 
       assertThat(server.postmasterPid()).isNotEqualTo(firstPid);
-      assertThat(query(server, database, "SELECT string_agg(id::text, ',') FROM kept"))
+      assertThat(Sql.query(server, database, "SELECT string_agg(id::text, ',') FROM kept"))
           .isEqualTo("1");
     }
   }
@@ -66,13 +65,13 @@ class PostgresServerIT {
   void survivesManyKillsInARow() throws SQLException {
     try (PostgresServer server = PostgresServer.start(PostgresVersion.V17)) {
       String database = server.createDatabase("probe");
-      execute(server, database, "CREATE TABLE kept (id int)");
+      Sql.execute(server, database, "CREATE TABLE kept (id int)");
       for (int i = 0; i < 5; i++) {
-        execute(server, database, "INSERT INTO kept VALUES (" + i + ")");
+        Sql.execute(server, database, "INSERT INTO kept VALUES (" + i + ")");
         server.killPostmaster();
         server.startAgain();
       }
-      assertThat(query(server, database, "SELECT count(*) FROM kept")).isEqualTo("5");
+      assertThat(Sql.query(server, database, "SELECT count(*) FROM kept")).isEqualTo("5");
     }
   }
 
@@ -84,7 +83,7 @@ class PostgresServerIT {
       assertThatThrownBy(() -> server.connect("postgres")).isInstanceOf(SQLException.class);
       server.startAgain();
       assertThat(server.port()).isEqualTo(port);
-      assertThat(query(server, "postgres", "SELECT 1")).isEqualTo("1");
+      assertThat(Sql.query(server, "postgres", "SELECT 1")).isEqualTo("1");
     }
   }
 
@@ -97,10 +96,10 @@ class PostgresServerIT {
             .withSetting("max_slot_wal_keep_size", "64MB")
             .withSetting("application_name", "it's quoted");
     try (PostgresServer first = PostgresServer.start(options)) {
-      execute(first, "postgres", "CREATE TABLE kept (id int)", "INSERT INTO kept VALUES (7)");
+      Sql.execute(first, "postgres", "CREATE TABLE kept (id int)", "INSERT INTO kept VALUES (7)");
     }
     try (PostgresServer second = PostgresServer.start(options)) {
-      assertThat(query(second, "postgres", "SELECT id FROM kept")).isEqualTo("7");
+      assertThat(Sql.query(second, "postgres", "SELECT id FROM kept")).isEqualTo("7");
       assertThat(show(second, "postgres", "max_slot_wal_keep_size")).isEqualTo("64MB");
     }
   }
@@ -150,32 +149,12 @@ class PostgresServerIT {
     try (PostgresServer server = PostgresServer.start(options, RunAs.NOBODY_BY_SETPRIV)) {
       server.killPostmaster();
       server.startAgain();
-      assertThat(query(server, "postgres", "SELECT 1")).isEqualTo("1");
+      assertThat(Sql.query(server, "postgres", "SELECT 1")).isEqualTo("1");
     }
   }
 
   private static String show(PostgresServer server, String database, String setting)
       throws SQLException {
-    return query(server, database, "SHOW " + setting);
-  }
-
-  private static String query(PostgresServer server, String database, String sql)
-      throws SQLException {
-    try (Connection connection = server.connect(database);
-        Statement statement = connection.createStatement();
-        ResultSet rows = statement.executeQuery(sql)) {
-      assertThat(rows.next()).isTrue();
-      return rows.getString(1);
-    }
-  }
-
-  private static void execute(PostgresServer server, String database, String... statements)
-      throws SQLException {
-    try (Connection connection = server.connect(database);
-        Statement statement = connection.createStatement()) {
-      for (String sql : statements) {
-        statement.execute(sql);
-      }
-    }
+    return Sql.query(server, database, "SHOW " + setting);
   }
 }

@@ -3,10 +3,7 @@ package io.outboxinbox.testkit;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import java.sql.Connection;
-import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Statement;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -18,19 +15,20 @@ class PostgresStandbyIT {
   void followsItsPrimaryAndTakesOverWhenPromoted(PostgresVersion version) throws SQLException {
     try (PostgresServer primary = PostgresServer.start(version)) {
       String database = primary.createDatabase("probe");
-      execute(primary, database, "CREATE TABLE kept (id int)", "INSERT INTO kept VALUES (1)");
+      Sql.execute(primary, database, "CREATE TABLE kept (id int)", "INSERT INTO kept VALUES (1)");
       try (PostgresStandby standby = standby(primary)) {
-        execute(primary, database, "INSERT INTO kept VALUES (2)");
+        Sql.execute(primary, database, "INSERT INTO kept VALUES (2)");
         standby.awaitReplayed();
         assertThat(rows(standby.server(), database)).isEqualTo("1,2");
-        assertThatThrownBy(() -> execute(standby.server(), database, "INSERT INTO kept VALUES (3)"))
+        assertThatThrownBy(
+                () -> Sql.execute(standby.server(), database, "INSERT INTO kept VALUES (3)"))
             .isInstanceOf(SQLException.class)
             .hasMessageContaining("read-only");
 
         primary.killPostmaster();
         standby.promote();
 
-        execute(standby.server(), database, "INSERT INTO kept VALUES (3)");
+        Sql.execute(standby.server(), database, "INSERT INTO kept VALUES (3)");
         assertThat(rows(standby.server(), database)).isEqualTo("1,2,3");
         assertThat(timeline(standby.server())).isEqualTo("2");
       }
@@ -41,11 +39,11 @@ class PostgresStandbyIT {
   void losesWhatWasCommittedAfterItWasCutOff() throws SQLException {
     try (PostgresServer primary = PostgresServer.start(PostgresVersion.V17)) {
       String database = primary.createDatabase("probe");
-      execute(primary, database, "CREATE TABLE kept (id int)", "INSERT INTO kept VALUES (1)");
+      Sql.execute(primary, database, "CREATE TABLE kept (id int)", "INSERT INTO kept VALUES (1)");
       try (PostgresStandby standby = standby(primary)) {
         standby.awaitReplayed();
         standby.disconnect();
-        execute(primary, database, "INSERT INTO kept VALUES (2)");
+        Sql.execute(primary, database, "INSERT INTO kept VALUES (2)");
         standby.promote();
         assertThat(rows(standby.server(), database)).isEqualTo("1");
         assertThat(rows(primary, database)).isEqualTo("1,2");
@@ -57,16 +55,16 @@ class PostgresStandbyIT {
   void catchesUpWhenItIsConnectedOrStartedAgain() throws SQLException {
     try (PostgresServer primary = PostgresServer.start(PostgresVersion.V17)) {
       String database = primary.createDatabase("probe");
-      execute(primary, database, "CREATE TABLE kept (id int)");
+      Sql.execute(primary, database, "CREATE TABLE kept (id int)");
       try (PostgresStandby standby = standby(primary)) {
         standby.disconnect();
-        execute(primary, database, "INSERT INTO kept VALUES (1)");
+        Sql.execute(primary, database, "INSERT INTO kept VALUES (1)");
         standby.reconnect();
         standby.awaitReplayed();
         assertThat(rows(standby.server(), database)).isEqualTo("1");
 
         standby.kill();
-        execute(primary, database, "INSERT INTO kept VALUES (2)");
+        Sql.execute(primary, database, "INSERT INTO kept VALUES (2)");
         standby.server().startAgain();
         standby.awaitReplayed();
         assertThat(rows(standby.server(), database)).isEqualTo("1,2");
@@ -81,7 +79,7 @@ class PostgresStandbyIT {
         PostgresServer.Options.of(version).withSetting("synchronized_standby_slots", "second");
     try (PostgresServer primary = PostgresServer.start(waiting)) {
       String database = primary.createDatabase("probe");
-      execute(
+      Sql.execute(
           primary,
           database,
           "CREATE TABLE kept (id int)",
@@ -96,12 +94,12 @@ class PostgresStandbyIT {
         primary.killPostmaster();
         standby.promote();
         assertThat(
-                query(
+                Sql.query(
                     standby.server(),
                     "postgres",
                     "SELECT string_agg(slot_name, ',') FROM pg_replication_slots"))
             .isEqualTo("kept");
-        execute(
+        Sql.execute(
             standby.server(),
             database,
             "INSERT INTO kept VALUES (2)",
@@ -126,13 +124,13 @@ class PostgresStandbyIT {
   void takesADelayedReplay() throws SQLException {
     try (PostgresServer primary = PostgresServer.start(PostgresVersion.V17)) {
       String database = primary.createDatabase("probe");
-      execute(primary, database, "CREATE TABLE kept (id int)");
+      Sql.execute(primary, database, "CREATE TABLE kept (id int)");
       try (PostgresStandby standby =
           PostgresStandby.of(
               primary,
               PostgresStandby.Options.named("late")
                   .withSetting("recovery_min_apply_delay", "1h"))) {
-        execute(primary, database, "INSERT INTO kept VALUES (1)");
+        Sql.execute(primary, database, "INSERT INTO kept VALUES (1)");
         assertThat(rows(standby.server(), database)).isNull();
         // What was received is replayed by a promotion, whatever the delay.
         primary.stop();
@@ -144,7 +142,7 @@ class PostgresStandbyIT {
 
   /** Moves the slot past the base backup: before that the standby lacks the log it needs. */
   private static void consume(PostgresServer primary, String database) throws SQLException {
-    execute(
+    Sql.execute(
         primary,
         database,
         "INSERT INTO kept VALUES (1)",
@@ -157,32 +155,12 @@ class PostgresStandbyIT {
   }
 
   private static String rows(PostgresServer server, String database) throws SQLException {
-    return query(server, database, "SELECT string_agg(id::text, ',' ORDER BY id) FROM kept");
+    return Sql.query(server, database, "SELECT string_agg(id::text, ',' ORDER BY id) FROM kept");
   }
 
   private static String timeline(PostgresServer server) throws SQLException {
     // The control file learns of the new timeline at the next checkpoint.
-    execute(server, "postgres", "CHECKPOINT");
-    return query(server, "postgres", "SELECT timeline_id FROM pg_control_checkpoint()");
-  }
-
-  private static String query(PostgresServer server, String database, String sql)
-      throws SQLException {
-    try (Connection connection = server.connect(database);
-        Statement statement = connection.createStatement();
-        ResultSet rows = statement.executeQuery(sql)) {
-      assertThat(rows.next()).isTrue();
-      return rows.getString(1);
-    }
-  }
-
-  private static void execute(PostgresServer server, String database, String... statements)
-      throws SQLException {
-    try (Connection connection = server.connect(database);
-        Statement statement = connection.createStatement()) {
-      for (String sql : statements) {
-        statement.execute(sql);
-      }
-    }
+    Sql.execute(server, "postgres", "CHECKPOINT");
+    return Sql.query(server, "postgres", "SELECT timeline_id FROM pg_control_checkpoint()");
   }
 }

@@ -81,35 +81,35 @@ final class PipelineRig implements AutoCloseable {
   }
 
   PipelineConfiguration configuration(String more) throws Exception {
-    return configuration(more, "{}", database.port(), kafka.bootstrapServers());
+    return configuration(more, "parking: {}", database.port(), kafka.bootstrapServers());
   }
 
   /** A configuration with this YAML for its parking block. */
   PipelineConfiguration parking(String parking) throws Exception {
-    return configuration("", parking, database.port(), kafka.bootstrapServers());
+    return configuration("", "parking: " + parking, database.port(), kafka.bootstrapServers());
   }
 
   /** A configuration with this YAML for its wal block, which reconciles by itself. */
   PipelineConfiguration wal(String wal) throws Exception {
     return configuration(
-        "onGap: reconcile", "{}\n    wal: " + wal, database.port(), kafka.bootstrapServers());
+        "onGap: reconcile", "wal: " + wal, database.port(), kafka.bootstrapServers());
   }
 
   /** A configuration with this YAML for its batch block. */
   PipelineConfiguration batch(String batch) throws Exception {
-    return configuration("", "{}\n    batch: " + batch, database.port(), kafka.bootstrapServers());
+    return configuration("", "batch: " + batch, database.port(), kafka.bootstrapServers());
   }
 
   PipelineConfiguration configurationWithBroker(String bootstrapServers) throws Exception {
-    return configuration("", "{}", database.port(), bootstrapServers);
+    return configuration("", "parking: {}", database.port(), bootstrapServers);
   }
 
   PipelineConfiguration configurationWithPort(int port) throws Exception {
-    return configuration("", "{}", port, kafka.bootstrapServers());
+    return configuration("", "parking: {}", port, kafka.bootstrapServers());
   }
 
   private PipelineConfiguration configuration(
-      String more, String parking, int port, String bootstrapServers) throws Exception {
+      String more, String block, int port, String bootstrapServers) throws Exception {
     String yaml =
         """
         pipelines:
@@ -130,7 +130,7 @@ final class PipelineRig implements AutoCloseable {
               properties: {max.request.size: "5000000"}
             leadership: {pulseInterval: 200ms, takeoverAfter: 2s, stallAfter: 10s}
             retry: {initial: 100ms, max: 1s}
-            parking: %s
+            %s
         """
             .formatted(
                 pipelineName,
@@ -140,7 +140,7 @@ final class PipelineRig implements AutoCloseable {
                 more,
                 topic,
                 bootstrapServers,
-                parking);
+                block);
     return new ConfigurationReader(Map.of()).read(yaml).pipelines().get(0);
   }
 
