@@ -4,6 +4,7 @@ import static java.util.concurrent.TimeUnit.SECONDS;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import io.outboxinbox.testkit.FreePorts;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
@@ -87,12 +88,6 @@ class OutboxAgentProcessTest {
             .formatted(port));
   }
 
-  private static int freePort() throws IOException {
-    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-      return socket.getLocalPort();
-    }
-  }
-
   private HttpResponse<String> send(int port, String method, String path) throws Exception {
     return http.send(
         HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + path))
@@ -103,7 +98,7 @@ class OutboxAgentProcessTest {
 
   @Test
   void servesHealthStatusAndMetricsWithoutDatabaseAndShowsNoSecret() throws Exception {
-    int port = freePort();
+    int port = FreePorts.pick();
     Path output = folder.resolve("server.txt");
     Process agent = start(output, "server", configuration(port).toString());
     await().atMost(PATIENCE).until(() -> Files.readString(output).contains("started;"));
@@ -151,7 +146,7 @@ class OutboxAgentProcessTest {
 
   @Test
   void checkSaysWhatToMendAndExitsWithOne() throws Exception {
-    Ended ended = run("check", configuration(freePort()).toString());
+    Ended ended = run("check", configuration(FreePorts.pick()).toString());
     assertThat(ended.exitCode()).isEqualTo(1);
     assertThat(ended.output())
         .contains("pipeline orders", "FAIL nothing listens on localhost:1", "fix: ")

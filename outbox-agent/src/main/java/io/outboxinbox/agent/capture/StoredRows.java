@@ -68,7 +68,7 @@ public final class StoredRows {
   /**
    * Reads the rows of one source.
    *
-   * @param endedXid of the durable checkpoint; 0 when not known, and then every row counts as
+   * @param endedXid of the durable checkpoint; 0 when not known, and then no row counts as
    *     published
    */
   public StoredRows(SourceConfiguration source, long endedXid) {
@@ -107,7 +107,7 @@ public final class StoredRows {
     List<Object> values = new ArrayList<>();
     String published =
         endedXid == 0
-            ? "true"
+            ? "false"
             : "age(xmin) > age('%s'::xid8::xid)".formatted(Long.toUnsignedString(endedXid));
     String sql =
         "SELECT *, %s AS %s FROM %s WHERE %s ORDER BY %s LIMIT %d"

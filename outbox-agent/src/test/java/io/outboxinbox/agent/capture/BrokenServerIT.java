@@ -5,12 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.outboxinbox.agent.capture.SourceConfiguration.SslMode;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Finding.Severity;
+import io.outboxinbox.testkit.FreePorts;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresServer;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.io.IOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
@@ -146,7 +145,10 @@ class BrokenServerIT {
               source.withServer("db.invalid", port, database, SslMode.DISABLE).onlyProblem().what())
           .isEqualTo("host db.invalid has no address");
       assertThat(
-              source.withServer(host, unusedPort(), database, SslMode.DISABLE).onlyProblem().what())
+              source
+                  .withServer(host, FreePorts.pick(), database, SslMode.DISABLE)
+                  .onlyProblem()
+                  .what())
           .startsWith("nothing listens on " + host);
 
       PreflightSource absent = source.withServer(host, port, "absent", SslMode.DISABLE);
@@ -173,12 +175,6 @@ class BrokenServerIT {
     try (Connection connection = server.connect("postgres")) {
       // A new rule counts once the postmaster has read it; it reads before it starts a backend.
       connection.createStatement().execute("SELECT pg_reload_conf()");
-    }
-  }
-
-  private static int unusedPort() throws IOException {
-    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-      return socket.getLocalPort();
     }
   }
 }

@@ -3,8 +3,7 @@ package io.outboxinbox.agent.publish.kafka;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.outboxinbox.agent.event.AgentException;
-import java.io.IOException;
-import java.net.ServerSocket;
+import io.outboxinbox.testkit.FreePorts;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -14,11 +13,8 @@ class KafkaPreflightTest {
 
   /** Else the state would tell people to mend a configuration that is right. */
   @Test
-  void takesABrokerThatIsAwayForWhatPassesByItself() throws IOException {
-    int port;
-    try (ServerSocket socket = new ServerSocket(0)) {
-      port = socket.getLocalPort();
-    }
+  void takesABrokerThatIsAwayForWhatPassesByItself() {
+    int port = FreePorts.pick();
     KafkaConfiguration away =
         new KafkaConfiguration(
             "127.0.0.1:" + port, "positions", (short) 1, Duration.ofSeconds(15), Map.of());
