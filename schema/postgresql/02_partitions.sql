@@ -3,8 +3,11 @@
 -- Safe to run again. Call outbox_partitions_create() at least daily (the agent does it every hour; without an agent use cron:
 -- psql -c 'SELECT outbox_partitions_create()', or pg_cron). A missed call loses nothing, the default partition takes the rows.
 --
--- Where applications bring ids that are not UUID version 7, all rows are in the default partition anyway. Then make no
--- partitions: attaching one reads the whole default partition, and nobody can write to it meanwhile.
+-- Attaching a partition reads the whole default partition, and nobody can write to it meanwhile. So none is made once that one is
+-- larger than 64 MB, as it becomes where applications bring ids that are not UUID version 7. The limit is a setting: with '0'
+-- partitions are never made, and in a quiet minute somebody may allow more for one call:
+--   ALTER DATABASE shop SET outbox.default_partition_max = '0';
+--   SET outbox.default_partition_max = '10GB'; SELECT outbox_partitions_create();
 
 -- Time and ids --------------------------------------------------------------------------------------------------------------------
 CREATE OR REPLACE FUNCTION outbox_uuid7_floor(moment timestamptz) RETURNS uuid
@@ -60,6 +63,8 @@ DECLARE
   next_id   uuid;
   has_rows  boolean;
   created   int  := 0;
+  -- PostgreSQL reads about 3 GB a second from its cache: 64 MB make writers wait for about 20 ms.
+  at_most   text := coalesce(nullif(current_setting('outbox.default_partition_max', true), ''), '64MB');
 BEGIN
   IF days_ahead IS NULL OR days_ahead NOT BETWEEN 0 AND 366 THEN
     RAISE EXCEPTION 'outbox_partitions_create(days_ahead => %): must be between 0 and 366', days_ahead
@@ -72,6 +77,14 @@ BEGIN
   FOR day IN SELECT today + n FROM generate_series(0, days_ahead) AS n LOOP
     partition := 'outbox_event_p' || to_char(day, 'YYYYMMDD');
     CONTINUE WHEN to_regclass(format('%I.%I', current_schema(), partition)) IS NOT NULL;
+
+    EXIT WHEN pg_size_bytes(at_most) = 0;
+    IF pg_relation_size('outbox_event_default') > pg_size_bytes(at_most) THEN
+      RAISE WARNING 'no partitions are made: the default partition has % and writers would wait while it is read; the limit is %',
+        pg_size_pretty(pg_relation_size('outbox_event_default')), at_most
+        USING HINT = 'With ids that are not UUID version 7 switch it off: ALTER DATABASE ... SET outbox.default_partition_max = ''0''. Else, in a quiet minute: SET outbox.default_partition_max = ''10GB''; SELECT outbox_partitions_create()';
+      EXIT;
+    END IF;
 
     first_id := outbox_uuid7_floor(day::timestamp AT TIME ZONE 'UTC');
     next_id  := outbox_uuid7_floor((day + 1)::timestamp AT TIME ZONE 'UTC');
@@ -99,7 +112,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION outbox_partitions_create(int) IS 'Makes the daily partitions from today to days_ahead that are missing and returns how many. Days with rows in the default partition are left out.';
+COMMENT ON FUNCTION outbox_partitions_create(int) IS 'Makes the daily partitions from today to days_ahead that are missing and returns how many. Days with rows in the default partition are left out; none is made while that one is larger than the setting outbox.default_partition_max, 64MB.';
 
 -- Dropping ------------------------------------------------------------------------------------------------------------------------
 -- The caller must pass a time before which everything has been published: below the agent's confirmed position, and below the

@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Instant;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -77,6 +79,51 @@ class PartitionsIT extends SchemaOnEachVersion {
                   connection,
                   "outbox_uuid7_floor(now() + interval '10 days' + interval '1 millisecond')"))
           .isEqualTo("outbox_event_default");
+    }
+  }
+
+  /** Attaching reads all of it while nobody can write. */
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
+  void makesNoWriterWaitForALargeDefaultPartition(PostgresVersion version) throws Exception {
+    PostgresDatabase database = installed(version);
+    try (Connection connection = database.connect()) {
+      execute(connection, INSERT + "gen_random_uuid(), " + ROW);
+      execute(connection, "SET outbox.default_partition_max = '4kB'");
+      try (Statement create = connection.createStatement();
+          ResultSet made = create.executeQuery("SELECT outbox_partitions_create(9)")) {
+        assertThat(made.next()).isTrue();
+        assertThat(made.getInt(1)).isZero();
+        assertThat((Throwable) create.getWarnings())
+            .hasMessageContaining("the default partition has 8192 bytes")
+            .hasMessageContaining("the limit is 4kB");
+      }
+      execute(connection, "SET outbox.default_partition_max = '0'");
+      try (Statement create = connection.createStatement();
+          ResultSet made = create.executeQuery("SELECT outbox_partitions_create(9)")) {
+        assertThat(made.next()).isTrue();
+        assertThat(made.getInt(1)).isZero();
+        assertThat((Throwable) create.getWarnings()).isNull();
+      }
+      execute(connection, "RESET outbox.default_partition_max");
+      assertThat(query(connection, "SELECT outbox_partitions_create(9)")).isEqualTo("2");
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
+  void makesNoPartitionOnceTheDefaultOneIsLargeUnlessAllowed(PostgresVersion version)
+      throws Exception {
+    PostgresDatabase database = installed(version);
+    try (Connection connection = database.connect()) {
+      // Stored as it is, so that some hundred rows are more than 64 MB.
+      execute(
+          connection,
+          "ALTER TABLE outbox_event_default ALTER COLUMN payload SET STORAGE PLAIN",
+          "INSERT INTO outbox_event (id, aggregate_type, aggregate_id, event_type, payload) SELECT gen_random_uuid(), 'order', '1', 'OrderPlaced', to_json(repeat('x', 7000)) FROM generate_series(1, 8600)");
+      assertThat(query(connection, "SELECT outbox_partitions_create(9)")).isEqualTo("0");
+      execute(connection, "SET outbox.default_partition_max = '10GB'");
+      assertThat(query(connection, "SELECT outbox_partitions_create(9)")).isEqualTo("2");
     }
   }
 

@@ -4,13 +4,18 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.SQLWarning;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Makes the partitions of the coming days with the schema's own function, so that nobody needs a
  * cron job: a partition cannot be attached any more once its rows lie in the default one.
  */
 public final class Partitions {
+  private static final Logger LOG = LoggerFactory.getLogger(Partitions.class);
+
   private Partitions() {}
 
   /**
@@ -29,6 +34,9 @@ public final class Partitions {
     try (PreparedStatement statement = connection.prepareStatement("SELECT " + function + "()");
         ResultSet row = statement.executeQuery()) {
       row.next();
+      for (SQLWarning w = statement.getWarnings(); w != null; w = w.getNextWarning()) {
+        LOG.warn("table {}: {}", source.table(), w.getMessage());
+      }
       return row.getInt(1);
     }
   }
