@@ -150,10 +150,16 @@ CREATE TABLE IF NOT EXISTS outbox_parked (
   CONSTRAINT outbox_parked_is_settled_once CHECK ((state = 'waiting') = (settled_at IS NULL))
 );
 
+-- What the version before did not have.
+ALTER TABLE outbox_parked ADD COLUMN IF NOT EXISTS destination text;
+ALTER TABLE outbox_parked ADD COLUMN IF NOT EXISTS destination_rule text;
+
 COMMENT ON TABLE outbox_parked IS 'Events that could not be published, and what waits behind them. Use the agent''s command "parked"; only the leading agent changes state.';
 COMMENT ON COLUMN outbox_parked.ordinal IS 'Order of parking, dense for each source. The agent''s position says up to which number rows count; what lies behind it is taken back at its next start.';
 COMMENT ON COLUMN outbox_parked.headers IS 'As the row had them; text, because they may be what is wrong.';
 COMMENT ON COLUMN outbox_parked.key IS 'Message key. Events of one key stay in order, so later ones wait behind the first; NULL when the row does not even tell its key.';
+COMMENT ON COLUMN outbox_parked.destination IS 'Topic in which later events of the key wait behind it. NULL when nobody can tell the topic; then they wait in every topic.';
+COMMENT ON COLUMN outbox_parked.destination_rule IS 'How the topic was chosen (route.topic). Under another rule later events of the key wait in every topic.';
 COMMENT ON COLUMN outbox_parked.is_behind IS 'Has no fault of its own, but an earlier event of its key is parked. Published by itself once that one is released or discarded.';
 COMMENT ON COLUMN outbox_parked.epoch IS 'Epoch of the position it was parked under.';
 COMMENT ON COLUMN outbox_parked.requested IS 'What an operator wants: release or discard. The leading agent does it.';
@@ -162,8 +168,9 @@ COMMENT ON COLUMN outbox_parked.release IS 'Batch it was last published with. Th
 -- Payloads may be large and are mostly JSON of a few kilobytes: not worth the time to compress while events behind it wait.
 ALTER TABLE outbox_parked ALTER COLUMN payload SET STORAGE EXTERNAL;
 
--- What waits, by key: who is first, and is somebody still waiting?
-CREATE INDEX IF NOT EXISTS outbox_parked_waiting ON outbox_parked (source, key, ordinal) WHERE state = 'waiting';
+-- What waits, by key and topic: who is first, and is somebody still waiting?
+CREATE INDEX IF NOT EXISTS outbox_parked_lane ON outbox_parked (source, key, ordinal) INCLUDE (destination) WHERE state = 'waiting';
+DROP INDEX IF EXISTS outbox_parked_waiting;
 -- What an operator has asked for and the leader has not done yet.
 CREATE INDEX IF NOT EXISTS outbox_parked_requested ON outbox_parked (source, ordinal) WHERE state = 'waiting' AND requested IS NOT NULL;
 -- Batches that are on their way.

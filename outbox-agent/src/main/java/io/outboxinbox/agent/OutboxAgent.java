@@ -14,6 +14,8 @@ import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineConfiguration;
 import io.outboxinbox.agent.pipeline.PositionCheck;
 import io.outboxinbox.agent.publish.kafka.KafkaConfiguration;
+import io.outboxinbox.agent.route.Router;
+import java.io.PrintStream;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.time.Clock;
@@ -63,14 +65,7 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
   @Override
   protected void addDefaultCommands(Bootstrap<AgentConfiguration> bootstrap) {
     bootstrap.addCommand(new ServeCommand(this));
-    bootstrap.addCommand(
-        new CheckCommand(
-            System.out,
-            List.of(
-                OutboxAgent::source,
-                OutboxAgent::broker,
-                PositionCheck::run,
-                OutboxAgent::retention)));
+    bootstrap.addCommand(check(System.out));
     bootstrap.addCommand(new ReconcileCommand(System.out, holder()));
     bootstrap.addCommand(new ResetCommand(System.out, holder()));
     bootstrap.addCommand(new PauseCommand(System.out, PauseCommand.Verb.PAUSE, user()));
@@ -78,6 +73,13 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
     bootstrap.addCommand(new ParkedCommand(System.out, Clock.systemUTC()));
     bootstrap.addCommand(new ReplayCommand(System.out, System.err));
     bootstrap.addCommand(new SchemaCommand(System.out));
+  }
+
+  static CheckCommand check(PrintStream out) {
+    return new CheckCommand(
+        out,
+        List.of(
+            OutboxAgent::source, OutboxAgent::broker, PositionCheck::run, OutboxAgent::retention));
   }
 
   private static List<Finding> source(PipelineConfiguration pipeline) {
@@ -89,9 +91,9 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
   }
 
   private static List<Finding> broker(PipelineConfiguration pipeline) {
-    List<String> fixedTopics =
-        pipeline.route().allowedTopics().stream().filter(topic -> !topic.contains("*")).toList();
-    return pipeline.publish().preflight(fixedTopics);
+    Router router =
+        new Router(pipeline.route(), pipeline.name(), pipeline.publish().reservedTopics());
+    return pipeline.publish().preflight(router.fixedTopics());
   }
 
   @Override

@@ -106,6 +106,8 @@ class ConfigurationFaultsTest {
               transactionTimeout: 2s
               properties:
                 acks: "1"
+                partitioner.ignore.keys: true
+                linger.mss: 5
             batch:
               maxEvents: 0
             leadership:
@@ -131,6 +133,8 @@ class ConfigurationFaultsTest {
             "pipelines[0].publish.bootstrapServers: ${KAFKA} is not set in the environment; set it or write ${KAFKA:-default}",
             "pipelines[0].publish.transactionTimeout: is 2s; must be 5s to 15m",
             "pipelines[0].publish.properties.acks: the agent sets this itself; remove it: exactly-once rests on it",
+            "pipelines[0].publish.properties.partitioner.ignore.keys: the agent sets this itself; remove it: order per key rests on it",
+            "pipelines[0].publish.properties.linger.mss: is no property the agent passes on; did you mean linger.ms?",
             "pipelines[0].batch.maxEvents: is 0; must be 1 to 100000",
             "pipelines[0].leadership.takeoverAfter: is 2s; must be at least 3 times pulseInterval",
             "pipelines[0].leadership.stallAfter: is 20; must be a duration with a unit, such as 30s",

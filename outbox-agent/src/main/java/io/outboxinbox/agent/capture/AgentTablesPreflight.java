@@ -12,51 +12,49 @@ import org.jspecify.annotations.Nullable;
 /** The agent's own tables beside the outbox. */
 final class AgentTablesPreflight {
   /** Table to the privileges the agent uses on it. */
-  private static final Map<String, List<String>> NEEDED =
+  static final Map<String, List<String>> NEEDED =
       Map.of(
           "outbox_agent_source", List.of("SELECT", "INSERT", "UPDATE"),
           "outbox_backlog", List.of("SELECT", "INSERT", "DELETE"),
           "outbox_parked", List.of("SELECT", "INSERT", "UPDATE", "DELETE"),
+          "outbox_parked_edit", List.of("SELECT", "INSERT", "UPDATE", "DELETE"),
           "outbox_reconciliation", List.of("SELECT", "INSERT", "UPDATE"),
           "outbox_phantom", List.of("SELECT", "INSERT", "DELETE"));
 
-  private static final String PRIVILEGES =
+  /** Columns a later version added; they are missing until the file is applied again. */
+  private static final Map<String, List<String>> ADDED =
+      Map.of(
+          "outbox_agent_source", List.of("paused_at", "paused_by", "paused_reason"),
+          "outbox_parked", List.of("destination", "destination_rule"));
+
+  private static final String TABLES =
       """
       SELECT c.relname AS name,
              ARRAY(SELECT p FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
-                    WHERE has_table_privilege(c.oid, p)) AS privileges
+                    WHERE has_table_privilege(c.oid, p)) AS privileges,
+             ARRAY(SELECT a.attname::text FROM pg_attribute a
+                    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
         FROM pg_class c
         JOIN pg_namespace n ON n.oid = c.relnamespace
        WHERE n.nspname = ?
-         AND c.relname IN ('outbox_agent_source', 'outbox_backlog', 'outbox_parked',
-                           'outbox_reconciliation', 'outbox_phantom')
+         AND c.relname LIKE 'outbox\\_%'
          AND c.relkind IN ('r', 'p')
       """;
-
-  /** Tables made by an earlier version lack columns until the file is applied again. */
-  private static final String PAUSE_COLUMNS =
-      """
-      SELECT count(*) AS columns
-        FROM pg_attribute a
-        JOIN pg_class c ON c.oid = a.attrelid
-        JOIN pg_namespace n ON n.oid = c.relnamespace
-       WHERE n.nspname = ?
-         AND c.relname = 'outbox_agent_source'
-         AND NOT a.attisdropped
-         AND a.attname IN ('paused_at', 'paused_by', 'paused_reason')
-      """;
-
-  private static final int PAUSE_COLUMN_COUNT = 3;
 
   private AgentTablesPreflight() {}
 
   static List<Finding> check(Connection connection, SourceConfiguration config, SqlNames names)
       throws SQLException {
     Map<String, List<String>> present = new LinkedHashMap<>();
+    Map<String, List<String>> columns = new LinkedHashMap<>();
     CatalogQuery.list(
         connection,
-        PRIVILEGES,
-        row -> present.put(row.getString("name"), CatalogQuery.texts(row, "privileges")),
+        TABLES,
+        row -> {
+          String name = row.getString("name");
+          columns.put(name, CatalogQuery.texts(row, "columns"));
+          return present.put(name, CatalogQuery.texts(row, "privileges"));
+        },
         config.schema());
     List<Finding> findings = new ArrayList<>();
     NEEDED.forEach(
@@ -78,15 +76,19 @@ final class AgentTablesPreflight {
                     "GRANT %s ON %s TO %s".formatted(verbs, name, names.role())));
           }
         });
-    int columns =
-        CatalogQuery.one(connection, PAUSE_COLUMNS, row -> row.getInt("columns"), config.schema());
-    if (present.containsKey("outbox_agent_source") && columns < PAUSE_COLUMN_COUNT) {
-      findings.add(
-          Finding.misconfigured(
-              "the agent's table %s.outbox_agent_source was made by an earlier version and lacks paused_at, paused_by or paused_reason"
-                  .formatted(names.schema()),
-              "apply schema/postgresql/04_agent.sql to schema %s again".formatted(names.schema())));
-    }
+    ADDED.forEach(
+        (table, added) -> {
+          List<String> missing = new ArrayList<>(added);
+          missing.removeAll(columns.getOrDefault(table, added));
+          if (!missing.isEmpty()) {
+            findings.add(
+                Finding.misconfigured(
+                    "the agent's table %s.%s was made by an earlier version and lacks %s"
+                        .formatted(names.schema(), table, String.join(", ", missing)),
+                    "apply schema/postgresql/04_agent.sql to schema %s again"
+                        .formatted(names.schema())));
+          }
+        });
     return findings;
   }
 }

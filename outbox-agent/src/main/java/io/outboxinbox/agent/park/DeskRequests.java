@@ -159,7 +159,7 @@ final class DeskRequests {
 
   /**
    * Takes this transaction's requests back from events that would have to wait for an earlier event
-   * of their key that has a fault of its own and that nobody has requested.
+   * of their {@link Lane} that has a fault of its own and that nobody has requested.
    *
    * @return each with that earlier event, in order
    */
@@ -167,15 +167,16 @@ final class DeskRequests {
     String sql =
         """
         WITH first_idle AS (
-          SELECT key, min(ordinal) AS ordinal FROM %1$s
+          SELECT key, destination, min(ordinal) AS ordinal FROM %1$s
           WHERE source = ? AND state = 'waiting' AND key IS NOT NULL AND NOT is_behind
             AND requested IS NULL
-          GROUP BY key)
+          GROUP BY key, destination)
         UPDATE %1$s AS later
         SET requested = NULL, requested_by = NULL, requested_at = NULL, requested_reason = NULL
         FROM first_idle AS earlier
         WHERE later.source = ? AND later.state = 'waiting' AND later.requested = 'release'
           AND later.requested_at = now() AND later.key = earlier.key
+          AND later.destination IS NOT DISTINCT FROM earlier.destination
           AND later.ordinal > earlier.ordinal
         RETURNING later.ordinal, earlier.ordinal
         """

@@ -27,17 +27,19 @@ public interface ParkedEvents {
    * @param leader the session that holds the leadership lock
    * @param control for what an agent that has been replaced may do without harm; in auto-commit
    *     mode
+   * @param rule how topics are chosen; see {@link ParkedTable#joinLanes}
    */
-  static ParkedEvents in(String schema, String source, Connection leader, Connection control) {
+  static ParkedEvents in(
+      String schema, String source, Connection leader, Connection control, String rule) {
     return new ParkedRows(
-        new ParkedTable(schema, source), new ParkedQueue(schema, source), leader, control);
+        new ParkedTable(schema, source), new ParkedQueue(schema, source), leader, control, rule);
   }
 
   /** {@link ParkedTable#insert}. */
   void insert(List<ParkedEvent> events, long epoch, long lastOrdinal) throws SQLException;
 
   /**
-   * {@link ParkedTable#takeBack}.
+   * {@link ParkedTable#takeBack}, then {@link ParkedTable#joinLanes}.
    *
    * @throws AgentException.Fatal the position is older than the table
    */

@@ -37,20 +37,25 @@ public final class ParkedQueue {
   /**
    * An event somebody wants published.
    *
-   * @param key null when its row does not tell it
+   * @param key its {@link Lane}; null when its row does not tell its key
    * @param bytes of payload and headers
    */
   public record Requested(long ordinal, @Nullable String key, long bytes) {}
 
   /**
-   * A waiting event of a key.
+   * A waiting event of a {@link Lane}.
    *
+   * @param key the lane
    * @param ordinal 0 when nothing of the key waits
    * @param mayGo whether it may be published once nothing before it waits
    */
   public record Candidate(String key, long ordinal, long bytes, boolean mayGo) {}
 
-  /** An event taken out to be published. */
+  /**
+   * An event taken out to be published.
+   *
+   * @param key its {@link Lane}; null when its row does not tell its key
+   */
   public record Taken(
       long ordinal,
       @Nullable String key,
@@ -71,12 +76,12 @@ public final class ParkedQueue {
       throws SQLException {
     String sql =
         """
-        SELECT ordinal, key, %s AS bytes FROM %s
+        SELECT ordinal, %s, %s AS bytes FROM %s
         WHERE source = ? AND state = 'waiting' AND requested = 'release' AND release IS NULL
           AND ordinal > ? AND ordinal <= ?
         ORDER BY ordinal LIMIT ?
         """
-            .formatted(BYTES, table);
+            .formatted(Lane.SQL, BYTES, table);
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, source);
       statement.setLong(2, after);
@@ -97,7 +102,7 @@ public final class ParkedQueue {
       "coalesce(octet_length(payload), 0) + coalesce(octet_length(headers), 0)";
 
   /**
-   * The first waiting events of some keys.
+   * The first waiting events of some lanes.
    *
    * @param perKey at most so many of each
    * @return key by key in the given order, each in order of parking; one with ordinal 0 for a key
@@ -107,18 +112,19 @@ public final class ParkedQueue {
       Connection connection, List<String> keys, int perKey, long lastOrdinal) throws SQLException {
     String sql =
         """
-        SELECT k.key, coalesce(r.ordinal, 0), coalesce(r.bytes, 0), coalesce(r.may_go, false)
-        FROM unnest(?::text[]) WITH ORDINALITY k(key, n)
+        SELECT k.lane, coalesce(r.ordinal, 0), coalesce(r.bytes, 0), coalesce(r.may_go, false)
+        FROM unnest(?::text[]) WITH ORDINALITY k(lane, n)
         LEFT JOIN LATERAL (
           SELECT ordinal, %s AS bytes,
                  coalesce(requested, CASE WHEN is_behind THEN 'release' END)
                    IS NOT DISTINCT FROM 'release' AS may_go
           FROM %s
-          WHERE source = ? AND key = k.key AND state = 'waiting' AND release IS NULL AND ordinal <= ?
+          WHERE source = ? AND %s
+            AND state = 'waiting' AND release IS NULL AND ordinal <= ?
           ORDER BY ordinal LIMIT ?) r ON true
         ORDER BY k.n, r.ordinal
         """
-            .formatted(BYTES, table);
+            .formatted(BYTES, table, Lane.SQL_IS_IN);
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setArray(1, connection.createArrayOf("text", keys.toArray()));
       statement.setString(2, source);
@@ -156,13 +162,13 @@ public final class ParkedQueue {
         numbered AS (SELECT ordinal, row_number() OVER (ORDER BY ordinal) AS n FROM page)
         UPDATE %1$s p SET release = ?, published_sequence = ? + numbered.n
         FROM numbered WHERE p.source = ? AND p.ordinal = numbered.ordinal
-        RETURNING p.ordinal, p.key, p.event_id, p.aggregate_type, p.aggregate_id, p.event_type,
+        RETURNING p.ordinal, %2$s AS lane, p.event_id, p.aggregate_type, p.aggregate_id, p.event_type,
                   p.payload, p.content_type, p.headers, p.topic, p.occurred_at,
                   (SELECT array_agg(e.key) FROM jsonb_each_text(p.extra) e) AS extra_names,
                   (SELECT array_agg(e.value) FROM jsonb_each_text(p.extra) e) AS extra_values,
                   p.published_sequence, p.committed_at, p.parked_at
         """
-            .formatted(table);
+            .formatted(table, Lane.SQL);
     try (PreparedStatement statement = leader.prepareStatement(sql)) {
       statement.setString(1, source);
       statement.setArray(2, leader.createArrayOf("bigint", ordinals.toArray()));
@@ -184,7 +190,7 @@ public final class ParkedQueue {
     @Nullable OffsetDateTime occurredAt = row.getObject("occurred_at", OffsetDateTime.class);
     return new Taken(
         row.getLong("ordinal"),
-        row.getString("key"),
+        row.getString("lane"),
         new RawRow(
             row.getString("event_id"),
             row.getString("aggregate_type"),
@@ -272,7 +278,7 @@ public final class ParkedQueue {
   /**
    * Settles every event whose batch was published.
    *
-   * @return their keys, null for those that have none; locked rows come with a later call
+   * @return their lanes, null for those without a key; locked rows come with a later call
    */
   public List<@Nullable String> settle(Connection leader, long lastRelease) throws SQLException {
     String sql =
@@ -282,9 +288,9 @@ public final class ParkedQueue {
           FOR UPDATE SKIP LOCKED)
         UPDATE %1$s p SET state = 'released', settled_at = clock_timestamp()
         FROM published WHERE p.source = ? AND p.ordinal = published.ordinal
-        RETURNING p.key
+        RETURNING %2$s
         """
-            .formatted(table);
+            .formatted(table, Lane.SQL);
     try (PreparedStatement statement = leader.prepareStatement(sql)) {
       statement.setString(1, source);
       statement.setLong(2, lastRelease);
@@ -296,7 +302,7 @@ public final class ParkedQueue {
   /**
    * Settles events nobody wants published any more.
    *
-   * @return their keys, null for those that have none; at most {@code limit}
+   * @return their lanes, null for those without a key; at most {@code limit}
    */
   public List<@Nullable String> discard(Connection leader, long lastOrdinal, int limit)
       throws SQLException {
@@ -309,9 +315,9 @@ public final class ParkedQueue {
           ORDER BY ordinal LIMIT ? FOR UPDATE SKIP LOCKED)
         UPDATE %1$s p SET state = 'discarded', settled_at = clock_timestamp()
         FROM unwanted WHERE p.source = ? AND p.ordinal = unwanted.ordinal
-        RETURNING p.key
+        RETURNING %2$s
         """
-            .formatted(table);
+            .formatted(table, Lane.SQL);
     try (PreparedStatement statement = leader.prepareStatement(sql)) {
       statement.setString(1, source);
       statement.setLong(2, lastOrdinal);

@@ -22,17 +22,20 @@ final class ParkedRows implements ParkedEvents {
   private final ParkedQueue queue;
   private final Connection leader;
   private final Connection control;
+  private final String rule;
 
-  ParkedRows(ParkedTable table, ParkedQueue queue, Connection leader, Connection control) {
+  ParkedRows(
+      ParkedTable table, ParkedQueue queue, Connection leader, Connection control, String rule) {
     this.table = table;
     this.queue = queue;
     this.leader = leader;
     this.control = control;
+    this.rule = rule;
   }
 
   @Override
   public void insert(List<ParkedEvent> events, long epoch, long lastOrdinal) throws SQLException {
-    table.insert(control, events, epoch, lastOrdinal);
+    table.insert(control, events, epoch, lastOrdinal, rule);
   }
 
   @Override
@@ -41,6 +44,7 @@ final class ParkedRows implements ParkedEvents {
       statement.execute(LOCK_TIMEOUT);
     }
     table.takeBack(leader, epoch, lastOrdinal);
+    table.joinLanes(leader, rule);
   }
 
   @Override

@@ -55,17 +55,19 @@ public final class ParkedTable {
    * @param events possibly none, in order
    * @param epoch of the position that will cover them
    * @param lastOrdinal the events get the numbers after it
+   * @param rule how topics are chosen, so that {@link #joinLanes} sees when that has changed
    * @throws AgentException.Retryable an agent that has been replaced wrote some of these numbers
    */
-  public void insert(Connection connection, List<ParkedEvent> events, long epoch, long lastOrdinal)
+  public void insert(
+      Connection connection, List<ParkedEvent> events, long epoch, long lastOrdinal, String rule)
       throws SQLException {
     String sql =
         """
         INSERT INTO %s
           (source, ordinal, event_id, aggregate_type, aggregate_id, event_type, payload,
            content_type, headers, topic, occurred_at, extra, key, reason, is_behind, epoch, xid, lsn,
-           committed_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?::jsonb, ?, ?, ?, ?, ?, ?::pg_lsn, ?)
+           committed_at, destination, destination_rule)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?::jsonb, ?, ?, ?, ?, ?, ?::pg_lsn, ?, ?, ?)
         """
             .formatted(table);
     connection.setAutoCommit(false);
@@ -82,6 +84,8 @@ public final class ParkedTable {
         statement.setLong(17, event.position().xid());
         statement.setString(18, Lsn.format(event.position().lsn()));
         statement.setObject(19, utc(event.committedAt()));
+        statement.setString(20, event.destination());
+        statement.setString(21, event.destination() == null ? null : rule);
         statement.addBatch();
       }
       statement.executeBatch();
@@ -159,6 +163,31 @@ public final class ParkedTable {
     }
   }
 
+  /**
+   * Puts all waiting events of a key into one line, where it is not certain that those of one topic
+   * are all in the line of that topic: an older version parked some, topics are chosen by another
+   * rule now, or nobody can tell the topic of one of them.
+   *
+   * @param leader the leader's connection: it decides what may be published
+   */
+  public void joinLanes(Connection leader, String rule) throws SQLException {
+    String sql =
+        """
+        UPDATE %1$s p SET destination = NULL, destination_rule = NULL
+        WHERE p.source = ? AND p.state = 'waiting' AND p.destination IS NOT NULL
+          AND EXISTS (
+            SELECT 1 FROM %1$s other
+            WHERE other.source = p.source AND other.key = p.key AND other.state = 'waiting'
+              AND (other.destination IS NULL OR other.destination_rule IS DISTINCT FROM ?))
+        """
+            .formatted(table);
+    try (PreparedStatement statement = leader.prepareStatement(sql)) {
+      statement.setString(1, source);
+      statement.setString(2, rule);
+      statement.executeUpdate();
+    }
+  }
+
   private void refuseLaterEpoch(Connection leader, long epoch, long lastOrdinal)
       throws SQLException {
     String sql =
@@ -194,13 +223,13 @@ public final class ParkedTable {
     }
   }
 
-  /** Takes note of a key that has waiting events. */
+  /** Takes note of a {@link Lane} that has waiting events. */
   @FunctionalInterface
   public interface KeyVisitor {
     /**
-     * Comes once for each key.
+     * Comes once for each lane.
      *
-     * @param key null for all the events that do not tell theirs
+     * @param key the lane; null for all the events that do not tell theirs
      * @param isFirstBehind whether the first of them waits for nobody any more
      */
     void visit(@Nullable String key, boolean isFirstBehind);
@@ -218,7 +247,7 @@ public final class ParkedTable {
   public record Oldest(long ordinal, Instant parkedAt) {}
 
   /**
-   * Walks through all keys with waiting events, in portions.
+   * Walks through all lanes with waiting events, in portions.
    *
    * @param connection in auto-commit mode, and left in it
    */
@@ -226,12 +255,13 @@ public final class ParkedTable {
       throws SQLException {
     String sql =
         """
-        SELECT f.key, f.first, f.events, p.is_behind, p.parked_at
-        FROM (SELECT key, min(ordinal) AS first, count(*) AS events FROM %1$s
-               WHERE source = ? AND state = 'waiting' AND ordinal <= ? GROUP BY key) f
+        SELECT %2$s AS lane, f.first, f.events, p.is_behind, p.parked_at
+        FROM (SELECT min(ordinal) AS first, count(*) AS events FROM %1$s
+               WHERE source = ? AND state = 'waiting' AND ordinal <= ?
+               GROUP BY key, destination) f
         JOIN %1$s p ON p.source = ? AND p.ordinal = f.first
         """
-            .formatted(table);
+            .formatted(table, Lane.SQL);
     long events = 0;
     @Nullable Oldest oldest = null;
     // Only inside a transaction does the driver fetch in portions instead of all at once.
@@ -248,7 +278,7 @@ public final class ParkedTable {
           if (oldest == null || first < oldest.ordinal()) {
             oldest = new Oldest(first, instant(rows, "parked_at"));
           }
-          visitor.visit(rows.getString("key"), rows.getBoolean("is_behind"));
+          visitor.visit(rows.getString("lane"), rows.getBoolean("is_behind"));
         }
       }
     } finally {

@@ -36,6 +36,12 @@ interface EventRules {
   /** The key of a row that is no event; null when the row does not tell it. */
   @Nullable String key(RawRow row);
 
+  /** The topic the event belongs to, also where it cannot be published; null if nobody can tell. */
+  @Nullable String topic(OutboxEvent event);
+
+  /** The topic of a row that is no event; null if nobody can tell. */
+  @Nullable String topic(RawRow row);
+
   /**
    * The rules of a running pipeline.
    *
@@ -81,6 +87,16 @@ interface EventRules {
     @Override
     public @Nullable String key(RawRow row) {
       return router.keyOrNull(row);
+    }
+
+    @Override
+    public @Nullable String topic(OutboxEvent event) {
+      return router.topicOrNull(event);
+    }
+
+    @Override
+    public @Nullable String topic(RawRow row) {
+      return router.topicOrNull(row);
     }
   }
 }

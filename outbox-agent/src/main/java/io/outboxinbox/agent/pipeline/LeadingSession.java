@@ -151,7 +151,8 @@ final class LeadingSession {
                 pipeline.source().schema(),
                 leadership.source().id(),
                 leadership.connection(),
-                control),
+                control,
+                router.topicRule()),
             monitor,
             clock);
     return new Parking(

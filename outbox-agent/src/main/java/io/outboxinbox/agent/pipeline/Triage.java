@@ -7,6 +7,7 @@ import io.outboxinbox.agent.event.RawRow;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SequencedEvent;
 import io.outboxinbox.agent.park.HeldKeys;
+import io.outboxinbox.agent.park.Lane;
 import io.outboxinbox.agent.park.ParkedEvent;
 import io.outboxinbox.agent.park.RawRows;
 import io.outboxinbox.agent.pipeline.PipelineConfiguration.UnknownTopic;
@@ -45,11 +46,15 @@ final class Triage {
   Verdict judge(SequencedEvent sequenced) {
     OutboxEvent event = sequenced.event();
     // Asked first: what waits behind another needs no look at the broker.
-    @Nullable String heldKey = held.isEmpty() ? null : heldKey(rules.key(event));
-    if (heldKey != null) {
+    @Nullable Line line = held.isEmpty() ? null : heldLine(rules.topic(event), rules.key(event));
+    if (line != null) {
       return new Park(
           ParkedEvent.behind(
-              RawRows.rowOf(event), heldKey, sequenced.position(), sequenced.committedAt()));
+              RawRows.rowOf(event),
+              line.key(),
+              line.topic(),
+              sequenced.position(),
+              sequenced.committedAt()));
     }
     try {
       // In this order: what is known about the topic by now says more than the broker did.
@@ -61,6 +66,7 @@ final class Triage {
           ParkedEvent.culprit(
               RawRows.rowOf(event),
               rules.key(event),
+              topicOf(event, e),
               String.valueOf(e.getMessage()),
               sequenced.position(),
               sequenced.committedAt()),
@@ -71,14 +77,16 @@ final class Triage {
   Verdict judge(Captured.BadRow bad) {
     RawRow row = bad.row();
     @Nullable String key = rules.key(row);
-    @Nullable String heldKey = heldKey(key);
+    @Nullable String topic = row.topic() == null ? rules.topic(row) : null;
+    @Nullable Line line = heldLine(topic, key);
     // It has a fault of its own, but its turn comes after the others of its key all the same.
     String reason = "row " + row.id() + " of the outbox is no event: " + bad.reason();
-    if (heldKey != null) {
-      return new Park(ParkedEvent.behind(row, heldKey, bad.position(), bad.committedAt()));
+    if (line != null) {
+      return new Park(
+          ParkedEvent.behind(row, line.key(), line.topic(), bad.position(), bad.committedAt()));
     }
     return rejected(
-        ParkedEvent.culprit(row, key, reason, bad.position(), bad.committedAt()),
+        ParkedEvent.culprit(row, key, topic, reason, bad.position(), bad.committedAt()),
         new AgentException.RejectedEvent(reason));
   }
 
@@ -87,8 +95,26 @@ final class Triage {
     return memory.isolation().limit();
   }
 
-  private @Nullable String heldKey(@Nullable String key) {
-    return key != null && held.contains(key) ? key : null;
+  /** What an event waits in; without a topic it is the one line for all of them. */
+  private record Line(@Nullable String topic, String key) {}
+
+  /**
+   * The topic's own line first: what is in it came before. While the key is held in all topics,
+   * nothing of it begins a line of its own, so nothing in one can overtake what waits in the other.
+   */
+  private @Nullable Line heldLine(@Nullable String topic, @Nullable String key) {
+    if (key == null) {
+      return null;
+    }
+    if (topic != null && held.contains(Lane.of(topic, key))) {
+      return new Line(topic, key);
+    }
+    return held.contains(Lane.of(null, key)) ? new Line(null, key) : null;
+  }
+
+  /** A topic that is not there, written by hand into the row, may be a slip of the pen. */
+  private @Nullable String topicOf(OutboxEvent event, AgentException.RejectedEvent e) {
+    return e.isTopicMissing() && event.topic() != null ? null : rules.topic(event);
   }
 
   private Verdict rejected(ParkedEvent event, AgentException.RejectedEvent e) {
@@ -101,8 +127,9 @@ final class Triage {
     if (!memory.breaker().admits()) {
       return new Wait(flood(e));
     }
-    if (event.key() != null) {
-      held.add(event.key());
+    @Nullable String lane = event.lane();
+    if (lane != null) {
+      held.add(lane);
     }
     return new Park(event);
   }

@@ -134,6 +134,37 @@ public final class Router {
     return filled == null || filled.isEmpty() ? null : filled;
   }
 
+  /**
+   * The topic an event belongs to, also where {@link #route} rejects it.
+   *
+   * @return null when it may not go where its row says
+   */
+  public @Nullable String topicOrNull(OutboxEvent event) {
+    try {
+      @Nullable String own = event.topic();
+      String name = own == null ? topic.fill(event) : own;
+      return rules.problemWith(name) == null ? name : null;
+    } catch (RejectedEvent noTopic) {
+      return null;
+    }
+  }
+
+  /**
+   * The topic of a row that is no event.
+   *
+   * @return null when the row does not tell it, or it may not go there
+   */
+  public @Nullable String topicOrNull(RawRow row) {
+    @Nullable String own = row.topic();
+    @Nullable String name = own == null ? topic.fill(row) : own;
+    return name != null && rules.problemWith(name) == null ? name : null;
+  }
+
+  /** How topics are chosen where a row has none of its own. */
+  public String topicRule() {
+    return topic.toString();
+  }
+
   /** Topics known before any event, for a look at the broker: no placeholders, no patterns. */
   public List<String> fixedTopics() {
     Set<String> fixed = new LinkedHashSet<>();

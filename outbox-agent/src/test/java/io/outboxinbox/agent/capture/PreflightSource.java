@@ -65,7 +65,7 @@ record PreflightSource(String url, SourceConfiguration config) {
     execute(
         "GRANT SELECT ON outbox_event TO " + ROLE,
         "GRANT SELECT, INSERT, UPDATE, DELETE ON outbox_agent_source, outbox_backlog, outbox_parked,"
-            + " outbox_reconciliation, outbox_phantom TO "
+            + " outbox_parked_edit, outbox_reconciliation, outbox_phantom TO "
             + ROLE);
   }
 

@@ -294,14 +294,38 @@ abstract class SourcePreflightContract {
   }
 
   @Test
+  void findsEachRightTheAgentUsesOnItsTablesWhenItIsMissing() throws SQLException {
+    for (var table : AgentTablesPreflight.NEEDED.entrySet()) {
+      for (String right : table.getValue()) {
+        source.execute("REVOKE %s ON %s FROM preflight_agent".formatted(right, table.getKey()));
+        source.expectProblemThatItsFixMends(
+            Severity.MISCONFIGURED,
+            "role preflight_agent lacks %s on the agent's table public.%s"
+                .formatted(right, table.getKey()));
+      }
+    }
+  }
+
+  @Test
   void findsAgentTableOfAnEarlierVersion() throws SQLException {
+    source.execute("ALTER TABLE outbox_parked DROP COLUMN destination_rule");
+    source.execute("ALTER TABLE outbox_agent_source DROP COLUMN paused_at");
+    assertThat(source.problems())
+        .extracting(Finding::what)
+        .anySatisfy(what -> assertThat(what).contains("outbox_parked was made by an earlier"))
+        .anySatisfy(what -> assertThat(what).contains("lacks paused_at"))
+        .hasSize(2);
+  }
+
+  @Test
+  void findsAgentTableThatLacksAColumn() throws SQLException {
     source.execute("ALTER TABLE outbox_agent_source DROP COLUMN paused_by");
 
     Finding problem = source.onlyProblem();
 
     assertThat(problem.severity()).isEqualTo(Severity.MISCONFIGURED);
     assertThat(problem.what())
-        .contains("outbox_agent_source was made by an earlier version and lacks paused_at");
+        .contains("outbox_agent_source was made by an earlier version and lacks paused_by");
     assertThat(problem.fix()).contains("04_agent.sql");
   }
 

@@ -148,7 +148,7 @@ class IsolationTest {
   private static ParkedEvent parked(int id) {
     SequencedEvent event = event(id).sequenced();
     return ParkedEvent.culprit(
-        RawRows.rowOf(event.event()), "k", "r", event.position(), event.committedAt());
+        RawRows.rowOf(event.event()), "k", "t", "r", event.position(), event.committedAt());
   }
 
   private static RoutedEvent event(int id) {

@@ -78,7 +78,7 @@ final class MemoryParkedEvents implements ParkedEvents {
   @Override
   public Waiting scan(long lastOrdinal, KeyVisitor visitor) {
     Map<String, Row> firsts = new LinkedHashMap<>();
-    waiting().forEach(row -> firsts.putIfAbsent(row.event.key(), row));
+    waiting().forEach(row -> firsts.putIfAbsent(row.event.lane(), row));
     firsts.forEach((key, row) -> visitor.visit(key, row.isBehind));
     return new Waiting(waiting().size(), null);
   }
@@ -98,7 +98,7 @@ final class MemoryParkedEvents implements ParkedEvents {
                   && row.release == 0
                   && "release".equals(row.requested)
                   && requested.size() < limit) {
-                requested.add(new Requested(ordinal, row.event.key(), 1));
+                requested.add(new Requested(ordinal, row.event.lane(), 1));
               }
             });
     return requested;
@@ -112,7 +112,7 @@ final class MemoryParkedEvents implements ParkedEvents {
           rows.headMap(lastOrdinal, true).entrySet().stream()
               .filter(entry -> entry.getValue().state == State.WAITING)
               .filter(entry -> entry.getValue().release == 0)
-              .filter(entry -> key.equals(entry.getValue().event.key()))
+              .filter(entry -> key.equals(entry.getValue().event.lane()))
               .limit(perKey)
               .map(entry -> new Candidate(key, entry.getKey(), 1, entry.getValue().mayGo()))
               .toList();
@@ -132,7 +132,7 @@ final class MemoryParkedEvents implements ParkedEvents {
         row.sequence = lastSequence + taken.size() + 1;
         RawRow raw = row.event.row();
         taken.add(
-            new Taken(ordinal, row.event.key(), raw, row.sequence, Instant.EPOCH, Instant.EPOCH));
+            new Taken(ordinal, row.event.lane(), raw, row.sequence, Instant.EPOCH, Instant.EPOCH));
       }
     }
     crashPoint.run();
@@ -183,7 +183,7 @@ final class MemoryParkedEvents implements ParkedEvents {
     List<String> keys = new ArrayList<>();
     for (Row row : settled) {
       row.state = state;
-      keys.add(row.event.key());
+      keys.add(row.event.lane());
     }
     crashPoint.run();
     return keys;

@@ -54,4 +54,14 @@ final class ScriptedRules implements EventRules {
   public String key(RawRow row) {
     return row.aggregateId();
   }
+
+  @Override
+  public String topic(OutboxEvent event) {
+    return "t";
+  }
+
+  @Override
+  public String topic(RawRow row) {
+    return "t";
+  }
 }

@@ -17,6 +17,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.apache.kafka.clients.CommonClientConfigs;
+import org.apache.kafka.clients.admin.AdminClientConfig;
 import org.apache.kafka.common.config.SslConfigs;
 import org.hibernate.validator.constraints.Range;
 import org.hibernate.validator.constraints.time.DurationMax;
@@ -48,28 +49,27 @@ public record KafkaConfiguration(
     @JsonProperty(defaultValue = "{}") Map<String, String> properties)
     implements PublishConfiguration {
 
-  /** Kafka's own default of max.request.size. */
-  private static final int MAX_REQUEST_BYTES = 1_048_576;
-
-  private static final String MAX_REQUEST_SIZE = "max.request.size";
-
   /** Faults that need more than one key to see. */
   @SelfValidation
   public void checkProperties(ViolationCollector faults) {
-    if (properties == null) {
+    if (properties == null || transactionTimeout == null) {
       return;
     }
-    properties.keySet().stream()
-        .filter(OwnedProperties.REASONS::containsKey)
-        .forEach(
-            key ->
-                faults.addViolation(
-                    "properties." + key,
-                    "the agent sets this itself; remove it: " + OwnedProperties.REASONS.get(key)));
-    if (!properties.getOrDefault(MAX_REQUEST_SIZE, "1").matches("[1-9][0-9]{0,8}")) {
-      faults.addViolation(
-          "properties." + MAX_REQUEST_SIZE, "must be a number of bytes, 1 to 999999999");
-    }
+    Map<String, String> faulty =
+        PropertyFaults.of(properties, sendTimeout().minus(requestTimeout()).toMillis());
+    faulty.forEach((key, fault) -> faults.addViolation("properties." + key, fault));
+  }
+
+  /**
+   * A send must have failed before the broker gives the transaction up, or the failure would look
+   * like somebody else's abort.
+   */
+  private Duration sendTimeout() {
+    return transactionTimeout.multipliedBy(3).dividedBy(4);
+  }
+
+  private Duration requestTimeout() {
+    return transactionTimeout.dividedBy(3);
   }
 
   @Override
@@ -94,8 +94,7 @@ public record KafkaConfiguration(
 
   /** The largest record the producer will send. */
   int maxRequestBytes() {
-    String configured = properties.get(MAX_REQUEST_SIZE);
-    return configured == null ? MAX_REQUEST_BYTES : Integer.parseInt(configured);
+    return PropertyFaults.maxRequestBytes(properties);
   }
 
   Map<String, Object> producerProperties(String transactionalId) {
@@ -115,10 +114,8 @@ public record KafkaConfiguration(
     producer.put("transaction.timeout.ms", (int) transactionMillis);
     producer.put("enable.idempotence", true);
     producer.put("acks", "all");
-    // A send must have failed before the broker gives the transaction up, or the failure would
-    // look like somebody else's abort.
-    producer.put("delivery.timeout.ms", (int) (transactionMillis * 3 / 4));
-    producer.put("request.timeout.ms", (int) (transactionMillis / 3));
+    producer.put("delivery.timeout.ms", (int) sendTimeout().toMillis());
+    producer.put("request.timeout.ms", (int) requestTimeout().toMillis());
     producer.put("max.block.ms", transactionMillis);
     return producer;
   }
@@ -146,7 +143,7 @@ public record KafkaConfiguration(
     Map<String, Object> connection = new HashMap<>();
     properties.forEach(
         (key, value) -> {
-          if (key.startsWith("security.") || key.startsWith("sasl.") || key.startsWith("ssl.")) {
+          if (OwnedProperties.isSecurity(key) || AdminClientConfig.configNames().contains(key)) {
             connection.put(key, value);
           }
         });

@@ -12,10 +12,9 @@ import java.util.concurrent.Future;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.clients.producer.RecordMetadata;
-import org.apache.kafka.common.InvalidRecordException;
 import org.apache.kafka.common.KafkaException;
-import org.apache.kafka.common.errors.RecordTooLargeException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Sends with an idempotent producer that has no transactional id: with the source's it would shut
@@ -41,6 +40,35 @@ final class KafkaReplayer implements Replayer {
 
   @Override
   public List<String> send(List<RoutedEvent> events) {
+    List<@Nullable Exception> failures = sendTogether(events);
+    List<String> refusals = new ArrayList<>();
+    boolean isApart = false;
+    for (int i = 0; i < events.size(); i++) {
+      @Nullable Exception failure = failures.get(i);
+      // A batch is refused as a whole: what follows goes one by one, to blame nobody else and to
+      // keep order. What had arrived all the same arrives again.
+      if (isApart || (failure != null && isRefusalAmong(failures))) {
+        isApart = true;
+        failure = sendTogether(events.subList(i, i + 1)).get(0);
+      }
+      if (failure != null) {
+        if (SendFailures.refusal(failure) == null) {
+          throw failed(failure);
+        }
+        refusals.add(
+            "event %s: kafka refused it: %s"
+                .formatted(events.get(i).sequenced().event().id(), Reasons.of(failure)));
+      }
+    }
+    return refusals;
+  }
+
+  private static boolean isRefusalAmong(List<@Nullable Exception> failures) {
+    return failures.stream().anyMatch(e -> e != null && SendFailures.refusal(e) != null);
+  }
+
+  /** Why each was not taken, in order; null for those that were. */
+  private List<@Nullable Exception> sendTogether(List<RoutedEvent> events) {
     List<Future<RecordMetadata>> sent = new ArrayList<>(events.size());
     try {
       for (RoutedEvent event : events) {
@@ -49,27 +77,19 @@ final class KafkaReplayer implements Replayer {
     } catch (KafkaException e) {
       throw failed(e);
     }
-    List<String> refusals = new ArrayList<>();
-    for (int i = 0; i < events.size(); i++) {
-      String id = events.get(i).sequenced().event().id();
+    List<@Nullable Exception> failures = new ArrayList<>(events.size());
+    for (Future<RecordMetadata> each : sent) {
       try {
-        sent.get(i).get();
+        each.get();
+        failures.add(null);
       } catch (ExecutionException e) {
-        Throwable cause = e.getCause() == null ? e : e.getCause();
-        if (!isRefusal(cause)) {
-          throw failed(cause);
-        }
-        refusals.add("event " + id + ": kafka refused it: " + Reasons.of(cause));
+        failures.add(e.getCause() instanceof Exception cause ? cause : e);
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
         throw new AgentException.Retryable("interrupted while waiting for kafka", e);
       }
     }
-    return refusals;
-  }
-
-  private static boolean isRefusal(Throwable cause) {
-    return cause instanceof RecordTooLargeException || cause instanceof InvalidRecordException;
+    return failures;
   }
 
   private static AgentException failed(Throwable cause) {
