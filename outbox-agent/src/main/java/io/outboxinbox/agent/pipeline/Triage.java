@@ -87,6 +87,11 @@ final class Triage {
     return memory.isolation().limit();
   }
 
+  /** The event that reaches so many bytes is the last that goes to the broker together. */
+  long bytesMax() {
+    return memory.size().bytes();
+  }
+
   private @Nullable String heldKey(@Nullable String key) {
     return key != null && held.contains(key) ? key : null;
   }

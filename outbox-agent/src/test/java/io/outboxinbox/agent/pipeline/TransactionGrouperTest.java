@@ -206,7 +206,10 @@ class TransactionGrouperTest {
     return new Triage(
         rules,
         new HeldKeys(),
-        new PipelineMemory(new FloodBreaker(perMinute, System::nanoTime), new Isolation()),
+        new PipelineMemory(
+            new FloodBreaker(perMinute, System::nanoTime),
+            new Isolation(),
+            new BatchSize(System::nanoTime)),
         unknownTopic);
   }
 

@@ -98,6 +98,11 @@ public record KafkaConfiguration(
     return configured == null ? MAX_REQUEST_BYTES : Integer.parseInt(configured);
   }
 
+  /** After which an event that is not delivered fails its transaction. */
+  Duration deliveryTimeout() {
+    return transactionTimeout.multipliedBy(3).dividedBy(4);
+  }
+
   Map<String, Object> producerProperties(String transactionalId) {
     long transactionMillis = transactionTimeout.toMillis();
     Map<String, Object> producer = new HashMap<>();
@@ -117,7 +122,7 @@ public record KafkaConfiguration(
     producer.put("acks", "all");
     // A send must have failed before the broker gives the transaction up, or the failure would
     // look like somebody else's abort.
-    producer.put("delivery.timeout.ms", (int) (transactionMillis * 3 / 4));
+    producer.put("delivery.timeout.ms", (int) deliveryTimeout().toMillis());
     producer.put("request.timeout.ms", (int) (transactionMillis / 3));
     producer.put("max.block.ms", transactionMillis);
     return producer;
