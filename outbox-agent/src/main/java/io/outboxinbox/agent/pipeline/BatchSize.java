@@ -27,7 +27,7 @@ final class BatchSize {
   private static final long SMALL_BYTES = 16 << 10;
 
   /** Upper bound of what formats add to one event, and what a row without a payload costs. */
-  private static final int EVENT_BYTES = 100;
+  private static final long EVENT_BYTES = 100;
 
   private final LongSupplier nanos;
   private long limit = UNLIMITED;
