@@ -50,6 +50,8 @@ class PipelineErrorIT {
 
   private static void awaitStatus(Pipeline pipeline, State state, String reason) {
     await()
+        // The error that ends the pipeline's thread is what is looked at.
+        .dontCatchUncaughtExceptions()
         .atMost(Duration.ofSeconds(60))
         .untilAsserted(
             () -> {
