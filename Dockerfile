@@ -14,8 +14,9 @@ COPY --from=build /src/outbox-agent/target/outbox-agent.jar /opt/outbox-agent/ou
 USER 10001:10001
 
 # Heap follows the container's memory. Half, because code, classes, threads and native buffers take about 170 MB beside it: with 512 MB
-# that leaves some to spare. Out of memory ends the process: a half-dead one would keep the leadership and pulse on.
-ENV JAVA_TOOL_OPTIONS="-XX:+UseSerialGC -XX:MaxRAMPercentage=50 -XX:+ExitOnOutOfMemoryError -Djava.io.tmpdir=/tmp"
+# that leaves some to spare. Not ExitOnOutOfMemoryError: a row larger than the heap would end the process at each start, before it could
+# say why. The agent gives leadership up by itself, shows OUT_OF_MEMORY with the way out, and /live asks for a restart.
+ENV JAVA_TOOL_OPTIONS="-XX:+UseSerialGC -XX:MaxRAMPercentage=50 -Djava.io.tmpdir=/tmp"
 
 EXPOSE 8081
 

@@ -47,6 +47,31 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON outbox_agent_source, outbox_backlog, out
 GRANT SELECT, INSERT, UPDATE, DELETE ON outbox_reconciliation, outbox_phantom TO outbox_agent;
 GRANT EXECUTE ON FUNCTION outbox_partitions_create(int), outbox_partitions_drop(timestamptz) TO outbox_agent;
 
+-- The agent's sign of life travels through the log as a logical message. Nobody else may write one: whoever reads the log has to
+-- hold a message whole before it can see that it is not meant for it, so a single large one would stop the agent, and by default
+-- every login may write one of a gigabyte. The rights of functions belong to this database alone. Programs of yours that write
+-- messages, such as another tool that reads the log, need the right of their own:
+--   GRANT EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) TO that_role;
+-- PostgreSQL 17 and later have a fourth argument: (boolean, text, text, boolean).
+DO $do$
+DECLARE
+  emit regprocedure;
+BEGIN
+  FOR emit IN
+    SELECT oid FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND proname = 'pg_logical_emit_message'
+  LOOP
+    BEGIN
+      EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO outbox_agent', emit);
+      EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', emit);
+    EXCEPTION WHEN insufficient_privilege THEN
+      -- The administrator of a managed service may not; "check" warns.
+      RAISE WARNING 'every login may still call %', emit
+        USING HINT = 'Run this file as a superuser.';
+    END;
+  END LOOP;
+END
+$do$;
+
 -- People look.
 GRANT SELECT ON outbox_event, outbox_agent_source, outbox_backlog, outbox_parked, outbox_parked_edit TO outbox_operator;
 GRANT SELECT ON outbox_reconciliation, outbox_phantom TO outbox_operator;

@@ -7,6 +7,7 @@ import io.outboxinbox.agent.capture.Retention;
 import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.configure.StrictConfigurationFactory;
 import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.observe.DeadThreads;
 import io.outboxinbox.agent.observe.Observatory;
 import io.outboxinbox.agent.observe.ObservedPipeline;
 import io.outboxinbox.agent.park.ParkedDesk;
@@ -115,7 +116,7 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
           new ObservedPipeline(
               running::status, pipeline.leadership().stallAfter(), () -> desk(pipeline)));
     }
-    Observatory.install(environment, observed, clock);
+    Observatory.install(environment, observed, DeadThreads.watch(), clock);
     environment.lifecycle().manage(new PipelineLifecycle(parts));
     environment.lifecycle().addServerLifecycleListener(OutboxAgent::announce);
   }

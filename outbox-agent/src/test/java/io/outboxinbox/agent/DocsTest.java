@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.dropwizard.core.cli.Command;
 import io.dropwizard.core.setup.Bootstrap;
 import io.dropwizard.core.setup.Environment;
+import io.outboxinbox.agent.observe.DeadThreads;
 import io.outboxinbox.agent.observe.Observatory;
 import io.outboxinbox.agent.pipeline.PipelineStatus;
 import java.io.IOException;
@@ -102,7 +103,7 @@ class DocsTest {
   @Test
   void pagesExist() throws IOException {
     Environment environment = new Environment("docs");
-    Observatory.install(environment, List.of(), Clock.systemUTC());
+    Observatory.install(environment, List.of(), new DeadThreads(), Clock.systemUTC());
     List<String> pages =
         Arrays.stream(environment.getAdminContext().getServletHandler().getServletMappings())
             .flatMap(mapping -> Arrays.stream(mapping.getPathSpecs()))

@@ -142,6 +142,43 @@ class RolesIT extends SchemaOnEachVersion {
 
   @ParameterizedTest
   @EnumSource(PostgresVersion.class)
+  void onlyTheAgentWritesMessagesIntoTheLog(PostgresVersion version) throws Exception {
+    PostgresDatabase database = installed(version);
+    // As the version before left it: every login may.
+    database.execute(messages("GRANT", "TO PUBLIC"), messages("REVOKE", "FROM outbox_agent"));
+    database.runScript("schema/postgresql/05_roles.sql");
+    database.runScript("schema/postgresql/05_roles.sql");
+    database.execute("DROP ROLE IF EXISTS outbox_stranger", "CREATE ROLE outbox_stranger");
+    for (String role : List.of("outbox_stranger", "outbox_writer", "outbox_operator")) {
+      try (Connection other = as(database, role)) {
+        forbidden(other, MESSAGES);
+      }
+    }
+    try (Connection agent = as(database, "outbox_agent")) {
+      execute(agent, MESSAGES);
+    }
+    // The way back for another tool, as the file says it.
+    database.execute(messages("GRANT", "TO outbox_stranger"));
+    try (Connection other = as(database, "outbox_stranger")) {
+      execute(other, MESSAGES);
+    }
+    database.execute(messages("REVOKE", "FROM outbox_stranger"), "DROP ROLE outbox_stranger");
+  }
+
+  private static final String[] MESSAGES = {
+    "SELECT pg_logical_emit_message(true, 'x', 'y')",
+    "SELECT pg_logical_emit_message(false, 'x', 'y'::text)",
+    "SELECT pg_logical_emit_message(false, 'x', 'y'::bytea)"
+  };
+
+  /** For every overload the version has. */
+  private static String messages(String verb, String whom) {
+    return "DO $do$ DECLARE emit regprocedure; BEGIN FOR emit IN SELECT oid FROM pg_proc WHERE proname = 'pg_logical_emit_message' LOOP EXECUTE '%s EXECUTE ON FUNCTION ' || emit || ' %s'; END LOOP; END $do$"
+        .formatted(verb, whom);
+  }
+
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
   void temporaryTablesDoNotPoseAsTheOutbox(PostgresVersion version) throws Exception {
     PostgresDatabase database = installed(version);
     try (Connection writer = as(database, "outbox_writer")) {

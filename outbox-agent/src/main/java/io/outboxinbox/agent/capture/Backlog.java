@@ -32,9 +32,6 @@ public final class Backlog {
    */
   public record Page(long lastOrdinal, List<Captured> rows, int missing) {}
 
-  /** Payloads may be a megabyte each, so few rows are fetched at a time. */
-  private static final int FETCH_ROWS = 100;
-
   private final SourceConfiguration source;
   private final RowReader rows;
   private final String table;
@@ -260,7 +257,7 @@ public final class Backlog {
    * How much one page may hold.
    *
    * @param rows at most this many
-   * @param bytes the row that reaches this many payload bytes is the page's last
+   * @param bytes the row that reaches this many bytes is the page's last
    */
   public record Limit(int rows, long bytes) {}
 
@@ -275,24 +272,26 @@ public final class Backlog {
   public Page read(
       Connection connection, String sourceId, long after, Limit limit, SourcePosition position)
       throws SQLException {
-    String sql =
+    String from =
         """
-        SELECT b.ordinal, o.%1$s IS NOT NULL AS is_present, o.*
         FROM %2$s b LEFT JOIN %3$s o ON o.%1$s = b.event_id::%4$s
         WHERE b.source = ? AND b.ordinal > ?
         ORDER BY b.ordinal
         LIMIT ?
         """
             .formatted(column(Column.ID), table, outbox, typeOf(connection, Column.ID));
-    // Only inside a transaction does the driver fetch in portions instead of all at once.
+    String sizes = "SELECT " + RowSizes.sql(connection, outbox) + " " + from;
+    String rows =
+        "SELECT b.ordinal, o.%s IS NOT NULL AS is_present, o.* %s"
+            .formatted(column(Column.ID), from);
     connection.setAutoCommit(false);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setFetchSize(FETCH_ROWS);
-      statement.setString(1, sourceId);
-      statement.setLong(2, after);
-      statement.setInt(3, limit.rows());
-      try (ResultSet result = statement.executeQuery()) {
-        return page(result, after, limit, position);
+    try (PreparedStatement size = connection.prepareStatement(sizes);
+        PreparedStatement read = connection.prepareStatement(rows)) {
+      RowSizes.freeze(connection);
+      bind(size, sourceId, after, limit.rows());
+      bind(read, sourceId, after, RowSizes.countWithin(size, limit.bytes()));
+      try (ResultSet result = read.executeQuery()) {
+        return page(result, after, position);
       }
     } finally {
       connection.rollback();
@@ -300,25 +299,24 @@ public final class Backlog {
     }
   }
 
-  private Page page(ResultSet result, long after, Limit limit, SourcePosition position)
+  private static void bind(PreparedStatement page, String sourceId, long after, int rows)
       throws SQLException {
+    page.setString(1, sourceId);
+    page.setLong(2, after);
+    page.setInt(3, rows);
+  }
+
+  private Page page(ResultSet result, long after, SourcePosition position) throws SQLException {
     List<Captured> captured = new ArrayList<>();
     long last = after;
-    long bytes = 0;
     int missing = 0;
-    while (bytes < limit.bytes() && result.next()) {
+    while (result.next()) {
       last = result.getLong("ordinal");
       if (!result.getBoolean("is_present")) {
         missing++;
         continue;
       }
-      Captured row = row(values(result), position);
-      captured.add(row);
-      if (row instanceof Captured.Row event && event.event().payload() != null) {
-        bytes += event.event().payload().length;
-      } else if (row instanceof Captured.BadRow bad) {
-        bytes += bad.row().payloadBytes();
-      }
+      captured.add(row(values(result), position));
     }
     return new Page(last, captured, missing);
   }

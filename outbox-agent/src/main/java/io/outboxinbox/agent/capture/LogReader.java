@@ -7,6 +7,7 @@ import io.debezium.connector.postgresql.PostgresConnectorTask;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.AgentException.Retryable.Side;
 import io.outboxinbox.agent.event.Captured;
+import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.event.PositionCommitter;
 import io.outboxinbox.agent.event.SourcePosition;
 import java.time.Duration;
@@ -73,8 +74,7 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
       connector.start(settings);
       task.start(connector.taskConfigs(1).get(0));
     } catch (RuntimeException e) {
-      throw new AgentException.Retryable(
-          Side.DATABASE, "reading the log could not start: " + rootMessage(e), e);
+      throw failed("reading the log could not start", e);
     } finally {
       connector.stop();
     }
@@ -108,8 +108,7 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
     } catch (AgentException e) {
       throw e;
     } catch (RuntimeException e) {
-      throw new AgentException.Retryable(
-          Side.DATABASE, "reading the log failed: " + rootMessage(e), e);
+      throw failed("reading the log failed", e);
     }
     if (polled == null || polled.isEmpty()) {
       return List.of();
@@ -162,6 +161,16 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
       // Stopping flushes the offset we answer, once more.
       task.stop();
     }
+  }
+
+  private AgentException failed(String what, RuntimeException e) {
+    return AgentException.HeapExhausted.isCauseOf(e)
+        ? new AgentException.HeapExhausted(
+            "reading the log behind %s, where a row or a logical message is too large for it"
+                .formatted(Lsn.format(offset.commitLsn())),
+            "; or pass it: " + WayOut.RECONCILE,
+            e)
+        : new AgentException.Retryable(Side.DATABASE, what + ": " + rootMessage(e), e);
   }
 
   private static String rootMessage(Throwable e) {

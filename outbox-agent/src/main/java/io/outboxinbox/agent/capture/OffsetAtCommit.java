@@ -20,6 +20,10 @@ final class OffsetAtCommit implements OffsetStorageReader {
     this.commitLsn = commitLsn;
   }
 
+  long commitLsn() {
+    return commitLsn;
+  }
+
   /** Moves on; returns whether it did. */
   boolean advanceTo(long newCommitLsn) {
     if (Long.compareUnsigned(newCommitLsn, commitLsn) <= 0) {

@@ -71,6 +71,7 @@ public final class SourcePreflight {
     }
     findings.addAll(PublicationPreflight.check(connection, config, names, table));
     findings.addAll(AgentTablesPreflight.check(connection, config, names));
+    findings.addAll(MessagePreflight.check(connection, names));
     findings.addAll(FailoverSlot.check(connection, config));
     return findings;
   }

@@ -19,9 +19,6 @@ import org.jspecify.annotations.Nullable;
 
 /** Reads events from the outbox table itself, in the order of their ids, page by page. */
 public final class StoredRows {
-  /** Payloads may be a megabyte each, so few rows are fetched at a time. */
-  private static final int FETCH_ROWS = 100;
-
   private static final String IS_PUBLISHED = "outbox_agent_is_published";
 
   /**
@@ -54,7 +51,7 @@ public final class StoredRows {
    * How much one page may hold.
    *
    * @param rows at most this many
-   * @param bytes the row that reaches this many payload bytes is the page's last
+   * @param bytes the row that reaches this many bytes is the page's last
    */
   public record Limit(int rows, long bytes) {}
 
@@ -109,28 +106,23 @@ public final class StoredRows {
         endedXid == 0
             ? "false"
             : "age(xmin) > age('%s'::xid8::xid)".formatted(Long.toUnsignedString(endedXid));
-    String sql =
-        "SELECT *, %s AS %s FROM %s WHERE %s ORDER BY %s LIMIT %d"
-            .formatted(
-                published,
-                IS_PUBLISHED,
-                outbox,
-                where(connection, selection, after, values),
-                id,
-                limit.rows());
-    // Only inside a transaction does the driver fetch in portions instead of all at once.
+    String from =
+        "FROM %s o WHERE %s ORDER BY %s LIMIT ?"
+            .formatted(outbox, where(connection, selection, after, values), id);
+    String sizes = "SELECT " + RowSizes.sql(connection, outbox) + " " + from;
+    String rows = "SELECT *, %s AS %s %s".formatted(published, IS_PUBLISHED, from);
     connection.setAutoCommit(false);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setFetchSize(FETCH_ROWS);
-      bind(statement, values);
+    try (PreparedStatement size = connection.prepareStatement(sizes);
+        PreparedStatement read = connection.prepareStatement(rows)) {
+      RowSizes.freeze(connection);
+      bind(size, values);
+      size.setInt(values.size() + 1, limit.rows());
+      bind(read, values);
+      read.setInt(values.size() + 1, RowSizes.countWithin(size, limit.bytes()));
       List<Stored> page = new ArrayList<>();
-      long bytes = 0;
-      try (ResultSet row = statement.executeQuery()) {
-        while (bytes < limit.bytes() && row.next()) {
-          Stored stored = stored(row);
-          page.add(stored);
-          byte[] payload = stored.event() == null ? null : stored.event().payload();
-          bytes += payload == null ? 0 : payload.length;
+      try (ResultSet row = read.executeQuery()) {
+        while (row.next()) {
+          page.add(stored(row));
         }
       }
       return page;

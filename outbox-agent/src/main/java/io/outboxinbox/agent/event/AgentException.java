@@ -92,6 +92,35 @@ public abstract sealed class AgentException extends RuntimeException {
     }
   }
 
+  /**
+   * The heap was too small for what came. All is well once it is larger or what came is smaller:
+   * the pipeline looks again from time to time.
+   */
+  public static final class HeapExhausted extends AgentException {
+    /**
+     * Says how large the heap is.
+     *
+     * @param doing what it was too small for
+     * @param otherWay what helps beside a larger heap; may be empty
+     */
+    public HeapExhausted(String doing, String otherWay, Throwable cause) {
+      super(
+          "the heap of %d MiB was exhausted while %s; fix: start the agent with a larger heap (-Xmx), ten times the largest row is enough%s"
+              .formatted(Runtime.getRuntime().maxMemory() >> 20, doing, otherWay),
+          cause);
+    }
+
+    /** Whether a failure comes from a full heap, wherever it was met. */
+    public static boolean isCauseOf(@Nullable Throwable failure) {
+      for (Throwable at = failure; at != null; at = at.getCause()) {
+        if (at instanceof OutOfMemoryError) {
+          return true;
+        }
+      }
+      return false;
+    }
+  }
+
   /** Going on could skip or repeat events: the pipeline stays stopped until an operator decides. */
   public static final class Fatal extends AgentException {
     public Fatal(String what, String fix) {

@@ -22,7 +22,10 @@ public final class Observatory {
 
   /** Registers health checks and pages; to be called once, before the server starts. */
   public static void install(
-      Environment environment, List<ObservedPipeline> pipelines, Clock clock) {
+      Environment environment,
+      List<ObservedPipeline> pipelines,
+      DeadThreads deadThreads,
+      Clock clock) {
     for (ObservedPipeline pipeline : pipelines) {
       environment
           .healthChecks()
@@ -40,7 +43,7 @@ public final class Observatory {
         Map.of(
             "", request -> view.html(),
             "/status", request -> view.json(),
-            "/live", request -> Page.text(Page.OK, "live\n"),
+            "/live", request -> view.liveness(deadThreads),
             "/ready", request -> view.readiness(),
             "/parked", parked::page,
             "/metrics", request -> new Page(Page.OK, PROMETHEUS_TYPE, metrics.render()));

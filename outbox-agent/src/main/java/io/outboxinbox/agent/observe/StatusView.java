@@ -43,6 +43,24 @@ final class StatusView {
     }
   }
 
+  /** Whether another start of the process would help; a broker or database away does not count. */
+  Page liveness(DeadThreads deadThreads) {
+    StringBuilder problems = new StringBuilder(deadThreads.lines());
+    for (ObservedPipeline pipeline : pipelines) {
+      PipelineStatus status = pipeline.status();
+      if (status.state().needsNewProcess()) {
+        problems
+            .append(status.name())
+            .append(": ")
+            .append(pipeline.problem(status, clock.instant()))
+            .append('\n');
+      }
+    }
+    return problems.isEmpty()
+        ? Page.text(Page.OK, "live\n")
+        : Page.text(Page.UNAVAILABLE, problems.toString());
+  }
+
   /** One line per pipeline that is not ready. */
   Page readiness() {
     StringBuilder problems = new StringBuilder();

@@ -1,7 +1,10 @@
 package io.outboxinbox.agent.pipeline;
 
-import java.util.concurrent.Executors;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
+import org.jspecify.annotations.Nullable;
 
 /** Background threads, which never keep the process alive. */
 final class Daemon {
@@ -9,11 +12,32 @@ final class Daemon {
 
   /** An executor with one thread of that name. */
   static ScheduledExecutorService named(String name) {
-    return Executors.newSingleThreadScheduledExecutor(
+    return new ScheduledThreadPoolExecutor(
+        1,
         task -> {
           Thread thread = new Thread(task, name);
           thread.setDaemon(true);
           return thread;
-        });
+        }) {
+      @Override
+      protected void afterExecute(Runnable task, @Nullable Throwable thrown) {
+        tellOfError(task);
+      }
+    };
+  }
+
+  /** A task that ends by an error is never run again, and its future, which has it, nobody asks. */
+  private static void tellOfError(Runnable task) {
+    if (task instanceof Future<?> future && future.isDone() && !future.isCancelled()) {
+      try {
+        future.get();
+      } catch (ExecutionException e) {
+        if (e.getCause() instanceof Error error) {
+          throw error;
+        }
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+    }
   }
 }

@@ -165,6 +165,7 @@ final class LeadingSession {
                 EventRules.of(router, publisher, 0),
                 new RowCheck(pipeline.source()),
                 memory.isolation(),
+                memory.size(),
                 System::nanoTime),
             monitor));
   }
@@ -194,6 +195,7 @@ final class LeadingSession {
         note(captured, progress.ended());
         if (grouper.isBatchFull()) {
           durable = publish(publisher, parking, progress, grouper.takeEnded(), durable);
+          durableNanos = System.nanoTime();
         }
       }
       monitor.skipped(reader.takeSkipped());
@@ -207,7 +209,9 @@ final class LeadingSession {
       }
       grouper.throwIfWaiting();
       if (grouper.isIdle()) {
+        long begun = System.nanoTime();
         durable = parking.releases().run(durable, batch.parked().size());
+        pulse.wasNotRead(System.nanoTime() - begun);
         grouper.skipTo(durable.sequence());
       }
     }
@@ -244,6 +248,7 @@ final class LeadingSession {
       TransactionGrouper.Batch batch,
       Checkpoint before)
       throws SQLException {
+    long begun = System.nanoTime();
     // Written down first: once the position is past them, the log does not bring them again.
     Checkpoint.Parking covered = parking.lot().write(batch.parked(), before);
     Checkpoint after =
@@ -255,6 +260,7 @@ final class LeadingSession {
     progress.acknowledger().acknowledge(batch.events(), batch.position(), receipts);
     requireAll(receipts, batch);
     done(parking, batch, after);
+    pulse.wasNotRead(System.nanoTime() - begun);
     return after;
   }
 
@@ -264,7 +270,12 @@ final class LeadingSession {
       return List.of();
     }
     try {
-      return publisher.publishBatch(batch.events(), after);
+      return memory
+          .size()
+          .measured(
+              batch.events(),
+              publisher.patience(),
+              () -> publisher.publishBatch(batch.events(), after));
     } catch (AgentException.RejectedEvent e) {
       if (batch.events().isEmpty()) {
         throw e;
@@ -309,7 +320,7 @@ final class LeadingSession {
               checkpoint.backlogOrdinal(),
               new Backlog.Limit(
                   Math.min(pipeline.batch().maxEvents(), memory.isolation().limit()),
-                  pipeline.batch().atomicBytes()),
+                  Math.min(pipeline.batch().atomicBytes(), memory.size().bytes())),
               checkpoint.position());
       checkpoint = publishPage(publisher, parking, page, checkpoint);
       if (page.missing() > 0) {

@@ -104,12 +104,19 @@ public final class Pipeline {
       while (!isStopping()) {
         runOnce();
       }
+      monitor.enter(State.CLOSED, "");
     } catch (InterruptedException e) {
       LOG.debug("interrupted; ending", e);
+      monitor.enter(State.CLOSED, "");
+    } catch (Error e) {
+      monitor.enter(
+          State.CRASHED,
+          "%s; fix: see the log for where it comes from, mend the installation, start the agent again"
+              .formatted(e));
+      throw e;
     } finally {
       wal.close();
       LOG.info("ended after {} events; leadership is given up", monitor.status().eventsPublished());
-      monitor.enter(State.CLOSED, "");
     }
   }
 
@@ -132,6 +139,10 @@ public final class Pipeline {
       waitAfter(State.PAUSED, e);
     } catch (AgentException.Retryable e) {
       waitAfter(stateAfter(e.side()), e);
+    } catch (AgentException.HeapExhausted e) {
+      waitAfter(State.OUT_OF_MEMORY, e);
+    } catch (OutOfMemoryError e) {
+      waitAfter(State.OUT_OF_MEMORY, new AgentException.HeapExhausted("publishing", "", e));
     } catch (SQLException e) {
       waitAfterDatabaseFailure(e);
     } catch (RuntimeException e) {

@@ -131,7 +131,8 @@ public record PipelineConfiguration(
    *     transaction is larger
    * @param atomicEvents a database transaction of up to this many events becomes visible at once; a
    *     larger one is split
-   * @param atomicBytes the same bound in payload bytes; this much heap may be held back
+   * @param atomicBytes the same bound in bytes; this much heap may be held back, and this much goes
+   *     into one broker transaction
    */
   public record BatchConfiguration(
       @JsonProperty(defaultValue = "5000")

@@ -3,11 +3,13 @@ package io.outboxinbox.agent.pipeline;
 import io.outboxinbox.agent.park.FloodBreaker;
 
 /** What a pipeline remembers from one session to the next; of no use to another process. */
-record PipelineMemory(FloodBreaker breaker, Isolation isolation) {
+record PipelineMemory(FloodBreaker breaker, Isolation isolation, BatchSize size) {
 
   static PipelineMemory of(PipelineConfiguration.ParkingConfiguration parking) {
     return new PipelineMemory(
-        new FloodBreaker(parking.perMinute(), System::nanoTime), new Isolation());
+        new FloodBreaker(parking.perMinute(), System::nanoTime),
+        new Isolation(),
+        new BatchSize(System::nanoTime));
   }
 
   void beginSession() {

@@ -74,8 +74,17 @@ public record PipelineStatus(
     MISCONFIGURED,
     /** Going on could skip or repeat events; an operator has to decide. */
     STOPPED,
+    /** The heap was too small; tries again, but a larger one or a smaller row is needed. */
+    OUT_OF_MEMORY,
+    /** Ended by a fault of the program or its installation; the process has to be started again. */
+    CRASHED,
     /** Ended with the agent. */
-    CLOSED
+    CLOSED;
+
+    /** Whether whoever runs the process should end it and start another. */
+    public boolean needsNewProcess() {
+      return this == OUT_OF_MEMORY || this == CRASHED;
+    }
   }
 
   /**

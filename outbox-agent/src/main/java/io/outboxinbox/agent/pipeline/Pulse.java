@@ -60,6 +60,12 @@ final class Pulse implements AutoCloseable {
     returnedNanos = System.nanoTime();
   }
 
+  /** The log was not read for so long, so no pulse could come back: waits as much longer. */
+  void wasNotRead(long nanos) {
+    long returned = returnedNanos;
+    returnedNanos = returned + nanos;
+  }
+
   /** Why nothing is to be published; null when it is. */
   @Nullable Pause pause() {
     return pause;
@@ -77,6 +83,10 @@ final class Pulse implements AutoCloseable {
       pause = leadership.pulse(nonce + ":" + next).orElse(null);
     } catch (SQLException e) {
       failure = e;
+    } catch (RuntimeException | Error e) {
+      // Nobody pulses any more: the session has to end, whatever it was.
+      failure = new SQLException("the pulse failed: " + e, e);
+      throw e;
     }
   }
 

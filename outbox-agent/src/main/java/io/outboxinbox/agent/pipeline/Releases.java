@@ -49,6 +49,7 @@ final class Releases {
   private final EventRules rules;
   private final RowCheck rows;
   private final Isolation isolation;
+  private final BatchSize size;
   private final PipelineMonitor monitor;
 
   private final Set<String> flowing = new LinkedHashSet<>();
@@ -69,7 +70,8 @@ final class Releases {
    *
    * @param nanos a clock that only goes forward
    */
-  record Rules(EventRules events, RowCheck rows, Isolation isolation, LongSupplier nanos) {}
+  record Rules(
+      EventRules events, RowCheck rows, Isolation isolation, BatchSize size, LongSupplier nanos) {}
 
   Releases(ParkingLot lot, Publisher publisher, Rules rules, PipelineMonitor monitor) {
     this.lot = lot;
@@ -80,6 +82,7 @@ final class Releases {
     this.rules = rules.events();
     this.rows = rules.rows();
     this.isolation = rules.isolation();
+    this.size = rules.size();
     this.monitor = monitor;
   }
 
@@ -189,14 +192,16 @@ final class Releases {
     private final Map<Long, @Nullable String> keyOf = new LinkedHashMap<>();
     private final Set<String> keys = new LinkedHashSet<>();
     private final int eventsMax;
+    private final long bytesMax;
     private long bytes;
 
-    Page(int eventsMax) {
+    Page(int eventsMax, long bytesMax) {
       this.eventsMax = eventsMax;
+      this.bytesMax = bytesMax;
     }
 
     boolean isFull() {
-      return keyOf.size() >= eventsMax || bytes >= PAGE_BYTES;
+      return keyOf.size() >= eventsMax || bytes >= bytesMax;
     }
 
     boolean isEmpty() {
@@ -221,7 +226,8 @@ final class Releases {
   }
 
   private Page choose(Checkpoint at) throws SQLException {
-    Page page = new Page(Math.min(PAGE_EVENTS, isolation.limit()));
+    Page page =
+        new Page(Math.min(PAGE_EVENTS, isolation.limit()), Math.min(PAGE_BYTES, size.bytes()));
     Iterator<Map.Entry<Long, Long>> next = keyless.entrySet().iterator();
     while (next.hasNext() && !page.isFull()) {
       Map.Entry<Long, Long> event = next.next();
@@ -318,7 +324,9 @@ final class Releases {
       List<RoutedEvent> events, List<Taken> taken, Checkpoint after, Checkpoint before)
       throws SQLException {
     try {
-      int confirmed = publisher.publishBatch(events, after).size();
+      int confirmed =
+          size.measured(events, publisher.patience(), () -> publisher.publishBatch(events, after))
+              .size();
       if (confirmed < events.size()) {
         throw new AgentException.Retryable(
             "the broker confirmed only %d of %d released events"

@@ -43,6 +43,9 @@ public final class Replay {
   /** Room for some of the largest events; a page is held in memory. */
   private static final StoredRows.Limit PAGE = new StoredRows.Limit(500, 8L << 20);
 
+  /** What goes to the broker at once: a slow one must be able to take it in time. A guess. */
+  private static final long PORTION_BYTES = 256 << 10;
+
   private static final int ANSWER_SECONDS = 300;
   private static final int REFUSALS_KEPT_MAX = 20;
 
@@ -134,10 +137,12 @@ public final class Replay {
       while (!page.isEmpty()) {
         List<String> ids = page.stream().map(StoredRows.Stored::id).toList();
         Set<String> parked = ParkedIds.waitingAmong(connection, source.schema(), ids);
-        for (int from = 0; from < page.size(); from += pace.portion()) {
-          int to = Math.min(page.size(), from + pace.portion());
-          publish(order, page.subList(from, to), parked, replayer, pace);
+        List<StoredRows.Stored> rest = page;
+        while (!rest.isEmpty()) {
+          int portion = portion(rest, pace.portion());
+          publish(order, rest.subList(0, portion), parked, replayer, pace);
           watcher.accept(progress);
+          rest = rest.subList(portion, rest.size());
         }
         after = ids.get(ids.size() - 1);
         page = rows.page(connection, order.selection(), after, PAGE);
@@ -146,6 +151,18 @@ public final class Replay {
     } catch (SQLException e) {
       throw failed(e);
     }
+  }
+
+  /** How many of the rows go together, at least one. */
+  private static int portion(List<StoredRows.Stored> rows, int eventsMax) {
+    int count = 0;
+    long bytes = 0;
+    while (count < Math.min(rows.size(), eventsMax) && bytes < PORTION_BYTES) {
+      @Nullable OutboxEvent event = rows.get(count++).event();
+      byte[] payload = event == null ? null : event.payload();
+      bytes += payload == null ? 0 : payload.length;
+    }
+    return count;
   }
 
   public Progress progress() {

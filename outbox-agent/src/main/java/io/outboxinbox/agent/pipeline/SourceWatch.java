@@ -76,6 +76,10 @@ final class SourceWatch implements AutoCloseable {
       LOG.debug("looking at the source failed", e);
     } catch (RuntimeException e) {
       LOG.warn("looking at the source failed", e);
+    } catch (Error e) {
+      // Nobody watches any more: the session has to end.
+      problem = new AgentException.Retryable("looking at the source failed: " + e, e);
+      throw e;
     }
   }
 

@@ -40,6 +40,7 @@ final class TransactionGrouper {
 
   private List<RoutedEvent> ended = new ArrayList<>();
   private List<ParkedEvent> endedParked = new ArrayList<>();
+  private long endedBytes;
   private SourcePosition endedPosition;
   private long endedSequence;
 
@@ -64,18 +65,17 @@ final class TransactionGrouper {
     if (waitsFor == null) {
       SequencedEvent event =
           new SequencedEvent(row.event(), row.position(), row.committedAt(), epoch, sequence + 1);
-      byte[] payload = row.event().payload();
-      add(triage.judge(event), row.position(), payload == null ? 0 : payload.length);
+      add(triage.judge(event), row.position());
     }
   }
 
   void add(Captured.BadRow row) {
     if (waitsFor == null) {
-      add(triage.judge(row), row.position(), row.row().payloadBytes());
+      add(triage.judge(row), row.position());
     }
   }
 
-  private void add(Triage.Verdict verdict, SourcePosition position, int bytes) {
+  private void add(Triage.Verdict verdict, SourcePosition position) {
     if (verdict instanceof Triage.Wait wait) {
       waitsFor = wait.cause();
       open = new ArrayList<>();
@@ -84,13 +84,14 @@ final class TransactionGrouper {
     }
     if (verdict instanceof Triage.Publish publish) {
       open.add(publish.event());
+      openBytes += BatchSize.bytes(publish.event());
       sequence++;
     } else if (verdict instanceof Triage.Park park) {
       openParked.add(park.event());
+      openBytes += BatchSize.bytes(park.event().row());
     }
-    openBytes += bytes;
     int eventsMax = Math.min(limits.atomicEvents(), triage.eventsMax());
-    if (open.size() + openParked.size() >= eventsMax || openBytes >= limits.atomicBytes()) {
+    if (open.size() + openParked.size() >= eventsMax || openBytes >= bytesMax()) {
       end(position);
     }
   }
@@ -111,6 +112,7 @@ final class TransactionGrouper {
   private void end(SourcePosition position) {
     ended.addAll(open);
     endedParked.addAll(openParked);
+    endedBytes += openBytes;
     endedPosition = position;
     endedSequence = sequence;
     open = new ArrayList<>();
@@ -123,12 +125,23 @@ final class TransactionGrouper {
     Batch batch = new Batch(ended, endedParked, endedPosition, endedSequence);
     ended = new ArrayList<>();
     endedParked = new ArrayList<>();
+    endedBytes = 0;
     return batch;
   }
 
-  /** Whether the batch would grow too large for the broker's refusal to be traced if it waited. */
+  /**
+   * Whether the batch would grow too large if it waited: for the broker to take it in time, or for
+   * the broker's refusal to be traced.
+   */
   boolean isBatchFull() {
-    return !ended.isEmpty() && ended.size() + open.size() >= triage.eventsMax();
+    if (ended.isEmpty() && endedParked.isEmpty()) {
+      return false;
+    }
+    return ended.size() + open.size() >= triage.eventsMax() || endedBytes + openBytes >= bytesMax();
+  }
+
+  private long bytesMax() {
+    return Math.min(limits.atomicBytes(), triage.bytesMax());
   }
 
   /** Whether no event here has a number, so that other events can take the next ones. */

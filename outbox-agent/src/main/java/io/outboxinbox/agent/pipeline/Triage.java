@@ -95,6 +95,11 @@ final class Triage {
     return memory.isolation().limit();
   }
 
+  /** The event that reaches so many bytes is the last that goes to the broker together. */
+  long bytesMax() {
+    return memory.size().bytes();
+  }
+
   /** What an event waits in; without a topic it is the one line for all of them. */
   private record Line(@Nullable String topic, String key) {}
 

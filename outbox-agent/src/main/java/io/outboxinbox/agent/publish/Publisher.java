@@ -70,6 +70,11 @@ public interface Publisher extends AutoCloseable {
    */
   List<Receipt> publishBatch(List<RoutedEvent> batch, Checkpoint after);
 
+  /** How long a batch may take before publisher or broker give it up. */
+  default Duration patience() {
+    return Duration.ofDays(1);
+  }
+
   /** Identifies the broker's cluster; empty where it has no name. */
   default Optional<String> cluster() {
     return Optional.empty();

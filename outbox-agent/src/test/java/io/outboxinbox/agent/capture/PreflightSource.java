@@ -64,9 +64,18 @@ record PreflightSource(String url, SourceConfiguration config) {
   void grant() throws SQLException {
     execute(
         "GRANT SELECT ON outbox_event TO " + ROLE,
+        messages("GRANT", "TO " + ROLE),
+        messages("REVOKE", "FROM PUBLIC"),
         "GRANT SELECT, INSERT, UPDATE, DELETE ON outbox_agent_source, outbox_backlog, outbox_parked,"
             + " outbox_parked_edit, outbox_reconciliation, outbox_phantom TO "
             + ROLE);
+  }
+
+  /** Gives or takes the right to write logical messages, whatever functions the version has. */
+  static String messages(String verb, String whom) {
+    return "DO $do$ DECLARE emit regprocedure; BEGIN FOR emit IN SELECT oid FROM pg_proc"
+        + " WHERE proname = 'pg_logical_emit_message' LOOP EXECUTE '%s EXECUTE ON FUNCTION ' || emit || ' %s'; END LOOP; END $do$"
+            .formatted(verb, whom);
   }
 
   PreflightSource with(

@@ -307,6 +307,22 @@ abstract class SourcePreflightContract {
   }
 
   @Test
+  void warnsWhenEveryLoginMayWriteMessagesIntoTheLog() throws SQLException {
+    source.execute(PreflightSource.messages("GRANT", "TO PUBLIC"));
+    source.expectProblemThatItsFixMends(
+        Severity.WARNING,
+        "every login of database %s may write logical messages (pg_logical_emit_message), and one that is larger than the agent's heap stops the agent"
+            .formatted(source.config().database()));
+  }
+
+  @Test
+  void findsThatTheAgentMayNotWriteItsSignOfLife() throws SQLException {
+    source.execute(PreflightSource.messages("REVOKE", "FROM preflight_agent"));
+    source.expectProblemThatItsFixMends(
+        Severity.MISCONFIGURED, "role preflight_agent may not write its sign of life into the log");
+  }
+
+  @Test
   void findsAgentTableOfAnEarlierVersion() throws SQLException {
     source.execute("ALTER TABLE outbox_parked DROP COLUMN destination_rule");
     source.execute("ALTER TABLE outbox_agent_source DROP COLUMN paused_at");

@@ -127,6 +127,36 @@ class ObservatoryTest {
   }
 
   @Test
+  void isAliveWhateverItWaitsFor() {
+    PipelineStatus waiting = status(State.WAITING_FOR_BROKER, "broker away", NOW, null);
+    PipelineStatus stopped = status(State.STOPPED, "slot orders is gone", NOW, null);
+    assertThat(view(waiting, stopped).liveness(new DeadThreads()))
+        .isEqualTo(Page.text(200, "live\n"));
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"OUT_OF_MEMORY", "CRASHED"})
+  void isNotAliveWhenOnlyAnotherProcessCanHelp(State state) {
+    Page page = view(status(state, "the heap is full", NOW, null)).liveness(new DeadThreads());
+    assertThat(page.status()).isEqualTo(503);
+    assertThat(page.body()).startsWith("orders: " + state).contains("the heap is full");
+  }
+
+  @Test
+  void isNotAliveOnceAThreadHasEndedByAnError() {
+    DeadThreads dead = new DeadThreads();
+    PipelineStatus good = status(State.LEADING, "", NOW, NOW);
+    dead.uncaughtException(new Thread(() -> {}, "other"), new IllegalStateException("weather"));
+    assertThat(view(good).liveness(dead).status()).isEqualTo(200);
+    dead.uncaughtException(new Thread(() -> {}, "watch-orders"), new NoClassDefFoundError("X"));
+    assertThat(view(good).liveness(dead))
+        .isEqualTo(
+            Page.text(
+                503,
+                "thread watch-orders ended: java.lang.NoClassDefFoundError: X; fix: start the agent again\n"));
+  }
+
+  @Test
   void statusIsJsonWithEveryFieldOfThePipeline() throws Exception {
     Page page = view(status(State.LEADING, "", NOW, NOW)).json();
     JsonNode root = new ObjectMapper().readTree(page.body());

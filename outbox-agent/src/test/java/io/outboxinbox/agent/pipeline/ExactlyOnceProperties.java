@@ -84,7 +84,10 @@ class ExactlyOnceProperties {
             new Triage(
                 new ScriptedRules(),
                 new HeldKeys(),
-                new PipelineMemory(new FloodBreaker(1, System::nanoTime), new Isolation()),
+                new PipelineMemory(
+                    new FloodBreaker(1, System::nanoTime),
+                    new Isolation(),
+                    new BatchSize(System::nanoTime)),
                 UnknownTopic.PARK),
             from);
     Acknowledger acknowledger =

@@ -192,7 +192,10 @@ class ParkingProperties {
   private static boolean session(World world) throws SQLException {
     Checkpoint durable = world.checkpoint;
     PipelineMemory memory =
-        new PipelineMemory(new FloodBreaker(100_000, () -> world.nanos), new Isolation());
+        new PipelineMemory(
+            new FloodBreaker(100_000, () -> world.nanos),
+            new Isolation(),
+            new BatchSize(() -> world.nanos));
     ParkingLot lot =
         new ParkingLot(
             world.table, new PipelineMonitor("test", Clock.systemUTC()), Clock.systemUTC());
@@ -201,7 +204,11 @@ class ParkingProperties {
             lot,
             world,
             new Releases.Rules(
-                world.rules, SimulatedReader.rowCheck(), memory.isolation(), () -> world.nanos),
+                world.rules,
+                SimulatedReader.rowCheck(),
+                memory.isolation(),
+                memory.size(),
+                () -> world.nanos),
             new PipelineMonitor("test", Clock.systemUTC()));
     lot.open(durable, releases::flow);
     TransactionGrouper grouper =

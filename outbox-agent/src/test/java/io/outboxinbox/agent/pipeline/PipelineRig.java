@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.outboxinbox.agent.ConfigurationReader;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.SourceIdentity;
+import io.outboxinbox.agent.publish.PublishConfiguration;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresDatabase;
@@ -100,6 +101,12 @@ final class PipelineRig implements AutoCloseable {
     return configuration("", "batch: " + batch, database.port(), kafka.bootstrapServers());
   }
 
+  /** The usual broker with this YAML line added to its block. */
+  PublishConfiguration publish(String more) throws Exception {
+    return configuration("", "parking: {}", database.port(), kafka.bootstrapServers(), more)
+        .publish();
+  }
+
   PipelineConfiguration configurationWithBroker(String bootstrapServers) throws Exception {
     return configuration("", "parking: {}", database.port(), bootstrapServers);
   }
@@ -110,6 +117,12 @@ final class PipelineRig implements AutoCloseable {
 
   private PipelineConfiguration configuration(
       String more, String block, int port, String bootstrapServers) throws Exception {
+    return configuration(more, block, port, bootstrapServers, "");
+  }
+
+  private PipelineConfiguration configuration(
+      String more, String block, int port, String bootstrapServers, String publish)
+      throws Exception {
     String yaml =
         """
         pipelines:
@@ -128,6 +141,7 @@ final class PipelineRig implements AutoCloseable {
               bootstrapServers: "%s"
               positionReplicationFactor: 1
               properties: {max.request.size: "5000000"}
+              %s
             leadership: {pulseInterval: 200ms, takeoverAfter: 2s, stallAfter: 10s}
             retry: {initial: 100ms, max: 1s}
             %s
@@ -140,6 +154,7 @@ final class PipelineRig implements AutoCloseable {
                 more,
                 topic,
                 bootstrapServers,
+                publish,
                 block);
     return new ConfigurationReader(Map.of()).read(yaml).pipelines().get(0);
   }

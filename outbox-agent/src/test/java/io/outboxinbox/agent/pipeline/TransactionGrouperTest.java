@@ -76,6 +76,19 @@ class TransactionGrouperTest {
   }
 
   @Test
+  void publishesWhatEndedBeforeABatchGrowsTooLarge() {
+    TransactionGrouper small = grouper(100, 250);
+    small.add(row(1));
+    small.add(end(200));
+    small.add(row(2));
+    assertThat(small.isBatchFull()).isFalse();
+    small.add(row(3));
+    assertThat(small.isBatchFull()).isTrue();
+    assertThat(small.takeEnded().events()).hasSize(1);
+    assertThat(small.isBatchFull()).isFalse();
+  }
+
+  @Test
   void movesOnWithoutEvents() {
     grouper.add(end(200));
     TransactionGrouper.Batch batch = grouper.takeEnded();
@@ -206,7 +219,10 @@ class TransactionGrouperTest {
     return new Triage(
         rules,
         new HeldKeys(),
-        new PipelineMemory(new FloodBreaker(perMinute, System::nanoTime), new Isolation()),
+        new PipelineMemory(
+            new FloodBreaker(perMinute, System::nanoTime),
+            new Isolation(),
+            new BatchSize(System::nanoTime)),
         unknownTopic);
   }
 

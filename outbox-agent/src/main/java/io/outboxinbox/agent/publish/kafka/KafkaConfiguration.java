@@ -64,7 +64,7 @@ public record KafkaConfiguration(
    * A send must have failed before the broker gives the transaction up, or the failure would look
    * like somebody else's abort.
    */
-  private Duration sendTimeout() {
+  Duration sendTimeout() {
     return transactionTimeout.multipliedBy(3).dividedBy(4);
   }
 

@@ -96,10 +96,15 @@ final class KafkaPublisher implements Publisher {
     }
     records.add(checkpoints.record(after));
     SendFailures failures = new SendFailures();
+    long begun = System.nanoTime();
     try {
       commit(records, failures);
     } catch (KafkaException | IllegalStateException e) {
+      Duration took = Duration.ofNanos(System.nanoTime() - begun);
       String doing = "publishing " + batch.size() + " events";
+      if (isFenced(failures.reason(e)) && took.compareTo(kafka.transactionTimeout()) >= 0) {
+        throw tooSlow(doing, took, e);
+      }
       throw failures.refusedRecord().isPresent()
           ? refused(batch, failures.refusedRecord().getAsInt(), failures.reason(e))
           : failed(doing, failures.reason(e));
@@ -116,6 +121,11 @@ final class KafkaPublisher implements Publisher {
     }
     return AgentException.RejectedEvent.known(
         "kafka refused it: " + Reasons.of(reason), batch.get(record).sequenced().sequence());
+  }
+
+  @Override
+  public Duration patience() {
+    return kafka.sendTimeout();
   }
 
   @Override
@@ -239,13 +249,26 @@ final class KafkaPublisher implements Publisher {
       return new AgentException.RejectedEvent(
           "kafka refused an event while " + doing + ": " + Reasons.of(refusal));
     }
-    if (cause instanceof ProducerFencedException
-        || cause instanceof InvalidProducerEpochException) {
+    if (isFenced(cause)) {
       return new AgentException.Retryable(
           "fenced while " + doing + ": another agent leads this source now", cause);
     }
     return new AgentException.Retryable(
         Side.BROKER, "kafka: " + doing + " failed: " + Reasons.of(cause), cause);
+  }
+
+  private static boolean isFenced(Exception cause) {
+    return cause instanceof ProducerFencedException
+        || cause instanceof InvalidProducerEpochException;
+  }
+
+  /** The broker ends a transaction that takes too long as it would shut out a dead agent. */
+  private AgentException tooSlow(String doing, Duration took, Exception cause) {
+    return new AgentException.Retryable(
+        Side.BROKER,
+        "kafka: %s took %d s, and the broker gives a transaction up after publish.transactionTimeout=%d s; smaller ones follow"
+            .formatted(doing, took.toSeconds(), kafka.transactionTimeout().toSeconds()),
+        cause);
   }
 
   private void closeProducer() {

@@ -28,6 +28,9 @@ final class KafkaReplayer implements Replayer {
     Map<String, Object> properties = kafka.producerProperties("outbox-agent-replay");
     properties.remove(ProducerConfig.TRANSACTIONAL_ID_CONFIG);
     properties.remove(ProducerConfig.TRANSACTION_TIMEOUT_CONFIG);
+    // No transaction waits for these, so a slow broker has the time Kafka gives it.
+    properties.remove(ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG);
+    properties.remove(ProducerConfig.REQUEST_TIMEOUT_MS_CONFIG);
     this.checks = new KafkaPublisher(kafka);
     this.producer =
         new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer());

@@ -51,6 +51,11 @@ final class StableOffsetWatch implements AutoCloseable {
     } catch (RuntimeException e) {
       // Publishing finds out whether the broker is away; the next look is due all the same.
       LOG.debug("looking at stable offsets failed", e);
+    } catch (Error e) {
+      // The executor keeps it to itself, and never looks again.
+      Thread thread = Thread.currentThread();
+      thread.getUncaughtExceptionHandler().uncaughtException(thread, e);
+      throw e;
     }
   }
 

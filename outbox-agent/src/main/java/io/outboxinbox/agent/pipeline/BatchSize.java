@@ -1,0 +1,119 @@
+package io.outboxinbox.agent.pipeline;
+
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Destination;
+import io.outboxinbox.agent.event.RawRow;
+import io.outboxinbox.agent.event.RoutedEvent;
+import java.time.Duration;
+import java.util.List;
+import java.util.function.LongSupplier;
+import java.util.function.Supplier;
+
+/**
+ * How many bytes may go to the broker together. What takes too long is halved before it is tried
+ * again, or a slow broker would be sent the same batch for ever; what goes quickly may grow again.
+ * A failed session knows nothing of the next, so this outlives sessions. Used by one thread.
+ */
+final class BatchSize {
+  private static final long UNLIMITED = Long.MAX_VALUE;
+
+  /** Beyond the largest batch a configuration allows; from here on size is no matter. */
+  private static final long LARGE_BYTES = 1L << 30;
+
+  /**
+   * A broker that cannot take this much in time is not too slow but away: then whole transactions
+   * are worth more than smaller ones. A guess.
+   */
+  private static final long SMALL_BYTES = 16 << 10;
+
+  /** Upper bound of what formats add to one event, and what a row without a payload costs. */
+  private static final long EVENT_BYTES = 100;
+
+  private final LongSupplier nanos;
+  private long limit = UNLIMITED;
+
+  /** One batch that took too long may be a broker on its way down; two say that it is the size. */
+  private boolean hasFailed;
+
+  /**
+   * Starts without a limit.
+   *
+   * @param nanos a clock that only goes forward
+   */
+  BatchSize(LongSupplier nanos) {
+    this.nanos = nanos;
+  }
+
+  /** The event that reaches so many bytes is the last of its batch. */
+  long bytes() {
+    return limit;
+  }
+
+  /**
+   * Sends a batch, and learns from the time that takes.
+   *
+   * @param patience after which broker or client give the batch up
+   */
+  <T> T measured(List<RoutedEvent> batch, Duration patience, Supplier<T> send) {
+    long begun = nanos.getAsLong();
+    try {
+      T sent = send.get();
+      passed(bytes(batch), nanos.getAsLong() - begun, patience.toNanos());
+      return sent;
+    } catch (AgentException.Retryable e) {
+      failed(bytes(batch), nanos.getAsLong() - begun, patience.toNanos());
+      throw e;
+    }
+  }
+
+  private void passed(long bytes, long tookNanos, long patienceNanos) {
+    hasFailed = false;
+    if (tookNanos > patienceNanos / 2) {
+      halve(bytes);
+    } else if (tookNanos < patienceNanos / 4 && bytes >= limit / 2) {
+      // Half of the time is left if it takes twice as long. A batch far below the limit says
+      // nothing about one that reaches it.
+      limit = limit >= LARGE_BYTES ? UNLIMITED : limit * 2;
+    }
+  }
+
+  private void failed(long bytes, long tookNanos, long patienceNanos) {
+    if (tookNanos < patienceNanos) {
+      return;
+    }
+    if (hasFailed) {
+      halve(bytes);
+    }
+    hasFailed = true;
+  }
+
+  private void halve(long bytes) {
+    if (bytes > SMALL_BYTES) {
+      limit = Math.max(SMALL_BYTES, Math.min(limit, bytes) / 2);
+    }
+  }
+
+  private static long bytes(List<RoutedEvent> batch) {
+    long bytes = 0;
+    for (RoutedEvent event : batch) {
+      bytes += bytes(event);
+    }
+    return bytes;
+  }
+
+  /** What a row takes of a batch when it is parked, about. */
+  static long bytes(RawRow row) {
+    return EVENT_BYTES + row.payloadBytes() + (row.headers() == null ? 0 : row.headers().length());
+  }
+
+  /** What an event takes of a batch, about. */
+  static long bytes(RoutedEvent event) {
+    byte[] payload = event.sequenced().event().payload();
+    long bytes =
+        EVENT_BYTES + event.destination().key().length() + (payload == null ? 0 : payload.length);
+    for (Destination.Header header : event.destination().headers()) {
+      bytes += header.name().length() + header.value().length;
+    }
+    return bytes;
+  }
+}
