@@ -77,6 +77,9 @@ final class Pulse implements AutoCloseable {
       pause = leadership.pulse(nonce + ":" + next).orElse(null);
     } catch (SQLException e) {
       failure = e;
+    } catch (RuntimeException e) {
+      // Thrown on, it would end the pulses without a word.
+      failure = new SQLException("the pulse failed: " + e.getMessage(), e);
     }
   }
 
