@@ -94,8 +94,9 @@ record SourceLock(int lockClass, String publication) {
           coalesce(a.wait_event = 'SyncRep', false)
         FROM pg_locks l
         LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-        LEFT JOIN pg_prepared_xacts p
-          ON l.pid IS NULL AND p.transaction::text = split_part(l.virtualtransaction, '/', 2)
+        LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
+          AND x.virtualtransaction = l.virtualtransaction
+        LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
         WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
           AND l.classid = ? AND l.objid = (hashtext(?)::bigint & 4294967295)::oid
