@@ -43,7 +43,8 @@ public final class SourceReset {
       String source = leadership.source().id();
       if (!leadership.tryAcquire()) {
         throw new AgentException.Misconfigured(
-            "the leadership lock of source %s is held by %s".formatted(source, leadership.rivals()),
+            "an agent leads source %s: its lock is held by %s"
+                .formatted(source, leadership.rivals()),
             "stop every agent of this source first; a session that is no agent can be ended with pg_terminate_backend");
       }
       reset(leadership, publisher);
