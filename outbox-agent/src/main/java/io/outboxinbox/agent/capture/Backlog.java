@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.capture;
 
 import io.outboxinbox.agent.capture.SourceConfiguration.Column;
+import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.SourcePosition;
 import java.sql.Connection;
@@ -51,6 +52,28 @@ public final class Backlog {
       statement.setString(1, sourceId);
       try (ResultSet row = statement.executeQuery()) {
         return row.next();
+      }
+    }
+  }
+
+  /**
+   * Number of the last row written down.
+   *
+   * @throws AgentException.Retryable there is none, so the list was emptied since it was written
+   */
+  public long end(Connection connection, String sourceId) throws SQLException {
+    String sql = "SELECT max(ordinal) FROM " + table + " WHERE source = ?";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      try (ResultSet row = statement.executeQuery()) {
+        row.next();
+        long end = row.getLong(1);
+        if (end == 0) {
+          throw new AgentException.Retryable(
+              "table %s was emptied while its rows were still to be published".formatted(table),
+              null);
+        }
+        return end;
       }
     }
   }

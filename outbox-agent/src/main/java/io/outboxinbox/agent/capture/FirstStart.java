@@ -106,7 +106,7 @@ public final class FirstStart {
         // Comes from the server a moment ago; the command takes no parameters.
         statement.execute("SET TRANSACTION SNAPSHOT '" + snapshot.replace("'", "''") + "'");
       }
-      new SourceRegistry(source).holdTurn(connection, reader, sourceId, turn);
+      new SourceRegistry(source).requireTurn(reader, sourceId, turn);
       Backlog backlog = new Backlog(source);
       backlog.clear(connection, sourceId);
       Backlog.Filled filled = backlog.fill(connection, sourceId, candidates);

@@ -162,12 +162,11 @@ public final class Reconciliations {
   public long begin(Connection connection, String sourceId, Cause cause) throws SQLException {
     String sql =
         """
-        WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(?, hashtext(?))),
-        next AS (
-          UPDATE %1$s SET reconciliation = reconciliation + 1 FROM turn WHERE source = ?
+        WITH next AS (
+          UPDATE %1$s SET reconciliation = reconciliation + 1 WHERE source = ?
           RETURNING reconciliation
         ), old AS (
-          UPDATE %2$s SET state = 'superseded', finished_at = clock_timestamp() FROM turn
+          UPDATE %2$s SET state = 'superseded', finished_at = clock_timestamp()
           WHERE source = ? AND state IN ('preparing', 'publishing')
         )
         INSERT INTO %2$s (source, reconciliation, cause, requested_by, requested_at)
@@ -177,14 +176,12 @@ public final class Reconciliations {
             .formatted(sources, table);
     @Nullable Request request = cause.request();
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setInt(1, SourceRegistry.EPOCH_LOCK_CLASS);
+      statement.setString(1, sourceId);
       statement.setString(2, sourceId);
       statement.setString(3, sourceId);
-      statement.setString(4, sourceId);
-      statement.setString(5, sourceId);
-      statement.setString(6, cause.text());
-      statement.setString(7, request == null ? null : request.by());
-      statement.setTimestamp(8, request == null ? null : Timestamp.from(request.at()));
+      statement.setString(4, cause.text());
+      statement.setString(5, request == null ? null : request.by());
+      statement.setTimestamp(6, request == null ? null : Timestamp.from(request.at()));
       try (ResultSet row = statement.executeQuery()) {
         row.next();
         return row.getLong(1);

@@ -11,9 +11,27 @@ public final class SourceConnections {
   static final String CONNECT_TIMEOUT_SECONDS = "5";
 
   private final SourceConfiguration source;
+  private final Marking marking;
 
   public SourceConnections(SourceConfiguration source) {
+    this(source, connection -> {});
+  }
+
+  /** Connections of which each is marked before it is used. */
+  public SourceConnections(SourceConfiguration source, Marking marking) {
     this.source = source;
+    this.marking = marking;
+  }
+
+  /** What is done first on each new connection. */
+  @FunctionalInterface
+  public interface Marking {
+    /**
+     * May use the connection, and leaves it in auto-commit mode.
+     *
+     * @throws SQLException the connection is closed
+     */
+    void mark(Connection connection) throws SQLException;
   }
 
   /**
@@ -27,7 +45,7 @@ public final class SourceConnections {
   public Connection open(String purpose, int socketTimeoutSeconds) throws SQLException {
     Properties properties = properties(purpose);
     PGProperty.SOCKET_TIMEOUT.set(properties, socketTimeoutSeconds);
-    return DriverManager.getConnection(url(), properties);
+    return connect(properties);
   }
 
   /**
@@ -40,7 +58,18 @@ public final class SourceConnections {
     PGProperty.REPLICATION.set(properties, "database");
     PGProperty.PREFER_QUERY_MODE.set(properties, "simple");
     PGProperty.ASSUME_MIN_SERVER_VERSION.set(properties, "14");
-    return DriverManager.getConnection(url(), properties);
+    return connect(properties);
+  }
+
+  private Connection connect(Properties properties) throws SQLException {
+    Connection connection = DriverManager.getConnection(url(), properties);
+    try {
+      marking.mark(connection);
+      return connection;
+    } catch (SQLException | RuntimeException e) {
+      connection.close();
+      throw e;
+    }
   }
 
   private String url() {

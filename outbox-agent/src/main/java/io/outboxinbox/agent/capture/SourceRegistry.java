@@ -54,9 +54,6 @@ public final class SourceRegistry {
   /** One first start or reconciliation; whoever begins another takes the turn from it. */
   public record Turn(long epoch, long reconciliation) {}
 
-  /** First half of an advisory lock's key, so that it meets no application's lock by chance. */
-  static final int EPOCH_LOCK_CLASS = 0x0B0C6;
-
   private final SourceConfiguration source;
   private final String table;
 
@@ -124,10 +121,7 @@ public final class SourceRegistry {
         branchedAt == null ? null : branchedAt.toInstant());
   }
 
-  /**
-   * Notes that a first start has begun; the slot, if it exists from now on, is ours. Waits for the
-   * backlog of an earlier first start that is still being written down.
-   */
+  /** Notes that a first start has begun; the slot, if it exists from now on, is ours. */
   public void beginEpoch(Connection connection, String sourceId, long epoch) throws SQLException {
     setEpoch(connection, sourceId, epoch, false);
   }
@@ -144,37 +138,24 @@ public final class SourceRegistry {
   private void setEpoch(Connection connection, String sourceId, long epoch, boolean isSeeded)
       throws SQLException {
     String sql =
-        "WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(?, hashtext(?))) UPDATE "
+        "UPDATE "
             + table
-            + " SET epoch = ?, seeded_at = CASE WHEN ? THEN now() END FROM turn WHERE source = ?";
+            + " SET epoch = ?, seeded_at = CASE WHEN ? THEN now() END WHERE source = ?";
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setInt(1, EPOCH_LOCK_CLASS);
-      statement.setString(2, sourceId);
-      statement.setLong(3, epoch);
-      statement.setBoolean(4, isSeeded);
-      statement.setString(5, sourceId);
+      statement.setLong(1, epoch);
+      statement.setBoolean(2, isSeeded);
+      statement.setString(3, sourceId);
       statement.executeUpdate();
     }
   }
 
   /**
-   * Keeps the turn from being taken until the transaction of {@code writer} ends.
+   * Refuses to write a backlog over that of a later first start or reconciliation.
    *
-   * <p>An agent that was stopped in the middle of its first start or reconciliation, and replaced,
-   * must not write its backlog over its successor's when it wakes.
-   *
-   * @param writer in a transaction; its snapshot may be older than the turn
    * @param reader in auto-commit mode, so that it sees the turn as it is now
-   * @throws AgentException.Retryable another first start or reconciliation has begun since
+   * @throws AgentException.Retryable another one has begun since
    */
-  void holdTurn(Connection writer, Connection reader, String sourceId, Turn turn)
-      throws SQLException {
-    String sql = "SELECT pg_advisory_xact_lock(?, hashtext(?))";
-    try (PreparedStatement statement = writer.prepareStatement(sql)) {
-      statement.setInt(1, EPOCH_LOCK_CLASS);
-      statement.setString(2, sourceId);
-      statement.execute();
-    }
+  void requireTurn(Connection reader, String sourceId, Turn turn) throws SQLException {
     Turn now = find(reader, sourceId).map(Registration::turn).orElse(new Turn(0, 0));
     if (!now.equals(turn)) {
       throw new AgentException.Retryable(
@@ -220,6 +201,9 @@ public final class SourceRegistry {
    * ended and what the publication looked like, both seen by one snapshot taken before it: whoever
    * reads the message has read those transactions, and with that publication.
    *
+   * <p>It does not wait for a synchronous standby: a sign of life that waits is none. A promotion
+   * may then lose the last pulses, which at most makes a search of the topics begin earlier.
+   *
    * @param content nonce and number
    * @return whether publishing is paused, which every agent of the source must honour
    */
@@ -233,10 +217,12 @@ public final class SourceRegistry {
                      || coalesce((SELECT mark FROM mark), ?))
         ), log AS (
           SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int AS number
+        ), durability AS MATERIALIZED (
+          SELECT set_config('synchronous_commit', 'local', true) AS commit
         )
         UPDATE %s SET pulse = pulse + 1, pulsed_at = now(), holder = ?, timeline = log.number,
           branched_at = CASE WHEN timeline <> log.number THEN pulsed_at ELSE branched_at END
-        FROM message, log WHERE source = ?
+        FROM message, log, durability WHERE durability.commit = 'local' AND source = ?
         RETURNING paused_at, paused_by, paused_reason
         """
             .formatted(PublicationPreflight.markSql(connection), table);

@@ -19,6 +19,8 @@ package io.outboxinbox.agent.event;
  *     before {@code position}: its rows are published or parked; 0 when not known
  * @param reconciliation number of the last reconciliation that this checkpoint follows; 0 for none.
  *     While its backlog is being published, that backlog is what the reconciliation found missing
+ * @param backlogEnd number of the last row older than the slot; a list that ends before it has lost
+ *     rows. 0 when not known, as in checkpoints of earlier versions, or when there is none
  */
 public record Checkpoint(
     SourceIdentity source,
@@ -32,7 +34,8 @@ public record Checkpoint(
     SourcePosition position,
     Parking parking,
     long endedXid,
-    long reconciliation) {
+    long reconciliation,
+    long backlogEnd) {
 
   /** Nothing older than the slot is left to publish. */
   public static final long BACKLOG_DONE = -1;
@@ -70,6 +73,7 @@ public record Checkpoint(
         backlogOrdinal,
         position,
         Parking.NONE,
+        0,
         0,
         0);
   }
@@ -112,7 +116,8 @@ public record Checkpoint(
         position,
         parking,
         endedXid,
-        reconciliation);
+        reconciliation,
+        backlogEnd);
   }
 
   private Checkpoint with(
@@ -133,6 +138,7 @@ public record Checkpoint(
         newPosition,
         newParking,
         newEndedXid,
-        reconciliation);
+        reconciliation,
+        backlogEnd);
   }
 }

@@ -18,8 +18,7 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Drops old partitions while this agent leads, on a thread and a connection of its own: looking
- * through a day's rows may take a while. A leader that was replaced does no harm here: what its
- * checkpoint says is published stays published.
+ * through a day's rows may take a while.
  */
 final class Cleaner implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Cleaner.class);
@@ -33,6 +32,7 @@ final class Cleaner implements AutoCloseable {
   private static final int ANSWER_SECONDS = 300;
 
   private final SourceConfiguration source;
+  private final SourceConnections connections;
   private final Optional<Duration> keep;
   private final Supplier<@Nullable Checkpoint> durable;
   private final PipelineMonitor monitor;
@@ -45,13 +45,16 @@ final class Cleaner implements AutoCloseable {
   /**
    * Makes a cleaner that is not yet running.
    *
+   * @param connections of the lead, which end with it
    * @param durable the last checkpoint the broker has
    */
   Cleaner(
       PipelineConfiguration pipeline,
+      SourceConnections connections,
       Supplier<@Nullable Checkpoint> durable,
       PipelineMonitor monitor) {
     this.source = pipeline.source();
+    this.connections = connections;
     this.keep = pipeline.retention().kept();
     this.durable = durable;
     this.monitor = monitor;
@@ -91,7 +94,7 @@ final class Cleaner implements AutoCloseable {
       tell(
           new Retention.Result(0, null, "the position does not yet tell what has ended before it"));
     } else {
-      try (Connection open = new SourceConnections(source).open("retention", ANSWER_SECONDS)) {
+      try (Connection open = connections.open("retention", ANSWER_SECONDS)) {
         connection = open;
         tell(new Retention(source, keep.get()).run(open, checkpoint.endedXid()));
       } finally {

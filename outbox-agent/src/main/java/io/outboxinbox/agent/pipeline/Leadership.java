@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.pipeline;
 
+import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.capture.SourceRegistry;
 import io.outboxinbox.agent.event.AgentException;
@@ -9,7 +10,10 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -24,17 +28,31 @@ import org.slf4j.LoggerFactory;
 final class Leadership implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Leadership.class);
 
-  /** First half of the lock's key, so that it meets no application's lock by chance. */
   private static final int LOCK_CLASS = 0x0B0C5;
 
+  /** Held, beside each other, by every session a leader writes on. */
+  private static final int SESSIONS_CLASS = 0x0B0C7;
+
+  /** Sessions end within milliseconds; one that hangs in its disk takes longer. */
+  private static final Duration SESSIONS_END_WITHIN = Duration.ofSeconds(10);
+
+  private static final int END_WAIT_MILLIS = 500;
+
   private final Connection connection;
+  private final SourceConfiguration configuration;
   private final SourceRegistry registry;
   private final SourceIdentity source;
   private final String holder;
   private final Duration takeoverAfter;
 
+  private final SourceLock lock;
+  private final SourceLock sessions;
+
   private long seenPulse = -1;
   private long seenNanos;
+  private boolean hasLooked;
+  private boolean isFollowing;
+  private @Nullable AgentException obstacle;
   private Duration stalled = Duration.ZERO;
   private Optional<Duration> silentBefore = Optional.empty();
   private long acquiredNanos;
@@ -42,15 +60,18 @@ final class Leadership implements AutoCloseable {
 
   private Leadership(
       Connection connection,
-      SourceRegistry registry,
+      SourceConfiguration configuration,
       SourceIdentity source,
       String holder,
       Duration takeoverAfter) {
     this.connection = connection;
-    this.registry = registry;
+    this.configuration = configuration;
+    this.registry = new SourceRegistry(configuration);
     this.source = source;
     this.holder = holder;
     this.takeoverAfter = takeoverAfter;
+    this.lock = new SourceLock(LOCK_CLASS, source.publication());
+    this.sessions = new SourceLock(SESSIONS_CLASS, source.publication());
     this.seenNanos = System.nanoTime();
   }
 
@@ -67,9 +88,8 @@ final class Leadership implements AutoCloseable {
     Connection connection =
         connections.open("leadership", Math.toIntExact(Math.max(1, takeoverAfter.toSeconds())));
     try {
-      SourceRegistry registry = new SourceRegistry(pipeline.source());
       SourceIdentity source = identify(connection, pipeline);
-      return new Leadership(connection, registry, source, holder, takeoverAfter);
+      return new Leadership(connection, pipeline.source(), source, holder, takeoverAfter);
     } catch (SQLException | RuntimeException e) {
       connection.close();
       throw e;
@@ -97,33 +117,151 @@ final class Leadership implements AutoCloseable {
   }
 
   /**
-   * Tries to become the leader; ends the session of a leader that has not pulsed for too long.
+   * Connections of this lead: they end before another agent leads, so nothing that is sent on them
+   * can reach the database later than that. Any thread may open them.
+   */
+  SourceConnections connections() {
+    return new SourceConnections(configuration, this::join);
+  }
+
+  /**
+   * First marks the session, then looks whether we lead: whoever leads after that look sees the
+   * mark, and whoever led before it is seen.
+   */
+  private void join(Connection session) throws SQLException {
+    if (!sessions.tryShared(session)) {
+      throw new AgentException.Misconfigured(
+          "lock (%d, hashtext('%s')) of the leader's sessions is held by %s, which is no agent of source %s"
+              .formatted(
+                  SESSIONS_CLASS,
+                  source.publication(),
+                  names(sessions.others(session)),
+                  source.id()),
+          ends(sessions.others(session)));
+    }
+    ensureHeld();
+  }
+
+  /**
+   * Tries to become the leader; ends the session of a leader that has not pulsed for too long, and
+   * every session that writes for an earlier lead.
    *
    * @return whether this agent leads now
+   * @throws AgentException an earlier lead's session cannot be ended
    * @throws SQLException the database is away
    */
   boolean tryAcquire() throws SQLException {
-    if (tryLock()) {
+    if (lock.tryExclusive(connection)) {
       acquiredNanos = System.nanoTime();
+      endFormerSessions();
       registry.register(connection, source.id());
       silentBefore = registry.sincePulse(connection, source.id());
       return true;
     }
+    List<SourceLock.Holder> holders = lock.others(connection);
     long pulse = registry.lastPulse(connection, source.id());
     long now = System.nanoTime();
-    if (pulse != seenPulse) {
+    if (pulse != seenPulse || !hasLooked) {
+      isFollowing = hasLooked;
+      hasLooked = true;
       seenPulse = pulse;
       seenNanos = now;
-    } else if (now - seenNanos > takeoverAfter.toNanos()) {
-      LOG.warn(
-          "source {}: the leader has not pulsed for {}; ending its session",
-          source.id(),
-          takeoverAfter);
-      endLeaderSession();
-      stalled = Duration.ofNanos(now - seenNanos);
-      seenNanos = now;
+      obstacle = null;
+    }
+    Duration silent = Duration.ofNanos(now - seenNanos);
+    if (!isFollowing || silent.compareTo(takeoverAfter) > 0) {
+      obstacle = obstacle(holders, silent);
+    }
+    if (silent.compareTo(takeoverAfter) > 0) {
+      isFollowing = false;
+      endLeaderSession(holders);
+      stalled = silent;
     }
     return false;
+  }
+
+  /** Who holds the lock now, for a message. */
+  String rivals() throws SQLException {
+    return names(lock.others(connection));
+  }
+
+  /** Whether another agent has been seen to lead: its pulse goes up. */
+  boolean isFollowing() {
+    return isFollowing;
+  }
+
+  /** Why nobody leads, as far as that is known; its type says whether it passes by itself. */
+  Optional<AgentException> obstacle() {
+    return Optional.ofNullable(obstacle);
+  }
+
+  private @Nullable AgentException obstacle(List<SourceLock.Holder> holders, Duration silent)
+      throws SQLException {
+    List<SourceLock.Holder> waiting =
+        holders.stream().filter(SourceLock.Holder::waitsForReplica).toList();
+    if (!waiting.isEmpty()) {
+      return ReplicaWait.of(connection).orElse(null);
+    }
+    List<SourceLock.Holder> foreign = holders.stream().filter(other -> !other.isOurs()).toList();
+    if (!foreign.isEmpty() && silent.compareTo(takeoverAfter) > 0) {
+      return new AgentException.Misconfigured(
+          "the leadership lock of source %s is held by %s, which has shown no agent's sign of life for %s and which role %s may not end; nobody publishes"
+              .formatted(source.id(), names(foreign), takeoverAfter, configuration.username()),
+          ends(foreign));
+    }
+    return null;
+  }
+
+  private static String names(List<SourceLock.Holder> holders) {
+    return holders.stream().map(SourceLock.Holder::name).collect(Collectors.joining(", "));
+  }
+
+  private static String ends(List<SourceLock.Holder> holders) {
+    return holders.stream().map(SourceLock.Holder::end).collect(Collectors.joining("\n"));
+  }
+
+  /** Only our own role's: another's session is not ours to end, whatever lock it holds. */
+  private void endLeaderSession(List<SourceLock.Holder> holders) throws SQLException {
+    for (SourceLock.Holder holder : holders) {
+      if (holder.isOurs()) {
+        LOG.warn(
+            "source {}: the leader has not pulsed for {}; ending its session, {}",
+            source.id(),
+            takeoverAfter,
+            holder.name());
+        SourceLock.end(connection, holder, 0);
+        seenNanos = System.nanoTime();
+      }
+    }
+  }
+
+  /**
+   * A leader that was replaced may have sent a statement that has not arrived yet, or be frozen in
+   * the middle of a transaction; either would change, or hold up, what this lead relies on.
+   */
+  private void endFormerSessions() throws SQLException {
+    long deadline = System.nanoTime() + SESSIONS_END_WITHIN.toNanos();
+    List<SourceLock.Holder> left = sessions.others(connection);
+    while (!left.isEmpty()) {
+      List<SourceLock.Holder> foreign = left.stream().filter(other -> !other.isOurs()).toList();
+      if (!foreign.isEmpty()) {
+        throw new AgentException.Misconfigured(
+            "%s may still write for an earlier leader of source %s, and role %s may not end it"
+                .formatted(names(foreign), source.id(), configuration.username()),
+            ends(foreign));
+      }
+      for (SourceLock.Holder holder : left) {
+        LOG.info("ending a session of an earlier lead: {}", holder.name());
+        SourceLock.end(connection, holder, END_WAIT_MILLIS);
+      }
+      left = sessions.others(connection);
+      if (!left.isEmpty() && System.nanoTime() - deadline > 0) {
+        throw new AgentException.Retryable(
+            AgentException.Retryable.Side.DATABASE,
+            "a session of an earlier lead does not end: " + names(left),
+            null);
+      }
+    }
   }
 
   /**
@@ -151,33 +289,6 @@ final class Leadership implements AutoCloseable {
     return stalled;
   }
 
-  private boolean tryLock() throws SQLException {
-    try (PreparedStatement statement =
-        connection.prepareStatement("SELECT pg_try_advisory_lock(?, hashtext(?))")) {
-      statement.setInt(1, LOCK_CLASS);
-      statement.setString(2, source.publication());
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        return row.getBoolean(1);
-      }
-    }
-  }
-
-  private void endLeaderSession() throws SQLException {
-    String sql =
-        """
-        SELECT pg_terminate_backend(pid) FROM pg_locks
-        WHERE locktype = 'advisory' AND granted AND objsubid = 2
-          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-          AND classid = ? AND objid = (hashtext(?)::bigint & 4294967295)::oid
-        """;
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setLong(1, LOCK_CLASS);
-      statement.setString(2, source.publication());
-      statement.executeQuery().close();
-    }
-  }
-
   /**
    * Shows that the leader is alive.
    *
@@ -196,21 +307,8 @@ final class Leadership implements AutoCloseable {
    * @throws SQLException leadership must be taken as lost
    */
   void ensureHeld() throws SQLException {
-    String sql =
-        """
-        SELECT count(*) FROM pg_locks
-        WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND pid = pg_backend_pid()
-          AND classid = ? AND objid = (hashtext(?)::bigint & 4294967295)::oid
-        """;
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setLong(1, LOCK_CLASS);
-      statement.setString(2, source.publication());
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        if (row.getInt(1) == 0) {
-          throw new AgentException.Retryable("the leadership lock is no longer held", null);
-        }
-      }
+    if (!lock.isHeld(connection)) {
+      throw new AgentException.Retryable("the leadership lock is no longer held", null);
     }
   }
 

@@ -5,6 +5,7 @@ import io.outboxinbox.agent.capture.Backlog;
 import io.outboxinbox.agent.capture.LogReader;
 import io.outboxinbox.agent.capture.RowCheck;
 import io.outboxinbox.agent.capture.SourceConnections;
+import io.outboxinbox.agent.capture.WayOut;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.Checkpoint;
@@ -15,6 +16,7 @@ import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.route.Router;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
@@ -33,6 +35,11 @@ final class LeadingSession {
 
   /** How long a position without events may stay undurable; bounds the log an idle outbox keeps. */
   private static final Duration POSITION_INTERVAL = Duration.ofSeconds(5);
+
+  /** An idle connection that was ended must not be found dead by the first event to be parked. */
+  private static final Duration ASK_CONTROL_EVERY = Duration.ofSeconds(5);
+
+  private static final int ANSWER_SECONDS = 30;
 
   private final PipelineConfiguration pipeline;
   private final Router router;
@@ -75,10 +82,10 @@ final class LeadingSession {
    * @throws SQLException the database went away: retryable
    */
   void run() throws SQLException, InterruptedException {
-    SourceConnections connections = new SourceConnections(pipeline.source());
+    SourceConnections connections = leadership.connections();
     StepTimes times = new StepTimes();
     try (Publisher publisher = pipeline.publish().newPublisher();
-        Connection control = connections.open("control", 30)) {
+        Connection control = connections.open("control", ANSWER_SECONDS)) {
       SessionStart start = new SessionStart(pipeline, leadership, control, publisher, clock);
       times.done("connect");
       Reconcile reconcile = reconcile(publisher, control);
@@ -107,7 +114,7 @@ final class LeadingSession {
                   pulse.nonce(),
                   pipeline.batch().maxEvents());
           SourceWatch watch = new SourceWatch(pipeline, checkpoint, reader);
-          Cleaner cleaner = new Cleaner(pipeline, monitor::durable, monitor)) {
+          Cleaner cleaner = new Cleaner(pipeline, connections, monitor::durable, monitor)) {
         times.done("backlog");
         reader.start();
         times.done("start reading");
@@ -118,7 +125,7 @@ final class LeadingSession {
         leadership.takeoverEnds().ifPresent(time -> monitor.tookOver(time, leadership.stalled()));
         monitor.enter(State.LEADING, "");
         LOG.info("reading the log after {} ms: {}", times.total().toMillis(), times);
-        stream(publisher, parking, reader, watch, checkpoint);
+        stream(new Stream(publisher, control, reader, watch), parking, checkpoint);
       } catch (AgentException.Gap gap) {
         // Only reading shows this one, so the next start has to be told.
         throw gap.at(checkpoint);
@@ -178,18 +185,28 @@ final class LeadingSession {
         pipeline.parking().unknownTopic());
   }
 
-  private void stream(
-      Publisher publisher, Parking parking, LogReader reader, SourceWatch watch, Checkpoint from)
+  /** What is open while the log is read. */
+  private record Stream(
+      Publisher publisher, Connection control, LogReader reader, SourceWatch watch) {}
+
+  private void stream(Stream open, Parking parking, Checkpoint from)
       throws SQLException, InterruptedException {
+    Publisher publisher = open.publisher();
+    LogReader reader = open.reader();
     TransactionGrouper grouper = new TransactionGrouper(pipeline.batch(), parking.triage(), from);
     Progress progress =
         new Progress(new Acknowledger(reader), new EndedTransactions(from.publicationMark()));
     Checkpoint durable = from;
     long durableNanos = System.nanoTime();
+    long askedNanos = durableNanos;
     pulse.expectAnew();
     while (!mustEnd.getAsBoolean()) {
       pulse.ensureAlive();
-      watch.ensureSound(pulse);
+      open.watch().ensureSound(pulse);
+      if (System.nanoTime() - askedNanos > ASK_CONTROL_EVERY.toNanos()) {
+        ensureAnswers(open.control());
+        askedNanos = System.nanoTime();
+      }
       for (Captured captured : reader.poll()) {
         take(captured, grouper);
         note(captured, progress.ended());
@@ -214,6 +231,12 @@ final class LeadingSession {
         pulse.wasNotRead(System.nanoTime() - begun);
         grouper.skipTo(durable.sequence());
       }
+    }
+  }
+
+  private static void ensureAnswers(Connection control) throws SQLException {
+    try (Statement statement = control.createStatement()) {
+      statement.execute("SELECT 1");
     }
   }
 
@@ -339,6 +362,13 @@ final class LeadingSession {
       Publisher publisher, Parking parking, Backlog.Page page, Checkpoint before)
       throws SQLException {
     boolean isEnd = page.lastOrdinal() == before.backlogOrdinal();
+    if (isEnd && before.backlogOrdinal() < before.backlogEnd()) {
+      throw new AgentException.Gap(
+              "the rows older than the slot end at number %d of %d in outbox_backlog: somebody has emptied it before they were published"
+                  .formatted(before.backlogOrdinal(), before.backlogEnd()),
+              WayOut.RECONCILE)
+          .at(before);
+    }
     TransactionGrouper grouper =
         new TransactionGrouper(
             pipeline.batch(), triage(publisher, parking.lot(), before.reconciliation()), before);

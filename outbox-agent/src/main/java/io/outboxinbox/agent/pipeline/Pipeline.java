@@ -206,23 +206,36 @@ public final class Pipeline {
 
   /** Returns whether this agent leads; false when asked to stop first. */
   private boolean awaitLeadership(Leadership leadership) throws SQLException, InterruptedException {
+    String told = "";
     boolean isStandby = false;
     while (!leadership.tryAcquire()) {
-      if (!isStandby) {
+      rehearse(leadership);
+      String obstacle = leadership.obstacle().map(Throwable::getMessage).orElse("");
+      if (!obstacle.isEmpty() && !obstacle.equals(told)) {
+        LOG.warn("{}", obstacle);
+        monitor.enter(stateOf(leadership.obstacle().get()), obstacle);
+        isStandby = false;
+      } else if (leadership.isFollowing() && !isStandby) {
         LOG.info("standby: another agent leads source {}", leadership.source().id());
         monitor.enter(State.STANDBY, "");
         isStandby = true;
-        rehearse(leadership);
       }
+      told = obstacle;
       if (waitUnlessStopping(configuration.leadership().standbyInterval())) {
         return false;
       }
     }
-    if (isStandby) {
+    if (isStandby || !told.isEmpty()) {
       monitor.enter(State.STARTING, "");
     }
     // Else what was wrong stays on show until it turns out to be mended.
     return true;
+  }
+
+  private static State stateOf(AgentException obstacle) {
+    return obstacle instanceof AgentException.Retryable passing
+        ? stateAfter(passing.side())
+        : State.MISCONFIGURED;
   }
 
   private void rehearse(Leadership leadership) {
@@ -244,7 +257,7 @@ public final class Pipeline {
   /** A lost connection passes by itself; a server that refuses wants something mended. */
   private void waitAfterDatabaseFailure(SQLException e) throws InterruptedException {
     if (!SourcePreflight.isRefusal(e)) {
-      waitAfter(State.WAITING_FOR_DATABASE, e);
+      waitAfter(State.WAITING_FOR_DATABASE, ReplicaWait.after(e, configuration.source()));
       return;
     }
     try {

@@ -83,8 +83,10 @@ final class Pulse implements AutoCloseable {
       pause = leadership.pulse(nonce + ":" + next).orElse(null);
     } catch (SQLException e) {
       failure = e;
-    } catch (RuntimeException | Error e) {
-      // Nobody pulses any more: the session has to end, whatever it was.
+    } catch (RuntimeException e) {
+      // Thrown on, it would end the pulses without a word.
+      failure = new SQLException("the pulse failed: " + e.getMessage(), e);
+    } catch (Error e) {
       failure = new SQLException("the pulse failed: " + e, e);
       throw e;
     }

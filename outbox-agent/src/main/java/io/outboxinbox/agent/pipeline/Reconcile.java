@@ -69,7 +69,7 @@ final class Reconcile {
     this.lead = lead;
     this.source = lead.pipeline().source();
     this.identity = lead.leadership().source();
-    this.connections = new SourceConnections(source);
+    this.connections = lead.leadership().connections();
     this.registry = new SourceRegistry(source);
     this.reconciliations = new Reconciliations(source);
   }
@@ -239,7 +239,8 @@ final class Reconcile {
             ? ParkingCarryOver.adopt(lead.leadership().connection(), source, identity.id())
             : base.parking(),
         bound.endedXid(),
-        turn.reconciliation());
+        turn.reconciliation(),
+        remaining == 0 ? 0 : new Backlog(source).end(lead.control(), identity.id()));
   }
 
   private void makeDurable(Checkpoint checkpoint, @Nullable Checkpoint base, Cause cause)

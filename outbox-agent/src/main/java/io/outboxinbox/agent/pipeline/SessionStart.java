@@ -218,7 +218,7 @@ final class SessionStart {
 
   private FirstStart.Seed seed(Optional<SlotState> slot, SourceRegistry.Turn turn)
       throws SQLException {
-    FirstStart firstStart = new FirstStart(source, new SourceConnections(source));
+    FirstStart firstStart = new FirstStart(source, leadership.connections());
     if (slot.isPresent()) {
       if (source.existingRows() == ExistingRows.SKIP) {
         return new FirstStart.Seed(
@@ -299,15 +299,18 @@ final class SessionStart {
   private Checkpoint seedCheckpoint(long epoch, SourcePosition position, boolean hasBacklog)
       throws SQLException {
     return new Checkpoint(
-            identity,
-            pipeline.name(),
-            SourcePreflight.server(control).timeline(),
-            source.slot(),
-            SourcePreflight.publicationMark(control, source),
-            epoch,
-            0,
-            hasBacklog ? 0 : Checkpoint.BACKLOG_DONE,
-            position)
-        .withParking(ParkingCarryOver.adopt(leadership.connection(), source, identity.id()));
+        identity,
+        pipeline.name(),
+        SourcePreflight.server(control).timeline(),
+        source.slot(),
+        SourcePreflight.publicationMark(control, source),
+        epoch,
+        0,
+        hasBacklog ? 0 : Checkpoint.BACKLOG_DONE,
+        position,
+        ParkingCarryOver.adopt(leadership.connection(), source, identity.id()),
+        0,
+        0,
+        hasBacklog ? new Backlog(source).end(control, identity.id()) : 0);
   }
 }

@@ -38,15 +38,27 @@ public final class SourceReset {
    *     doing it again
    */
   public String run() {
-    SourceConnections connections = new SourceConnections(pipeline.source());
     try (Leadership leadership = Leadership.connect(pipeline, holder);
-        Publisher publisher = pipeline.publish().newPublisher();
-        Connection control = connections.open("reset", 30)) {
+        Publisher publisher = pipeline.publish().newPublisher()) {
       String source = leadership.source().id();
       if (!leadership.tryAcquire()) {
         throw new AgentException.Misconfigured(
-            "an agent leads source " + source, "stop every agent of this source first");
+            "an agent leads source %s: its lock is held by %s"
+                .formatted(source, leadership.rivals()),
+            "stop every agent of this source first; a session that is no agent can be ended with pg_terminate_backend");
       }
+      reset(leadership, publisher);
+      return source;
+    } catch (SQLException e) {
+      throw new AgentException.Retryable(
+          "database " + pipeline.source().database() + ": " + e.getMessage(), e);
+    }
+  }
+
+  private void reset(Leadership leadership, Publisher publisher) throws SQLException {
+    SourceConnections connections = leadership.connections();
+    try (Connection control = connections.open("reset", 30)) {
+      String source = leadership.source().id();
       shutOthersOut(publisher, leadership.source());
       publisher.forget(leadership.source());
       for (Checkpoint other : publisher.allCheckpoints()) {
@@ -61,10 +73,6 @@ public final class SourceReset {
       }
       new Backlog(pipeline.source()).clear(control, source);
       new SourceRegistry(pipeline.source()).forgetSeed(control, source);
-      return source;
-    } catch (SQLException e) {
-      throw new AgentException.Retryable(
-          "database " + pipeline.source().database() + ": " + e.getMessage(), e);
     }
   }
 

@@ -12,6 +12,7 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -40,7 +41,11 @@ final class SourceWatch implements AutoCloseable {
   private final LogReader reader;
   private final ScheduledExecutorService thread;
 
-  private @Nullable Connection connection;
+  private @Nullable SourceConnections connections;
+  private volatile @Nullable Connection connection;
+  private boolean isFailing;
+  private volatile boolean isClosed;
+  private volatile long lookedNanos = System.nanoTime();
   private volatile @Nullable AgentException problem;
   private volatile boolean isServerBusy;
 
@@ -54,7 +59,9 @@ final class SourceWatch implements AutoCloseable {
   // The executor runs until close; what it finds is kept in fields, not in this future.
   @SuppressWarnings("FutureReturnValueIgnored")
   void start(SourceConnections connections) throws SQLException {
-    connection = connections.open("watch", QUERY_TIMEOUT_SECONDS);
+    this.connections = connections;
+    open();
+    lookedNanos = System.nanoTime();
     thread.scheduleWithFixedDelay(
         this::look, INTERVAL.toMillis(), INTERVAL.toMillis(), TimeUnit.MILLISECONDS);
     thread.scheduleWithFixedDelay(
@@ -63,38 +70,68 @@ final class SourceWatch implements AutoCloseable {
 
   private void look() {
     reader.endOverduePoll();
-    Connection open = connection;
-    if (open == null || problem != null) {
+    if (problem != null) {
       return;
     }
     try {
-      look(open);
+      look(open());
+      lookedNanos = System.nanoTime();
+      isFailing = false;
     } catch (AgentException e) {
       problem = e;
-    } catch (SQLException e) {
-      // The pulse finds out whether the database is gone; a slow catalogue alone harms nothing.
-      LOG.debug("looking at the source failed", e);
-    } catch (RuntimeException e) {
-      LOG.warn("looking at the source failed", e);
     } catch (Error e) {
       // Nobody watches any more: the session has to end.
       problem = new AgentException.Retryable("looking at the source failed: " + e, e);
       throw e;
+    } catch (SQLException | RuntimeException e) {
+      failed(e);
+    }
+  }
+
+  /** One slow look harms nothing; when none succeeds for long, {@link #ensureSound} ends it all. */
+  private void failed(Exception e) {
+    disconnect();
+    if (!isFailing && !isClosed) {
+      LOG.warn("looking at the source failed; looking again on a new connection", e);
+    }
+    isFailing = true;
+  }
+
+  private Connection open() throws SQLException {
+    Connection open = connection;
+    if (open == null) {
+      open = Objects.requireNonNull(connections).open("watch", QUERY_TIMEOUT_SECONDS);
+      connection = open;
+      if (isClosed) {
+        // The closing thread may have looked before it was there.
+        disconnect();
+      }
+    }
+    return open;
+  }
+
+  private void disconnect() {
+    Connection open = connection;
+    connection = null;
+    if (open != null) {
+      try {
+        open.close();
+      } catch (SQLException e) {
+        LOG.debug("closing the watch connection failed", e);
+      }
     }
   }
 
   private void createPartitions() {
-    Connection open = connection;
-    if (open == null) {
-      return;
-    }
     try {
-      int made = Partitions.createAhead(open, pipeline.source());
+      int made = Partitions.createAhead(open(), pipeline.source());
       if (made > 0) {
         LOG.info("made {} partitions of {} ahead of time", made, pipeline.source().table());
       }
     } catch (SQLException e) {
       LOG.warn("partitions could not be made ahead of time: {}", e.getMessage());
+    } catch (RuntimeException e) {
+      LOG.warn("partitions could not be made ahead of time", e);
     }
   }
 
@@ -134,6 +171,13 @@ final class SourceWatch implements AutoCloseable {
       throw found;
     }
     Duration limit = pipeline.leadership().stallAfter();
+    Duration blind = Duration.ofNanos(System.nanoTime() - lookedNanos);
+    if (blind.compareTo(limit.plusSeconds(QUERY_TIMEOUT_SECONDS)) > 0) {
+      throw new AgentException.Retryable(
+          AgentException.Retryable.Side.DATABASE,
+          "server, publication and slot could not be looked at for " + blind.toSeconds() + " s",
+          null);
+    }
     if (!isServerBusy
         && pulse.sinceReturn().compareTo(limit) > 0
         && reader.sinceActivity().compareTo(limit) > 0) {
@@ -146,14 +190,8 @@ final class SourceWatch implements AutoCloseable {
 
   @Override
   public void close() {
+    isClosed = true;
     thread.shutdownNow();
-    Connection open = connection;
-    if (open != null) {
-      try {
-        open.close();
-      } catch (SQLException e) {
-        LOG.debug("closing the watch connection failed", e);
-      }
-    }
+    disconnect();
   }
 }

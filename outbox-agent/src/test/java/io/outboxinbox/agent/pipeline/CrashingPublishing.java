@@ -6,11 +6,13 @@ import io.outboxinbox.agent.event.Receipt;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.publish.PublishConfiguration;
+import io.outboxinbox.agent.publish.PublishedSearch;
 import io.outboxinbox.agent.publish.Publisher;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiFunction;
+import java.util.function.Consumer;
 
 /**
  * The real broker, before and after which a session may die: with everything before the broker's
@@ -27,14 +29,28 @@ final class CrashingPublishing implements PublishConfiguration {
 
   private final PublishConfiguration broker;
   private final BiFunction<List<RoutedEvent>, Checkpoint, Crash> script;
+  private final Consumer<Checkpoint> afterCommit;
 
   /** How often a session has died. */
   final AtomicInteger crashes = new AtomicInteger();
 
   CrashingPublishing(
       PublishConfiguration broker, BiFunction<List<RoutedEvent>, Checkpoint, Crash> script) {
+    this(broker, script, checkpoint -> {});
+  }
+
+  /** One that does not die, but does this after each commit. */
+  static CrashingPublishing pausing(PublishConfiguration broker, Consumer<Checkpoint> afterCommit) {
+    return new CrashingPublishing(broker, (batch, after) -> Crash.NONE, afterCommit);
+  }
+
+  private CrashingPublishing(
+      PublishConfiguration broker,
+      BiFunction<List<RoutedEvent>, Checkpoint, Crash> script,
+      Consumer<Checkpoint> afterCommit) {
     this.broker = broker;
     this.script = script;
+    this.afterCommit = afterCommit;
   }
 
   /** The same pipeline with this broker. */
@@ -106,7 +122,18 @@ final class CrashingPublishing implements PublishConfiguration {
         crashes.incrementAndGet();
         throw new IllegalStateException("crash after the commit");
       }
+      afterCommit.accept(after);
       return receipts;
+    }
+
+    @Override
+    public Optional<String> cluster() {
+      return real.cluster();
+    }
+
+    @Override
+    public Optional<PublishedSearch> search(SearchScope scope) {
+      return real.search(scope);
     }
 
     @Override

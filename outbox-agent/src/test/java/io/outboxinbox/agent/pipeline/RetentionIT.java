@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.outboxinbox.agent.capture.Retention;
+import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.publish.Publisher;
@@ -69,7 +70,7 @@ class RetentionIT {
             plain.wal(),
             new RetentionConfiguration("1d"));
     monitor = new PipelineMonitor("test", Clock.systemUTC());
-    cleaner = new Cleaner(configuration, this::checkpoint, monitor);
+    cleaner = new Cleaner(configuration, connections(), this::checkpoint, monitor);
     for (int day = OLDEST_DAY; day >= YOUNGEST_DAY; day--) {
       rig.execute(
           """
@@ -278,6 +279,10 @@ class RetentionIT {
     cleanDownTo(0);
   }
 
+  private SourceConnections connections() {
+    return new SourceConnections(configuration.source());
+  }
+
   @Test
   void dropsNothingWhileThePositionTellsTooLittle() throws Exception {
     cleaner.clean();
@@ -285,7 +290,8 @@ class RetentionIT {
     awaitLeading(rig.start(configuration));
     await().atMost(Duration.ofSeconds(60)).until(() -> checkpoint().endedXid() > 0);
     Checkpoint checkpoint = checkpoint();
-    try (Cleaner early = new Cleaner(configuration, () -> checkpoint.withEndedXid(0), monitor)) {
+    try (Cleaner early =
+        new Cleaner(configuration, connections(), () -> checkpoint.withEndedXid(0), monitor)) {
       early.clean();
     }
     assertThat(lastReason()).contains("does not yet tell what has ended");

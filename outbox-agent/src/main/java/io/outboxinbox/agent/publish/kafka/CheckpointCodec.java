@@ -44,7 +44,8 @@ final class CheckpointCodec {
         .put("parkedOrdinal", checkpoint.parking().lastOrdinal())
         .put("release", checkpoint.parking().lastRelease())
         .put("endedXid", checkpoint.endedXid())
-        .put("reconciliation", checkpoint.reconciliation());
+        .put("reconciliation", checkpoint.reconciliation())
+        .put("backlogEnd", checkpoint.backlogEnd());
     try {
       return JSON.writeValueAsBytes(json);
     } catch (IOException e) {
@@ -80,7 +81,8 @@ final class CheckpointCodec {
           new Checkpoint.Parking(
               json.path("parkedOrdinal").longValue(), json.path("release").longValue()),
           json.path("endedXid").longValue(),
-          json.path("reconciliation").longValue());
+          json.path("reconciliation").longValue(),
+          json.path("backlogEnd").longValue());
     } catch (IOException | IllegalArgumentException e) {
       throw unreadable(String.valueOf(e.getMessage()), e);
     }

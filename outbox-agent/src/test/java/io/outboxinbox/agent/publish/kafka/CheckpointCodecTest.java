@@ -40,6 +40,23 @@ class CheckpointCodecTest {
   }
 
   @Test
+  void remembersWhereTheListOfOlderRowsEnds() {
+    String before = new String(CheckpointCodec.encode(CHECKPOINT), StandardCharsets.UTF_8);
+    Checkpoint read =
+        CheckpointCodec.decode(
+            before
+                .replace("\"backlogEnd\":0", "\"backlogEnd\":30")
+                .getBytes(StandardCharsets.UTF_8));
+    assertThat(read.backlogEnd()).isEqualTo(30);
+    assertThat(CheckpointCodec.decode(CheckpointCodec.encode(read.withBacklog(10, 52))))
+        .isEqualTo(read.withBacklog(10, 52));
+    String older = before.replace(",\"backlogEnd\":0", "");
+    assertThat(CheckpointCodec.decode(older.getBytes(StandardCharsets.UTF_8)))
+        .as("of a version that did not write it")
+        .isEqualTo(CHECKPOINT);
+  }
+
+  @Test
   void keepsParkedEventsFromAgentsThatDoNotKnowThem() {
     Checkpoint parked =
         CHECKPOINT.withParking(new Checkpoint.Parking(17, 3)).withEndedXid(5_000_000_000L);
@@ -54,7 +71,9 @@ class CheckpointCodecTest {
   void readsWhatAgentsWithoutParkingWrote() {
     String older =
         new String(CheckpointCodec.encode(CHECKPOINT), StandardCharsets.UTF_8)
-            .replace(",\"parkedOrdinal\":0,\"release\":0,\"endedXid\":0,\"reconciliation\":0", "");
+            .replace(
+                ",\"parkedOrdinal\":0,\"release\":0,\"endedXid\":0,\"reconciliation\":0,\"backlogEnd\":0",
+                "");
     assertThat(older).doesNotContain("parkedOrdinal");
     assertThat(CheckpointCodec.decode(older.getBytes(StandardCharsets.UTF_8)))
         .isEqualTo(CHECKPOINT);
