@@ -9,6 +9,9 @@ final class ConnectorSettings {
   /** Prefix of our logical messages; Debezium drops those of others. */
   static final String PULSE_PREFIX = "outbox-agent";
 
+  /** Depends on the server's version, so whoever starts a connector adds it. */
+  static final String OPTIONS = "driver.options";
+
   /**
    * The reader's queue waits this long for a fuller batch and the log reader sleeps as long when
    * idle, so it is the floor of latency; below 2 ms idle processor time rises and latency no longer

@@ -9,6 +9,7 @@ import io.outboxinbox.agent.event.AgentException.Retryable.Side;
 import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.PositionCommitter;
 import io.outboxinbox.agent.event.SourcePosition;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -38,6 +39,7 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
 
   private final PollGuard guard = new PollGuard(OVERDUE_AFTER);
   private final BaseSourceTask<?, ?> task = new PostgresConnectorTask();
+  private final SourceConfiguration source;
   private final Map<String, String> settings;
   private final OffsetAtCommit offset;
   private final RecordReader records;
@@ -57,6 +59,7 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
   public LogReader(SourceConfiguration source, SourcePosition from, String nonce, int batchRows) {
     this.offset = new OffsetAtCommit(from.commitLsn());
     this.records = new RecordReader(source, new ResumePoint(from), nonce);
+    this.source = source;
     this.settings = ConnectorSettings.of(source, batchRows);
   }
 
@@ -70,9 +73,10 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
     task.initialize(new ConnectContext(offset));
     PostgresConnector connector = new PostgresConnector();
     try {
+      settings.put(ConnectorSettings.OPTIONS, new SourceConnections(source).optionsOfReader());
       connector.start(settings);
       task.start(connector.taskConfigs(1).get(0));
-    } catch (RuntimeException e) {
+    } catch (SQLException | RuntimeException e) {
       throw new AgentException.Retryable(
           Side.DATABASE, "reading the log could not start: " + rootMessage(e), e);
     } finally {

@@ -51,8 +51,9 @@ public final class LogRehearsal {
     }
   }
 
-  private static Map<String, String> settings(SourceConfiguration source) {
+  private static Map<String, String> settings(SourceConfiguration source) throws SQLException {
     Map<String, String> settings = ConnectorSettings.of(source, 1);
+    settings.put(ConnectorSettings.OPTIONS, new SourceConnections(source).optionsOfReader());
     // Names JMX beans beside those of the real reader.
     settings.put("topic.prefix", source.slot() + "_rehearsal");
     settings.put("name", source.slot() + "_rehearsal");

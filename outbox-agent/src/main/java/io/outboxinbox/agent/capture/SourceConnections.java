@@ -10,6 +10,8 @@ import org.postgresql.PGProperty;
 public final class SourceConnections {
   static final String CONNECT_TIMEOUT_SECONDS = "5";
 
+  private static final int ANSWER_TIMEOUT_SECONDS = 10;
+
   private final SourceConfiguration source;
 
   public SourceConnections(SourceConfiguration source) {
@@ -27,7 +29,7 @@ public final class SourceConnections {
   public Connection open(String purpose, int socketTimeoutSeconds) throws SQLException {
     Properties properties = properties(purpose);
     PGProperty.SOCKET_TIMEOUT.set(properties, socketTimeoutSeconds);
-    return DriverManager.getConnection(url(), properties);
+    return connect(properties);
   }
 
   /**
@@ -40,7 +42,30 @@ public final class SourceConnections {
     PGProperty.REPLICATION.set(properties, "database");
     PGProperty.PREFER_QUERY_MODE.set(properties, "simple");
     PGProperty.ASSUME_MIN_SERVER_VERSION.set(properties, "14");
-    return DriverManager.getConnection(url(), properties);
+    return connect(properties);
+  }
+
+  /**
+   * The options of a connection that Debezium opens, which depend on the server.
+   *
+   * @throws SQLException as the server or the network says
+   */
+  String optionsOfReader() throws SQLException {
+    try (Connection connection = open("reader", ANSWER_TIMEOUT_SECONDS)) {
+      return SessionSettings.options(source, connection.getMetaData().getDatabaseMajorVersion());
+    }
+  }
+
+  /** Every connection of ours is made here, so that none misses a setting. */
+  private Connection connect(Properties properties) throws SQLException {
+    Connection connection = DriverManager.getConnection(url(), properties);
+    try {
+      SessionSettings.complete(connection);
+      return connection;
+    } catch (SQLException | RuntimeException e) {
+      connection.close();
+      throw e;
+    }
   }
 
   private String url() {
@@ -59,6 +84,7 @@ public final class SourceConnections {
     PGProperty.LOGIN_TIMEOUT.set(properties, CONNECT_TIMEOUT_SECONDS);
     PGProperty.TCP_KEEP_ALIVE.set(properties, true);
     PGProperty.SOCKET_FACTORY.set(properties, WakefulSocketFactory.class.getName());
+    PGProperty.OPTIONS.set(properties, SessionSettings.options(source));
     PGProperty.APPLICATION_NAME.set(properties, "outbox-agent " + purpose);
     return properties;
   }
