@@ -27,9 +27,8 @@ final class ConnectorSettings {
   static Map<String, String> of(SourceConfiguration source, int batchRows) {
     Map<String, String> settings = new HashMap<>();
     settings.put("connector.class", "io.debezium.connector.postgresql.PostgresConnector");
-    settings.put("name", source.slot());
-    // Names JMX beans, so it must differ between pipelines of one process; never part of a topic.
-    settings.put("topic.prefix", source.slot());
+    settings.put("name", prefix(source));
+    settings.put("topic.prefix", prefix(source));
     settings.put("plugin.name", "pgoutput");
     connection(settings, source);
     settings.put("slot.name", source.slot());
@@ -58,6 +57,16 @@ final class ConnectorSettings {
     settings.put("max.queue.size.in.bytes", String.valueOf(source.maxQueueBytes()));
     settings.put("executor.shutdown.timeout.ms", "1000");
     return settings;
+  }
+
+  /**
+   * Names JMX beans, so it differs between pipelines of one process, also where two servers have a
+   * slot of the same name; never part of a topic.
+   */
+  static String prefix(SourceConfiguration source) {
+    return "%s_%08x"
+        .formatted(
+            source.slot(), (source.host() + ":" + source.port() + source.database()).hashCode());
   }
 
   private static void connection(Map<String, String> settings, SourceConfiguration source) {

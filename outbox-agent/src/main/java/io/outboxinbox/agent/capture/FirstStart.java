@@ -118,7 +118,10 @@ public final class FirstStart {
   /** Drops a slot of which nothing was ever published, or nothing will be any more. */
   public void dropSlot(Connection connection) throws SQLException {
     try (PreparedStatement statement =
-        connection.prepareStatement("SELECT pg_drop_replication_slot(?)")) {
+        connection.prepareStatement(
+            // Never one of another database, which is another agent's.
+            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+                + " WHERE slot_name = ? AND database = current_database()")) {
       statement.setString(1, source.slot());
       statement.execute();
     }

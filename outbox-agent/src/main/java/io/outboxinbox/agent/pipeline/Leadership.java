@@ -1,6 +1,8 @@
 package io.outboxinbox.agent.pipeline;
 
+import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
+import io.outboxinbox.agent.capture.SourceNames;
 import io.outboxinbox.agent.capture.SourceRegistry;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.SourceIdentity;
@@ -27,6 +29,7 @@ final class Leadership implements AutoCloseable {
   /** First half of the lock's key, so that it meets no application's lock by chance. */
   private static final int LOCK_CLASS = 0x0B0C5;
 
+  private final PipelineConfiguration pipeline;
   private final Connection connection;
   private final SourceRegistry registry;
   private final SourceIdentity source;
@@ -41,11 +44,13 @@ final class Leadership implements AutoCloseable {
   private boolean hasTakenOver;
 
   private Leadership(
+      PipelineConfiguration pipeline,
       Connection connection,
       SourceRegistry registry,
       SourceIdentity source,
       String holder,
       Duration takeoverAfter) {
+    this.pipeline = pipeline;
     this.connection = connection;
     this.registry = registry;
     this.source = source;
@@ -67,9 +72,11 @@ final class Leadership implements AutoCloseable {
     Connection connection =
         connections.open("leadership", Math.toIntExact(Math.max(1, takeoverAfter.toSeconds())));
     try {
-      SourceRegistry registry = new SourceRegistry(pipeline.source());
-      SourceIdentity source = identify(connection, pipeline);
-      return new Leadership(connection, registry, source, holder, takeoverAfter);
+      PipelineConfiguration named =
+          pipeline.withSource(SourceNames.resolved(connection, pipeline.source()));
+      SourceRegistry registry = new SourceRegistry(named.source());
+      SourceIdentity source = identify(connection, named);
+      return new Leadership(named, connection, registry, source, holder, takeoverAfter);
     } catch (SQLException | RuntimeException e) {
       connection.close();
       throw e;
@@ -79,13 +86,18 @@ final class Leadership implements AutoCloseable {
   /** Which source the connected database is. */
   static SourceIdentity identify(Connection connection, PipelineConfiguration pipeline)
       throws SQLException {
+    SourceConfiguration source = SourceNames.resolved(connection, pipeline.source());
     try (PreparedStatement statement =
             connection.prepareStatement("SELECT system_identifier::text FROM pg_control_system()");
         ResultSet row = statement.executeQuery()) {
       row.next();
-      return new SourceIdentity(
-          row.getString(1), pipeline.source().database(), pipeline.source().publication());
+      return new SourceIdentity(row.getString(1), source.database(), source.publication());
     }
+  }
+
+  /** With the names that hold in the database this agent is connected to. */
+  PipelineConfiguration pipeline() {
+    return pipeline;
   }
 
   SourceIdentity source() {
@@ -224,7 +236,7 @@ final class Leadership implements AutoCloseable {
     String sql =
         """
         SELECT active_pid, pg_terminate_backend(active_pid) FROM pg_replication_slots
-        WHERE slot_name = ? AND active_pid IS NOT NULL
+        WHERE slot_name = ? AND database = current_database() AND active_pid IS NOT NULL
         """;
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, slot);

@@ -2,7 +2,6 @@ package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
-import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.capture.StoredRows;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
@@ -158,8 +157,7 @@ public final class Replay {
 
   /** What the agent that leads has surely published; asked without disturbing it. */
   private long endedXid(Connection connection) throws SQLException {
-    String systemId = SourcePreflight.server(connection).systemId();
-    SourceIdentity identity = new SourceIdentity(systemId, source.database(), source.publication());
+    SourceIdentity identity = Leadership.identify(connection, pipeline);
     try (Publisher publisher = pipeline.publish().newPublisher()) {
       return publisher.allCheckpoints().stream()
           .filter(checkpoint -> checkpoint.source().equals(identity))
