@@ -7,6 +7,7 @@ import io.debezium.connector.postgresql.PostgresConnectorTask;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.AgentException.Retryable.Side;
 import io.outboxinbox.agent.event.Captured;
+import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.PositionCommitter;
 import io.outboxinbox.agent.event.SourcePosition;
 import java.sql.SQLException;
@@ -67,6 +68,7 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
    * Connects and starts streaming in the background.
    *
    * @throws AgentException.Retryable the database is away or the slot is in use
+   * @throws AgentException.Misconfigured a pooler answers
    */
   public void start() {
     started = true;
@@ -77,8 +79,7 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
       connector.start(settings);
       task.start(connector.taskConfigs(1).get(0));
     } catch (SQLException | RuntimeException e) {
-      throw new AgentException.Retryable(
-          Side.DATABASE, "reading the log could not start: " + rootMessage(e), e);
+      throw failed("reading the log could not start", e);
     } finally {
       connector.stop();
     }
@@ -112,8 +113,7 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
     } catch (AgentException e) {
       throw e;
     } catch (RuntimeException e) {
-      throw new AgentException.Retryable(
-          Side.DATABASE, "reading the log failed: " + rootMessage(e), e);
+      throw failed("reading the log failed", e);
     }
     if (polled == null || polled.isEmpty()) {
       return List.of();
@@ -166,6 +166,17 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
       // Stopping flushes the offset we answer, once more.
       task.stop();
     }
+  }
+
+  /** A failure passes by itself, unless what refuses is no server. */
+  private AgentException failed(String what, Exception failure) {
+    for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+      if (cause instanceof SQLException refusal && ConnectionFailure.isOfPooler(refusal)) {
+        Finding finding = ConnectionFailure.explain(refusal, source);
+        return new AgentException.Misconfigured(finding.what(), finding.fix());
+      }
+    }
+    return new AgentException.Retryable(Side.DATABASE, what + ": " + rootMessage(failure), failure);
   }
 
   private static String rootMessage(Throwable e) {

@@ -1,11 +1,13 @@
 package io.outboxinbox.agent.capture;
 
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.Collectors;
+import org.postgresql.util.PSQLState;
 
 /**
  * What the agent's sessions rest on. Whoever owns database or role may have given them other
@@ -22,12 +24,12 @@ final class SessionSettings {
    */
   private static final String AFTER_CONNECTING =
       """
-      SELECT set_config(name, '0', false)
-        FROM (VALUES ('idle_session_timeout'), ('transaction_timeout')) AS later(name)
-       WHERE current_setting(name, true) IS NOT NULL
-      UNION ALL
-      SELECT set_config('synchronous_commit', 'local', false)
-       WHERE current_setting('synchronous_commit') = 'off'
+      SELECT current_setting('row_security') AS row_security,
+             (SELECT count(set_config(later.name, '0', false))
+                FROM (VALUES ('idle_session_timeout'), ('transaction_timeout')) AS later(name)
+               WHERE current_setting(later.name, true) IS NOT NULL),
+             CASE WHEN current_setting('synchronous_commit') = 'off'
+                  THEN set_config('synchronous_commit', 'local', false) END
       """;
 
   private SessionSettings() {}
@@ -85,10 +87,20 @@ final class SessionSettings {
     return value.replace("\\", "\\\\").replace(" ", "\\ ");
   }
 
-  /** Sets what {@link #options(SourceConfiguration)} could not. */
+  /**
+   * Sets what {@link #options(SourceConfiguration)} could not, and makes sure that those arrived.
+   *
+   * @throws SQLException of state 08P01 when they did not: what answers is not PostgreSQL itself
+   */
   static void complete(Connection connection) throws SQLException {
-    try (Statement statement = connection.createStatement()) {
-      statement.execute(AFTER_CONNECTING);
+    try (Statement statement = connection.createStatement();
+        ResultSet row = statement.executeQuery(AFTER_CONNECTING)) {
+      row.next();
+      if (!row.getString("row_security").equals("off")) {
+        throw new SQLException(
+            "settings sent while connecting did not reach the server",
+            PSQLState.PROTOCOL_VIOLATION.getState());
+      }
     }
   }
 }
