@@ -4,7 +4,8 @@
 --
 --   outbox_writer    for applications: GRANT outbox_writer TO my_application;
 --   outbox_agent     the agent's login: ALTER ROLE outbox_agent PASSWORD '...';
---   outbox_operator  for people: GRANT outbox_operator TO jane;
+--   outbox_operator  for people who look: GRANT outbox_operator TO jane;
+--   outbox_controller  for people who also decide: GRANT outbox_controller TO joe;
 DO $do$
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'outbox_writer') THEN
@@ -18,6 +19,9 @@ BEGIN
   END IF;
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'outbox_operator') THEN
     CREATE ROLE outbox_operator NOLOGIN;
+  END IF;
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'outbox_controller') THEN
+    CREATE ROLE outbox_controller NOLOGIN;
   END IF;
 END
 $do$;
@@ -75,3 +79,15 @@ $do$;
 -- People look.
 GRANT SELECT ON outbox_event, outbox_agent_source, outbox_backlog, outbox_parked, outbox_parked_edit TO outbox_operator;
 GRANT SELECT ON outbox_reconciliation, outbox_phantom TO outbox_operator;
+
+-- People decide, with the agent's commands and their own logins: pause and resume, reconcile, parked release, discard and edit.
+-- They ask; only the agent does. So they get the columns of requests, and of corrections, which leave the old value behind. They
+-- delete nothing: a parked event that is gone is lost.
+GRANT outbox_operator TO outbox_controller;
+GRANT INSERT (source, reconcile_requested_at, reconcile_requested_by, reconcile_accepts) ON outbox_agent_source TO outbox_controller;
+GRANT UPDATE (paused_at, paused_by, paused_reason, reconcile_requested_at, reconcile_requested_by, reconcile_accepts)
+  ON outbox_agent_source TO outbox_controller;
+GRANT UPDATE (requested, requested_by, requested_at, requested_reason, event_id, aggregate_type, aggregate_id, event_type, payload,
+              content_type, headers, topic, extra)
+  ON outbox_parked TO outbox_controller;
+GRANT INSERT ON outbox_parked_edit TO outbox_controller;

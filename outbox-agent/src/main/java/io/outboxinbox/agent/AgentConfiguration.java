@@ -111,7 +111,9 @@ public final class AgentConfiguration extends Configuration {
             path + ".source.publication",
             "must not be read twice; pipelines["
                 + sameStream
-                + "] reads it from the same database");
+                + "] reads "
+                + pipeline.source().publication()
+                + " from the same database");
       }
     }
   }

@@ -85,7 +85,8 @@ final class CheckCommand extends ConfiguredCommand<AgentConfiguration> {
                 String.valueOf(e.getMessage()), "make it reachable, then check again"));
       }
     }
-    return findings;
+    // Two looks may see the same thing.
+    return findings.stream().distinct().toList();
   }
 
   private void print(Finding finding) {

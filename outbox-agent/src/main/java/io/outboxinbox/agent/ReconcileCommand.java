@@ -89,7 +89,7 @@ final class ReconcileCommand extends PipelineCommand {
             : ", the others belong to transactions known to be published");
     out.printf(
         "would make slot %s anew, take out of these what is found in the topics, and publish the rest%s. Add --yes to do it.%n",
-        pipeline.source().slot(),
+        preview.slot(),
         accepted == null ? "" : ", going on from what cluster " + accepted + " published");
   }
 

@@ -50,8 +50,8 @@ final class ResetCommand extends PipelineCommand {
     }
     if (!namespace.getBoolean("yes")) {
       out.printf(
-          "would drop slot %s and forget position and backlog of pipeline %s; %s. Add --yes to do it.%n",
-          pipeline.source().slot(), pipeline.name(), next);
+          "would drop the slot of pipeline %s and forget its position and backlog; %s. Add --yes to do it.%n",
+          pipeline.name(), next);
       return;
     }
     String source = new SourceReset(pipeline, holder).run();

@@ -224,7 +224,7 @@ class ConfigurationFaultsTest {
     assertThat(reader.faultsOf(twice))
         .containsExactlyInAnyOrder(
             "pipelines[1].name: is orders; must be unique; pipelines[0] has it too",
-            "pipelines[1].source.publication: is outbox_publication; must not be read twice; pipelines[0] reads it from the same database");
+            "pipelines[1].source.publication: is missing; must not be read twice; pipelines[0] reads outbox_publication from the same database");
   }
 
   @Test

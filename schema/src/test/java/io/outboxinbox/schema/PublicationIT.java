@@ -5,7 +5,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresVersion;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -73,6 +77,51 @@ class PublicationIT extends SchemaOnEachVersion {
 
   @ParameterizedTest
   @EnumSource(PostgresVersion.class)
+  void eachSchemaHasAPublicationOfItsOwn(PostgresVersion version) throws Exception {
+    PostgresDatabase database = installed(version);
+    String longName = "a_schema_with_a_name_so_long_that_nothing_fits_behind_it_any_63";
+    try (Connection connection = database.connect()) {
+      for (String schema : List.of("orders", longName)) {
+        for (int run = 0; run < 2; run++) {
+          execute(
+              connection, "CREATE SCHEMA IF NOT EXISTS " + schema, "SET search_path = " + schema);
+          for (String file : FILES) {
+            execute(connection, resource("schema/postgresql/" + file + ".sql"));
+          }
+        }
+      }
+    }
+    assertThat(
+            query(
+                database,
+                "SELECT string_agg(pubname || ' ' || schemaname, ', ' ORDER BY schemaname DESC) FROM pg_publication_tables WHERE pubname LIKE 'outbox%'"))
+        .isEqualTo(
+            "outbox_publication public, outbox_publication_orders orders, outbox_publication_a_schema_with_a_name_so_long_that_n_0640bb26 "
+                + longName);
+  }
+
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
+  void aSchemaWhosePositionIsUnderTheFirstNameKeepsIt(PostgresVersion version) throws Exception {
+    PostgresDatabase database = empty(version);
+    try (Connection connection = database.connect()) {
+      execute(
+          connection,
+          "CREATE SCHEMA orders",
+          "SET search_path = orders",
+          resource("schema/postgresql/01_outbox.sql"),
+          resource("schema/postgresql/04_agent.sql"),
+          "CREATE TABLE other (id int PRIMARY KEY)",
+          "CREATE PUBLICATION outbox_publication FOR TABLE other, outbox_event",
+          "INSERT INTO outbox_agent_source (source, seeded_at) VALUES ('7/' || current_database() || '/outbox_publication', now())",
+          resource(FILE));
+    }
+    assertThat(state(database)).isEqualTo(GOOD);
+    assertThat(query(database, "SELECT count(*) FROM pg_publication")).isEqualTo("1");
+  }
+
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
   void refusesAPublicationOfAllTablesAndSaysWhatToDo(PostgresVersion version) throws Exception {
     PostgresDatabase database = installed(version);
     database.execute(
@@ -81,6 +130,12 @@ class PublicationIT extends SchemaOnEachVersion {
     assertThatThrownBy(() -> database.runScript(FILE))
         .hasMessageContaining("publishes ALL TABLES")
         .hasMessageContaining("DROP PUBLICATION outbox_publication");
+  }
+
+  private static String resource(String name) throws Exception {
+    try (InputStream in = PublicationIT.class.getClassLoader().getResourceAsStream(name)) {
+      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+    }
   }
 
   private static String state(PostgresDatabase database) throws SQLException {

@@ -126,6 +126,41 @@ class RolesIT extends SchemaOnEachVersion {
 
   @ParameterizedTest
   @EnumSource(PostgresVersion.class)
+  void aControllerAsksAndTheAgentDoes(PostgresVersion version) throws Exception {
+    PostgresDatabase database = installed(version);
+    database.execute(
+        INSERT,
+        "INSERT INTO outbox_agent_source (source) VALUES ('orders')",
+        "INSERT INTO outbox_parked (source, ordinal, reason, is_behind, epoch, xid, lsn, committed_at)"
+            + " VALUES ('orders', 1, 'x', false, 1, 1, '0/1', now())");
+    try (Connection controller = as(database, "outbox_controller")) {
+      execute(
+          controller,
+          "SELECT * FROM outbox_event",
+          "SELECT * FROM outbox_partitions()",
+          "UPDATE outbox_agent_source SET paused_at = now(), paused_by = 'joe', paused_reason = 'x'",
+          "UPDATE outbox_agent_source SET reconcile_requested_at = now()",
+          "UPDATE outbox_parked SET requested = 'discard', requested_by = 'joe' WHERE ordinal = 1",
+          "INSERT INTO outbox_parked_edit VALUES ('orders', 1, now(), 'joe', 'x', 'topic', NULL)");
+      forbidden(
+          controller,
+          INSERT,
+          "UPDATE outbox_agent_source SET epoch = 9",
+          "UPDATE outbox_agent_source SET pulse = 9",
+          "DELETE FROM outbox_agent_source",
+          "UPDATE outbox_parked SET state = 'discarded', settled_at = now()",
+          "DELETE FROM outbox_parked",
+          "DELETE FROM outbox_parked_edit",
+          "UPDATE outbox_parked_edit SET reason = 'y'",
+          "DELETE FROM outbox_event",
+          "DELETE FROM outbox_backlog",
+          "SELECT outbox_partitions_drop('2020-01-01')",
+          "SELECT pg_create_logical_replication_slot('mine', 'pgoutput')");
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
   void othersCannotCallWhatActsWithTheOwnersRights(PostgresVersion version) throws Exception {
     PostgresDatabase database = installed(version);
     database.execute("DROP ROLE IF EXISTS outbox_stranger", "CREATE ROLE outbox_stranger");
@@ -210,7 +245,7 @@ class RolesIT extends SchemaOnEachVersion {
                 database,
                 "SELECT string_agg(concat_ws(' ', rolname, rolcanlogin, rolreplication, rolsuper, rolcreatedb, rolcreaterole, rolbypassrls), ', ' ORDER BY rolname) FROM pg_roles WHERE rolname LIKE 'outbox%'"))
         .isEqualTo(
-            "outbox_agent t t f f f f, outbox_operator f f f f f f, outbox_writer f f f f f f");
+            "outbox_agent t t f f f f, outbox_controller f f f f f f, outbox_operator f f f f f f, outbox_writer f f f f f f");
   }
 
   private static Connection as(PostgresDatabase database, String role) throws SQLException {

@@ -10,6 +10,7 @@ import java.net.UnknownHostException;
 import java.nio.file.NoSuchFileException;
 import java.security.GeneralSecurityException;
 import java.sql.SQLException;
+import java.util.Optional;
 import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
 
@@ -17,11 +18,45 @@ import org.jspecify.annotations.Nullable;
 final class ConnectionFailure {
   private ConnectionFailure() {}
 
-  /** By class of SQLState: 28 authorization, 3D no such database, 42 no right or no such table. */
+  /** PostgreSQL takes all that we send while connecting; who refuses it is something in between. */
+  private static final String PROTOCOL_VIOLATION = "08P01";
+
+  /**
+   * By class of SQLState: 28 authorization, 3D no such database, 42 no right or no such table. And
+   * a pooler does not become a server by waiting.
+   */
   static boolean isRefusal(SQLException failure) {
     String state = failure.getSQLState();
     return state != null
-        && (state.startsWith("28") || state.startsWith("3D") || state.startsWith("42"));
+        && (state.startsWith("28")
+            || state.startsWith("3D")
+            || state.startsWith("42")
+            || state.equals(PROTOCOL_VIOLATION));
+  }
+
+  static boolean isOfPooler(SQLException failure) {
+    return PROTOCOL_VIOLATION.equals(failure.getSQLState());
+  }
+
+  /**
+   * Why there is no session of the replication protocol although there is one for SQL; empty when
+   * that passes, or is said by others: no walsender left, no right to replicate.
+   */
+  static Optional<Finding> explainReplication(SQLException failure, SourceConfiguration config) {
+    String state = failure.getSQLState() == null ? "" : failure.getSQLState();
+    return switch (state) {
+      // A syntax error: the word for a replication session was dropped on the way.
+      case PROTOCOL_VIOLATION, "42601" -> Optional.of(pooler(failure, config));
+      case "28000" -> Optional.of(explain(failure, config));
+      default -> Optional.empty();
+    };
+  }
+
+  private static Finding pooler(SQLException failure, SourceConfiguration config) {
+    return Finding.misconfigured(
+        "%s does not pass on what the agent sends to PostgreSQL (%s): a connection pooler such as PgBouncer answers there, and waiting will not help"
+            .formatted(at(config), failure.getMessage()),
+        "set source.host and source.port to PostgreSQL itself; the agent needs replication and sessions of its own, and holds a dozen connections at most");
   }
 
   static Finding explain(SQLException failure, SourceConfiguration config) {
@@ -66,6 +101,7 @@ final class ConnectionFailure {
           Finding.misconfigured(
               "%s is starting up or shutting down".formatted(at(config)), "wait until it is up");
       case "08004" -> refused(config);
+      case PROTOCOL_VIOLATION -> pooler(failure, config);
       default ->
           Finding.misconfigured(
               "cannot connect to %s: %s (SQLState %s)"

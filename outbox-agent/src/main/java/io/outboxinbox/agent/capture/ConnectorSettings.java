@@ -9,6 +9,9 @@ final class ConnectorSettings {
   /** Prefix of our logical messages; Debezium drops those of others. */
   static final String PULSE_PREFIX = "outbox-agent";
 
+  /** Depends on the server's version, so whoever starts a connector adds it. */
+  static final String OPTIONS = "driver.options";
+
   /**
    * The reader's queue waits this long for a fuller batch and the log reader sleeps as long when
    * idle, so it is the floor of latency; below 2 ms idle processor time rises and latency no longer
@@ -24,9 +27,8 @@ final class ConnectorSettings {
   static Map<String, String> of(SourceConfiguration source, int batchRows) {
     Map<String, String> settings = new HashMap<>();
     settings.put("connector.class", "io.debezium.connector.postgresql.PostgresConnector");
-    settings.put("name", source.slot());
-    // Names JMX beans, so it must differ between pipelines of one process; never part of a topic.
-    settings.put("topic.prefix", source.slot());
+    settings.put("name", prefix(source));
+    settings.put("topic.prefix", prefix(source));
     settings.put("plugin.name", "pgoutput");
     connection(settings, source);
     settings.put("slot.name", source.slot());
@@ -55,6 +57,16 @@ final class ConnectorSettings {
     settings.put("max.queue.size.in.bytes", String.valueOf(source.maxQueueBytes()));
     settings.put("executor.shutdown.timeout.ms", "1000");
     return settings;
+  }
+
+  /**
+   * Names JMX beans, so it differs between pipelines of one process, also where two servers have a
+   * slot of the same name; never part of a topic.
+   */
+  static String prefix(SourceConfiguration source) {
+    return "%s_%08x"
+        .formatted(
+            source.slot(), (source.host() + ":" + source.port() + source.database()).hashCode());
   }
 
   private static void connection(Map<String, String> settings, SourceConfiguration source) {

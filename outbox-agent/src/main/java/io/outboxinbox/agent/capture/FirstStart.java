@@ -8,6 +8,7 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.time.Duration;
 
 /**
  * Creates the slot, and remembers the rows that are older than it.
@@ -19,7 +20,7 @@ import java.sql.Statement;
 public final class FirstStart {
 
   /** Creating a slot waits for all transactions then running; say so instead of hanging. */
-  private static final int CREATE_TIMEOUT_SECONDS = 60;
+  private static final Duration CREATE_TIMEOUT = Duration.ofSeconds(60);
 
   private final SourceConfiguration source;
   private final SourceConnections connections;
@@ -63,7 +64,8 @@ public final class FirstStart {
       throws SQLException {
     try (Connection replication = connections.openReplication("slot");
         Statement statement = replication.createStatement()) {
-      statement.setQueryTimeout(CREATE_TIMEOUT_SECONDS);
+      statement.setQueryTimeout(Math.toIntExact(CREATE_TIMEOUT.toSeconds()));
+      long begin = System.nanoTime();
       String sql =
           "CREATE_REPLICATION_SLOT "
               + Identifiers.quoted(source.slot())
@@ -80,14 +82,12 @@ public final class FirstStart {
                 ? Backlog.Filled.NOTHING
                 : copyIds(sourceId, turn, candidates, slot.getString("snapshot_name")));
       } catch (SQLException e) {
-        if ("57014".equals(e.getSQLState())) {
+        // The same SQLState when somebody else ends the statement, and then it is not the wait.
+        if ("57014".equals(e.getSQLState())
+            && System.nanoTime() - begin >= CREATE_TIMEOUT.toNanos()) {
           throw new AgentException.Retryable(
-              "slot "
-                  + source.slot()
-                  + " could not be created within "
-                  + CREATE_TIMEOUT_SECONDS
-                  + "s: it waits for transactions that were already running; see"
-                  + " pg_stat_activity for the oldest xact_start",
+              "slot %s could not be created within %d s; creating one waits for transactions that were already running: see pg_stat_activity for the oldest xact_start"
+                  .formatted(source.slot(), CREATE_TIMEOUT.toSeconds()),
               e);
         }
         throw e;
@@ -118,7 +118,10 @@ public final class FirstStart {
   /** Drops a slot of which nothing was ever published, or nothing will be any more. */
   public void dropSlot(Connection connection) throws SQLException {
     try (PreparedStatement statement =
-        connection.prepareStatement("SELECT pg_drop_replication_slot(?)")) {
+        connection.prepareStatement(
+            // Never one of another database, which is another agent's.
+            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+                + " WHERE slot_name = ? AND database = current_database()")) {
       statement.setString(1, source.slot());
       statement.execute();
     }

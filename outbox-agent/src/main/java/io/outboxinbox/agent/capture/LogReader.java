@@ -7,9 +7,11 @@ import io.debezium.connector.postgresql.PostgresConnectorTask;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.AgentException.Retryable.Side;
 import io.outboxinbox.agent.event.Captured;
+import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.event.PositionCommitter;
 import io.outboxinbox.agent.event.SourcePosition;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -39,6 +41,7 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
 
   private final PollGuard guard = new PollGuard(OVERDUE_AFTER);
   private final BaseSourceTask<?, ?> task = new PostgresConnectorTask();
+  private final SourceConfiguration source;
   private final Map<String, String> settings;
   private final OffsetAtCommit offset;
   private final RecordReader records;
@@ -58,6 +61,7 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
   public LogReader(SourceConfiguration source, SourcePosition from, String nonce, int batchRows) {
     this.offset = new OffsetAtCommit(from.commitLsn());
     this.records = new RecordReader(source, new ResumePoint(from), nonce);
+    this.source = source;
     this.settings = ConnectorSettings.of(source, batchRows);
   }
 
@@ -65,15 +69,17 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
    * Connects and starts streaming in the background.
    *
    * @throws AgentException.Retryable the database is away or the slot is in use
+   * @throws AgentException.Misconfigured a pooler answers
    */
   public void start() {
     started = true;
     task.initialize(new ConnectContext(offset));
     PostgresConnector connector = new PostgresConnector();
     try {
+      settings.put(ConnectorSettings.OPTIONS, new SourceConnections(source).optionsOfReader());
       connector.start(settings);
       task.start(connector.taskConfigs(1).get(0));
-    } catch (RuntimeException e) {
+    } catch (SQLException | RuntimeException e) {
       throw failed("reading the log could not start", e);
     } finally {
       connector.stop();
@@ -163,14 +169,22 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
     }
   }
 
-  private AgentException failed(String what, RuntimeException e) {
-    return AgentException.HeapExhausted.isCauseOf(e)
-        ? new AgentException.HeapExhausted(
-            "reading the log behind %s, where a row or a logical message is too large for it"
-                .formatted(Lsn.format(offset.commitLsn())),
-            "; or pass it: " + WayOut.RECONCILE,
-            e)
-        : new AgentException.Retryable(Side.DATABASE, what + ": " + rootMessage(e), e);
+  /** A failure passes by itself, unless the heap was too small or what refuses is no server. */
+  private AgentException failed(String what, Exception failure) {
+    if (AgentException.HeapExhausted.isCauseOf(failure)) {
+      return new AgentException.HeapExhausted(
+          "reading the log behind %s, where a row or a logical message is too large for it"
+              .formatted(Lsn.format(offset.commitLsn())),
+          "; or pass it: " + WayOut.RECONCILE,
+          failure);
+    }
+    for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+      if (cause instanceof SQLException refusal && ConnectionFailure.isOfPooler(refusal)) {
+        Finding finding = ConnectionFailure.explain(refusal, source);
+        return new AgentException.Misconfigured(finding.what(), finding.fix());
+      }
+    }
+    return new AgentException.Retryable(Side.DATABASE, what + ": " + rootMessage(failure), failure);
   }
 
   private static String rootMessage(Throwable e) {

@@ -51,11 +51,12 @@ public final class LogRehearsal {
     }
   }
 
-  private static Map<String, String> settings(SourceConfiguration source) {
+  private static Map<String, String> settings(SourceConfiguration source) throws SQLException {
     Map<String, String> settings = ConnectorSettings.of(source, 1);
+    settings.put(ConnectorSettings.OPTIONS, new SourceConnections(source).optionsOfReader());
     // Names JMX beans beside those of the real reader.
-    settings.put("topic.prefix", source.slot() + "_rehearsal");
-    settings.put("name", source.slot() + "_rehearsal");
+    settings.put("topic.prefix", ConnectorSettings.prefix(source) + "_rehearsal");
+    settings.put("name", ConnectorSettings.prefix(source) + "_rehearsal");
     settings.put("snapshot.mode", "initial_only");
     settings.put("table.include.list", Pattern.quote(source.schema()) + "\\.outbox_agent_source");
     settings.put("provide.transaction.metadata", "false");

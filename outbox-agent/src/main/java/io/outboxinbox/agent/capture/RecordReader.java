@@ -24,8 +24,8 @@ final class RecordReader {
   private long skipped;
 
   RecordReader(SourceConfiguration source, ResumePoint resumePoint, String nonce) {
-    this.transactionTopic = source.slot() + ".transaction";
-    this.messageTopic = source.slot() + ".message";
+    this.transactionTopic = ConnectorSettings.prefix(source) + ".transaction";
+    this.messageTopic = ConnectorSettings.prefix(source) + ".message";
     this.pulseMark = nonce + ":";
     this.resumePoint = resumePoint;
     this.rows = new RowReader(source);

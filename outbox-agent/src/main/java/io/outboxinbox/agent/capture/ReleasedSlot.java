@@ -8,7 +8,8 @@ public final class ReleasedSlot {
   private static final String DROP =
       """
       SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
-       WHERE slot_name = ? AND NOT active AND wal_status <> 'lost'
+       WHERE slot_name = ? AND database = current_database()
+         AND NOT active AND wal_status <> 'lost'
       """;
 
   private ReleasedSlot() {}

@@ -127,7 +127,10 @@ final class SlotPreflight {
                       config.slot(),
                       Lsn.format(checkpoint.position().commitLsn()),
                       checkpoint.slot()),
-              WayOut.RECONCILE));
+              config.slot().equals(checkpoint.slot())
+                  ? WayOut.RECONCILE
+                  : "if slot %s is still there, set source.slot to it; else: %s"
+                      .formatted(checkpoint.slot(), WayOut.RECONCILE)));
     }
     if (findings.isEmpty()) {
       findings.add(
@@ -193,11 +196,23 @@ final class SlotPreflight {
     }
   }
 
+  /** Whether a slot of that name is one we may read, before anybody is shut out for it. */
+  static List<Finding> checkKind(Connection connection, SourceConfiguration config)
+      throws SQLException {
+    List<Finding> findings = new ArrayList<>();
+    slot(connection, config.slot()).ifPresent(slot -> checkKind(findings, config, slot));
+    return findings;
+  }
+
+  /** Such a slot is somebody's; so the fix leaves it as it is. */
   private static void checkKind(
       List<Finding> findings, SourceConfiguration config, SlotState slot) {
     String rename =
-        "set source.slot to another name, or drop the slot if it is nobody's: SELECT pg_drop_replication_slot('%s')"
-            .formatted(config.slot().replace("'", "''"));
+        SourceNames.other(config)
+            .map(
+                "set source.slot to a name that no other slot of the server has, such as %s"
+                    ::formatted)
+            .orElse("set source.slot to a name that no other slot of the server has");
     if (!"pgoutput".equals(slot.plugin())) {
       findings.add(
           Finding.misconfigured(

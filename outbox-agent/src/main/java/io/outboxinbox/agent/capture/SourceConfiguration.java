@@ -26,6 +26,8 @@ import org.jspecify.annotations.Nullable;
  * @param passwordFile read anew for every connection, so that a rotated secret is picked up
  * @param sslMode libpq's word; only verify-full proves whom we talk to
  * @param sslRootCert certificate authority to trust; null for the user's default
+ * @param publication null for one named after the schema
+ * @param slot null for one named after the database
  * @param extraColumns further columns to read, for topic templates
  * @param existingRows what happens at the very first start to rows older than the slot
  * @param onGap what happens when rows may be in no stream, such as after the slot was dropped
@@ -54,11 +56,8 @@ public record SourceConfiguration(
     @JsonProperty(defaultValue = "outbox_event")
         @Pattern(regexp = IDENTIFIER, message = IDENTIFIER_RULE)
         String table,
-    @JsonProperty(defaultValue = "outbox_publication")
-        @Pattern(regexp = IDENTIFIER, message = IDENTIFIER_RULE)
-        String publication,
-    @JsonProperty(defaultValue = "outbox_agent")
-        @Pattern(regexp = "[a-z0-9_]{1,63}", message = "must be 1 to 63 of a-z, 0-9 and _")
+    @Nullable @Pattern(regexp = IDENTIFIER, message = IDENTIFIER_RULE) String publication,
+    @Nullable @Pattern(regexp = "[a-z0-9_]{1,63}", message = "must be 1 to 63 of a-z, 0-9 and _")
         String slot,
     @JsonProperty(defaultValue = "standard") Layout layout,
     @JsonProperty(defaultValue = "{}")
@@ -78,6 +77,54 @@ public record SourceConfiguration(
   private static final String IDENTIFIER_RULE =
       "must start with a-z or _ and have at most 63 of a-z, 0-9 and _";
   private static final String REQUIRED_DATABASE = "must be the name of the database";
+
+  /** The publication; without a name in the configuration, see {@link SourceNames#resolved}. */
+  @Override
+  public String publication() {
+    return publication == null ? SourceNames.publication(schema, table) : publication;
+  }
+
+  /** The slot; without a name in the configuration, see {@link SourceNames#resolved}. */
+  @Override
+  public String slot() {
+    return slot == null ? SourceNames.slot(database, publication()) : slot;
+  }
+
+  boolean namesPublication() {
+    return publication != null;
+  }
+
+  boolean namesSlot() {
+    return slot != null;
+  }
+
+  @Nullable String slotOrNull() {
+    return slot;
+  }
+
+  /** The same source with other names; a slot that is null follows the publication. */
+  SourceConfiguration withNames(String otherPublication, @Nullable String otherSlot) {
+    return new SourceConfiguration(
+        host,
+        port,
+        database,
+        username,
+        password,
+        passwordFile,
+        sslMode,
+        sslRootCert,
+        schema,
+        table,
+        otherPublication,
+        otherSlot,
+        layout,
+        columns,
+        extraColumns,
+        existingRows,
+        onGap,
+        failoverSlot,
+        maxQueueBytes);
+  }
 
   /** Faults that need more than one key to see. */
   @SelfValidation
@@ -140,7 +187,7 @@ public record SourceConfiguration(
   @Override
   public String toString() {
     return "SourceConfiguration[%s@%s:%d/%s, table=%s.%s, publication=%s, slot=%s, sslMode=%s]"
-        .formatted(username, host, port, database, schema, table, publication, slot, sslMode);
+        .formatted(username, host, port, database, schema, table, publication(), slot(), sslMode);
   }
 
   /** Every column we read, by meaning: the layout's, changed by {@code columns}. */

@@ -10,6 +10,8 @@ import org.postgresql.PGProperty;
 public final class SourceConnections {
   static final String CONNECT_TIMEOUT_SECONDS = "5";
 
+  private static final int ANSWER_TIMEOUT_SECONDS = 10;
+
   private final SourceConfiguration source;
   private final Marking marking;
 
@@ -61,9 +63,22 @@ public final class SourceConnections {
     return connect(properties);
   }
 
+  /**
+   * The options of a connection that Debezium opens, which depend on the server.
+   *
+   * @throws SQLException as the server or the network says
+   */
+  String optionsOfReader() throws SQLException {
+    try (Connection connection = open("reader", ANSWER_TIMEOUT_SECONDS)) {
+      return SessionSettings.options(source, connection.getMetaData().getDatabaseMajorVersion());
+    }
+  }
+
+  /** Every connection of ours is made here, so that none misses a setting. */
   private Connection connect(Properties properties) throws SQLException {
     Connection connection = DriverManager.getConnection(url(), properties);
     try {
+      SessionSettings.complete(connection);
       marking.mark(connection);
       return connection;
     } catch (SQLException | RuntimeException e) {
@@ -88,6 +103,7 @@ public final class SourceConnections {
     PGProperty.LOGIN_TIMEOUT.set(properties, CONNECT_TIMEOUT_SECONDS);
     PGProperty.TCP_KEEP_ALIVE.set(properties, true);
     PGProperty.SOCKET_FACTORY.set(properties, WakefulSocketFactory.class.getName());
+    PGProperty.OPTIONS.set(properties, SessionSettings.options(source));
     PGProperty.APPLICATION_NAME.set(properties, "outbox-agent " + purpose);
     return properties;
   }

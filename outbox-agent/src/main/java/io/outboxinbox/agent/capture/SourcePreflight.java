@@ -5,6 +5,7 @@ import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -26,15 +27,44 @@ public final class SourcePreflight {
    *     connection
    */
   public static List<Finding> check(SourceConfiguration config) {
-    try (Connection connection =
-        new SourceConnections(config).open("preflight", ANSWER_TIMEOUT_SECONDS)) {
-      return check(connection, config);
+    SourceConnections connections = new SourceConnections(config);
+    try (Connection connection = connections.open("preflight", ANSWER_TIMEOUT_SECONDS)) {
+      return look(connection, connections, config);
     } catch (SQLException e) {
       return List.of(ConnectionFailure.explain(e, config));
     } catch (AgentException.Misconfigured e) {
       // Before anything was sent: the password's file is not there or empty.
       return List.of(
           Finding.misconfigured(String.valueOf(e.getMessage()), "correct source.passwordFile"));
+    }
+  }
+
+  private static List<Finding> look(
+      Connection connection, SourceConnections connections, SourceConfiguration config) {
+    List<Finding> findings = new ArrayList<>();
+    try {
+      findings.addAll(check(connection, config));
+    } catch (SQLException e) {
+      // The same SQLStates mean other things once there is a connection.
+      findings.add(
+          Finding.misconfigured(
+              "looking at database %s failed: %s (SQLState %s)"
+                  .formatted(config.database(), e.getMessage(), e.getSQLState()),
+              "see the message and the server's log"));
+    }
+    replication(connections, config).ifPresent(findings::add);
+    return findings;
+  }
+
+  /** What keeps a session of the replication protocol from coming about; a pooler does. */
+  private static Optional<Finding> replication(
+      SourceConnections connections, SourceConfiguration config) {
+    try (Connection replication = connections.openReplication("preflight");
+        Statement statement = replication.createStatement()) {
+      statement.execute("IDENTIFY_SYSTEM");
+      return Optional.empty();
+    } catch (SQLException e) {
+      return ConnectionFailure.explainReplication(e, config);
     }
   }
 
@@ -55,8 +85,9 @@ public final class SourcePreflight {
    * @return in the order in which fixes should be made; OK findings included
    * @throws SQLException the connection broke or an answer took too long; look again later
    */
-  public static List<Finding> check(Connection connection, SourceConfiguration config)
+  public static List<Finding> check(Connection connection, SourceConfiguration configured)
       throws SQLException {
+    SourceConfiguration config = SourceNames.resolved(connection, configured);
     ServerPreflight.Facts server = ServerPreflight.facts(connection, config);
     List<Finding> findings = new ArrayList<>(ServerPreflight.check(server, config));
     if (server.isTooOld()) {
@@ -73,6 +104,7 @@ public final class SourcePreflight {
     findings.addAll(AgentTablesPreflight.check(connection, config, names));
     findings.addAll(MessagePreflight.check(connection, names));
     findings.addAll(FailoverSlot.check(connection, config));
+    findings.addAll(SlotPreflight.checkKind(connection, config));
     return findings;
   }
 

@@ -3,6 +3,7 @@ package io.outboxinbox.agent.park;
 import io.outboxinbox.agent.capture.Identifiers;
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
+import io.outboxinbox.agent.capture.SourceNames;
 import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.SourceIdentity;
@@ -97,7 +98,8 @@ public final class ParkedDesk implements AutoCloseable {
       Connection connection = new SourceConnections(source).open("parked", answerSeconds);
       try {
         String systemId = SourcePreflight.server(connection).systemId();
-        String id = new SourceIdentity(systemId, source.database(), source.publication()).id();
+        String publication = SourceNames.resolved(connection, source).publication();
+        String id = new SourceIdentity(systemId, source.database(), publication).id();
         connection.setAutoCommit(false);
         return new ParkedDesk(source, templates, connection, id);
       } catch (SQLException | RuntimeException e) {
@@ -280,7 +282,8 @@ public final class ParkedDesk implements AutoCloseable {
       case "42501" ->
           new AgentException.Misconfigured(
               "%s: %s".formatted(at, e.getMessage()),
-              "apply schema/postgresql/05_roles.sql, or use the agent's own role");
+              "apply schema/postgresql/05_roles.sql, then as superuser: GRANT outbox_controller TO %s; to purge, use the agent's own role"
+                  .formatted(Identifiers.quoted(source.username())));
       case "28P01", "28000", "3D000" ->
           new AgentException.Misconfigured(
               "%s: %s".formatted(at, e.getMessage()), "see what 'check' says of it");

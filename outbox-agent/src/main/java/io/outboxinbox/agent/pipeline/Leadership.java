@@ -2,6 +2,7 @@ package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
+import io.outboxinbox.agent.capture.SourceNames;
 import io.outboxinbox.agent.capture.SourceRegistry;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.SourceIdentity;
@@ -38,6 +39,7 @@ final class Leadership implements AutoCloseable {
 
   private static final int END_WAIT_MILLIS = 500;
 
+  private final PipelineConfiguration pipeline;
   private final Connection connection;
   private final SourceConfiguration configuration;
   private final SourceRegistry registry;
@@ -59,13 +61,14 @@ final class Leadership implements AutoCloseable {
   private boolean hasTakenOver;
 
   private Leadership(
+      PipelineConfiguration pipeline,
       Connection connection,
-      SourceConfiguration configuration,
       SourceIdentity source,
       String holder,
       Duration takeoverAfter) {
+    this.pipeline = pipeline;
     this.connection = connection;
-    this.configuration = configuration;
+    this.configuration = pipeline.source();
     this.registry = new SourceRegistry(configuration);
     this.source = source;
     this.holder = holder;
@@ -88,8 +91,10 @@ final class Leadership implements AutoCloseable {
     Connection connection =
         connections.open("leadership", Math.toIntExact(Math.max(1, takeoverAfter.toSeconds())));
     try {
-      SourceIdentity source = identify(connection, pipeline);
-      return new Leadership(connection, pipeline.source(), source, holder, takeoverAfter);
+      PipelineConfiguration named =
+          pipeline.withSource(SourceNames.resolved(connection, pipeline.source()));
+      SourceIdentity source = identify(connection, named);
+      return new Leadership(named, connection, source, holder, takeoverAfter);
     } catch (SQLException | RuntimeException e) {
       connection.close();
       throw e;
@@ -99,13 +104,18 @@ final class Leadership implements AutoCloseable {
   /** Which source the connected database is. */
   static SourceIdentity identify(Connection connection, PipelineConfiguration pipeline)
       throws SQLException {
+    SourceConfiguration source = SourceNames.resolved(connection, pipeline.source());
     try (PreparedStatement statement =
             connection.prepareStatement("SELECT system_identifier::text FROM pg_control_system()");
         ResultSet row = statement.executeQuery()) {
       row.next();
-      return new SourceIdentity(
-          row.getString(1), pipeline.source().database(), pipeline.source().publication());
+      return new SourceIdentity(row.getString(1), source.database(), source.publication());
     }
+  }
+
+  /** With the names that hold in the database this agent is connected to. */
+  PipelineConfiguration pipeline() {
+    return pipeline;
   }
 
   SourceIdentity source() {
@@ -322,7 +332,7 @@ final class Leadership implements AutoCloseable {
     String sql =
         """
         SELECT active_pid, pg_terminate_backend(active_pid) FROM pg_replication_slots
-        WHERE slot_name = ? AND active_pid IS NOT NULL
+        WHERE slot_name = ? AND database = current_database() AND active_pid IS NOT NULL
         """;
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, slot);

@@ -161,7 +161,7 @@ public final class Pipeline {
         pulse.start(configuration.leadership().pulseInterval());
         while (awaitResume(leadership, pulse)) {
           new LeadingSession(
-                  configuration,
+                  leadership.pipeline(),
                   memory,
                   leadership,
                   pulse,
@@ -242,7 +242,9 @@ public final class Pipeline {
     if (!hasRehearsed) {
       hasRehearsed = true;
       Rehearsal.start(
-          configuration, leadership.source(), LeadingSession.router(configuration).fixedTopics());
+          leadership.pipeline(),
+          leadership.source(),
+          LeadingSession.router(configuration).fixedTopics());
     }
   }
 

@@ -43,6 +43,12 @@ public record PipelineConfiguration(
   private static final String NAME_RULE =
       "must start with a-z or 0-9 and have at most 63 of a-z, 0-9, _ and -";
 
+  /** The same pipeline with this source. */
+  PipelineConfiguration withSource(SourceConfiguration other) {
+    return new PipelineConfiguration(
+        name, other, route, publish, batch, leadership, retry, parking, wal, retention);
+  }
+
   /** Faults that need more than one block to see. */
   @SelfValidation
   public void checkTogether(ViolationCollector faults) {

@@ -3,6 +3,7 @@ package io.outboxinbox.agent.pipeline;
 import io.outboxinbox.agent.capture.ServerState;
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
+import io.outboxinbox.agent.capture.SourceNames;
 import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
@@ -29,10 +30,10 @@ public final class PositionCheck {
    * @throws io.outboxinbox.agent.event.AgentException the broker is away
    */
   public static List<Finding> run(PipelineConfiguration pipeline) {
-    SourceConfiguration source = pipeline.source();
-    try (Connection connection =
-            new SourceConnections(source).open("check", ANSWER_TIMEOUT_SECONDS);
+    SourceConnections connections = new SourceConnections(pipeline.source());
+    try (Connection connection = connections.open("check", ANSWER_TIMEOUT_SECONDS);
         Publisher publisher = pipeline.publish().newPublisher()) {
+      SourceConfiguration source = SourceNames.resolved(connection, pipeline.source());
       ServerState server = SourcePreflight.server(connection);
       SourceIdentity identity =
           new SourceIdentity(server.systemId(), source.database(), source.publication());
@@ -42,8 +43,7 @@ public final class PositionCheck {
               .findFirst();
       List<Finding> findings =
           new ArrayList<>(
-              SourcePreflight.checkSlot(
-                  connection, new SourceConnections(source), source, checkpoint.orElse(null)));
+              SourcePreflight.checkSlot(connection, connections, source, checkpoint.orElse(null)));
       if (checkpoint.isPresent()) {
         findings.addAll(position(connection, source, checkpoint.get()));
       }

@@ -7,6 +7,7 @@ import io.outboxinbox.agent.capture.Reconciliations.Report;
 import io.outboxinbox.agent.capture.Reconciliations.Request;
 import io.outboxinbox.agent.capture.ServerState;
 import io.outboxinbox.agent.capture.SourceConnections;
+import io.outboxinbox.agent.capture.SourceNames;
 import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
@@ -47,7 +48,12 @@ public final class ReconcileRequest {
    * @param boundXid rows of older transactions are known to be published; 0 when that is unknown
    */
   public record Preview(
-      String source, List<String> causes, long rowsInTable, long candidates, long boundXid) {}
+      String source,
+      String slot,
+      List<String> causes,
+      long rowsInTable,
+      long candidates,
+      long boundXid) {}
 
   /**
    * Looks, and changes nothing.
@@ -74,6 +80,7 @@ public final class ReconcileRequest {
               .toList();
       return new Preview(
           identity.id(),
+          SourceNames.resolved(connection, pipeline.source()).slot(),
           checkpoint == null ? List.of("the broker has no position of this source") : causes,
           backlog.count(connection),
           backlog.count(connection, Backlog.Candidates.notEndedAt(bound.endedXid())),
@@ -150,7 +157,6 @@ public final class ReconcileRequest {
   }
 
   private AgentException away(SQLException e) {
-    return new AgentException.Retryable(
-        "database " + pipeline.source().database() + ": " + e.getMessage(), e);
+    return SourcePause.failed(pipeline.source(), e);
   }
 }

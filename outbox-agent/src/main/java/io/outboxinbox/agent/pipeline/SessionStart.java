@@ -79,7 +79,7 @@ final class SessionStart {
     leadership.ensureHeld();
     Findings.require(pipeline.publish().preflight(fixedTopics));
     times.done("look at broker");
-    freeSlot();
+    freeSlot(found);
     times.done("free slot");
     if (!publisher.keepsCheckpoint()) {
       Checkpoint checkpoint = fromSlot();
@@ -144,7 +144,14 @@ final class SessionStart {
         SourcePreflight.checkSlot(control, new SourceConnections(source), source, checkpoint));
   }
 
-  private void freeSlot() throws SQLException, InterruptedException {
+  private void freeSlot(Optional<Checkpoint> found) throws SQLException, InterruptedException {
+    // Only a source that has read this slot before can have left a walsender behind.
+    boolean hasRead =
+        found.isPresent() ? found.get().slot().equals(source.slot()) : registration().epoch() > 0;
+    if (!hasRead) {
+      refuseSlotInUse();
+      return;
+    }
     long deadline = System.nanoTime() + SLOT_FREE_WITHIN.toNanos();
     Optional<Integer> ended = leadership.freeSlot(source.slot());
     while (ended.isPresent()) {
@@ -155,6 +162,16 @@ final class SessionStart {
       }
       Thread.sleep(50);
       ended = leadership.freeSlot(source.slot());
+    }
+  }
+
+  private void refuseSlotInUse() throws SQLException {
+    Optional<SlotState> slot = SourcePreflight.slot(control, source.slot());
+    if (slot.isPresent() && slot.get().active()) {
+      throw new AgentException.Misconfigured(
+          "slot %s is being read by process %d, and pipeline %s has never read it: it is somebody else's"
+              .formatted(source.slot(), slot.get().activePid(), pipeline.name()),
+          "set source.slot to a name that no other slot of the server has; or, to take this slot over, stop whoever reads it");
     }
   }
 
@@ -191,10 +208,8 @@ final class SessionStart {
     if (slot.isPresent() && source.existingRows() == ExistingRows.PUBLISH && !isOurs) {
       throw new AgentException.Misconfigured(
           "slot " + source.slot() + " exists already, so its snapshot of existing rows is gone",
-          "SELECT pg_drop_replication_slot('"
-              + source.slot()
-              + "'); so that the agent creates it, or set source.existingRows to skip to start"
-              + " where the slot stands");
+          "set source.slot to a name that no slot of the server has, so that the agent creates it;"
+              + " or set source.existingRows to skip to start where this slot stands");
     }
     long epoch = registration.nextEpoch(clock.instant());
     registry.beginEpoch(control, identity.id(), epoch);

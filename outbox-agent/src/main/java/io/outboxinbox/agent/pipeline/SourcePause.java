@@ -1,10 +1,10 @@
 package io.outboxinbox.agent.pipeline;
 
+import io.outboxinbox.agent.capture.Identifiers;
+import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
-import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.capture.SourceRegistry;
 import io.outboxinbox.agent.event.AgentException;
-import io.outboxinbox.agent.event.SourceIdentity;
 import java.sql.Connection;
 import java.sql.SQLException;
 
@@ -13,6 +13,7 @@ import java.sql.SQLException;
  * and so does every agent that leads after it. The database keeps the log meanwhile.
  */
 public final class SourcePause {
+  private static final String NO_RIGHT = "42501";
   private static final int ANSWER_TIMEOUT_SECONDS = 30;
 
   private final PipelineConfiguration pipeline;
@@ -25,6 +26,7 @@ public final class SourcePause {
    * Pauses the source; a pause that is there already stays as it is.
    *
    * @return whether it was not paused before
+   * @throws AgentException.Misconfigured the role may not
    * @throws AgentException.Retryable the database is away or refuses
    */
   public boolean pause(String by, String reason) {
@@ -52,18 +54,22 @@ public final class SourcePause {
   private boolean ask(Question question) {
     try (Connection connection =
         new SourceConnections(pipeline.source()).open("pause", ANSWER_TIMEOUT_SECONDS)) {
-      String source =
-          new SourceIdentity(
-                  SourcePreflight.server(connection).systemId(),
-                  pipeline.source().database(),
-                  pipeline.source().publication())
-              .id();
+      String source = Leadership.identify(connection, pipeline).id();
       return question.ask(new SourceRegistry(pipeline.source()), connection, source);
     } catch (SQLException e) {
-      throw new AgentException.Retryable(
-          AgentException.Retryable.Side.DATABASE,
-          "database " + pipeline.source().database() + ": " + e.getMessage(),
-          e);
+      throw failed(pipeline.source(), e);
     }
+  }
+
+  /** Why what an operator asked for could not be written down. */
+  static AgentException failed(SourceConfiguration source, SQLException e) {
+    String what = "database " + source.database() + ": " + e.getMessage();
+    if (NO_RIGHT.equals(e.getSQLState())) {
+      return new AgentException.Misconfigured(
+          what,
+          "as superuser: GRANT outbox_controller TO %s; a role that schema/postgresql/05_roles.sql makes"
+              .formatted(Identifiers.quoted(source.username())));
+    }
+    return new AgentException.Retryable(AgentException.Retryable.Side.DATABASE, what, e);
   }
 }

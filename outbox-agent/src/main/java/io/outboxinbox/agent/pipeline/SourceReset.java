@@ -2,6 +2,7 @@ package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.Backlog;
 import io.outboxinbox.agent.capture.FirstStart;
+import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.capture.SourceRegistry;
@@ -68,8 +69,9 @@ public final class SourceReset {
       }
       // The slot goes first: a source without slot and seed begins anew, one with an old slot
       // would be taken for an operator's own.
-      if (SourcePreflight.slot(control, pipeline.source().slot()).isPresent()) {
-        new FirstStart(pipeline.source(), connections).dropSlot(control);
+      SourceConfiguration named = leadership.pipeline().source();
+      if (SourcePreflight.slot(control, named.slot()).isPresent()) {
+        new FirstStart(named, connections).dropSlot(control);
       }
       new Backlog(pipeline.source()).clear(control, source);
       new SourceRegistry(pipeline.source()).forgetSeed(control, source);

@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.ReleasedSlot;
+import io.outboxinbox.agent.capture.SourceNames;
 import io.outboxinbox.agent.capture.SourceRegistry;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.pipeline.PipelineConfiguration.WhenSpent;
@@ -39,7 +40,7 @@ final class WalValve {
             .find(connection, source.id())
             .filter(SourceRegistry.Registration::isSeeded)
             .isPresent();
-    String slot = pipeline.source().slot();
+    String slot = SourceNames.resolved(connection, pipeline.source()).slot();
     // Before that the slot alone says where to begin.
     if (hasPosition && ReleasedSlot.drop(connection, slot)) {
       LOG.error(

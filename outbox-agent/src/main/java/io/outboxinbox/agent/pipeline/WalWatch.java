@@ -1,6 +1,8 @@
 package io.outboxinbox.agent.pipeline;
 
+import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
+import io.outboxinbox.agent.capture.SourceNames;
 import io.outboxinbox.agent.capture.WalRoom;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -54,7 +56,8 @@ final class WalWatch implements AutoCloseable {
   private void look() {
     MDC.put("pipeline", pipeline.name());
     try {
-      Optional<WalRoom> room = WalRoom.of(open(), pipeline.source().slot());
+      SourceConfiguration source = SourceNames.resolved(open(), pipeline.source());
+      Optional<WalRoom> room = WalRoom.of(open(), source.slot());
       if (room.isPresent()) {
         WalBudget budget = meter.add(System.nanoTime(), room.get());
         monitor.wal(room.get().retainedBytes(), budget);

@@ -179,6 +179,7 @@ class SlotPreflightTest {
     Finding finding = only(Optional.of(slot), SERVER, at(1500));
     assertThat(finding.severity()).isEqualTo(Severity.MISCONFIGURED);
     assertThat(finding.what()).isEqualTo(what);
+    assertThat(finding.fix()).as("safe for whoever has it").doesNotContain("drop");
   }
 
   @Test

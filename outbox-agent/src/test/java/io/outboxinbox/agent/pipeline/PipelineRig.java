@@ -39,7 +39,7 @@ import org.awaitility.Awaitility;
 /** A database with the schema, a topic, and pipelines between them. */
 final class PipelineRig implements AutoCloseable {
   static final String SLOT = "outbox_agent";
-  private static final Duration WITHIN = Duration.ofSeconds(40);
+  private static final Duration WITHIN = Duration.ofSeconds(180);
 
   private static final List<String> SCHEMA =
       List.of("01_outbox", "02_partitions", "03_publication", "04_agent", "05_roles");
@@ -53,6 +53,9 @@ final class PipelineRig implements AutoCloseable {
 
   /** Of pipelines started from now on. */
   String pipelineName = "test";
+
+  /** YAML for the source block of pipelines started from now on; tests look for that slot. */
+  String names = "slot: " + SLOT;
 
   PipelineRig(PostgresExtension postgres, KafkaExtension kafka) throws Exception {
     this(postgres.newDatabase(), kafka);
@@ -151,7 +154,7 @@ final class PipelineRig implements AutoCloseable {
                 database.host(),
                 port,
                 database.name(),
-                more,
+                more.contains("slot:") ? more : names + "\n      " + more,
                 topic,
                 bootstrapServers,
                 publish,
