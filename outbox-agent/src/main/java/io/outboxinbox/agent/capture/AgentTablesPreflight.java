@@ -34,19 +34,24 @@ final class AgentTablesPreflight {
       """;
 
   /** Tables made by an earlier version lack columns until the file is applied again. */
-  private static final String PAUSE_COLUMNS =
+  private static final Map<String, List<String>> LATER_COLUMNS =
+      Map.of(
+          "outbox_agent_source",
+          List.of(
+              "paused_at", "paused_by", "paused_reason", "topics", "topics_since", "former_ids"),
+          "outbox_reconciliation",
+          List.of("notes"));
+
+  private static final String COLUMNS =
       """
-      SELECT count(*) AS columns
+      SELECT a.attname::text AS name
         FROM pg_attribute a
         JOIN pg_class c ON c.oid = a.attrelid
         JOIN pg_namespace n ON n.oid = c.relnamespace
        WHERE n.nspname = ?
-         AND c.relname = 'outbox_agent_source'
+         AND c.relname = ?
          AND NOT a.attisdropped
-         AND a.attname IN ('paused_at', 'paused_by', 'paused_reason')
       """;
-
-  private static final int PAUSE_COLUMN_COUNT = 3;
 
   private AgentTablesPreflight() {}
 
@@ -78,14 +83,19 @@ final class AgentTablesPreflight {
                     "GRANT %s ON %s TO %s".formatted(verbs, name, names.role())));
           }
         });
-    int columns =
-        CatalogQuery.one(connection, PAUSE_COLUMNS, row -> row.getInt("columns"), config.schema());
-    if (present.containsKey("outbox_agent_source") && columns < PAUSE_COLUMN_COUNT) {
-      findings.add(
-          Finding.misconfigured(
-              "the agent's table %s.outbox_agent_source was made by an earlier version and lacks paused_at, paused_by or paused_reason"
-                  .formatted(names.schema()),
-              "apply schema/postgresql/04_agent.sql to schema %s again".formatted(names.schema())));
+    for (Map.Entry<String, List<String>> later : LATER_COLUMNS.entrySet()) {
+      List<String> missing = new ArrayList<>(later.getValue());
+      missing.removeAll(
+          CatalogQuery.list(
+              connection, COLUMNS, row -> row.getString("name"), config.schema(), later.getKey()));
+      if (present.containsKey(later.getKey()) && !missing.isEmpty()) {
+        findings.add(
+            Finding.misconfigured(
+                "the agent's table %s.%s was made by an earlier version and lacks %s"
+                    .formatted(names.schema(), later.getKey(), String.join(", ", missing)),
+                "apply schema/postgresql/04_agent.sql to schema %s again"
+                    .formatted(names.schema())));
+      }
     }
     return findings;
   }

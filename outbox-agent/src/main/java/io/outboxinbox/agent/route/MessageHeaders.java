@@ -58,6 +58,11 @@ final class MessageHeaders {
     return style == HeaderStyle.CLOUDEVENTS ? "ce_sequence" : "outbox_sequence";
   }
 
+  /** Identifies the source; messages of older versions have none. */
+  static String sourceIdHeader(HeaderStyle style) {
+    return style == HeaderStyle.CLOUDEVENTS ? "ce_sourceid" : "outbox_source";
+  }
+
   /** All headers of the event, ours first; names are unique. */
   List<Header> of(SequencedEvent sequenced) {
     OutboxEvent event = sequenced.event();

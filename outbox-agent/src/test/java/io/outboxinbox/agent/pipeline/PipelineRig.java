@@ -38,7 +38,7 @@ import org.awaitility.Awaitility;
 /** A database with the schema, a topic, and pipelines between them. */
 final class PipelineRig implements AutoCloseable {
   static final String SLOT = "outbox_agent";
-  private static final Duration WITHIN = Duration.ofSeconds(40);
+  private static final Duration WITHIN = Duration.ofSeconds(240);
 
   private static final List<String> SCHEMA =
       List.of("01_outbox", "02_partitions", "03_publication", "04_agent", "05_roles");
@@ -52,6 +52,12 @@ final class PipelineRig implements AutoCloseable {
 
   /** Of pipelines started from now on. */
   String pipelineName = "test";
+
+  /** Topics events may go to, of pipelines started from now on. */
+  String allowedTopics = "*";
+
+  /** Style of headers, of pipelines started from now on. */
+  String headers = "cloudevents";
 
   PipelineRig(PostgresExtension postgres, KafkaExtension kafka) throws Exception {
     this(postgres.newDatabase(), kafka);
@@ -122,7 +128,7 @@ final class PipelineRig implements AutoCloseable {
               password: agent
               sslMode: disable
               %s
-            route: {topic: "%s", allowedTopics: ["*"]}
+            route: {topic: "%s", allowedTopics: ["%s"], headers: %s}
             publish:
               type: kafka
               bootstrapServers: "%s"
@@ -139,6 +145,8 @@ final class PipelineRig implements AutoCloseable {
                 database.name(),
                 more,
                 topic,
+                allowedTopics,
+                headers,
                 bootstrapServers,
                 block);
     return new ConfigurationReader(Map.of()).read(yaml).pipelines().get(0);
