@@ -37,6 +37,16 @@ ALTER TABLE outbox_agent_source
   ADD COLUMN IF NOT EXISTS reconcile_requested_by text,
   ADD COLUMN IF NOT EXISTS reconcile_accepts      text;
 
+-- Where events may have gone: asked for when the position is lost, and the topics are all there is to look at.
+ALTER TABLE outbox_agent_source
+  ADD COLUMN IF NOT EXISTS topics       jsonb,
+  ADD COLUMN IF NOT EXISTS topics_since timestamptz,
+  ADD COLUMN IF NOT EXISTS former_ids   text[];
+
+COMMENT ON COLUMN outbox_agent_source.topics IS 'Names and patterns of route.allowedTopics, now and before, each with the time until which it was in use; null while it is.';
+COMMENT ON COLUMN outbox_agent_source.topics_since IS 'Set: nobody noted where events went before; an earlier version published them.';
+COMMENT ON COLUMN outbox_agent_source.former_ids IS 'What this source was called before its cluster was rebuilt; messages of then carry it.';
+
 COMMENT ON COLUMN outbox_agent_source.broker IS 'Identifies the broker''s cluster that has the position. Another one without a position is a mistake, not a loss.';
 COMMENT ON COLUMN outbox_agent_source.timeline IS 'PostgreSQL''s timeline at the last pulse.';
 COMMENT ON COLUMN outbox_agent_source.branched_at IS 'The last pulse before the timeline changed: whatever was published from a lost timeline was published after it.';
@@ -85,6 +95,8 @@ CREATE TABLE IF NOT EXISTS outbox_reconciliation (
   CONSTRAINT outbox_reconciliation_state_is_known CHECK (state IN ('preparing', 'publishing', 'done', 'superseded'))
 );
 
+ALTER TABLE outbox_reconciliation ADD COLUMN IF NOT EXISTS notes text;
+
 COMMENT ON TABLE outbox_reconciliation IS 'What each reconciliation found and did: events that are in the table and not in the topics are published.';
 COMMENT ON COLUMN outbox_reconciliation.state IS 'superseded: it was interrupted before anything was published, or a later one took over.';
 COMMENT ON COLUMN outbox_reconciliation.ended_xid IS 'Rows of older transactions are known to be published; 0: every row was looked for.';
@@ -92,6 +104,8 @@ COMMENT ON COLUMN outbox_reconciliation.candidates IS 'Rows that might not have 
 COMMENT ON COLUMN outbox_reconciliation.first_sequence IS 'Sequence before the first event published; the events carry the header outbox_reconciled.';
 COMMENT ON COLUMN outbox_reconciliation.phantoms IS 'Events in the topics whose row is in no timeline of the database any more; see outbox_phantom.';
 COMMENT ON COLUMN outbox_reconciliation.possible_repeats IS 'Why some events may have been published a second time, with the same id; NULL when none can.';
+
+COMMENT ON COLUMN outbox_reconciliation.notes IS 'What to know about candidates that were not published; NULL when there is nothing.';
 
 -- Events that were published before the database lost them, by a failover that left the last moments behind or by a restore.
 CREATE TABLE IF NOT EXISTS outbox_phantom (

@@ -88,7 +88,8 @@ final class ReconcileCommand extends PipelineCommand {
             ? " (nothing is known of any row)"
             : ", the others belong to transactions known to be published");
     out.printf(
-        "would make slot %s anew, take out of these what is found in the topics, and publish the rest%s. Add --yes to do it.%n",
+        "would make slot %s anew, take out of these what is found in the topics, and publish the"
+            + " rest%s. Add --yes to do it.%n",
         preview.slot(),
         accepted == null ? "" : ", going on from what cluster " + accepted + " published");
   }
@@ -122,6 +123,9 @@ final class ReconcileCommand extends PipelineCommand {
         report.published());
     if (report.possibleRepeats() != null) {
       out.println("  repeats (same ids) are possible: " + report.possibleRepeats());
+    }
+    if (report.notes() != null) {
+      out.println("  note: " + report.notes());
     }
     if (report.phantoms() > 0) {
       out.printf("  %d published events have no row any more:%n", report.phantoms());

@@ -24,7 +24,10 @@ final class AgentTablesPreflight {
   /** Columns a later version added; they are missing until the file is applied again. */
   private static final Map<String, List<String>> ADDED =
       Map.of(
-          "outbox_agent_source", List.of("paused_at", "paused_by", "paused_reason"),
+          "outbox_agent_source",
+              List.of(
+                  "paused_at", "paused_by", "paused_reason", "topics", "topics_since", "former_ids"),
+          "outbox_reconciliation", List.of("notes"),
           "outbox_parked", List.of("destination", "destination_rule"));
 
   private static final String TABLES =

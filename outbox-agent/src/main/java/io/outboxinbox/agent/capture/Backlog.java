@@ -237,6 +237,28 @@ public final class Backlog {
     return times.isEmpty() ? "NULL::timestamptz" : "LEAST(" + String.join(", ", times) + ")";
   }
 
+  /**
+   * A condition, true where the outbox has the row of an id.
+   *
+   * @param id the id as text, in SQL; anything an operator may have written
+   */
+  public String contains(Connection connection, String id) throws SQLException {
+    String type = typeOf(connection, Column.ID).replaceAll("\\(.*", "");
+    String column = "o." + column(Column.ID);
+    // With the type of the column, so that its index serves; and no text is cast that is none.
+    String isSame =
+        switch (type) {
+          case "uuid" ->
+              "%s = CASE WHEN %s ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN %2$s::uuid"
+                  + " END";
+          case "bigint", "integer", "smallint" ->
+              "%s = CASE WHEN %s ~ '^-?[0-9]{1,18}$' THEN %2$s::bigint END";
+          case "text", "character varying" -> "%s = %s";
+          default -> "%s::text = %s";
+        };
+    return "EXISTS (SELECT FROM %s o WHERE %s)".formatted(outbox, isSame.formatted(column, id));
+  }
+
   /** Whether ids are unique in the world, and not only in their table. */
   public boolean hasUuids(Connection connection) throws SQLException {
     return typeOf(connection, Column.ID).equals("uuid");
@@ -245,15 +267,44 @@ public final class Backlog {
   /**
    * Takes ids out that turned out to be published.
    *
-   * @return how many were there
+   * @return those that were there, with their ordinals
    */
-  public int remove(Connection connection, String sourceId, List<String> ids) throws SQLException {
-    String sql = "DELETE FROM " + table + " WHERE source = ? AND event_id = ANY (?)";
+  public Map<String, Long> remove(Connection connection, String sourceId, List<String> ids)
+      throws SQLException {
+    String sql =
+        "DELETE FROM "
+            + table
+            + " WHERE source = ? AND event_id = ANY (?) RETURNING event_id, ordinal";
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, sourceId);
       statement.setArray(2, connection.createArrayOf("text", ids.toArray()));
-      return statement.executeUpdate();
+      return ordinals(statement);
     }
+  }
+
+  /** The ids and ordinals of a page; its rows do not tell them. */
+  public Map<String, Long> ordinals(Connection connection, String sourceId, long after, long last)
+      throws SQLException {
+    String sql =
+        "SELECT event_id, ordinal FROM "
+            + table
+            + " WHERE source = ? AND ordinal > ? AND ordinal <= ?";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      statement.setLong(2, after);
+      statement.setLong(3, last);
+      return ordinals(statement);
+    }
+  }
+
+  private static Map<String, Long> ordinals(PreparedStatement statement) throws SQLException {
+    Map<String, Long> ordinals = new HashMap<>();
+    try (ResultSet rows = statement.executeQuery()) {
+      while (rows.next()) {
+        ordinals.put(rows.getString(1), rows.getLong(2));
+      }
+    }
+    return ordinals;
   }
 
   /** Which of the ids no row of the outbox has; only for tables with UUIDs. */

@@ -38,6 +38,7 @@ public final class Reconciliations {
    * @param searchedFrom topics were read from here on; null for their beginning
    * @param firstSequence sequence before the first event to be published
    * @param possibleRepeats why an event may be published again; null when none can be
+   * @param notes what else to know about events that are not published; null when nothing
    */
   public record Prepared(
       long endedXid,
@@ -47,7 +48,8 @@ public final class Reconciliations {
       long found,
       long firstSequence,
       long phantoms,
-      @Nullable String possibleRepeats) {}
+      @Nullable String possibleRepeats,
+      @Nullable String notes) {}
 
   /** One row of the report; times are null as long as they have not come. */
   public record Report(
@@ -64,7 +66,8 @@ public final class Reconciliations {
       long foundInTopics,
       long published,
       long phantoms,
-      @Nullable String possibleRepeats) {
+      @Nullable String possibleRepeats,
+      @Nullable String notes) {
 
     /** Whether it was begun and neither finished nor given up. */
     public boolean isUnfinished() {
@@ -197,7 +200,7 @@ public final class Reconciliations {
         UPDATE %s SET state = 'publishing', published_from = clock_timestamp(), ended_xid = ?,
           rows_in_table = ?, candidates = ?, already_parked = ?, searched_from = ?,
           records_searched = ?, found_in_topics = ?, first_sequence = ?, phantoms = ?,
-          possible_repeats = ?
+          possible_repeats = ?, notes = ?
         WHERE source = ? AND reconciliation = ?
         """
             .formatted(table);
@@ -213,8 +216,9 @@ public final class Reconciliations {
       statement.setLong(8, found.firstSequence());
       statement.setLong(9, found.phantoms());
       statement.setString(10, found.possibleRepeats());
-      statement.setString(11, sourceId);
-      statement.setLong(12, number);
+      statement.setString(11, found.notes());
+      statement.setString(12, sourceId);
+      statement.setLong(13, number);
       statement.executeUpdate();
     }
   }
@@ -257,7 +261,7 @@ public final class Reconciliations {
         """
         SELECT reconciliation, state, cause, requested_by, requested_at, started_at, finished_at,
           rows_in_table, candidates, already_parked, found_in_topics, published, phantoms,
-          possible_repeats
+          possible_repeats, notes
         FROM %s WHERE source = ? ORDER BY reconciliation DESC LIMIT 100
         """
             .formatted(table);
@@ -279,7 +283,8 @@ public final class Reconciliations {
         row.getLong("found_in_topics"),
         row.getLong("published"),
         row.getLong("phantoms"),
-        row.getString("possible_repeats"));
+        row.getString("possible_repeats"),
+        row.getString("notes"));
   }
 
   private static @Nullable Instant instant(ResultSet row, String column) throws SQLException {

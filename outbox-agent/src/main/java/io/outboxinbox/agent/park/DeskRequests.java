@@ -28,6 +28,11 @@ final class DeskRequests {
 
   private static final int SHOWN_MAX = 20;
 
+  /** Reason of what is left of a purged event. */
+  static final String PURGED =
+      "purged; its id is kept as long as its row is in the outbox, so that no reconciliation"
+          + " publishes it";
+
   private final Connection connection;
   private final String sourceId;
   private final String table;
@@ -238,29 +243,43 @@ final class DeskRequests {
     }
   }
 
-  /** Deletes settled rows and the story of their edits. */
-  int purge(Instant before, int rowsMax) throws SQLException {
+  /**
+   * Deletes settled rows and the story of their edits. Of a discarded event whose row is still in
+   * the outbox the id stays: it alone tells a reconciliation that the row is not to be published.
+   *
+   * @param isInOutbox condition on columns of {@code parked}
+   */
+  int purge(Instant before, int rowsMax, String isInOutbox) throws SQLException {
     String sql =
         """
-        WITH old AS (
-          SELECT source, ordinal FROM %1$s
-          WHERE source = ? AND state <> 'waiting' AND settled_at < ?
-          ORDER BY settled_at LIMIT ? FOR UPDATE SKIP LOCKED),
+        WITH old AS MATERIALIZED (
+          SELECT parked.source, parked.ordinal, kept.is_kept
+          FROM %1$s AS parked
+          CROSS JOIN LATERAL (SELECT parked.state = 'discarded' AND %3$s AS is_kept) AS kept
+          WHERE parked.source = ? AND parked.state <> 'waiting' AND parked.settled_at < ?
+            AND NOT (parked.reason = ? AND kept.is_kept)
+          ORDER BY parked.settled_at LIMIT ? FOR UPDATE OF parked SKIP LOCKED),
         gone AS (
           DELETE FROM %1$s AS parked USING old
           WHERE parked.source = old.source AND parked.ordinal = old.ordinal
-            AND parked.state <> 'waiting'
-          RETURNING parked.source, parked.ordinal),
+            AND NOT old.is_kept AND parked.state <> 'waiting'),
+        emptied AS (
+          UPDATE %1$s AS parked SET reason = ?, key = NULL, payload = NULL, headers = NULL,
+            extra = '{}', aggregate_id = NULL, requested_reason = NULL
+          FROM old
+          WHERE parked.source = old.source AND parked.ordinal = old.ordinal AND old.is_kept),
         stories AS (
-          DELETE FROM %2$s AS edit USING gone
-          WHERE edit.source = gone.source AND edit.ordinal = gone.ordinal)
-        SELECT count(*) FROM gone
+          DELETE FROM %2$s AS edit USING old
+          WHERE edit.source = old.source AND edit.ordinal = old.ordinal)
+        SELECT count(*) FROM old
         """
-            .formatted(table, edits);
+            .formatted(table, edits, isInOutbox);
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, sourceId);
       statement.setTimestamp(2, Timestamp.from(before));
-      statement.setInt(3, rowsMax);
+      statement.setString(3, PURGED);
+      statement.setInt(4, rowsMax);
+      statement.setString(5, PURGED);
       try (ResultSet row = statement.executeQuery()) {
         row.next();
         return row.getInt(1);

@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.park;
 
+import io.outboxinbox.agent.capture.Backlog;
 import io.outboxinbox.agent.capture.Identifiers;
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
@@ -44,7 +45,8 @@ public final class ParkedDesk implements AutoCloseable {
 
   /** A leader writes its sign of life every second or so. */
   private static final String LEADS =
-      "SELECT coalesce(pulsed_at > clock_timestamp() - interval '30 seconds', false) FROM %s WHERE source = ?";
+      "SELECT coalesce(pulsed_at > clock_timestamp() - interval '30 seconds', false) FROM %s WHERE"
+          + " source = ?";
 
   private final SourceConfiguration source;
   private final Connection connection;
@@ -216,16 +218,18 @@ public final class ParkedDesk implements AutoCloseable {
   }
 
   /**
-   * Deletes what was settled long ago, and the story of its edits; never what waits.
+   * Deletes what was settled long ago, and the story of its edits; never what waits. Of a discarded
+   * event the id stays as long as its row is in the outbox.
    *
    * @return how many events
    */
   public long purge(Duration olderThan) {
     Instant before = now().minus(olderThan);
+    String isInOutbox = ask(() -> new Backlog(source).contains(connection, "parked.event_id"));
     long deleted = 0;
     int portion;
     do {
-      portion = ask(() -> requests.purge(before, PURGE_ROWS));
+      portion = ask(() -> requests.purge(before, PURGE_ROWS, isInOutbox));
       deleted += portion;
     } while (portion == PURGE_ROWS);
     return deleted;

@@ -1,13 +1,11 @@
 package io.outboxinbox.agent.pipeline;
 
-import io.outboxinbox.agent.capture.Identifiers;
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Checkpoint.Parking;
 import io.outboxinbox.agent.park.ParkedQueue;
 import io.outboxinbox.agent.park.ParkedTable;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.SQLException;
 
 /** Carries table {@code outbox_parked} over into a position that does not continue the last one. */
@@ -45,20 +43,5 @@ final class ParkingCarryOver {
     return base.timeline() != timeline
         && base.parking().lastOrdinal()
             > new ParkedTable(source.schema(), base.source().id()).extent(connection).lastOrdinal();
-  }
-
-  /** After a rebuild: what was parked in the old cluster waits in this one. */
-  static void move(Connection connection, SourceConfiguration source, String from, String to)
-      throws SQLException {
-    for (String table : new String[] {"outbox_parked", "outbox_parked_edit"}) {
-      String sql =
-          "UPDATE %s SET source = ? WHERE source = ?"
-              .formatted(Identifiers.qualified(source.schema(), table));
-      try (PreparedStatement statement = connection.prepareStatement(sql)) {
-        statement.setString(1, to);
-        statement.setString(2, from);
-        statement.executeUpdate();
-      }
-    }
   }
 }

@@ -1,21 +1,29 @@
 package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.Backlog;
+import io.outboxinbox.agent.capture.ReachedTopics;
 import io.outboxinbox.agent.capture.Reconciliations;
 import io.outboxinbox.agent.capture.Reconciliations.Phantom;
 import io.outboxinbox.agent.capture.SourceRegistry;
 import io.outboxinbox.agent.capture.SourceRegistry.Registration;
 import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Captured;
+import io.outboxinbox.agent.event.Destination;
+import io.outboxinbox.agent.event.SequencedEvent;
+import io.outboxinbox.agent.event.SourcePosition;
 import io.outboxinbox.agent.publish.PublishedSearch;
 import io.outboxinbox.agent.publish.PublishedSearch.PublishedEvent;
 import io.outboxinbox.agent.publish.Publisher;
-import io.outboxinbox.agent.route.Router.PublishedMark;
+import io.outboxinbox.agent.route.Router;
+import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
@@ -36,6 +44,8 @@ final class PublishedRows {
    */
   private static final Duration MARGIN = Duration.ofHours(1);
 
+  private static final Backlog.Limit PAGE = new Backlog.Limit(1_000, 8 << 20);
+
   private static final Duration PROGRESS_EVERY = Duration.ofSeconds(5);
 
   /** Marks a replay: a copy that does not show that the event itself was published. */
@@ -46,6 +56,7 @@ final class PublishedRows {
    *
    * @param remaining candidates that are in no topic
    * @param possibleRepeats why one of these may have been published all the same; null if none can
+   * @param notes what to know of candidates that will not be published; null if nothing
    */
   record Outcome(
       long read,
@@ -53,7 +64,8 @@ final class PublishedRows {
       long remaining,
       long phantoms,
       @Nullable Instant searchedFrom,
-      @Nullable String possibleRepeats) {}
+      @Nullable String possibleRepeats,
+      @Nullable String notes) {}
 
   private final Reconcile.Lead lead;
   private final long number;
@@ -62,9 +74,22 @@ final class PublishedRows {
   private final Connection control;
   private final Backlog backlog;
   private final Reconciliations reconciliations;
-  private final PublishedMark mark;
+
+  /** Of this source: an accepted cluster has changed its id. */
+  private final Set<String> sourceIds;
+
+  private final String ceSource;
+  private final ReachedTopics topics;
+  private final LatestOfKeys latest = new LatestOfKeys();
 
   private long found;
+
+  /** Of those found, which only a name tells that others may have too. */
+  private long foundByName;
+
+  /** Messages that may be ours, but do not say so. */
+  private long untold;
+
   private long phantoms;
   private long shownNanos = System.nanoTime();
 
@@ -76,29 +101,33 @@ final class PublishedRows {
     this.control = lead.control();
     this.backlog = new Backlog(lead.pipeline().source());
     this.reconciliations = new Reconciliations(lead.pipeline().source());
-    this.mark = lead.router().mark();
+    this.sourceIds = new HashSet<>(Set.of(sourceId));
+    this.ceSource = lead.router().ceSource();
+    this.topics = new ReachedTopics(lead.pipeline().source());
   }
 
-  Outcome takeOut(Backlog.Filled filled) throws SQLException, InterruptedException {
+  /**
+   * Searches.
+   *
+   * @param position where streaming will begin; rows of the backlog have none of their own
+   */
+  Outcome takeOut(Backlog.Filled filled, SourcePosition position) throws SQLException {
     boolean hasUuids = backlog.hasUuids(control);
-    if (!hasUuids && mark.sourceHeader() == null) {
-      // Number 5 of this table and number 5 of another are different events.
-      return unsearched(filled, "messages do not tell from which table an id comes");
-    }
     @Nullable Instant lostSince = listsPhantoms && hasUuids ? lostSince() : null;
     if (filled.candidates() == 0 && lostSince == null) {
-      return new Outcome(0, 0, 0, 0, null, null);
+      return new Outcome(0, 0, 0, 0, null, null, null);
     }
     @Nullable Instant since = since(filled, lostSince);
+    ReachedTopics.Reached reached = topics.find(control, sourceId);
+    Set<String> former = reached.since(since);
+    sourceIds.addAll(reached.formerIds());
     Optional<PublishedSearch> opened =
         lead.publisher()
             .search(
                 new Publisher.SearchScope(
-                    lead.router()::mayReach,
+                    topic -> lead.router().mayHaveReached(topic, former),
                     since,
-                    mark.idHeader(),
-                    mark.sourceHeader(),
-                    mark.sequenceHeader(),
+                    Router.marks(),
                     REPLAY_HEADER));
     if (opened.isEmpty()) {
       return unsearched(filled, "this broker cannot be searched");
@@ -113,19 +142,108 @@ final class PublishedRows {
         take(search.poll(), hasUuids, lostSince);
         show(search);
       }
-      long remaining = filled.candidates() - found;
+      long overtaken = found < filled.candidates() ? takeOutOvertaken(search, position) : 0;
+      long remaining = filled.candidates() - found - overtaken;
       return new Outcome(
           search.read(),
           found,
           remaining,
           phantoms,
           since,
-          remaining == 0 || search.gone().isEmpty() ? null : String.join("; ", search.gone()));
+          remaining == 0 ? null : joined(doubts(search, reached, since)),
+          joined(notes(overtaken)));
+    }
+  }
+
+  private List<String> doubts(
+      PublishedSearch search, ReachedTopics.Reached reached, @Nullable Instant since) {
+    List<String> doubts = new ArrayList<>(search.gone());
+    if (reached.isIncompleteSince(since)) {
+      doubts.add(
+          "which topics events were published to before "
+              + reached.knownSince()
+              + " is not known: if route.topic or route.allowedTopics was changed before, messages"
+              + " in topics of then were not looked at");
+    }
+    if (untold > 0) {
+      doubts.add(untold + " messages do not tell from which table an id comes");
+    }
+    if (latest.isOverfull()) {
+      doubts.add("compacted topics have more keys than were remembered");
+    }
+    return doubts;
+  }
+
+  private List<String> notes(long overtaken) {
+    List<String> notes = new ArrayList<>();
+    if (overtaken > 0) {
+      notes.add(
+          overtaken
+              + " events count as published, because a compacted topic has a later event of their"
+              + " key");
+    }
+    if (foundByName > 0) {
+      notes.add(
+          "%d events count as published by messages that tell only ce_source %s, not the database: if others publish under that name, some of these may be missing"
+              .formatted(foundByName, ceSource));
+    }
+    return notes;
+  }
+
+  private static @Nullable String joined(List<String> sentences) {
+    return sentences.isEmpty() ? null : String.join("; ", sentences);
+  }
+
+  /**
+   * Takes out candidates whose topic keeps only the last message of a key, and has a later one of
+   * ours: compaction has removed theirs, and behind the later one they would make the last state
+   * wrong.
+   *
+   * @return how many
+   */
+  private long takeOutOvertaken(PublishedSearch search, SourcePosition position)
+      throws SQLException {
+    long overtaken = 0;
+    long after = 0;
+    while (!latest.isEmpty()) {
+      Backlog.Page page = backlog.read(control, sourceId, after, PAGE, position);
+      if (page.lastOrdinal() == after) {
+        break;
+      }
+      Map<String, Long> ordinals = backlog.ordinals(control, sourceId, after, page.lastOrdinal());
+      List<String> ids = new ArrayList<>();
+      for (Captured captured : page.rows()) {
+        if (captured instanceof Captured.Row row && isOvertaken(row, search, ordinals)) {
+          ids.add(row.event().id());
+        }
+      }
+      if (!ids.isEmpty()) {
+        overtaken += backlog.remove(control, sourceId, ids).size();
+      }
+      after = page.lastOrdinal();
+      show(search);
+    }
+    return overtaken;
+  }
+
+  private boolean isOvertaken(
+      Captured.Row row, PublishedSearch search, Map<String, Long> ordinals) {
+    try {
+      Destination to =
+          lead.router()
+              .route(new SequencedEvent(row.event(), row.position(), Instant.EPOCH, 0, 0))
+              .destination();
+      return search.isCompacted(to.topic())
+          && latest.get(to.topic(), to.key().getBytes(StandardCharsets.UTF_8))
+              > ordinals.getOrDefault(row.event().id(), Long.MAX_VALUE);
+    } catch (AgentException.RejectedEvent parkedLater) {
+      return false;
     }
   }
 
   private static Outcome unsearched(Backlog.Filled filled, String why) {
-    return new Outcome(0, 0, filled.candidates(), 0, null, filled.candidates() == 0 ? null : why);
+    return new Outcome(
+        0, 0, filled.candidates(), 0, null, filled.candidates() == 0 ? null : why, null);
   }
 
   private static @Nullable Instant since(Backlog.Filled filled, @Nullable Instant lostSince) {
@@ -152,17 +270,50 @@ final class PublishedRows {
 
   private void take(List<PublishedEvent> events, boolean hasUuids, @Nullable Instant lostSince)
       throws SQLException {
-    List<PublishedEvent> ours =
-        events.stream()
-            .filter(event -> hasUuids ? isUuid(event.id()) : mark.source().equals(event.source()))
-            .toList();
-    if (ours.isEmpty()) {
-      return;
+    List<PublishedEvent> ours = new ArrayList<>();
+    List<PublishedEvent> byName = new ArrayList<>();
+    for (PublishedEvent event : events) {
+      if (hasUuids ? isUuid(event.id()) : event.sourceId() != null && isOurs(event)) {
+        ours.add(event);
+      } else if (!hasUuids && event.sourceId() == null) {
+        // Number 5 of this table and number 5 of another are different events.
+        if (event.source() == null) {
+          untold++;
+        } else if (isOurs(event)) {
+          byName.add(event);
+        }
+      }
     }
-    found += backlog.remove(control, sourceId, ours.stream().map(PublishedEvent::id).toList());
-    if (lostSince != null) {
+    takeOut(ours);
+    foundByName += takeOut(byName);
+    if (lostSince != null && !ours.isEmpty()) {
       takePhantoms(ours, lostSince);
     }
+  }
+
+  private int takeOut(List<PublishedEvent> events) throws SQLException {
+    if (events.isEmpty()) {
+      return 0;
+    }
+    Map<String, Long> ordinals =
+        backlog.remove(control, sourceId, events.stream().map(PublishedEvent::id).toList());
+    for (PublishedEvent event : events) {
+      byte @Nullable [] key = event.key();
+      Long ordinal = ordinals.get(event.id());
+      if (key != null && ordinal != null) {
+        latest.put(event.topic(), key, ordinal);
+      }
+    }
+    found += ordinals.size();
+    return ordinals.size();
+  }
+
+  /** Whether a message says that it is ours, as far as it says anything. */
+  private boolean isOurs(PublishedEvent event) {
+    if (event.sourceId() != null) {
+      return sourceIds.contains(event.sourceId());
+    }
+    return event.source() == null ? event.sequence() != null : ceSource.equals(event.source());
   }
 
   private void takePhantoms(List<PublishedEvent> events, Instant lostSince) throws SQLException {
@@ -170,7 +321,7 @@ final class PublishedRows {
         events.stream()
             .filter(event -> !event.publishedAt().isBefore(lostSince))
             // Another pipeline's events have no row in this table either.
-            .filter(event -> event.source() == null || mark.source().equals(event.source()))
+            .filter(this::isOurs)
             .toList();
     if (late.isEmpty()) {
       return;

@@ -2,6 +2,7 @@ package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.Backlog;
 import io.outboxinbox.agent.capture.FirstStart;
+import io.outboxinbox.agent.capture.ReachedTopics;
 import io.outboxinbox.agent.capture.Reconciliations;
 import io.outboxinbox.agent.capture.Reconciliations.Cause;
 import io.outboxinbox.agent.capture.Reconciliations.Prepared;
@@ -12,6 +13,7 @@ import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.capture.SourceConfiguration.OnGap;
 import io.outboxinbox.agent.capture.SourceConnections;
+import io.outboxinbox.agent.capture.SourceMove;
 import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.capture.SourceRegistry;
 import io.outboxinbox.agent.capture.SourceRegistry.Registration;
@@ -136,6 +138,12 @@ final class Reconcile {
     return known != null && lead.publisher().cluster().filter(known::equals).isPresent();
   }
 
+  /** Notes where events may go from now on; a later search must know. */
+  void noteTopics() throws SQLException {
+    new ReachedTopics(source)
+        .note(lead.leadership().connection(), identity.id(), lead.router().allowedTopics());
+  }
+
   /**
    * Reconciles.
    *
@@ -148,14 +156,16 @@ final class Reconcile {
     ReconcileBound bound = bound(base, server);
     if (source.existingRows() == ExistingRows.SKIP && bound.endedXid() == 0) {
       throw new AgentException.Misconfigured(
-          "source.existingRows is skip, and without a known position rows that were never to be published cannot be told from rows that were missed",
-          "set source.existingRows to publish, which publishes every row that is in no topic, or 'outbox-agent reset' to publish only what is written from now on");
+          "source.existingRows is skip, and without a known position rows that were never to be"
+              + " published cannot be told from rows that were missed",
+          "set source.existingRows to publish, which publishes every row that is in no topic, or"
+              + " 'outbox-agent reset' to publish only what is written from now on");
     }
     long epoch = base == null ? registration().nextEpoch(lead.clock().instant()) : base.epoch();
     // On the leader's own connection: whoever has been replaced meanwhile has lost that one.
     Connection leader = lead.leadership().connection();
     if (base != null) {
-      ParkingCarryOver.takeBack(leader, source, base);
+      carryOver(leader, base);
     }
     registry.beginSeededEpoch(leader, identity.id(), epoch);
     long number = reconciliations.begin(leader, identity.id(), cause);
@@ -165,14 +175,15 @@ final class Reconcile {
     FirstStart.Seed seed = newSlot(leader, turn, bound);
     Backlog.Filled filled = seed.filled();
     LOG.info(
-        "reconciliation {}: {} rows in table {}, {} of them may not have been published, {} are parked",
+        "reconciliation {}: {} rows in table {}, {} of them may not have been published, {} are"
+            + " parked",
         number,
         filled.rowsInTable(),
         source.table(),
         filled.candidates(),
         filled.parked());
     PublishedRows.Outcome published =
-        new PublishedRows(lead, number, bound.isPositionLost()).takeOut(filled);
+        new PublishedRows(lead, number, bound.isPositionLost()).takeOut(filled, seed.position());
     Checkpoint checkpoint = checkpoint(base, turn, bound, seed, published.remaining());
     reconciliations.prepared(
         lead.control(),
@@ -186,10 +197,12 @@ final class Reconcile {
             published.found(),
             checkpoint.sequence(),
             published.phantoms(),
-            published.possibleRepeats()));
+            published.possibleRepeats(),
+            published.notes()));
     makeDurable(checkpoint, base, cause);
     LOG.info(
-        "reconciliation {}: {} of {} candidates are in the topics, {} will be published; epoch {} from sequence {}; log from {}",
+        "reconciliation {}: {} of {} candidates are in the topics, {} will be published; epoch {}"
+            + " from sequence {}; log from {}",
         number,
         published.found(),
         filled.candidates(),
@@ -198,6 +211,14 @@ final class Reconcile {
         checkpoint.sequence(),
         Lsn.format(checkpoint.position().commitLsn()));
     return checkpoint;
+  }
+
+  /** Before candidates are compared with what is parked. */
+  private void carryOver(Connection leader, Checkpoint base) throws SQLException {
+    ParkingCarryOver.takeBack(leader, source, base);
+    if (!base.source().equals(identity)) {
+      new SourceMove(source, base.source().id(), identity.id()).run(leader);
+    }
   }
 
   private ReconcileBound bound(@Nullable Checkpoint base, ServerState server) throws SQLException {
@@ -245,9 +266,6 @@ final class Reconcile {
 
   private void makeDurable(Checkpoint checkpoint, @Nullable Checkpoint base, Cause cause)
       throws SQLException {
-    if (base != null && !base.source().equals(identity)) {
-      ParkingCarryOver.move(lead.control(), source, base.source().id(), identity.id());
-    }
     lead.publisher().publishBatch(List.of(), checkpoint);
     registry.markSeeded(lead.control(), identity.id(), lead.publisher().cluster().orElse(null));
     if (base != null && !base.source().equals(identity)) {
@@ -268,14 +286,16 @@ final class Reconcile {
         .ifPresent(
             report ->
                 LOG.info(
-                    "reconciliation {} is done: {} events published, {} were in the topics, {} published events have no row any more{}",
+                    "reconciliation {} is done: {} events published, {} were in the topics, {}"
+                        + " published events have no row any more{}{}",
                     report.number(),
                     report.published(),
                     report.foundInTopics(),
                     report.phantoms(),
                     report.possibleRepeats() == null
                         ? ""
-                        : "; repeats are possible: " + report.possibleRepeats()));
+                        : "; repeats are possible: " + report.possibleRepeats(),
+                    report.notes() == null ? "" : "; " + report.notes()));
   }
 
   private Registration registration() throws SQLException {

@@ -7,6 +7,7 @@ import io.outboxinbox.agent.capture.Reconciliations.Report;
 import io.outboxinbox.agent.capture.Reconciliations.Request;
 import io.outboxinbox.agent.capture.ServerState;
 import io.outboxinbox.agent.capture.SourceConnections;
+import io.outboxinbox.agent.capture.SourceMove;
 import io.outboxinbox.agent.capture.SourceNames;
 import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.event.AgentException;
@@ -101,8 +102,19 @@ public final class ReconcileRequest {
    */
   public Request ask(@Nullable String acceptedCluster) {
     try (Connection connection = open(new SourceConnections(pipeline.source()))) {
-      return new Reconciliations(pipeline.source())
-          .ask(connection, sourceId(connection), by, acceptedCluster);
+      SourceIdentity identity = Leadership.identify(connection, pipeline);
+      // Together: an agent that sees the request must see the pause.
+      connection.setAutoCommit(false);
+      Request request =
+          new Reconciliations(pipeline.source())
+              .ask(connection, identity.id(), by, acceptedCluster);
+      if (acceptedCluster != null && !acceptedCluster.equals(identity.systemId())) {
+        String former =
+            new SourceIdentity(acceptedCluster, identity.database(), identity.publication()).id();
+        new SourceMove(pipeline.source(), former, identity.id()).pause(connection);
+      }
+      connection.commit();
+      return request;
     } catch (SQLException e) {
       throw away(e);
     }

@@ -77,6 +77,7 @@ final class SessionStart {
     Optional<Checkpoint> found = publisher.takeOver(identity);
     times.done("shut out and read position");
     leadership.ensureHeld();
+    reconcile.noteTopics();
     Findings.require(pipeline.publish().preflight(fixedTopics));
     times.done("look at broker");
     freeSlot(found);

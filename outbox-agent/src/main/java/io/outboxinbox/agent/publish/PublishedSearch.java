@@ -13,18 +13,22 @@ public interface PublishedSearch extends AutoCloseable {
   /**
    * A message that carries an event's id.
    *
-   * @param source who published it; null where messages do not say
+   * @param sourceId identifies who published it; null where messages do not say
+   * @param source name of who published it; null where messages do not say
    * @param sequence as the message has it; null if it has none
    * @param publishedAt the broker's time of the message
+   * @param key null where the topic keeps every message, whatever its key
    */
   record PublishedEvent(
       String id,
+      @Nullable String sourceId,
       @Nullable String source,
       @Nullable String sequence,
       String topic,
       int partition,
       long offset,
-      Instant publishedAt) {}
+      Instant publishedAt,
+      byte @Nullable [] key) {}
 
   /** Whether everything has been read. */
   boolean isDone();
@@ -43,6 +47,9 @@ public interface PublishedSearch extends AutoCloseable {
 
   /** Messages there are to read. */
   long total();
+
+  /** Whether of each key only the last message is sure to be kept. */
+  boolean isCompacted(String topic);
 
   /** What may have been published and is not there any more, in words; empty if nothing. */
   List<String> gone();

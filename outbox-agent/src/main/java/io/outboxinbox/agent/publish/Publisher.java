@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.publish;
 
 import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.HeaderNames;
 import io.outboxinbox.agent.event.Receipt;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SourceIdentity;
@@ -96,15 +97,14 @@ public interface Publisher extends AutoCloseable {
    *
    * @param topics which existing topics
    * @param since messages published earlier are left out; null for all there are
-   * @param idHeader messages without it are nobody's events
+   * @param styles how messages may tell what they are; the first whose id they have counts, and
+   *     those that have none are nobody's events
    * @param leftOut messages with such a header are copies, not the first publication
    */
   record SearchScope(
       Predicate<String> topics,
       @Nullable Instant since,
-      String idHeader,
-      @Nullable String sourceHeader,
-      String sequenceHeader,
+      List<HeaderNames> styles,
       String leftOut) {}
 
   /**

@@ -2,6 +2,7 @@ package io.outboxinbox.agent.route;
 
 import io.outboxinbox.agent.event.AgentException.RejectedEvent;
 import io.outboxinbox.agent.event.Destination;
+import io.outboxinbox.agent.event.HeaderNames;
 import io.outboxinbox.agent.event.OutboxEvent;
 import io.outboxinbox.agent.event.RawRow;
 import io.outboxinbox.agent.event.RoutedEvent;
@@ -12,9 +13,11 @@ import java.net.URI;
 import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Gives every event its topic, key and headers, or rejects it. Immutable, for any thread. */
@@ -180,28 +183,38 @@ public final class Router {
     return rules.problemWith(name);
   }
 
-  /** Whether an event may go, or may have gone, to a topic. */
-  public boolean mayReach(String topicName) {
-    return problemWithTopic(topicName) == null;
-  }
-
-  /** How our messages are recognised in a topic. */
-  public PublishedMark mark() {
-    return new PublishedMark(
-        MessageHeaders.idHeader(style),
-        style == HeaderStyle.CLOUDEVENTS ? MessageHeaders.SOURCE : null,
-        ceSource,
-        MessageHeaders.sequenceHeader(style));
+  /** Names and patterns of all topics an event may go to. */
+  public List<String> allowedTopics() {
+    return rules.allowed();
   }
 
   /**
-   * How a message tells what it is.
+   * Whether an event may go, or may have gone, to a topic.
    *
-   * @param idHeader holds the event's id
-   * @param sourceHeader holds {@code source}; null where the style has no such header
+   * @param former names and patterns that were allowed before
    */
-  public record PublishedMark(
-      String idHeader, @Nullable String sourceHeader, String source, String sequenceHeader) {}
+  public boolean mayHaveReached(String topicName, Collection<String> former) {
+    return rules.mayHaveReached(topicName, former);
+  }
+
+  /** What messages of this pipeline say in {@code ce_source}, in the style that has it. */
+  public String ceSource() {
+    return ceSource;
+  }
+
+  /** How a message may tell what it is, in every style: the style of today may be a new one. */
+  public static List<HeaderNames> marks() {
+    // Cloud events first: these may have a header of the application's own that is called id.
+    return Stream.of(HeaderStyle.CLOUDEVENTS, HeaderStyle.DEBEZIUM)
+        .map(
+            style ->
+                new HeaderNames(
+                    MessageHeaders.idHeader(style),
+                    MessageHeaders.sourceIdHeader(style),
+                    style == HeaderStyle.CLOUDEVENTS ? MessageHeaders.SOURCE : null,
+                    MessageHeaders.sequenceHeader(style)))
+        .toList();
+  }
 
   /** The same event, marked as found missing by a reconciliation. */
   public static RoutedEvent reconciled(RoutedEvent event, long reconciliation) {

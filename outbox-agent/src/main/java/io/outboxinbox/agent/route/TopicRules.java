@@ -1,9 +1,11 @@
 package io.outboxinbox.agent.route;
 
 import io.outboxinbox.agent.event.OutboxEvent;
+import java.util.Collection;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,7 +36,8 @@ final class TopicRules {
     this.reserved = Set.copyOf(reserved);
     if (allowed.isEmpty()) {
       throw new IllegalArgumentException(
-          "route.allowedTopics is empty: every event would be rejected; name the topics, or patterns with *");
+          "route.allowedTopics is empty: every event would be rejected; name the topics, or"
+              + " patterns with *");
     }
     for (String pattern : allowed) {
       String name = pattern.replace("*", "");
@@ -84,6 +87,17 @@ final class TopicRules {
     return allowed.stream().anyMatch(pattern -> matches(pattern, topic))
         ? null
         : "matches none of route.allowedTopics " + allowed;
+  }
+
+  /** Whether events may go to a topic, or might have under one of these patterns. */
+  boolean mayHaveReached(String topic, Collection<String> former) {
+    return ruleBrokenBy(topic) == null
+        && Stream.concat(allowed.stream(), former.stream())
+            .anyMatch(pattern -> matches(pattern, topic));
+  }
+
+  List<String> allowed() {
+    return allowed;
   }
 
   private @Nullable String ruleBrokenBy(String topic) {

@@ -15,6 +15,7 @@ import io.outboxinbox.testkit.PostgresStandby;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
+import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.Statement;
 import java.time.Duration;
@@ -253,6 +254,92 @@ class FailoverIT {
     }
   }
 
+  /** Everything the tables know of a source is kept under an id that a rebuilt cluster changes. */
+  @Test
+  void keepsInARebuiltClusterWhatIsParkedDiscardedPausedAndReported() throws Exception {
+    try (PostgresServer old = PostgresServer.start(PostgresVersion.V17);
+        PostgresServer rebuilt = PostgresServer.start(PostgresVersion.V18);
+        PipelineRig rig = PipelineRig.on(old, kafka)) {
+      Pipeline pipeline = rig.start("");
+      rig.awaitLeading(pipeline);
+      rig.insert(0, 20);
+      rig.awaitEvents(20);
+      new ReconcileRequest(rig.configuration(""), "operator").ask(null);
+      rig.await(() -> !reports(rig).isEmpty() && reports(rig).get(0).state().equals("done"));
+      try (ParkingRig parked = new ParkingRig(rig)) {
+        parked.insert("waits", "key-a", rig.topic + "-nowhere", "{}");
+        parked.insert("discarded", "key-b", rig.topic + "-nowhere", "{}");
+        parked.awaitWaiting(2);
+      }
+      SourcePause pause = new SourcePause(rig.configuration(""));
+      pause.pause("test", "while the database moves");
+      rig.awaitState(pipeline, State.PAUSED);
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      rig.execute(
+          "UPDATE outbox_parked SET state = 'discarded', settled_at = now()"
+              + " WHERE event_type = 'discarded'");
+      String oldId = rig.checkpoint().source().systemId();
+      moveByCopy(rig, rebuilt);
+      rig.insert(20, 25);
+      Pipeline moved = rig.start("");
+      rig.awaitState(moved, State.STOPPED);
+      new ReconcileRequest(rig.configuration(""), "operator").ask(oldId);
+      rig.awaitState(moved, State.PAUSED);
+      assertThat(rig.consume()).hasSize(20);
+      assertThat(new SourcePause(rig.configuration("")).resume()).isTrue();
+      rig.awaitLeading(moved);
+      rig.awaitEvents(25);
+      try (ParkingRig parked = new ParkingRig(rig)) {
+        assertThat(parked.rows("event_type || ' ' || state", "true"))
+            .containsExactly("waits waiting", "discarded discarded");
+        rig.execute(
+            "UPDATE outbox_parked SET topic = NULL, requested = 'release'"
+                + " WHERE event_type = 'waits'");
+        rig.awaitEvents(26);
+        assertThat(parked.publishedIn(rig.topic))
+            .containsOnlyOnce("waits")
+            .doesNotContain("discarded");
+        assertThat(parked.sequences()).doesNotHaveDuplicates().hasSize(26);
+      }
+      assertThat(reports(rig)).extracting(Report::number).containsExactly(2L, 1L);
+    }
+  }
+
+  /** Moves every table to another server, as a dump and its restore do. */
+  private static void moveByCopy(PipelineRig rig, PostgresServer to) throws Exception {
+    List<String> tables =
+        List.of(
+            "outbox_event",
+            "outbox_agent_source",
+            "outbox_parked",
+            "outbox_parked_edit",
+            "outbox_reconciliation",
+            "outbox_phantom");
+    try (Connection before = rig.database.connect()) {
+      try (Connection connection = to.connect("postgres");
+          Statement statement = connection.createStatement()) {
+        statement.execute("CREATE DATABASE " + rig.database.name());
+      }
+      rig.moveTo(to);
+      new PipelineRig(rig.database, kafka).close();
+      try (Connection after = rig.database.connect()) {
+        for (String table : tables) {
+          try (Statement read = before.createStatement();
+              ResultSet rows = read.executeQuery("SELECT to_json(t)::text FROM " + table + " t");
+              PreparedStatement write =
+                  after.prepareStatement(
+                      "INSERT INTO %1$s SELECT * FROM json_populate_record(NULL::%1$s, ?::json)"
+                          .formatted(table))) {
+            while (rows.next()) {
+              write.setString(1, rows.getString(1));
+              write.executeUpdate();
+            }
+          }
+        }
+      }
+    }
+  }
+
   @Test
   void saysWhatKeepsASlotFromSurvivingAPromotion() throws Exception {
     try (PostgresServer primary = PostgresServer.start(PostgresVersion.V18);
@@ -269,7 +356,8 @@ class FailoverIT {
           .extracting(Finding::what)
           .containsExactly(
               "slot outbox_agent was made without failover: a promoted standby will not have it",
-              "synchronized_standby_slots is empty: events may be published that a standby (second) does not have when it is promoted");
+              "synchronized_standby_slots is empty: events may be published that a standby (second)"
+                  + " does not have when it is promoted");
       assertThat(warnings.get(1).fix())
           .startsWith("ALTER SYSTEM SET synchronized_standby_slots = 'second'")
           .contains("sync_replication_slots = on", "hot_standby_feedback = on");

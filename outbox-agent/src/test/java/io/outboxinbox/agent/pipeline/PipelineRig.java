@@ -39,7 +39,7 @@ import org.awaitility.Awaitility;
 /** A database with the schema, a topic, and pipelines between them. */
 final class PipelineRig implements AutoCloseable {
   static final String SLOT = "outbox_agent";
-  private static final Duration WITHIN = Duration.ofSeconds(180);
+  private static final Duration WITHIN = Duration.ofSeconds(240);
 
   private static final List<String> SCHEMA =
       List.of("01_outbox", "02_partitions", "03_publication", "04_agent", "05_roles");
@@ -56,6 +56,11 @@ final class PipelineRig implements AutoCloseable {
 
   /** YAML for the source block of pipelines started from now on; tests look for that slot. */
   String names = "slot: " + SLOT;
+  /** Topics events may go to, of pipelines started from now on. */
+  String allowedTopics = "*";
+
+  /** Style of headers, of pipelines started from now on. */
+  String headers = "cloudevents";
 
   PipelineRig(PostgresExtension postgres, KafkaExtension kafka) throws Exception {
     this(postgres.newDatabase(), kafka);
@@ -138,7 +143,7 @@ final class PipelineRig implements AutoCloseable {
               password: agent
               sslMode: disable
               %s
-            route: {topic: "%s", allowedTopics: ["*"]}
+            route: {topic: "%s", allowedTopics: ["%s"], headers: %s}
             publish:
               type: kafka
               bootstrapServers: "%s"
@@ -156,6 +161,8 @@ final class PipelineRig implements AutoCloseable {
                 database.name(),
                 more.contains("slot:") ? more : names + "\n      " + more,
                 topic,
+                allowedTopics,
+                headers,
                 bootstrapServers,
                 publish,
                 block);

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.outboxinbox.agent.capture.Reconciliations;
 import io.outboxinbox.agent.capture.Reconciliations.Report;
 import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.park.ParkedDesk;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
@@ -55,6 +56,20 @@ class ReconcileIT {
     rig.awaitEvents(60);
     assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
     return rig.checkpoint();
+  }
+
+  /**
+   * Publishes 60 events behind an open transaction, where nobody can see them yet.
+   *
+   * @return the source's id
+   */
+  private String publishUnseen() throws Exception {
+    Pipeline pipeline = rig.start("");
+    rig.awaitLeading(pipeline);
+    rig.insert(0, 60);
+    rig.await(() -> rig.checkpoint().sequence() == 60);
+    assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+    return rig.checkpoint().source().id();
   }
 
   @ParameterizedTest
@@ -234,6 +249,36 @@ class ReconcileIT {
     assertThat(report().published()).isEqualTo(2);
   }
 
+  /** Whoever else may write to a topic must not be able to hide from us what we have published. */
+  @Test
+  void publishesNothingTwiceWhileSomebodyElsesTransactionIsOpenInTheTopic() throws Exception {
+    Pipeline pipeline;
+    try (ForeignTransaction open = ForeignTransaction.begin(kafka, rig.topic)) {
+      assertThat(open).isNotNull();
+      String source = publishUnseen();
+      rig.forgetPosition();
+      rig.insert(60, 70);
+      pipeline = rig.start(RECONCILE);
+      // Whether it waits behind the transaction or believes that there is nothing: it has looked.
+      rig.await(
+          () ->
+              states(source).contains("publishing")
+                  || states(source).contains("done")
+                  || pipeline.status().reason().contains("candidates found"));
+    }
+    rig.awaitLeading(pipeline);
+    rig.awaitEvents(70);
+    assertThat(rig.numbersOf(rig.consume()))
+        .containsExactlyInAnyOrderElementsOf(IntStream.range(0, 70).boxed().toList());
+    assertThat(report().foundInTopics()).isEqualTo(60);
+  }
+
+  private List<String> states(String source) throws Exception {
+    try (Connection connection = rig.database.connect()) {
+      return reconciliations().list(connection, source).stream().map(Report::state).toList();
+    }
+  }
+
   @Test
   void leavesALostPositionToTheOperatorWhenTheBrokerIsNotTheOneItWasAt() throws Exception {
     publishSome();
@@ -271,6 +316,46 @@ class ReconcileIT {
     rig.assertThatEventsAreExactly(65);
     assertThat(report().alreadyParked()).isEqualTo(2);
     assertThat(report().published()).isEqualTo(5);
+  }
+
+  @Test
+  void publishesNoDiscardedEventAfterAPurge() throws Exception {
+    publishSome();
+    Pipeline before = rig.start("");
+    rig.awaitLeading(before);
+    try (ParkingRig parked = new ParkingRig(rig)) {
+      parked.insert("kept", "key-a", rig.topic + "-nowhere", "{}");
+      parked.insert("dropped", "key-b", rig.topic + "-nowhere", "{}");
+      parked.awaitWaiting(2);
+      assertThat(before.stop(Duration.ofSeconds(20))).isTrue();
+      rig.execute(
+          "UPDATE outbox_parked SET state = 'discarded', settled_at = now() - interval '40 days'",
+          "DELETE FROM outbox_event WHERE event_type = 'dropped'");
+      purge();
+      assertThat(parked.rows("event_type", "payload IS NULL")).containsExactly("kept");
+      rig.insert(60, 65);
+      rig.execute(
+          "SELECT pg_drop_replication_slot('outbox_agent')",
+          "UPDATE outbox_event SET event_type = event_type WHERE topic IS NOT NULL");
+      Pipeline pipeline = rig.start(RECONCILE);
+      rig.awaitLeading(pipeline);
+      rig.awaitEvents(65);
+      rig.assertThatEventsAreExactly(65);
+      assertThat(parked.rows("event_type", "state = 'waiting'")).isEmpty();
+      rig.execute("DELETE FROM outbox_event WHERE event_type = 'kept'");
+      purge();
+      assertThat(parked.rows("event_type", "true")).as("kept no longer than its row").isEmpty();
+    }
+  }
+
+  private void purge() throws Exception {
+    try (ParkedDesk desk =
+        ParkedDesk.open(
+            rig.configuration("").source(),
+            new ParkedDesk.Templates(rig.topic, "{aggregate_id}"),
+            60)) {
+      desk.purge(Duration.ofDays(30));
+    }
   }
 
   @Test

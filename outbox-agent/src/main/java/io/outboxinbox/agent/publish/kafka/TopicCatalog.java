@@ -3,6 +3,7 @@ package io.outboxinbox.agent.publish.kafka;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.AgentException.Retryable.Side;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -204,6 +205,33 @@ final class TopicCatalog implements AutoCloseable {
       return ends;
     } catch (ExecutionException e) {
       throw retryable("reading end offsets of " + partitions, e);
+    }
+  }
+
+  /**
+   * The first message at or after a time in each partition, whether its transaction is committed,
+   * aborted or open. A {@code read_committed} consumer would not do: to it the broker names no
+   * message at or behind the first open transaction, whoever opened it.
+   *
+   * @return no entry for partitions without such a message
+   * @throws AgentException.Retryable the cluster does not answer
+   */
+  Map<TopicPartition, Long> offsetsSince(List<TopicPartition> partitions, Instant since) {
+    Map<TopicPartition, OffsetSpec> first =
+        partitions.stream()
+            .collect(Collectors.toMap(p -> p, p -> OffsetSpec.forTimestamp(since.toEpochMilli())));
+    try {
+      Map<TopicPartition, Long> offsets = new HashMap<>();
+      get(admin.listOffsets(first, new ListOffsetsOptions(IsolationLevel.READ_UNCOMMITTED)).all())
+          .forEach(
+              (partition, info) -> {
+                if (info.offset() >= 0) {
+                  offsets.put(partition, info.offset());
+                }
+              });
+      return offsets;
+    } catch (ExecutionException e) {
+      throw retryable("reading offsets since " + since, e);
     }
   }
 

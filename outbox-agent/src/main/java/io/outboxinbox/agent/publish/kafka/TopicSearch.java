@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.publish.kafka;
 
 import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.HeaderNames;
 import io.outboxinbox.agent.publish.PublishedSearch;
 import io.outboxinbox.agent.publish.Publisher.SearchScope;
 import java.nio.charset.StandardCharsets;
@@ -8,6 +9,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -15,7 +17,6 @@ import java.util.Set;
 import java.util.TreeSet;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
-import org.apache.kafka.clients.consumer.OffsetAndTimestamp;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.header.Header;
@@ -37,10 +38,12 @@ final class TopicSearch implements PublishedSearch {
   private static final Deserializer<byte[]> NOTHING = (topic, data) -> new byte[0];
 
   private final SearchScope scope;
+  private final TopicCatalog topics;
   private final KafkaConsumer<byte[], byte[]> consumer;
   private final Map<TopicPartition, Long> ends;
   private final Map<TopicPartition, Long> starts = new HashMap<>();
   private final Set<TopicPartition> open = new LinkedHashSet<>();
+  private final Set<String> compacted = new HashSet<>();
   private final List<String> gone = new ArrayList<>();
   private long read;
   private long movedNanos = System.nanoTime();
@@ -52,6 +55,7 @@ final class TopicSearch implements PublishedSearch {
    */
   TopicSearch(KafkaConfiguration kafka, TopicCatalog topics, SearchScope scope) {
     this.scope = scope;
+    this.topics = topics;
     List<TopicPartition> partitions = new ArrayList<>();
     for (String topic : new TreeSet<>(topics.names())) {
       if (scope.topics().test(topic)) {
@@ -63,7 +67,9 @@ final class TopicSearch implements PublishedSearch {
     properties.put("max.poll.records", BATCH);
     properties.put("fetch.max.bytes", FETCH_BYTES);
     properties.put("max.partition.fetch.bytes", FETCH_BYTES / 8);
-    this.consumer = new KafkaConsumer<>(properties, NOTHING, NOTHING);
+    // Keys of the other topics tell nothing that is needed.
+    Deserializer<byte[]> keys = (topic, data) -> compacted.contains(topic) ? data : new byte[0];
+    this.consumer = new KafkaConsumer<>(properties, keys, NOTHING);
     try {
       seek(partitions);
     } catch (KafkaException e) {
@@ -77,6 +83,7 @@ final class TopicSearch implements PublishedSearch {
       partitions.add(new TopicPartition(topic, i));
     }
     if (found.cleanupPolicy().contains("compact")) {
+      compacted.add(topic);
       gone.add("topic " + topic + " is compacted: of each key only the latest message is sure");
     }
   }
@@ -84,16 +91,14 @@ final class TopicSearch implements PublishedSearch {
   private void seek(List<TopicPartition> partitions) {
     consumer.assign(partitions);
     Map<TopicPartition, Long> beginnings = consumer.beginningOffsets(partitions);
-    Map<TopicPartition, OffsetAndTimestamp> later = offsetsSince(partitions);
+    @Nullable Instant since = scope.since();
+    Map<TopicPartition, Long> later =
+        since == null ? beginnings : topics.offsetsSince(partitions, since);
     Set<String> shortened = new TreeSet<>();
     for (TopicPartition partition : partitions) {
       long beginning = beginnings.getOrDefault(partition, 0L);
       long end = ends.getOrDefault(partition, 0L);
-      long from = beginning;
-      if (scope.since() != null) {
-        @Nullable OffsetAndTimestamp first = later.get(partition);
-        from = first == null ? end : first.offset();
-      }
+      long from = later.getOrDefault(partition, end);
       if (from == beginning && beginning > 0) {
         shortened.add(partition.topic());
       }
@@ -106,16 +111,6 @@ final class TopicSearch implements PublishedSearch {
     consumer.pause(partitions.stream().filter(partition -> !open.contains(partition)).toList());
     shortened.forEach(
         topic -> gone.add("topic " + topic + " does not keep messages as long as rows are kept"));
-  }
-
-  private Map<TopicPartition, OffsetAndTimestamp> offsetsSince(List<TopicPartition> partitions) {
-    @Nullable Instant since = scope.since();
-    if (since == null) {
-      return Map.of();
-    }
-    Map<TopicPartition, Long> times = new HashMap<>();
-    partitions.forEach(partition -> times.put(partition, since.toEpochMilli()));
-    return consumer.offsetsForTimes(times);
   }
 
   @Override
@@ -167,19 +162,31 @@ final class TopicSearch implements PublishedSearch {
   }
 
   private void add(List<PublishedEvent> found, ConsumerRecord<byte[], byte[]> record) {
-    @Nullable String id = header(record, scope.idHeader());
-    if (id == null || record.headers().lastHeader(scope.leftOut()) != null) {
+    if (record.headers().lastHeader(scope.leftOut()) != null) {
       return;
     }
-    found.add(
-        new PublishedEvent(
-            id,
-            scope.sourceHeader() == null ? null : header(record, scope.sourceHeader()),
-            header(record, scope.sequenceHeader()),
-            record.topic(),
-            record.partition(),
-            record.offset(),
-            Instant.ofEpochMilli(record.timestamp())));
+    for (HeaderNames names : scope.styles()) {
+      @Nullable String id = header(record, names.id());
+      if (id != null) {
+        found.add(
+            new PublishedEvent(
+                id,
+                header(record, names.sourceId()),
+                names.source() == null ? null : header(record, names.source()),
+                header(record, names.sequence()),
+                record.topic(),
+                record.partition(),
+                record.offset(),
+                Instant.ofEpochMilli(record.timestamp()),
+                compacted.contains(record.topic()) ? record.key() : null));
+        return;
+      }
+    }
+  }
+
+  @Override
+  public boolean isCompacted(String topic) {
+    return compacted.contains(topic);
   }
 
   private static @Nullable String header(ConsumerRecord<byte[], byte[]> record, String name) {

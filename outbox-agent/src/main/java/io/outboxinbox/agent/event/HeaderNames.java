@@ -1,0 +1,12 @@
+package io.outboxinbox.agent.event;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Headers by which a message tells what it is, in one style.
+ *
+ * @param id holds the event's id
+ * @param sourceId identifies the source; messages of older versions have none
+ * @param source names the source; null where the style has no such header
+ */
+public record HeaderNames(String id, String sourceId, @Nullable String source, String sequence) {}
