@@ -26,13 +26,19 @@ final class AgentTablesPreflight {
       Map.of(
           "outbox_agent_source",
               List.of(
-                  "paused_at", "paused_by", "paused_reason", "topics", "topics_since", "former_ids"),
+                  "paused_at",
+                  "paused_by",
+                  "paused_reason",
+                  "topics",
+                  "topics_since",
+                  "former_ids"),
           "outbox_reconciliation", List.of("notes"),
           "outbox_parked", List.of("destination", "destination_rule"));
 
   private static final String TABLES =
       """
       SELECT c.relname AS name,
+             row_security_active(c.oid) AS is_filtered,
              ARRAY(SELECT p FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
                     WHERE has_table_privilege(c.oid, p)) AS privileges,
              ARRAY(SELECT a.attname::text FROM pg_attribute a
@@ -50,16 +56,19 @@ final class AgentTablesPreflight {
       throws SQLException {
     Map<String, List<String>> present = new LinkedHashMap<>();
     Map<String, List<String>> columns = new LinkedHashMap<>();
+    List<Finding> findings = new ArrayList<>();
     CatalogQuery.list(
         connection,
         TABLES,
         row -> {
           String name = row.getString("name");
           columns.put(name, CatalogQuery.texts(row, "columns"));
+          if (row.getBoolean("is_filtered")) {
+            findings.add(TablePreflight.filtered(names, names.schema() + "." + name));
+          }
           return present.put(name, CatalogQuery.texts(row, "privileges"));
         },
         config.schema());
-    List<Finding> findings = new ArrayList<>();
     NEEDED.forEach(
         (table, privileges) -> {
           String name = names.schema() + "." + table;

@@ -10,7 +10,6 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
@@ -381,6 +380,7 @@ public final class Backlog {
   }
 
   private Page page(ResultSet result, long after, SourcePosition position) throws SQLException {
+    TableRows table = new TableRows(result, rows, outbox);
     List<Captured> captured = new ArrayList<>();
     long last = after;
     int missing = 0;
@@ -390,7 +390,7 @@ public final class Backlog {
         missing++;
         continue;
       }
-      captured.add(row(values(result), position));
+      captured.add(row(table.values(), position));
     }
     return new Page(last, captured, missing);
   }
@@ -403,15 +403,6 @@ public final class Backlog {
       return new Captured.BadRow(
           position, now, rows.raw(values::get), String.valueOf(e.getMessage()));
     }
-  }
-
-  private static Map<String, @Nullable Object> values(ResultSet result) throws SQLException {
-    Map<String, @Nullable Object> values = new HashMap<>();
-    var columns = result.getMetaData();
-    for (int i = 1; i <= columns.getColumnCount(); i++) {
-      values.put(columns.getColumnLabel(i), result.getObject(i));
-    }
-    return values;
   }
 
   /** For the id: cast to, so that the join can use the outbox's primary key. */

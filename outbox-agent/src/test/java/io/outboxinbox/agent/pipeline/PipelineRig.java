@@ -56,6 +56,7 @@ final class PipelineRig implements AutoCloseable {
 
   /** YAML for the source block of pipelines started from now on; tests look for that slot. */
   String names = "slot: " + SLOT;
+
   /** Topics events may go to, of pipelines started from now on. */
   String allowedTopics = "*";
 
