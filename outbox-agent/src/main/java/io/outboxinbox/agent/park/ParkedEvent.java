@@ -27,17 +27,6 @@ public record ParkedEvent(
 
   static final String BEHIND = "waits behind an earlier event of its key";
 
-  /** An event that cannot be published as it is. */
-  public static ParkedEvent culprit(
-      RawRow row,
-      @Nullable String key,
-      @Nullable String destination,
-      String reason,
-      SourcePosition position,
-      Instant committedAt) {
-    return new ParkedEvent(row, key, destination, reason, false, position, committedAt);
-  }
-
   /** An event that follows a parked one. */
   public static ParkedEvent behind(
       RawRow row,

@@ -63,11 +63,12 @@ final class Triage {
       return new Publish(routed);
     } catch (AgentException.RejectedEvent e) {
       return rejected(
-          ParkedEvent.culprit(
+          new ParkedEvent(
               RawRows.rowOf(event),
               rules.key(event),
               topicOf(event, e),
               String.valueOf(e.getMessage()),
+              false,
               sequenced.position(),
               sequenced.committedAt()),
           e);
@@ -86,7 +87,7 @@ final class Triage {
           ParkedEvent.behind(row, line.key(), line.topic(), bad.position(), bad.committedAt()));
     }
     return rejected(
-        ParkedEvent.culprit(row, key, topic, reason, bad.position(), bad.committedAt()),
+        new ParkedEvent(row, key, topic, reason, false, bad.position(), bad.committedAt()),
         new AgentException.RejectedEvent(reason));
   }
 

@@ -147,8 +147,8 @@ class IsolationTest {
 
   private static ParkedEvent parked(int id) {
     SequencedEvent event = event(id).sequenced();
-    return ParkedEvent.culprit(
-        RawRows.rowOf(event.event()), "k", "t", "r", event.position(), event.committedAt());
+    return new ParkedEvent(
+        RawRows.rowOf(event.event()), "k", "t", "r", false, event.position(), event.committedAt());
   }
 
   private static RoutedEvent event(int id) {
