@@ -55,7 +55,7 @@ final class LeadingSession {
       AgentException.@Nullable Gap seen) {
     this.pipeline = pipeline;
     this.memory = memory;
-    this.router = router(pipeline);
+    this.router = router(pipeline).forSource(leadership.source());
     this.leadership = leadership;
     this.pulse = pulse;
     this.monitor = monitor;

@@ -2,7 +2,6 @@ package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
-import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.capture.StoredRows;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
@@ -79,7 +78,7 @@ public final class Replay {
 
   private final PipelineConfiguration pipeline;
   private final SourceConfiguration source;
-  private final Router router;
+  private Router router;
   private final List<String> refusals = new ArrayList<>();
   private Progress progress = new Progress(0, 0, 0, 0, null);
 
@@ -127,7 +126,9 @@ public final class Replay {
     Pace pace = new Pace(order.perSecond(), System::nanoTime);
     try (Connection connection = new SourceConnections(source).open("replay", ANSWER_SECONDS);
         Replayer replayer = pipeline.publish().newReplayer()) {
-      StoredRows rows = new StoredRows(source, endedXid(connection));
+      SourceIdentity identity = Leadership.identify(connection, pipeline);
+      router = router.forSource(identity);
+      StoredRows rows = new StoredRows(source, endedXid(identity));
       @Nullable String after = order.after();
       List<StoredRows.Stored> page = rows.page(connection, order.selection(), after, PAGE);
       while (!page.isEmpty()) {
@@ -157,9 +158,7 @@ public final class Replay {
   }
 
   /** What the agent that leads has surely published; asked without disturbing it. */
-  private long endedXid(Connection connection) throws SQLException {
-    String systemId = SourcePreflight.server(connection).systemId();
-    SourceIdentity identity = new SourceIdentity(systemId, source.database(), source.publication());
+  private long endedXid(SourceIdentity identity) {
     try (Publisher publisher = pipeline.publish().newPublisher()) {
       return publisher.allCheckpoints().stream()
           .filter(checkpoint -> checkpoint.source().equals(identity))

@@ -37,11 +37,18 @@ final class MessageHeaders {
 
   private final HeaderStyle style;
   private final byte[] source;
+  private final byte @Nullable [] sourceId;
   private final RowHeaders rowHeaders;
 
-  MessageHeaders(HeaderStyle style, String source) {
+  /**
+   * Knows what is the same in all messages.
+   *
+   * @param sourceId null for messages that nobody sends
+   */
+  MessageHeaders(HeaderStyle style, String source, @Nullable String sourceId) {
     this.style = style;
     this.source = utf8(source);
+    this.sourceId = sourceId == null ? null : utf8(sourceId);
     this.rowHeaders =
         new RowHeaders(
             switch (style) {
@@ -56,6 +63,14 @@ final class MessageHeaders {
 
   static String sequenceHeader(HeaderStyle style) {
     return style == HeaderStyle.CLOUDEVENTS ? "ce_sequence" : "outbox_sequence";
+  }
+
+  /**
+   * Says for certain who counts, which {@code ce_source} does not: that is a name people choose,
+   * and two databases may have the same. Consumers keep a mark for each of it.
+   */
+  static String sourceIdHeader(HeaderStyle style) {
+    return style == HeaderStyle.CLOUDEVENTS ? "ce_sourceid" : "outbox_source";
   }
 
   /** All headers of the event, ours first; names are unique. */
@@ -83,6 +98,7 @@ final class MessageHeaders {
     headers.add(new Header("ce_time", ascii(time(sequenced))));
     headers.add(new Header(sequenceHeader(style), padded(sequenced.sequence())));
     headers.add(new Header("ce_epoch", ascii(Long.toString(sequenced.epoch()))));
+    addSourceId(headers);
     if (event.payload() != null) {
       byte @Nullable [] contentType = contentType(event);
       headers.add(new Header("content-type", contentType == null ? JSON : contentType));
@@ -93,15 +109,22 @@ final class MessageHeaders {
    * What Debezium's EventRouter sends: {@code id} always, the type under the name its documentation
    * gives it. It has no sequence, so ours carries the agent's name.
    */
-  private static void addDebezium(List<Header> headers, SequencedEvent sequenced) {
+  private void addDebezium(List<Header> headers, SequencedEvent sequenced) {
     OutboxEvent event = sequenced.event();
     headers.add(new Header(idHeader(HeaderStyle.DEBEZIUM), utf8(event.id())));
     headers.add(new Header("eventType", utf8(event.eventType())));
     headers.add(new Header(sequenceHeader(HeaderStyle.DEBEZIUM), padded(sequenced.sequence())));
     headers.add(new Header("outbox_epoch", ascii(Long.toString(sequenced.epoch()))));
+    addSourceId(headers);
     byte @Nullable [] contentType = event.payload() == null ? null : contentType(event);
     if (contentType != null) {
       headers.add(new Header("content-type", contentType));
+    }
+  }
+
+  private void addSourceId(List<Header> headers) {
+    if (sourceId != null) {
+      headers.add(new Header(sourceIdHeader(style), sourceId));
     }
   }
 

@@ -6,6 +6,7 @@ import io.outboxinbox.agent.event.OutboxEvent;
 import io.outboxinbox.agent.event.RawRow;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SequencedEvent;
+import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.route.RouteConfiguration.HeaderStyle;
 import java.net.URI;
 import java.net.URISyntaxException;
@@ -42,7 +43,21 @@ public final class Router {
     checkSource(source);
     ceSource = source;
     style = config.headers();
-    headers = new MessageHeaders(config.headers(), source);
+    headers = new MessageHeaders(config.headers(), source, null);
+  }
+
+  private Router(Router router, SourceIdentity source) {
+    topic = router.topic;
+    key = router.key;
+    rules = router.rules;
+    ceSource = router.ceSource;
+    style = router.style;
+    headers = new MessageHeaders(style, ceSource, source.id());
+  }
+
+  /** The same rules for messages that say which source they are of, as all that are sent do. */
+  public Router forSource(SourceIdentity source) {
+    return new Router(this, source);
   }
 
   private void checkTopicTemplate() {

@@ -429,7 +429,7 @@ class PipelineIT {
     await().atMost(Duration.ofSeconds(30)).until(() -> rig.consume().size() >= count);
   }
 
-  private void assertThatEventsAreExactly(int count) {
+  private void assertThatEventsAreExactly(int count) throws Exception {
     List<ConsumerRecord<String, byte[]>> records = rig.consume();
     assertThat(
             records.stream()
@@ -439,6 +439,9 @@ class PipelineIT {
     assertThat(records.stream().map(r -> Long.parseLong(PipelineRig.header(r, "ce_sequence"))))
         .containsExactlyInAnyOrderElementsOf(
             IntStream.rangeClosed(1, count).mapToObj(Long::valueOf).toList());
+    assertThat(records)
+        .extracting(r -> PipelineRig.header(r, "ce_sourceid"))
+        .containsOnly(rig.checkpoint().source().id());
     Map<String, List<Long>> byKey =
         records.stream()
             .collect(

@@ -103,6 +103,8 @@ class ReplayIT {
               assertThat(PipelineRig.header(record, Replay.HEADER)).isEqualTo("again-1");
               assertThat(record.headers().lastHeader("ce_sequence")).isNull();
               assertThat(record.headers().lastHeader("ce_epoch")).isNull();
+              assertThat(PipelineRig.header(record, "ce_sourceid"))
+                  .isEqualTo(rig.checkpoint().source().id());
             });
     List<ConsumerRecord<String, byte[]>> first = new ArrayList<>(rig.consume());
     first.removeIf(record -> record.headers().lastHeader(Replay.HEADER) != null);

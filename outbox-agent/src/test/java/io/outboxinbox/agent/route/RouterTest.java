@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.outboxinbox.agent.event.AgentException.RejectedEvent;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SequencedEvent;
+import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.route.RouteConfiguration.HeaderStyle;
 import java.time.Instant;
 import java.util.LinkedHashMap;
@@ -56,6 +57,22 @@ class RouterTest {
             Map.entry("outbox_sequence", "0000000000000001234"),
             Map.entry("outbox_epoch", "7"),
             Map.entry("traceparent", "00-ab-cd-01"));
+  }
+
+  @Test
+  void saysWhichSourceItIsWhoeverElseHasTheSameName() {
+    SourceIdentity shard = new SourceIdentity("7611", "shop", "outbox_publication");
+    SourceIdentity other = new SourceIdentity("7612", "shop", "outbox_publication");
+    Router debezium = new Router(Rows.debezium("orders", "orders"), "orders", List.of());
+
+    assertThat(Rows.headersOf(router.forSource(shard).route(Rows.usual().sequenced())))
+        .containsEntry("ce_source", "/orders")
+        .containsEntry("ce_sourceid", "7611/shop/outbox_publication");
+    assertThat(Rows.headersOf(router.forSource(other).route(Rows.usual().sequenced())))
+        .containsEntry("ce_source", "/orders")
+        .containsEntry("ce_sourceid", "7612/shop/outbox_publication");
+    assertThat(Rows.headersOf(debezium.forSource(shard).route(Rows.usual().sequenced())))
+        .containsEntry("outbox_source", "7611/shop/outbox_publication");
   }
 
   @Test
@@ -173,6 +190,8 @@ class RouterTest {
         "CE_ID",
         "Ce-Id",
         "ce_new",
+        "ce_sourceid",
+        "outbox_source",
         "Content-Type",
         "outbox_sequence",
         "OUTBOX_x"
