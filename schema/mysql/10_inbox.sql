@@ -47,7 +47,28 @@ CREATE TABLE IF NOT EXISTS inbox_watermark (
   updated_at  datetime(6)  NOT NULL DEFAULT (UTC_TIMESTAMP(6)),
   PRIMARY KEY (consumer, source, topic, message_partition)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4 COLLATE = utf8mb4_bin ROW_FORMAT = DYNAMIC
-  COMMENT = 'Number of the last message handled, for each source and partition. Everything up to it is a repeat.';
+  COMMENT = 'Number of the last message handled, for each source and partition. What is of its epoch, up to it, is a repeat.';
+
+CREATE TABLE IF NOT EXISTS inbox_epoch_accepted (
+  consumer    varchar(100) NOT NULL,
+  source      varchar(255) NOT NULL,
+  epoch       bigint       NOT NULL,
+  accepted_at datetime(6)  NOT NULL DEFAULT (UTC_TIMESTAMP(6)),
+  PRIMARY KEY (consumer, source, epoch)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4 COLLATE = utf8mb4_bin ROW_FORMAT = DYNAMIC
+  COMMENT = 'Epochs that a person has let begin. A mark goes on into one when its partition comes to it.';
+
+CREATE TABLE IF NOT EXISTS inbox_epoch_end (
+  consumer    varchar(100) NOT NULL,
+  source      varchar(255) NOT NULL,
+  topic       varchar(249) NOT NULL,
+  message_partition int    NOT NULL,
+  epoch       bigint       NOT NULL,
+  sequence    bigint       NOT NULL,
+  ended_at    datetime(6)  NOT NULL DEFAULT (UTC_TIMESTAMP(6)),
+  PRIMARY KEY (consumer, source, topic, message_partition, epoch)
+) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4 COLLATE = utf8mb4_bin ROW_FORMAT = DYNAMIC
+  COMMENT = 'Number of the last message handled in an epoch that the mark has left. What is of that epoch, up to it, is a repeat.';
 
 -- Offsets kept with the effects, so that a restored database goes on where its data ends ------------------------------------------
 CREATE TABLE IF NOT EXISTS inbox_offset (

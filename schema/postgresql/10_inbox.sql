@@ -52,7 +52,30 @@ CREATE TABLE IF NOT EXISTS inbox_watermark (
 -- Updated with every batch: room for new versions on the same page keeps the index out of it.
 ) WITH (fillfactor = 20);
 
-COMMENT ON TABLE inbox_watermark IS 'Number of the last message handled, for each source and partition. Everything up to it is a repeat.';
+COMMENT ON TABLE inbox_watermark IS 'Number of the last message handled, for each source and partition. What is of its epoch, up to it, is a repeat.';
+
+CREATE TABLE IF NOT EXISTS inbox_epoch_accepted (
+  consumer    text        NOT NULL,
+  source      text        NOT NULL,
+  epoch       bigint      NOT NULL,
+  accepted_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (consumer, source, epoch)
+);
+
+COMMENT ON TABLE inbox_epoch_accepted IS 'Epochs that a person has let begin. A mark goes on into one when its partition comes to it.';
+
+CREATE TABLE IF NOT EXISTS inbox_epoch_end (
+  consumer          text        NOT NULL,
+  source            text        NOT NULL,
+  topic             text        NOT NULL,
+  message_partition int         NOT NULL,
+  epoch             bigint      NOT NULL,
+  sequence          bigint      NOT NULL,
+  ended_at          timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (consumer, source, topic, message_partition, epoch)
+);
+
+COMMENT ON TABLE inbox_epoch_end IS 'Number of the last message handled in an epoch that the mark has left. What is of that epoch, up to it, is a repeat.';
 
 -- Offsets kept with the effects, so that a restored database goes on where its data ends ------------------------------------------
 CREATE TABLE IF NOT EXISTS inbox_offset (

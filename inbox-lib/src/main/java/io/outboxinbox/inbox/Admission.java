@@ -210,45 +210,20 @@ final class Admission {
     }
     Origin first = numberOf(arrivals.get(open.get(0)));
     // The usual case, a message alone that is new, takes one statement.
-    boolean isFirstNew = open.size() == 1 && table.advance(connection, key, Mark.of(first));
-    Mark stored = isFirstNew ? null : table.lockMark(connection, key);
-    Mark mark = stored;
+    if (open.size() == 1 && table.advance(connection, key, Mark.of(first))) {
+      statuses[open.get(0)] = Status.NEW;
+      return;
+    }
+    PartitionMark mark = PartitionMark.lock(connection, table, key, first.formerSource());
     Set<MessageId> seen = new HashSet<>();
     for (int i : open) {
       Arrival arrival = arrivals.get(i);
-      Origin origin = numberOf(arrival);
-      requireKnownEpoch(origin, mark);
-      if (mark == null || mark.isBefore(Mark.of(origin))) {
-        mark = Mark.of(origin);
-        // An event that was published twice has two numbers; the mark passes both of them.
-        statuses[i] = seen.add(arrival.id()) ? Status.NEW : Status.DUPLICATE;
-      }
+      Status status = mark.pass(numberOf(arrival));
+      // An event that was published twice has two numbers; the mark passes both of them.
+      boolean isRepeated = status == Status.NEW && !seen.add(arrival.id());
+      statuses[i] = isRepeated ? Status.DUPLICATE : status;
     }
-    if (!isFirstNew && mark != null && !mark.equals(stored)) {
-      move(key, mark);
-    }
-  }
-
-  private void move(MarkKey key, Mark mark) throws SQLException {
-    if (!table.advance(connection, key, mark)) {
-      // There was no mark to lock, and another transaction has made one meanwhile.
-      throw new InboxException.Retryable(
-          "another consumer began partition " + key.partition() + " of " + key.topic() + " too");
-    }
-  }
-
-  private static void requireKnownEpoch(Origin origin, @Nullable Mark mark) {
-    if (mark != null && origin.epoch() > mark.epoch()) {
-      throw new InboxException.Misconfigured(
-          "source "
-              + origin.source()
-              + " has begun epoch "
-              + origin.epoch()
-              + " after epoch "
-              + mark.epoch()
-              + ": its agent was reset and may send events again under new numbers",
-          "make sure that repeats do no harm, then call Inbox.acceptEpoch, or use mode IDS");
-    }
+    mark.keep();
   }
 
   private static Origin numberOf(Arrival arrival) {

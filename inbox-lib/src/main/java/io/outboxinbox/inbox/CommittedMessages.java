@@ -52,10 +52,10 @@ final class CommittedMessages {
     }
   }
 
-  /** Whether the mark is known to stand at this message or behind it. */
+  /** Whether the mark is known to have passed this message, within its epoch. */
   boolean contains(Origin origin) {
     Mark mark = marks.getIfPresent(MarkKey.of(origin));
-    return mark != null && !mark.isBefore(Mark.of(origin));
+    return mark != null && mark.epoch() == origin.epoch() && mark.sequence() >= origin.sequence();
   }
 
   void add(Origin origin) {

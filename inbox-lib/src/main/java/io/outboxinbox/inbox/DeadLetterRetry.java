@@ -183,7 +183,7 @@ final class DeadLetterRetry {
           table.delete(connection, id);
           return RetryOutcome.of(id, Status.DUPLICATE);
         }
-        if (outcome.isTooOld() && !isForced) {
+        if (!isForced && (outcome.isTooOld() || isBehindAMark(letter))) {
           return RetryOutcome.of(id, Status.TOO_OLD);
         }
       }
@@ -208,6 +208,13 @@ final class DeadLetterRetry {
         return RetryOutcome.of(id, Status.GONE);
       }
       return front.id() < id ? new RetryOutcome(id, Status.BLOCKED, front.id(), null) : null;
+    }
+
+    /** Set aside because its mark could not tell whether it was handled; its id cannot either. */
+    private boolean isBehindAMark(DeadLetter letter) {
+      return inbox.mode() != InboxMode.IDS
+          && letter.messageId() != null
+          && Origin.of(Objects.requireNonNull(letter.envelope())).isPresent();
     }
 
     private boolean isForgotten(Connection connection, DeadLetter letter, Arrival arrival)

@@ -218,13 +218,20 @@ public final class Inbox {
   /**
    * Lets the messages of a source begin again in a new epoch, for {@link InboxMode#WATERMARK} and
    * {@link InboxMode#HYBRID}. A new epoch means that the agent was reset and may send events again
-   * that it had sent; they cannot be told by their numbers. Commit afterwards.
+   * that it had sent; they cannot be told by their numbers. Commit afterwards. Each partition goes
+   * on into the epoch when it comes to it, so that nothing before it is left out.
    *
+   * @param source as the refusal named it
    * @param epoch as the refusal named it
-   * @return how many partitions had stood in an earlier epoch
+   * @return how many partitions stand in an earlier epoch
    */
   public int acceptEpoch(Connection connection, String source, long epoch) throws SQLException {
-    return guarded(connection, table -> table.beginEpoch(connection, source, epoch));
+    return guarded(
+        connection,
+        table -> {
+          table.epochs().accept(connection, source, epoch);
+          return table.epochs().marksBefore(connection, source, epoch);
+        });
   }
 
   /** As {@link #admit(Connection, Arrival)}, by its id whatever the mode: for a second chance. */

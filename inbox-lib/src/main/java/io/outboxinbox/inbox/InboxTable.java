@@ -89,9 +89,9 @@ interface InboxTable {
   Instant floor(Connection connection) throws SQLException;
 
   /**
-   * Moves a mark on to this message unless it stands there already, in one statement.
+   * Moves a mark on within its epoch, in one statement.
    *
-   * @return whether it moved: same epoch and lower number, or no mark yet
+   * @return whether it moved: there is one, of the same epoch and with a lower number
    */
   boolean advance(Connection connection, MarkKey key, Mark to) throws SQLException;
 
@@ -102,8 +102,18 @@ interface InboxTable {
    */
   @Nullable Mark lockMark(Connection connection, MarkKey key) throws SQLException;
 
-  /** Lets all marks of a source begin anew in a higher epoch; returns how many did. */
-  int beginEpoch(Connection connection, String source, long epoch) throws SQLException;
+  /**
+   * Makes a mark.
+   *
+   * @return whether there was none
+   */
+  boolean begin(Connection connection, MarkKey key, Mark mark) throws SQLException;
+
+  /** Puts a mark that this transaction has locked elsewhere. */
+  void move(Connection connection, MarkKey key, Mark to) throws SQLException;
+
+  /** What is kept of epochs besides the marks. */
+  EpochTable epochs();
 
   /** Binds a key to a parameter, as this database stores it. */
   void setKey(PreparedStatement statement, int index, @Nullable UUID key) throws SQLException;

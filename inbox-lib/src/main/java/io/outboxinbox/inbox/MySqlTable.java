@@ -58,7 +58,8 @@ final class MySqlTable implements InboxTable {
   private final String advance;
   private final String begin;
   private final String lockMark;
-  private final String beginEpoch;
+  private final String move;
+  private final EpochTable epochs;
 
   MySqlTable(SchemaName schema, String consumer) {
     this.schema = schema;
@@ -94,11 +95,13 @@ final class MySqlTable implements InboxTable {
             + watermark
             + " (consumer, source, topic, message_partition, epoch, sequence) VALUES (?, ?, ?, ?, ?, ?)";
     this.lockMark = "SELECT epoch, sequence FROM " + watermark + mark + " FOR UPDATE";
-    this.beginEpoch =
+    this.move =
         "UPDATE "
             + watermark
-            + " SET epoch = ?, sequence = -1, updated_at = UTC_TIMESTAMP(6)"
-            + " WHERE consumer = ? AND source = ? AND epoch < ?";
+            + " SET epoch = ?, sequence = ?, updated_at = UTC_TIMESTAMP(6)"
+            + mark;
+    this.epochs =
+        new EpochTable(schema, consumer, SHARED, " ON DUPLICATE KEY UPDATE epoch = epoch");
   }
 
   @Override
@@ -265,20 +268,16 @@ final class MySqlTable implements InboxTable {
       bind(statement, 2, key);
       statement.setLong(6, to.epoch());
       statement.setLong(7, to.sequence());
-      if (statement.executeUpdate() == 1) {
-        return true;
-      }
+      return statement.executeUpdate() == 1;
     }
-    // Looked for first, because MariaDB's driver logs every duplicate entry as a warning.
-    return lockMark(connection, key) == null && begin(connection, key, to);
   }
 
   /** A statement that fails leaves the transaction as it was, other than in PostgreSQL. */
-  private boolean begin(Connection connection, MarkKey key, Mark to) throws SQLException {
+  @Override
+  public boolean begin(Connection connection, MarkKey key, Mark mark) throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(begin)) {
       bind(statement, 1, key);
-      statement.setLong(5, to.epoch());
-      statement.setLong(6, to.sequence());
+      bind(statement, 5, mark);
       return statement.executeUpdate() == 1;
     } catch (SQLException e) {
       if (e.getErrorCode() == DUPLICATE_ENTRY) {
@@ -292,20 +291,16 @@ final class MySqlTable implements InboxTable {
   public @Nullable Mark lockMark(Connection connection, MarkKey key) throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(lockMark)) {
       bind(statement, 1, key);
-      try (ResultSet row = statement.executeQuery()) {
-        return row.next() ? new Mark(row.getLong(1), row.getLong(2)) : null;
-      }
+      return mark(statement);
     }
   }
 
   @Override
-  public int beginEpoch(Connection connection, String source, long epoch) throws SQLException {
-    try (PreparedStatement statement = connection.prepareStatement(beginEpoch)) {
-      statement.setLong(1, epoch);
-      statement.setString(2, consumer);
-      statement.setString(3, source);
-      statement.setLong(4, epoch);
-      return statement.executeUpdate();
+  public void move(Connection connection, MarkKey key, Mark to) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(move)) {
+      bind(statement, 1, to);
+      bind(statement, 3, key);
+      statement.executeUpdate();
     }
   }
 
@@ -314,6 +309,22 @@ final class MySqlTable implements InboxTable {
     statement.setString(first + 1, key.source());
     statement.setString(first + 2, key.topic());
     statement.setInt(first + 3, key.partition());
+  }
+
+  private static void bind(PreparedStatement statement, int first, Mark mark) throws SQLException {
+    statement.setLong(first, mark.epoch());
+    statement.setLong(first + 1, mark.sequence());
+  }
+
+  private static @Nullable Mark mark(PreparedStatement statement) throws SQLException {
+    try (ResultSet row = statement.executeQuery()) {
+      return row.next() ? new Mark(row.getLong(1), row.getLong(2)) : null;
+    }
+  }
+
+  @Override
+  public EpochTable epochs() {
+    return epochs;
   }
 
   @Override

@@ -40,8 +40,10 @@ final class PostgresTable implements InboxTable {
   private final String store;
   private final String floor;
   private final String advance;
+  private final String begin;
   private final String lockMark;
-  private final String beginEpoch;
+  private final String move;
+  private final EpochTable epochs;
 
   /**
    * Knows one consumer's tables.
@@ -84,24 +86,30 @@ final class PostgresTable implements InboxTable {
             + " current_setting('transaction_isolation') IN ('repeatable read', 'serializable')"
             + " AND clock_timestamp() - now() > interval '5 minutes' FROM "
             + schema.table("inbox_floor");
+    String marked = " WHERE consumer = ? AND source = ? AND topic = ? AND message_partition = ?";
     this.advance =
-        "INSERT INTO "
-            + watermark
-            + " AS mark (consumer, source, topic, message_partition, epoch, sequence)"
-            + " SELECT ?, ?, ?, ?, ?, ? WHERE "
-            + DURABLY
-            + " ON CONFLICT (consumer, source, topic, message_partition) DO UPDATE"
-            + " SET sequence = excluded.sequence, updated_at = now()"
-            + " WHERE mark.epoch = excluded.epoch AND mark.sequence < excluded.sequence";
-    this.lockMark =
-        "SELECT epoch, sequence FROM "
-            + watermark
-            + " WHERE consumer = ? AND source = ? AND topic = ? AND message_partition = ? FOR UPDATE";
-    this.beginEpoch =
         "UPDATE "
             + watermark
-            + " SET epoch = ?, sequence = -1, updated_at = now()"
-            + " WHERE consumer = ? AND source = ? AND epoch < ?";
+            + " SET sequence = ?, updated_at = now()"
+            + marked
+            + " AND epoch = ? AND sequence < ? AND "
+            + DURABLY;
+    this.begin =
+        "INSERT INTO "
+            + watermark
+            + " (consumer, source, topic, message_partition, epoch, sequence)"
+            + " SELECT ?, ?, ?, ?, ?, ? WHERE "
+            + DURABLY
+            + " ON CONFLICT DO NOTHING";
+    this.lockMark = "SELECT epoch, sequence FROM " + watermark + marked + " FOR UPDATE";
+    this.move =
+        "UPDATE "
+            + watermark
+            + " SET epoch = ?, sequence = ?, updated_at = now()"
+            + marked
+            + " AND "
+            + DURABLY;
+    this.epochs = new EpochTable(schema, consumer, "", " ON CONFLICT DO NOTHING");
   }
 
   @Override
@@ -206,9 +214,19 @@ final class PostgresTable implements InboxTable {
   @Override
   public boolean advance(Connection connection, MarkKey key, Mark to) throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(advance)) {
-      bind(statement, key);
-      statement.setLong(5, to.epoch());
-      statement.setLong(6, to.sequence());
+      statement.setLong(1, to.sequence());
+      bind(statement, 2, key);
+      statement.setLong(6, to.epoch());
+      statement.setLong(7, to.sequence());
+      return statement.executeUpdate() == 1;
+    }
+  }
+
+  @Override
+  public boolean begin(Connection connection, MarkKey key, Mark mark) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(begin)) {
+      bind(statement, 1, key);
+      bind(statement, 5, mark);
       return statement.executeUpdate() == 1;
     }
   }
@@ -216,22 +234,23 @@ final class PostgresTable implements InboxTable {
   @Override
   public @Nullable Mark lockMark(Connection connection, MarkKey key) throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(lockMark)) {
-      bind(statement, key);
-      try (ResultSet row = statement.executeQuery()) {
-        return row.next() ? new Mark(row.getLong(1), row.getLong(2)) : null;
-      }
+      bind(statement, 1, key);
+      return mark(statement);
     }
   }
 
   @Override
-  public int beginEpoch(Connection connection, String source, long epoch) throws SQLException {
-    try (PreparedStatement statement = connection.prepareStatement(beginEpoch)) {
-      statement.setLong(1, epoch);
-      statement.setString(2, consumer);
-      statement.setString(3, source);
-      statement.setLong(4, epoch);
-      return statement.executeUpdate();
+  public void move(Connection connection, MarkKey key, Mark to) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(move)) {
+      bind(statement, 1, to);
+      bind(statement, 3, key);
+      statement.executeUpdate();
     }
+  }
+
+  @Override
+  public EpochTable epochs() {
+    return epochs;
   }
 
   @Override
@@ -283,10 +302,21 @@ final class PostgresTable implements InboxTable {
     return "schema/postgresql/10_inbox.sql";
   }
 
-  private void bind(PreparedStatement statement, MarkKey key) throws SQLException {
-    statement.setString(1, consumer);
-    statement.setString(2, key.source());
-    statement.setString(3, key.topic());
-    statement.setInt(4, key.partition());
+  private void bind(PreparedStatement statement, int first, MarkKey key) throws SQLException {
+    statement.setString(first, consumer);
+    statement.setString(first + 1, key.source());
+    statement.setString(first + 2, key.topic());
+    statement.setInt(first + 3, key.partition());
+  }
+
+  private static void bind(PreparedStatement statement, int first, Mark mark) throws SQLException {
+    statement.setLong(first, mark.epoch());
+    statement.setLong(first + 1, mark.sequence());
+  }
+
+  private static @Nullable Mark mark(PreparedStatement statement) throws SQLException {
+    try (ResultSet row = statement.executeQuery()) {
+      return row.next() ? new Mark(row.getLong(1), row.getLong(2)) : null;
+    }
   }
 }

@@ -273,8 +273,8 @@ class InboxIT extends SchemaOnEachVersion {
     database.execute("CREATE ROLE " + role + " LOGIN PASSWORD 'inbox'");
     try {
       database.execute(
-          "GRANT SELECT, INSERT, UPDATE, DELETE ON inbox_message, inbox_watermark, inbox_offset,"
-              + " inbox_dead_letter, inbox_dead_letter_header TO "
+          "GRANT SELECT, INSERT, UPDATE, DELETE ON inbox_message, inbox_watermark, inbox_epoch_end,"
+              + " inbox_epoch_accepted, inbox_offset, inbox_dead_letter, inbox_dead_letter_header TO "
               + role,
           "GRANT SELECT ON inbox_floor TO " + role);
       addDay(database, 5);

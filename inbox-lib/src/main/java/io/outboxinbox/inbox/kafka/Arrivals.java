@@ -4,18 +4,11 @@ import io.outboxinbox.inbox.Arrival;
 import io.outboxinbox.inbox.Envelope;
 import io.outboxinbox.inbox.MessageId;
 import io.outboxinbox.inbox.Origin;
-import java.nio.charset.StandardCharsets;
 import java.util.Objects;
-import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.function.Function;
-import org.jspecify.annotations.Nullable;
 
 /** Reads from a message what the inbox has to know of it. */
 final class Arrivals {
-  /** With consumer and topic it has to fit into an index entry of PostgreSQL, 2,700 bytes. */
-  private static final int SOURCE_BYTES_MAX = 1_000;
-
   private final Function<Envelope, MessageId> messageId;
 
   Arrivals(Function<Envelope, MessageId> messageId) {
@@ -39,43 +32,10 @@ final class Arrivals {
           Objects.requireNonNullElseGet(
               messageId.apply(envelope), () -> MessageId.of((String) null));
       delivery.accept(
-          new Arrival(id, delivery.isDated() ? envelope.sentAt() : null, origin(envelope)));
+          new Arrival(
+              id, delivery.isDated() ? envelope.sentAt() : null, Origin.of(envelope).orElse(null)));
     } catch (RuntimeException e) {
       delivery.refuse(e);
-    }
-  }
-
-  /**
-   * Null unless all of source, epoch and sequence are there and such as can be stored: a message
-   * whose numbers make no sense counts as not numbered.
-   */
-  private static @Nullable Origin origin(Envelope envelope) {
-    Optional<String> source = envelope.header("ce_source").filter(Arrivals::isUsable);
-    OptionalLong epoch = number(envelope.header("ce_epoch"));
-    OptionalLong sequence = number(envelope.header("ce_sequence"));
-    return source.isPresent() && epoch.isPresent() && sequence.isPresent()
-        ? new Origin(
-            source.get(),
-            envelope.topic(),
-            envelope.partition(),
-            epoch.getAsLong(),
-            sequence.getAsLong())
-        : null;
-  }
-
-  private static boolean isUsable(String source) {
-    return !source.isEmpty()
-        && source.length() <= SOURCE_BYTES_MAX
-        && source.getBytes(StandardCharsets.UTF_8).length <= SOURCE_BYTES_MAX
-        && source.chars().noneMatch(Character::isISOControl);
-  }
-
-  private static OptionalLong number(Optional<String> text) {
-    try {
-      long number = text.isPresent() ? Long.parseLong(text.get()) : -1;
-      return number < 0 ? OptionalLong.empty() : OptionalLong.of(number);
-    } catch (NumberFormatException notOne) {
-      return OptionalLong.empty();
     }
   }
 }

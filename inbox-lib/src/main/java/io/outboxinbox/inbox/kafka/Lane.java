@@ -237,8 +237,7 @@ final class Lane implements Runnable {
       case CONFLICT -> conflict(batch, failure);
       case DATABASE_AWAY ->
           trouble(ConsumerState.WAITING_FOR_DATABASE, failure.failure(), failure.reason());
-      case MISCONFIGURED ->
-          trouble(ConsumerState.MISCONFIGURED, failure.failure(), failure.reason());
+      case MISCONFIGURED -> misconfigured(batch, failure);
       case UNUSABLE, HANDLER -> handlerFailed(batch, failure);
     };
   }
@@ -262,20 +261,31 @@ final class Lane implements Runnable {
     return WHILE_AWAY.pauseAfter(outages);
   }
 
+  private Duration misconfigured(List<Delivery> batch, StepFailure failure) {
+    // What comes before a new epoch need not wait until that is accepted.
+    return batch.size() > 1
+        ? oneByOneAfter(batch, failure)
+        : trouble(ConsumerState.MISCONFIGURED, failure.failure(), failure.reason());
+  }
+
+  /** One of them is to blame; the others need not suffer for it. */
+  private Duration oneByOneAfter(List<Delivery> batch, StepFailure failure) {
+    singles = batch.size();
+    listener.retried(partition.topic(), partition.number(), 1, failure.failure());
+    log.warn(
+        "consumer {}: a batch of {} from {} failed and is run one by one: {}",
+        consumer(),
+        batch.size(),
+        batch.get(0).envelope().place(),
+        failure.reason());
+    return Duration.ZERO;
+  }
+
   private Duration handlerFailed(List<Delivery> batch, StepFailure failure) {
     context.troubles().clear(this);
     outages = 0;
     if (batch.size() > 1) {
-      // One of them is to blame; the others need not suffer for it.
-      singles = batch.size();
-      listener.retried(partition.topic(), partition.number(), 1, failure.failure());
-      log.warn(
-          "consumer {}: a batch of {} from {} failed and is run one by one: {}",
-          consumer(),
-          batch.size(),
-          batch.get(0).envelope().place(),
-          failure.reason());
-      return Duration.ZERO;
+      return oneByOneAfter(batch, failure);
     }
     Delivery delivery = batch.get(0);
     boolean isUnusable = failure.kind() == StepFailure.Kind.UNUSABLE;

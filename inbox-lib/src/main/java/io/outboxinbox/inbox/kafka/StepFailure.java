@@ -6,7 +6,9 @@ import java.sql.SQLException;
 
 /** How a transaction ended that did not commit, or may not have. */
 final class StepFailure extends Exception {
-  private static final int SHOWN_CHARACTERS = 500;
+  /** Room for three names of their full length and a statement that has two of them again. */
+  private static final int SHOWN_CHARACTERS = 1_000;
+
   private static final String TRANSACTION_ABORTED = "25P02";
 
   /** What to do. */

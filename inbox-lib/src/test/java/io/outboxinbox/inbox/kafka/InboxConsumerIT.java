@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.inbox.Inbox;
 import io.outboxinbox.inbox.InboxMode;
+import io.outboxinbox.inbox.Transactions;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
@@ -111,6 +112,78 @@ class InboxConsumerIT {
     eventually().until(() -> committed() == 201);
     assertThat(rig.effects()).isEqualTo(mode == InboxMode.WATERMARK ? 200 : 201);
     assertThat(second.state()).isEqualTo(ConsumerState.RUNNING);
+  }
+
+  /** A message as the agent numbers them; sourceId null as the version before. */
+  private void sendNumbered(int partition, String sourceId, long epoch, long sequence) {
+    var made = rig.recordOf(partition, "k" + sequence % 7, ConsumerRig.newId(), "");
+    made.headers().add("ce_source", ConsumerRig.bytes("/orders"));
+    if (sourceId != null) {
+      made.headers().add("ce_sourceid", ConsumerRig.bytes(sourceId));
+    }
+    made.headers().add("ce_epoch", ConsumerRig.bytes(Long.toString(epoch)));
+    made.headers().add("ce_sequence", ConsumerRig.bytes("%019d".formatted(sequence)));
+    rig.send(made);
+  }
+
+  private InboxConsumerBuilder numbered(InboxMode mode) {
+    return rig.builder(Inbox.named(ConsumerRig.NAME).mode(mode).build());
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"WATERMARK", "HYBRID"})
+  void handlesWhatCameBeforeANewEpochAndTheRestOnceItIsAccepted(InboxMode mode) throws Exception {
+    for (int sequence = 1; sequence <= 40; sequence++) {
+      sendNumbered(0, null, 1, sequence);
+    }
+    sendNumbered(0, null, 2, 1);
+    sendNumbered(0, null, 2, 2);
+    rig.flush();
+    InboxConsumer consumer = rig.start(numbered(mode));
+    eventually().until(() -> consumer.state() == ConsumerState.MISCONFIGURED);
+    assertThat(consumer.reason()).contains("source /orders has begun epoch 2 after epoch 1");
+    eventually().until(() -> rig.effects() == 40);
+    // Another partition has not met the new epoch yet.
+    sendNumbered(1, null, 1, 41);
+    rig.flush();
+    new Transactions(rig.dataSource())
+        .run(c -> Inbox.named(ConsumerRig.NAME).build().acceptEpoch(c, "/orders", 2));
+    sendNumbered(1, null, 1, 42);
+    sendNumbered(1, null, 2, 3);
+    rig.flush();
+    eventually().until(() -> rig.effects() == 45);
+    eventually().until(() -> committed() == 45);
+    eventually().until(() -> consumer.state() == ConsumerState.RUNNING);
+    assertThat(rig.deadLetters()).isEmpty();
+    consumer.close();
+    rig.resetGroup(0, 0);
+    rig.resetGroup(1, 0);
+    InboxConsumer again = rig.start(numbered(mode));
+    sendNumbered(2, null, 2, 4);
+    eventually().until(() -> committed() == 46);
+    assertThat(rig.effects()).isEqualTo(46);
+    assertThat(rig.deadLetters()).isEmpty();
+    assertThat(again.state()).isEqualTo(ConsumerState.RUNNING);
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"WATERMARK", "HYBRID"})
+  void keepsTwoDatabasesApartThatHaveOneNameAsTheirSource(InboxMode mode) throws Exception {
+    for (int sequence = 1; sequence <= 50; sequence++) {
+      sendNumbered(0, "7611/orders/outbox_publication", 1_700_000_000, 1_000 + sequence);
+      sendNumbered(0, "7612/orders/outbox_publication", 1_600_000_000, sequence);
+    }
+    rig.flush();
+    InboxConsumer consumer = rig.start(numbered(mode));
+    eventually().until(() -> committed() == 100);
+    assertThat(rig.effects()).isEqualTo(100);
+    assertThat(rig.deadLetters()).isEmpty();
+    consumer.close();
+    rig.resetGroup(0, 0);
+    rig.start(numbered(mode));
+    sendNumbered(0, "7612/orders/outbox_publication", 1_600_000_000, 51);
+    eventually().until(() -> committed() == 101);
+    assertThat(rig.effects()).isEqualTo(101);
   }
 
   @Test

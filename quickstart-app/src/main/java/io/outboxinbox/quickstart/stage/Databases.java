@@ -110,7 +110,8 @@ public final class Databases {
         "GRANT SELECT, UPDATE ON stock TO " + INVENTORY_SERVICE,
         "GRANT SELECT, INSERT ON reservation TO " + INVENTORY_SERVICE,
         "GRANT SELECT, INSERT, UPDATE, DELETE ON inbox_message, inbox_floor, inbox_watermark,"
-            + " inbox_offset, inbox_dead_letter, inbox_dead_letter_header TO "
+            + " inbox_epoch_end, inbox_epoch_accepted, inbox_offset, inbox_dead_letter,"
+            + " inbox_dead_letter_header TO "
             + INVENTORY_SERVICE);
   }
 
