@@ -28,6 +28,9 @@ final class PostgresTable implements InboxTable {
       "(current_setting('synchronous_commit') <> 'off'"
           + " OR set_config('synchronous_commit', 'on', true) IS NOT NULL)";
 
+  private static final String MARKED =
+      " WHERE consumer = ? AND source = ? AND topic = ? AND message_partition = ?";
+  private static final String MARKED_DURABLY = MARKED + " AND " + DURABLY;
   private static final String CHECK_VIOLATION = "23514";
 
   private final SchemaName schema;
@@ -86,14 +89,12 @@ final class PostgresTable implements InboxTable {
             + " current_setting('transaction_isolation') IN ('repeatable read', 'serializable')"
             + " AND clock_timestamp() - now() > interval '5 minutes' FROM "
             + schema.table("inbox_floor");
-    String marked = " WHERE consumer = ? AND source = ? AND topic = ? AND message_partition = ?";
     this.advance =
         "UPDATE "
             + watermark
             + " SET sequence = ?, updated_at = now()"
-            + marked
-            + " AND epoch = ? AND sequence < ? AND "
-            + DURABLY;
+            + MARKED_DURABLY
+            + " AND epoch = ? AND sequence < ?";
     this.begin =
         "INSERT INTO "
             + watermark
@@ -101,14 +102,12 @@ final class PostgresTable implements InboxTable {
             + " SELECT ?, ?, ?, ?, ?, ? WHERE "
             + DURABLY
             + " ON CONFLICT DO NOTHING";
-    this.lockMark = "SELECT epoch, sequence FROM " + watermark + marked + " FOR UPDATE";
+    this.lockMark = "SELECT epoch, sequence FROM " + watermark + MARKED + " FOR UPDATE";
     this.move =
         "UPDATE "
             + watermark
             + " SET epoch = ?, sequence = ?, updated_at = now()"
-            + marked
-            + " AND "
-            + DURABLY;
+            + MARKED_DURABLY;
     this.epochs = new EpochTable(schema, consumer, "", " ON CONFLICT DO NOTHING");
   }
 
