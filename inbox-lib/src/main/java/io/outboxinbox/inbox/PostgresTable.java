@@ -104,10 +104,7 @@ final class PostgresTable implements InboxTable {
             + " ON CONFLICT DO NOTHING";
     this.lockMark = "SELECT epoch, sequence FROM " + watermark + MARKED + " FOR UPDATE";
     this.move =
-        "UPDATE "
-            + watermark
-            + " SET epoch = ?, sequence = ?, updated_at = now()"
-            + MARKED_DURABLY;
+        "UPDATE " + watermark + " SET epoch = ?, sequence = ?, updated_at = now()" + MARKED_DURABLY;
     this.epochs = new EpochTable(schema, consumer, "", " ON CONFLICT DO NOTHING");
   }
 
