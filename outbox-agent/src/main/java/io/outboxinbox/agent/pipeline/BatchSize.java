@@ -26,11 +26,17 @@ final class BatchSize {
    */
   private static final long SMALL_BYTES = 16 << 10;
 
+  /** A quota lets one batch through quickly after a rest, and not the next. A guess. */
+  private static final int QUICK_BEFORE_GROWING = 4;
+
   /** Upper bound of what formats add to one event, and what a row without a payload costs. */
   private static final long EVENT_BYTES = 100;
 
   private final LongSupplier nanos;
   private long limit = UNLIMITED;
+
+  /** Batches near the limit since it last changed that left most of the time unused. */
+  private int quick;
 
   /** One batch that took too long may be a broker on its way down; two say that it is the size. */
   private boolean hasFailed;
@@ -73,7 +79,11 @@ final class BatchSize {
     } else if (tookNanos < patienceNanos / 4 && bytes >= limit / 2) {
       // Half of the time is left if it takes twice as long. A batch far below the limit says
       // nothing about one that reaches it.
-      limit = limit >= LARGE_BYTES ? UNLIMITED : limit * 2;
+      quick++;
+      if (quick >= QUICK_BEFORE_GROWING) {
+        quick = 0;
+        limit = limit >= LARGE_BYTES ? UNLIMITED : limit * 2;
+      }
     }
   }
 
@@ -81,13 +91,14 @@ final class BatchSize {
     if (tookNanos < patienceNanos) {
       return;
     }
-    if (hasFailed) {
+    if (hasFailed || limit != UNLIMITED) {
       halve(bytes);
     }
     hasFailed = true;
   }
 
   private void halve(long bytes) {
+    quick = 0;
     if (bytes > SMALL_BYTES) {
       limit = Math.max(SMALL_BYTES, Math.min(limit, bytes) / 2);
     }

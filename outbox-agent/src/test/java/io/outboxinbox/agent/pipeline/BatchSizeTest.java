@@ -66,9 +66,15 @@ class BatchSizeTest {
     assertThat(size.bytes()).as("after a batch that says nothing").isLessThan(520_000L);
     takes(events(50, 10_000), 5);
     assertThat(size.bytes()).as("after one that took its time").isLessThan(520_000L);
+    for (int i = 0; i < 3; i++) {
+      takes(events(50, 10_000), 2);
+    }
+    assertThat(size.bytes()).as("after too few quick ones").isLessThan(520_000L);
     takes(events(50, 10_000), 2);
     assertThat(size.bytes()).isGreaterThan(1_000_000L);
-    for (int i = 0; i < 20; i++) {
+    timesOut(events(100, 10_000));
+    assertThat(size.bytes()).as("after it grew too large at once").isLessThan(520_000L);
+    for (int i = 0; i < 80; i++) {
       takes(events(20_000, 100_000), 1);
     }
     assertThat(size.bytes()).isGreaterThan(1L << 40);
