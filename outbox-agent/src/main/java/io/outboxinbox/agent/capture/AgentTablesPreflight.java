@@ -23,6 +23,7 @@ final class AgentTablesPreflight {
   private static final String PRIVILEGES =
       """
       SELECT c.relname AS name,
+             row_security_active(c.oid) AS is_filtered,
              ARRAY(SELECT p FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
                     WHERE has_table_privilege(c.oid, p)) AS privileges
         FROM pg_class c
@@ -53,12 +54,18 @@ final class AgentTablesPreflight {
   static List<Finding> check(Connection connection, SourceConfiguration config, SqlNames names)
       throws SQLException {
     Map<String, List<String>> present = new LinkedHashMap<>();
+    List<Finding> findings = new ArrayList<>();
     CatalogQuery.list(
         connection,
         PRIVILEGES,
-        row -> present.put(row.getString("name"), CatalogQuery.texts(row, "privileges")),
+        row -> {
+          String name = row.getString("name");
+          if (row.getBoolean("is_filtered")) {
+            findings.add(TablePreflight.filtered(names, names.schema() + "." + name));
+          }
+          return present.put(name, CatalogQuery.texts(row, "privileges"));
+        },
         config.schema());
-    List<Finding> findings = new ArrayList<>();
     NEEDED.forEach(
         (table, privileges) -> {
           String name = names.schema() + "." + table;

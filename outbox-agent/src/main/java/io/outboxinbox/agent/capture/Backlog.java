@@ -9,7 +9,6 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
@@ -302,6 +301,7 @@ public final class Backlog {
 
   private Page page(ResultSet result, long after, Limit limit, SourcePosition position)
       throws SQLException {
+    TableRows table = new TableRows(result, rows, outbox);
     List<Captured> captured = new ArrayList<>();
     long last = after;
     long bytes = 0;
@@ -312,7 +312,7 @@ public final class Backlog {
         missing++;
         continue;
       }
-      Captured row = row(values(result), position);
+      Captured row = row(table.values(), position);
       captured.add(row);
       if (row instanceof Captured.Row event && event.event().payload() != null) {
         bytes += event.event().payload().length;
@@ -331,15 +331,6 @@ public final class Backlog {
       return new Captured.BadRow(
           position, now, rows.raw(values::get), String.valueOf(e.getMessage()));
     }
-  }
-
-  private static Map<String, @Nullable Object> values(ResultSet result) throws SQLException {
-    Map<String, @Nullable Object> values = new HashMap<>();
-    var columns = result.getMetaData();
-    for (int i = 1; i <= columns.getColumnCount(); i++) {
-      values.put(columns.getColumnLabel(i), result.getObject(i));
-    }
-    return values;
   }
 
   /** For the id: cast to, so that the join can use the outbox's primary key. */

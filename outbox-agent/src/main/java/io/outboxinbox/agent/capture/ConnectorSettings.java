@@ -49,6 +49,8 @@ final class ConnectorSettings {
     settings.put("tombstones.on.delete", "false");
     settings.put("message.prefix.include.list", PULSE_PREFIX);
     settings.put("binary.handling.mode", "bytes");
+    settings.put("converters", "values");
+    settings.put("values.type", LogValues.class.getName());
     settings.put("poll.interval.ms", String.valueOf(POLL_INTERVAL_MILLIS));
     settings.put("max.batch.size", String.valueOf(batchRows));
     settings.put("max.queue.size", String.valueOf(QUEUE_BATCHES * batchRows));
@@ -69,6 +71,9 @@ final class ConnectorSettings {
     }
     settings.put("database.tcpKeepAlive", "true");
     settings.put("driver.socketFactory", WakefulSocketFactory.class.getName());
+    // Debezium reads no other form of bytea, and databases and roles may have it as their default.
+    settings.put("driver.options", "-c bytea_output=hex");
+    settings.put("driver.logServerErrorDetail", "false");
     settings.put("driver.connectTimeout", SourceConnections.CONNECT_TIMEOUT_SECONDS);
   }
 }

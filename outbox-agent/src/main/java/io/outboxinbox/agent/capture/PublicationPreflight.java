@@ -35,6 +35,7 @@ final class PublicationPreflight {
              s.facts ->> 'rowfilter' AS row_filter,
              ARRAY(SELECT a.attname::text FROM pg_attribute a
                     WHERE a.attrelid = s.relid AND a.attnum > 0 AND NOT a.attisdropped
+                      AND a.attgenerated = ''
                       AND NOT s.facts -> 'attnames' @> to_jsonb(a.attname::text)
                     ORDER BY a.attnum) AS hidden_columns,
              EXISTS (SELECT FROM pg_partition_tree(o.relid) t

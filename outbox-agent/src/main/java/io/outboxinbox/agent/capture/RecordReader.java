@@ -1,5 +1,8 @@
 package io.outboxinbox.agent.capture;
 
+import static java.util.stream.Collectors.joining;
+
+import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.SourcePosition;
 import java.nio.ByteBuffer;
@@ -10,6 +13,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.apache.kafka.connect.data.Field;
+import org.apache.kafka.connect.data.Schema;
 import org.apache.kafka.connect.data.Struct;
 import org.apache.kafka.connect.source.SourceRecord;
 import org.jspecify.annotations.Nullable;
@@ -21,6 +25,8 @@ final class RecordReader {
   private final String pulseMark;
   private final ResumePoint resumePoint;
   private final RowReader rows;
+  private final String table;
+  private @Nullable Schema layout;
   private long skipped;
 
   RecordReader(SourceConfiguration source, ResumePoint resumePoint, String nonce) {
@@ -29,6 +35,7 @@ final class RecordReader {
     this.pulseMark = nonce + ":";
     this.resumePoint = resumePoint;
     this.rows = new RowReader(source);
+    this.table = source.schema() + "." + source.table();
   }
 
   List<Captured> read(List<SourceRecord> records) {
@@ -76,21 +83,35 @@ final class RecordReader {
       skipped++;
       return null;
     }
+    requireColumns(after);
     Instant committedAt = Instant.EPOCH.plus(number(offset, "ts_usec"), ChronoUnit.MICROS);
     try {
-      return new Captured.Row(position, committedAt, rows.read(column -> column(after, column)));
+      return new Captured.Row(position, committedAt, rows.read(after::getWithoutDefault));
     } catch (RowReader.BadRowException e) {
       return new Captured.BadRow(
           position,
           committedAt,
-          rows.raw(column -> column(after, column)),
+          rows.raw(after::getWithoutDefault),
           String.valueOf(e.getMessage()));
     }
   }
 
-  private static @Nullable Object column(Struct row, String name) {
-    Field field = row.schema().field(name);
-    return field == null ? null : row.get(field);
+  /** Rows of one layout share their schema, so it is looked at once. */
+  private void requireColumns(Struct row) {
+    if (row.schema() == layout) {
+      return;
+    }
+    List<String> missing = rows.missing(name -> row.schema().field(name) != null);
+    if (!missing.isEmpty()) {
+      throw new AgentException.Gap(
+          "rows in the log of table %s have no column %s, they have %s: the table was altered after they were written"
+              .formatted(
+                  table,
+                  String.join(", ", missing),
+                  row.schema().fields().stream().map(Field::name).collect(joining(", "))),
+          WayOut.RECONCILE + "; the table has them under the names of today");
+    }
+    layout = row.schema();
   }
 
   /** Anyone may write messages under our prefix; only those that carry our nonce count. */

@@ -12,13 +12,13 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.DateTimeException;
 import java.time.Instant;
-import java.time.OffsetDateTime;
-import java.time.ZoneOffset;
-import java.time.temporal.ChronoUnit;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -51,9 +51,21 @@ final class RowReader {
   }
 
   /**
+   * Which columns named in the configuration rows do not have. A row without one of them must not
+   * be read: what the column held would be taken for NULL.
+   *
+   * @param isPresent whether rows have a column of this name
+   */
+  List<String> missing(Predicate<String> isPresent) {
+    Set<String> needed = new LinkedHashSet<>(columns.values());
+    needed.addAll(extraColumns);
+    return needed.stream().filter(isPresent.negate()).toList();
+  }
+
+  /**
    * Reads one row.
    *
-   * @param row column name to value; null for SQL NULL and for columns the row does not have
+   * @param row name of a column it has to the value, as {@link LogValues} has it; null for SQL NULL
    * @throws BadRowException a required value is missing or cannot be read
    */
   OutboxEvent read(Function<String, @Nullable Object> row) throws BadRowException {
@@ -198,19 +210,8 @@ final class RowReader {
 
   private static @Nullable Instant instant(@Nullable Object value) {
     try {
-      if (value == null) {
-        return null;
-      }
-      if (value instanceof java.sql.Timestamp timestamp) {
-        return timestamp.toInstant();
-      }
-      if (value instanceof Long micros) {
-        return Instant.EPOCH.plus(micros, ChronoUnit.MICROS);
-      }
-      return OffsetDateTime.parse(value.toString())
-          .withOffsetSameInstant(ZoneOffset.UTC)
-          .toInstant();
-    } catch (DateTimeException | ArithmeticException outOfRange) {
+      return value == null ? null : Instant.parse(value.toString());
+    } catch (DateTimeException infinite) {
       return null;
     }
   }

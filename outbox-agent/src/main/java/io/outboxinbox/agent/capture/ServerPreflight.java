@@ -22,6 +22,7 @@ final class ServerPreflight {
              current_setting('server_version_num')::int AS version_num,
              pg_is_in_recovery() AS in_recovery,
              current_setting('wal_level') AS wal_level,
+             current_setting('server_encoding') AS encoding,
              current_setting('max_replication_slots')::int AS slots_max,
              (SELECT count(*) FROM pg_replication_slots) AS slots,
              current_setting('max_wal_senders')::int AS senders_max,
@@ -57,6 +58,7 @@ final class ServerPreflight {
       int versionNum,
       boolean inRecovery,
       String walLevel,
+      String encoding,
       Use slots,
       Use senders,
       @Nullable Boolean slotActive,
@@ -117,6 +119,7 @@ final class ServerPreflight {
         row.getInt("version_num"),
         row.getBoolean("in_recovery"),
         row.getString("wal_level"),
+        row.getString("encoding"),
         new Use(row.getInt("slots"), row.getInt("slots_max")),
         new Use(row.getInt("senders"), row.getInt("senders_max")),
         row.getObject("slot_active", Boolean.class),
@@ -234,6 +237,14 @@ final class ServerPreflight {
               "idle_replication_slot_timeout=%s: an agent that is down for longer loses slot %s and the events behind it"
                   .formatted(facts.idleTimeout(), config.slot()),
               "ALTER SYSTEM SET idle_replication_slot_timeout = 0; SELECT pg_reload_conf()"));
+    }
+    if (facts.encoding().equals("SQL_ASCII")) {
+      findings.add(
+          Finding.warning(
+              "database %s has encoding SQL_ASCII and takes bytes that are no UTF-8: one row with such bytes stops the stream, as the server cannot send it"
+                  .formatted(facts.names().database()),
+              "let the table refuse such rows, as docs/RUNBOOK.md shows, or move to a database with"
+                  + " encoding UTF8"));
     }
     if (facts.senderTimeout().equals("0")) {
       findings.add(

@@ -6,12 +6,10 @@ import io.outboxinbox.agent.event.OutboxEvent;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
-import java.sql.ResultSetMetaData;
 import java.sql.SQLException;
 import java.sql.Timestamp;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -126,8 +124,9 @@ public final class StoredRows {
       List<Stored> page = new ArrayList<>();
       long bytes = 0;
       try (ResultSet row = statement.executeQuery()) {
+        TableRows table = new TableRows(row, rows, outbox);
         while (bytes < limit.bytes() && row.next()) {
-          Stored stored = stored(row);
+          Stored stored = stored(table.values(), row.getBoolean(IS_PUBLISHED));
           page.add(stored);
           byte[] payload = stored.event() == null ? null : stored.event().payload();
           bytes += payload == null ? 0 : payload.length;
@@ -140,14 +139,8 @@ public final class StoredRows {
     }
   }
 
-  private Stored stored(ResultSet row) throws SQLException {
-    Map<String, @Nullable Object> values = new HashMap<>();
-    ResultSetMetaData columns = row.getMetaData();
-    for (int i = 1; i <= columns.getColumnCount(); i++) {
-      values.put(columns.getColumnLabel(i), row.getObject(i));
-    }
+  private Stored stored(Map<String, @Nullable Object> values, boolean isPublished) {
     String found = Objects.requireNonNullElse(rows.raw(values::get).id(), "");
-    boolean isPublished = row.getBoolean(IS_PUBLISHED);
     try {
       return new Stored(found, rows.read(values::get), "", isPublished);
     } catch (RowReader.BadRowException e) {

@@ -25,6 +25,7 @@ final class TablePreflight {
              c.relpersistence::text AS persistence,
              has_schema_privilege(n.oid, 'USAGE') AS may_use_schema,
              has_table_privilege(c.oid, 'SELECT') AS may_select,
+             row_security_active(c.oid) AS is_filtered,
              EXISTS (SELECT FROM pg_index i
                        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = ?
                       WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid
@@ -46,6 +47,7 @@ final class TablePreflight {
       SELECT a.attname AS name,
              CASE WHEN b.typtype = 'e' THEN 'enum' ELSE b.typname END AS base_type,
              format_type(a.atttypid, a.atttypmod) AS shown_type,
+             a.attgenerated::text AS generated,
              CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END AS modifier
         FROM pg_attribute a
         JOIN pg_type t ON t.oid = a.atttypid
@@ -72,6 +74,7 @@ final class TablePreflight {
       String persistence,
       boolean mayUseSchema,
       boolean maySelect,
+      boolean isFiltered,
       boolean idIsUnique,
       List<String> unloggedPartitions) {
 
@@ -84,7 +87,12 @@ final class TablePreflight {
     }
   }
 
-  private record ColumnType(String baseType, String shown, int modifier) {
+  /**
+   * What pg_attribute says.
+   *
+   * @param generated empty for an ordinary column; {@code s} stored, {@code v} virtual
+   */
+  private record ColumnType(String baseType, String shown, String generated, int modifier) {
     boolean isOneOf(Set<String> types) {
       boolean isTooCoarse =
           baseType.equals("timestamp") && modifier >= 0 && modifier <= MILLIS_DIGITS;
@@ -114,6 +122,7 @@ final class TablePreflight {
         row.getString("persistence"),
         row.getBoolean("may_use_schema"),
         row.getBoolean("may_select"),
+        row.getBoolean("is_filtered"),
         row.getBoolean("id_is_unique"),
         CatalogQuery.texts(row, "unlogged_partitions"));
   }
@@ -196,6 +205,18 @@ final class TablePreflight {
                   .formatted(names.role(), names.table()),
               "GRANT SELECT ON %s TO %s".formatted(names.table(), names.role())));
     }
+    if (relation.isFiltered()) {
+      findings.add(filtered(names, names.table()));
+    }
+  }
+
+  /** Policies hide rows without a word, and a table that looks empty has nothing to publish. */
+  static Finding filtered(SqlNames names, String table) {
+    return Finding.misconfigured(
+        "row level security is on for table %s and applies to role %s: rows its policies hide would never be published"
+            .formatted(table, names.role()),
+        "ALTER ROLE %s BYPASSRLS; -- as superuser; it still reads only tables it is granted"
+            .formatted(names.role()));
   }
 
   private static void checkColumns(
@@ -215,6 +236,7 @@ final class TablePreflight {
                 new ColumnType(
                     row.getString("base_type"),
                     row.getString("shown_type"),
+                    row.getString("generated"),
                     row.getInt("modifier"))),
         relation.oid());
     config
@@ -242,6 +264,8 @@ final class TablePreflight {
                       names.table(),
                       Identifiers.quoted(name),
                       OutboxColumns.definitionOf(column))));
+    } else if (!type.generated().isEmpty()) {
+      findings.add(generated(names, name, "for " + column, type));
     } else if (!type.isOneOf(OutboxColumns.typesOf(column))) {
       findings.add(wrongType(names, name, type, "for " + column, OutboxColumns.typesOf(column)));
     }
@@ -257,10 +281,25 @@ final class TablePreflight {
                   .formatted(names.table(), name, NearestName.hint(name, present.keySet())),
               "ALTER TABLE %s ADD COLUMN %s text; -- or correct source.extraColumns"
                   .formatted(names.table(), Identifiers.quoted(name))));
+    } else if (!type.generated().isEmpty()) {
+      findings.add(generated(names, name, "of source.extraColumns", type));
     } else if (!type.isOneOf(OutboxColumns.EXTRA_TYPES)) {
       findings.add(
           wrongType(names, name, type, "of source.extraColumns", OutboxColumns.EXTRA_TYPES));
     }
+  }
+
+  /** The log leaves it out, or has it only where a setting of the publication says so. */
+  private static Finding generated(SqlNames names, String name, String use, ColumnType type) {
+    String other = "name the column it is computed from in source.columns";
+    return Finding.misconfigured(
+        "column %s %s is generated: it is in the table, but the log does not have it"
+            .formatted(name, use),
+        type.generated().equals("s")
+            ? "ALTER TABLE %s ALTER COLUMN %s DROP EXPRESSION; -- and write it in the application; or %s"
+                .formatted(names.table(), Identifiers.quoted(name), other)
+            : "-- a virtual column cannot be turned into an ordinary one: %s, or make a column that the application writes"
+                .formatted(other));
   }
 
   private static Finding wrongType(

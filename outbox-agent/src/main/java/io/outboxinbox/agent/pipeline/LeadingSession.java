@@ -5,6 +5,7 @@ import io.outboxinbox.agent.capture.Backlog;
 import io.outboxinbox.agent.capture.LogReader;
 import io.outboxinbox.agent.capture.RowCheck;
 import io.outboxinbox.agent.capture.SourceConnections;
+import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.Checkpoint;
@@ -120,6 +121,8 @@ final class LeadingSession {
         LOG.info("reading the log after {} ms: {}", times.total().toMillis(), times);
         stream(publisher, parking, reader, watch, checkpoint);
       } catch (AgentException.Gap gap) {
+        // What is wrong with the table now comes first: mended, it may leave no gap at all.
+        Findings.refuse(SourcePreflight.check(control, pipeline.source()));
         // Only reading shows this one, so the next start has to be told.
         throw gap.at(checkpoint);
       }

@@ -156,7 +156,8 @@ abstract class SourcePreflightContract {
 
     other.expectProblemThatItsFixMends(
         Severity.MISCONFIGURED,
-        "table public.loose is UNLOGGED: its rows never reach the log, so they are never published");
+        "table public.loose is UNLOGGED: its rows never reach the log, so they are never"
+            + " published");
   }
 
   @Test
@@ -181,6 +182,76 @@ abstract class SourcePreflightContract {
         .extracting(Finding::what)
         .contains(
             "public.shown is no table (relkind=v): only tables and partitioned tables write a log of rows");
+  }
+
+  @Test
+  void refusesTablesWhosePoliciesHideRows() throws SQLException {
+    source.execute(
+        "ALTER TABLE outbox_event ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY w ON outbox_event FOR INSERT WITH CHECK (true)",
+        "ALTER TABLE outbox_parked ENABLE ROW LEVEL SECURITY");
+    List<Finding> problems = source.problems();
+    assertThat(problems)
+        .extracting(Finding::what)
+        .containsExactly(hidden("outbox_event"), hidden("outbox_parked"));
+    source.applyFix(problems.get(0));
+    try {
+      assertThat(source.problems()).isEmpty();
+    } finally {
+      // The role belongs to the server, which other tests use too.
+      source.execute("ALTER ROLE preflight_agent NOBYPASSRLS");
+    }
+  }
+
+  /** An owner is let through, unless the table says that its policies are for the owner too. */
+  @Test
+  void refusesPoliciesThatApplyEvenToTheOwner() throws SQLException {
+    source.execute("ALTER TABLE outbox_backlog OWNER TO preflight_agent");
+    source.execute("ALTER TABLE outbox_backlog ENABLE ROW LEVEL SECURITY");
+    assertThat(source.problems()).isEmpty();
+    source.execute("ALTER TABLE outbox_backlog FORCE ROW LEVEL SECURITY");
+    assertThat(source.onlyProblem().what()).isEqualTo(hidden("outbox_backlog"));
+  }
+
+  private static String hidden(String table) {
+    return "row level security is on for table public.%s and applies to role preflight_agent: rows its policies hide would never be published"
+        .formatted(table);
+  }
+
+  @Test
+  void refusesAGeneratedColumn() throws SQLException {
+    source.execute(
+        "CREATE TABLE computed (id uuid PRIMARY KEY, aggregatetype text, aggregateid text, type"
+            + " text, raw jsonb, payload jsonb GENERATED ALWAYS AS (raw - 'secret') STORED, region"
+            + " text GENERATED ALWAYS AS (raw ->> 'region') STORED)",
+        "ALTER PUBLICATION outbox_publication ADD TABLE computed",
+        "GRANT SELECT ON computed TO preflight_agent");
+    PreflightSource computed =
+        source.with(Layout.DEBEZIUM, "computed", Map.of(), List.of("region"));
+    List<Finding> problems = computed.problems();
+    assertThat(problems)
+        .extracting(Finding::what)
+        .containsExactly(
+            "column payload for PAYLOAD is generated: it is in the table, but the log does not have"
+                + " it",
+            "column region of source.extraColumns is generated: it is in the table, but the log"
+                + " does not have it");
+    for (Finding problem : problems) {
+      computed.applyFix(problem);
+    }
+    assertThat(computed.problems()).isEmpty();
+  }
+
+  @Test
+  void refusesAVirtualColumnWhereThereAreSome() throws SQLException {
+    try (Connection connection = source.superuser()) {
+      assumeThat(connection.getMetaData().getDatabaseMajorVersion()).isGreaterThanOrEqualTo(18);
+    }
+    source.execute(
+        "ALTER TABLE outbox_event ADD COLUMN kind text GENERATED ALWAYS AS (upper(event_type))"
+            + " VIRTUAL");
+    assertThat(source.withExtraColumns("kind").onlyProblem().fix())
+        .contains("name the column it is computed from");
   }
 
   @Test
