@@ -1,7 +1,6 @@
 package io.outboxinbox.agent.capture;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
 import io.outboxinbox.agent.capture.SourceConfiguration.Column;
