@@ -2,6 +2,7 @@ package io.outboxinbox.inbox.kafka;
 
 import io.outboxinbox.inbox.Arrival;
 import io.outboxinbox.inbox.Envelope;
+import io.outboxinbox.inbox.MessageHeaders;
 import io.outboxinbox.inbox.MessageId;
 import io.outboxinbox.inbox.Origin;
 import java.nio.charset.StandardCharsets;
@@ -24,7 +25,11 @@ final class Arrivals {
 
   /** The id in header {@code ce_id}, or else in header {@code id}. */
   static MessageId idOfHeaders(Envelope envelope) {
-    return MessageId.of(envelope.header("ce_id").or(() -> envelope.header("id")).orElse(null));
+    return MessageId.of(
+        envelope
+            .header(MessageHeaders.ID)
+            .or(() -> envelope.header(MessageHeaders.DEBEZIUM_ID))
+            .orElse(null));
   }
 
   /** Leaves with the delivery either an arrival or the reason why there is none. */
@@ -38,11 +43,15 @@ final class Arrivals {
       MessageId id =
           Objects.requireNonNullElseGet(
               messageId.apply(envelope), () -> MessageId.of((String) null));
-      delivery.accept(
-          new Arrival(id, delivery.isDated() ? envelope.sentAt() : null, origin(envelope)));
+      delivery.accept(arrival(delivery, id));
     } catch (RuntimeException e) {
       delivery.refuse(e);
     }
+  }
+
+  static Arrival arrival(Delivery delivery, MessageId id) {
+    Envelope envelope = delivery.envelope();
+    return new Arrival(id, delivery.isDated() ? envelope.sentAt() : null, origin(envelope));
   }
 
   /**
@@ -50,9 +59,9 @@ final class Arrivals {
    * whose numbers make no sense counts as not numbered.
    */
   private static @Nullable Origin origin(Envelope envelope) {
-    Optional<String> source = envelope.header("ce_source").filter(Arrivals::isUsable);
-    OptionalLong epoch = number(envelope.header("ce_epoch"));
-    OptionalLong sequence = number(envelope.header("ce_sequence"));
+    Optional<String> source = envelope.header(MessageHeaders.SOURCE).filter(Arrivals::isUsable);
+    OptionalLong epoch = number(envelope.header(MessageHeaders.EPOCH));
+    OptionalLong sequence = number(envelope.header(MessageHeaders.SEQUENCE));
     return source.isPresent() && epoch.isPresent() && sequence.isPresent()
         ? new Origin(
             source.get(),
