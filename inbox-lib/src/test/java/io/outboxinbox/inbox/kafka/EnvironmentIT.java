@@ -75,7 +75,7 @@ class EnvironmentIT {
         later(raise("57P03")),
         again("SET LOCAL statement_timeout = 1; SELECT pg_sleep(60)"),
         again(raise("55P03")),
-        again(raise("0A000")));
+        again(raise("XX000")));
   }
 
   private static String raise(String state) {
