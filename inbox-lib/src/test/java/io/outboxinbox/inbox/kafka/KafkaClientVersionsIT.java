@@ -88,6 +88,7 @@ class KafkaClientVersionsIT {
     }
   }
 
+  @SuppressWarnings("FutureReturnValueIgnored") // The commit fails if one of them has.
   private static void sendInATransaction(ConsumerRig rig) {
     Map<String, Object> properties =
         Map.of(
