@@ -38,8 +38,23 @@ final class DeadLetterRetry {
       if (!attempt.isHandlerReached) {
         throw e;
       }
-      return failed(transactions, id, e instanceof HandlerFailure h ? h.cause() : e);
+      Exception cause = e instanceof HandlerFailure h ? h.cause() : e;
+      if (RetryAdvice.of(cause) == RetryAdvice.MEND) {
+        throw notOfTheMessage(id, cause);
+      }
+      return failed(transactions, id, cause);
     }
+  }
+
+  /** The database is not as the handler needs it: the next one would meet the same. */
+  private static SQLException notOfTheMessage(long id, Exception cause) {
+    @Nullable Throwable current = cause;
+    while (current != null && !(current instanceof SQLException)) {
+      current = current.getCause();
+    }
+    return current instanceof SQLException sql
+        ? sql
+        : new SQLException("dead letter " + id + " was not tried: " + cause.getMessage(), cause);
   }
 
   /**

@@ -198,8 +198,9 @@ public final class DeadLetters {
    * <p>The handler gets a message without {@link Origin}. A message without id gets one made of its
    * place.
    *
-   * @throws SQLException the database is away or refuses; nothing was done, or the handler has
-   *     failed and the attempt could not be counted
+   * @throws SQLException the database is away or refuses, or a table or a right is missing that the
+   *     handler needs ({@link RetryAdvice#MEND}): nothing was done and no attempt counted. Or the
+   *     handler has failed and the attempt could not be counted
    */
   public RetryOutcome retry(Transactions transactions, long id, MessageHandler handler)
       throws SQLException {

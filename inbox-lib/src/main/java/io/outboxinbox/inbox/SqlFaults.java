@@ -59,6 +59,11 @@ final class SqlFaults {
           new InboxException.Misused(
               "the transaction is read-only: " + failure.getMessage(),
               "connect to the primary and begin a transaction that may write");
+      case "26000", "42P05" ->
+          new InboxException.Misconfigured(
+              "prepared statements of another session are on this connection: "
+                  + failure.getMessage(),
+              "behind a pooler in transaction mode, add prepareThreshold=0 to the JDBC URL");
       default -> null;
     };
   }

@@ -301,7 +301,7 @@ class CommitAndAdmitIT {
       database.execute(
           "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
               + " WHERE datname = current_database() AND wait_event_type = 'Lock'");
-      assertThat(RetryAdvice.of(failure.get(20, TimeUnit.SECONDS))).isEqualTo(RetryAdvice.LATER);
+      assertThat(RetryAdvice.of(failure.get(120, TimeUnit.SECONDS))).isEqualTo(RetryAdvice.LATER);
     }
     // What the caller does about it is safe: it runs the message again.
     try (Connection connection = database.connect()) {

@@ -81,7 +81,7 @@ class ConsumeTransformProduceIT {
       runs.add(consumers.submit(() -> deliver(batchSize, random)));
     }
     for (Future<?> run : runs) {
-      run.get(60, TimeUnit.SECONDS);
+      run.get(120, TimeUnit.SECONDS);
     }
   }
 

@@ -260,7 +260,7 @@ class DeadLetterHoldIT {
   /** Until so many sessions of this database wait for a lock. */
   private void awaitWaiting(int sessions) {
     Awaitility.await()
-        .atMost(Duration.ofSeconds(30))
+        .atMost(Duration.ofMinutes(2))
         .pollInterval(Duration.ofMillis(10))
         .until(
             () ->
@@ -271,6 +271,6 @@ class DeadLetterHoldIT {
   }
 
   private static <T> T get(Future<T> future) throws Exception {
-    return future.get(60, TimeUnit.SECONDS);
+    return future.get(120, TimeUnit.SECONDS);
   }
 }

@@ -18,6 +18,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class DeadLetterRetryIT {
   /** That many failed messages without key, whose text is their number. */
@@ -106,6 +108,23 @@ class DeadLetterRetryIT {
         };
     assertThat(letters.retry(transactions, id, swallowing).status()).isEqualTo(Status.FAILED);
     assertThat(bench.show(id).failure().attempts()).isEqualTo(4);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"SELECT not_migrated_yet()", "EXECUTE \"S_1000\""})
+  void countsNoAttemptWhereTheDatabaseIsNotAsTheHandlerNeedsIt(String fault) throws Exception {
+    long id = bench.fail("k", "text");
+    MessageHandler handler =
+        (connection, message) -> {
+          try (var statement = connection.createStatement()) {
+            statement.execute(fault);
+          }
+        };
+    assertThatThrownBy(() -> letters.retry(transactions, id, handler))
+        .isInstanceOf(SQLException.class);
+    assertThat(bench.show(id).failure().attempts()).isEqualTo(3);
+    assertThat(letters.retry(transactions, id, DeadLetterBench.NOTE).status())
+        .isEqualTo(Status.DONE);
   }
 
   @Test

@@ -111,7 +111,7 @@ abstract class InboxContract {
           assertThatSecondYields(isolation, answer, second, id);
         } else {
           first.rollback();
-          assertThat(answer.get(30, TimeUnit.SECONDS).isNew()).isTrue();
+          assertThat(answer.get(120, TimeUnit.SECONDS).isNew()).isTrue();
           second.rollback();
         }
       }
@@ -122,10 +122,10 @@ abstract class InboxContract {
   private void assertThatSecondYields(
       int isolation, Future<Outcome> answer, Connection second, MessageId id) throws Exception {
     if (!isConflict(isolation)) {
-      assertThat(answer.get(30, TimeUnit.SECONDS).isDuplicate()).isTrue();
+      assertThat(answer.get(120, TimeUnit.SECONDS).isDuplicate()).isTrue();
       return;
     }
-    assertThatThrownBy(() -> answer.get(30, TimeUnit.SECONDS))
+    assertThatThrownBy(() -> answer.get(120, TimeUnit.SECONDS))
         .cause()
         .isInstanceOf(SQLException.class)
         .satisfies(failure -> assertThat(((SQLException) failure).getSQLState()).isEqualTo("40001"))
@@ -247,12 +247,12 @@ abstract class InboxContract {
                 return result;
               }
             });
-    started.get(30, TimeUnit.SECONDS);
+    started.get(120, TimeUnit.SECONDS);
     Future<byte[]> second = others.submit(() -> repeat("10 EUR"));
     awaitWaiting();
     go.complete(null);
-    assertThat(first.get(30, TimeUnit.SECONDS)).isEqualTo(utf8("receipt"));
-    assertThat(second.get(30, TimeUnit.SECONDS)).isEqualTo(utf8("receipt"));
+    assertThat(first.get(120, TimeUnit.SECONDS)).isEqualTo(utf8("receipt"));
+    assertThat(second.get(120, TimeUnit.SECONDS)).isEqualTo(utf8("receipt"));
     assertThatThrownBy(() -> repeat("11 EUR"))
         .isInstanceOf(InboxException.BadMessage.class)
         .hasMessageContaining("payment-1")

@@ -59,6 +59,7 @@ class RoomsTest {
               "InboxRetention",
               "Message",
               "MessageHandler",
+              "MessageHeaders",
               "MessageId",
               "Origin",
               "Outbox",
@@ -75,6 +76,7 @@ class RoomsTest {
               "FailurePolicy",
               "InboxConsumer",
               "InboxConsumerBuilder",
+              "KafkaMessages",
               "RetryPolicy"),
           "micrometer",
           List.of("MicrometerListener"));

@@ -172,8 +172,8 @@ class TransactionsIT {
     AtomicInteger runs = new AtomicInteger();
     Future<?> one = others.submit(() -> addToBoth("a", "b", bothHoldOne, runs));
     Future<?> two = others.submit(() -> addToBoth("b", "a", bothHoldOne, runs));
-    one.get(60, TimeUnit.SECONDS);
-    two.get(60, TimeUnit.SECONDS);
+    one.get(120, TimeUnit.SECONDS);
+    two.get(120, TimeUnit.SECONDS);
     assertThat(database.number("SELECT sum(number) FROM stock")).isEqualTo(4);
     assertThat(runs).hasValue(3);
   }
@@ -188,7 +188,7 @@ class TransactionsIT {
           add(connection, first);
           if (isFirstRun.getCount() > 0) {
             isFirstRun.countDown();
-            meeting.await(30, TimeUnit.SECONDS);
+            meeting.await(120, TimeUnit.SECONDS);
           }
           add(connection, second);
           return true;

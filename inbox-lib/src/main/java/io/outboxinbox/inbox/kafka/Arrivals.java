@@ -2,6 +2,7 @@ package io.outboxinbox.inbox.kafka;
 
 import io.outboxinbox.inbox.Arrival;
 import io.outboxinbox.inbox.Envelope;
+import io.outboxinbox.inbox.MessageHeaders;
 import io.outboxinbox.inbox.MessageId;
 import io.outboxinbox.inbox.Origin;
 import java.util.Objects;
@@ -17,7 +18,11 @@ final class Arrivals {
 
   /** The id in header {@code ce_id}, or else in header {@code id}. */
   static MessageId idOfHeaders(Envelope envelope) {
-    return MessageId.of(envelope.header("ce_id").or(() -> envelope.header("id")).orElse(null));
+    return MessageId.of(
+        envelope
+            .header(MessageHeaders.ID)
+            .or(() -> envelope.header(MessageHeaders.DEBEZIUM_ID))
+            .orElse(null));
   }
 
   /** Leaves with the delivery either an arrival or the reason why there is none. */
@@ -31,11 +36,15 @@ final class Arrivals {
       MessageId id =
           Objects.requireNonNullElseGet(
               messageId.apply(envelope), () -> MessageId.of((String) null));
-      delivery.accept(
-          new Arrival(
-              id, delivery.isDated() ? envelope.sentAt() : null, Origin.of(envelope).orElse(null)));
+      delivery.accept(arrival(delivery, id));
     } catch (RuntimeException e) {
       delivery.refuse(e);
     }
+  }
+
+  static Arrival arrival(Delivery delivery, MessageId id) {
+    Envelope envelope = delivery.envelope();
+    return new Arrival(
+        id, delivery.isDated() ? envelope.sentAt() : null, Origin.of(envelope).orElse(null));
   }
 }

@@ -15,8 +15,8 @@ import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
-import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.TimeoutException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -169,13 +169,25 @@ final class Assignment implements ConsumerRebalanceListener {
         throw new IllegalStateException("got messages of " + partition + ", which is not ours");
       }
       List<ConsumerRecord<byte[], byte[]>> received = records.records(partition);
-      OffsetAndMetadata next = records.nextOffsets().get(partition);
       long afterLast = received.get(received.size() - 1).offset() + 1;
       startPosition.requireForward(partition, work, received.get(0).offset());
-      work.accept(received, next == null ? afterLast : Math.max(afterLast, next.offset()));
+      work.accept(received, Math.max(afterLast, position(partition)));
       if (work.isFull()) {
         pause(work);
       }
+    }
+  }
+
+  /**
+   * Where the next poll goes on: behind the marks of transactions too, which are no messages. Asks
+   * nobody; less than that if it is being looked up. (Clients before 4.0 do not tell it with the
+   * messages.)
+   */
+  private long position(TopicPartition partition) {
+    try {
+      return consumer.position(partition, Duration.ZERO);
+    } catch (TimeoutException unknown) {
+      return -1;
     }
   }
 

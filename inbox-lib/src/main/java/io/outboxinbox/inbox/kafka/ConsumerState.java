@@ -10,7 +10,10 @@ public enum ConsumerState {
   WAITING_FOR_BROKER,
   /** The database is away; what is at hand is tried again with pauses, for ever. */
   WAITING_FOR_DATABASE,
-  /** Tables, rights or numbers do not fit; tried again with pauses until a person has mended it. */
+  /**
+   * Tables, rights, versions or numbers do not fit; tried again with pauses until a person has
+   * mended it.
+   */
   MISCONFIGURED,
   /** A message failed for good and its partition stands still: {@link FailurePolicy#STOP}. */
   STOPPED,

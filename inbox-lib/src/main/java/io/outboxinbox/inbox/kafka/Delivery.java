@@ -30,6 +30,16 @@ final class Delivery {
   }
 
   static Delivery of(ConsumerRecord<byte[], byte[]> received) {
+    return of(received, received.key(), received.value());
+  }
+
+  /** Headers and place only. */
+  static Delivery withoutContent(ConsumerRecord<?, ?> received) {
+    return of(received, null, null);
+  }
+
+  private static Delivery of(
+      ConsumerRecord<?, ?> received, byte @Nullable [] key, byte @Nullable [] value) {
     List<Header> headers = new ArrayList<>();
     long bytes = Math.max(0, received.serializedKeySize());
     bytes += Math.max(0, received.serializedValueSize());
@@ -42,8 +52,8 @@ final class Delivery {
             received.topic(),
             received.partition(),
             received.offset(),
-            received.key(),
-            received.value(),
+            key,
+            value,
             Instant.ofEpochMilli(Math.max(0, received.timestamp())),
             headers);
     // Messages of very old producers have no time: -1.

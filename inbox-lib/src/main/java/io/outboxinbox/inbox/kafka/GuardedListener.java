@@ -72,7 +72,7 @@ final class GuardedListener implements ConsumerListener {
   private static void guarded(Runnable call) {
     try {
       call.run();
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       log.warn("a consumer's listener has failed; the work goes on", e);
     }
   }

@@ -15,22 +15,33 @@ import org.jspecify.annotations.Nullable;
 final class HandlerConnection {
   private HandlerConnection() {}
 
+  /** Sees what a handler does with its connection. */
+  interface Watch {
+    /** The handler has made a statement, or has got the connection behind this one. */
+    void used();
+
+    /**
+     * The handler may have set something that outlives the transaction; a pool resets it when it
+     * gets the connection back.
+     */
+    void sessionChanged();
+  }
+
   /**
    * Wraps a connection for one transaction.
    *
-   * @param sessionChanged called where a handler may have set something that outlives the
-   *     transaction; a pool resets it when it gets the connection back
+   * @param watch is told what the handler does with it
    */
-  static Connection around(Connection connection, Runnable sessionChanged) {
+  static Connection around(Connection connection, Watch watch) {
     return (Connection)
         Proxy.newProxyInstance(
             HandlerConnection.class.getClassLoader(),
             new Class<?>[] {Connection.class},
-            (proxy, method, arguments) -> call(connection, sessionChanged, method, arguments));
+            (proxy, method, arguments) -> call(connection, watch, method, arguments));
   }
 
   private static @Nullable Object call(
-      Connection connection, Runnable sessionChanged, Method method, Object @Nullable [] arguments)
+      Connection connection, Watch watch, Method method, Object @Nullable [] arguments)
       throws Throwable {
     switch (method.getName()) {
       case "commit", "abort" -> throw refused(method);
@@ -53,7 +64,10 @@ final class HandlerConnection {
       default -> {
         // Everything else is the handler's.
         if (isOutliving(method.getName())) {
-          sessionChanged.run();
+          watch.sessionChanged();
+        }
+        if (isUse(method.getName())) {
+          watch.used();
         }
       }
     }
@@ -66,6 +80,12 @@ final class HandlerConnection {
 
   private static boolean isOutliving(String method) {
     return method.equals("unwrap") || (method.startsWith("set") && !method.equals("setSavepoint"));
+  }
+
+  private static boolean isUse(String method) {
+    return method.equals("unwrap")
+        || method.equals("createStatement")
+        || method.startsWith("prepare");
   }
 
   private static InboxException refused(Method method) {

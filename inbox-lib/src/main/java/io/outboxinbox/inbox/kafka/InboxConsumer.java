@@ -2,6 +2,7 @@ package io.outboxinbox.inbox.kafka;
 
 import io.outboxinbox.inbox.InboxRetention;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
@@ -31,6 +32,13 @@ import org.slf4j.LoggerFactory;
  * consumer.start();
  * }</pre>
  *
+ * <p><strong>Effects happen once only if the handler writes them on the connection it is
+ * given.</strong> What it writes on any other, with Spring's {@code @Transactional} or {@code
+ * JdbcTemplate} on their own data source for example, is committed apart: it stays when the message
+ * fails, and is there again after each attempt. With Spring, write with {@code new JdbcTemplate(new
+ * SingleConnectionDataSource(connection, true))}. A handler that never uses its connection is told
+ * of in {@link #findings}.
+ *
  * <p>Any thread may call it. Who starts it closes it. The data source is the caller's; it needs a
  * connection for each thread.
  */
@@ -42,6 +50,7 @@ public final class InboxConsumer implements AutoCloseable {
   private final Workers workers;
   private final Broker broker;
   private final RetentionCheck retentionCheck;
+  private final ConnectionUse connectionUse;
   private final PollLoop loop;
   private @Nullable Thread thread;
   private boolean isClosed;
@@ -53,7 +62,8 @@ public final class InboxConsumer implements AutoCloseable {
     this.settings = settings;
     String name = settings.inbox().consumer();
     this.troubles = new Troubles(name, settings.listener());
-    this.workers = new Workers(name, settings.threads());
+    this.workers = new Workers(name, settings.threads(), troubles);
+    this.connectionUse = new ConnectionUse(name, !settings.effectsElsewhere());
     this.broker = new Broker(this::newAdmin);
     this.retentionCheck = new RetentionCheck(remembered(settings), broker);
     HeldKeys heldKeys = new HeldKeys(settings.deadLetters());
@@ -61,7 +71,7 @@ public final class InboxConsumer implements AutoCloseable {
         new LaneContext(
             settings,
             new Arrivals(settings.messageId()),
-            new MessageTransaction(settings, heldKeys),
+            new MessageTransaction(settings, heldKeys, connectionUse),
             new TopicIds(broker),
             workers,
             troubles);
@@ -113,11 +123,14 @@ public final class InboxConsumer implements AutoCloseable {
   }
 
   /**
-   * What does not fit between topics and inbox, one line each, if the builder was told how long the
-   * inbox remembers. Complete some moments after the start.
+   * What is amiss and not told by the state, one line each: a handler that never uses the
+   * connection it is given; and, if the builder was told how long the inbox remembers, what does
+   * not fit between topics and inbox, complete some moments after the start.
    */
   public List<String> findings() {
-    return retentionCheck.findings();
+    List<String> findings = new ArrayList<>(retentionCheck.findings());
+    findings.addAll(connectionUse.findings());
+    return List.copyOf(findings);
   }
 
   /**

@@ -45,6 +45,7 @@ public final class InboxConsumerBuilder {
   private int threads = THREADS;
   private int bufferMax = BUFFER_MAX;
   private boolean offsetsInDatabase;
+  private boolean effectsElsewhere;
   private Duration closeWithin = CLOSE_WITHIN;
   private @Nullable Duration remembers;
   private @Nullable DeadLetterGrowth growth;
@@ -83,7 +84,12 @@ public final class InboxConsumerBuilder {
     return this;
   }
 
-  /** What is done with each new message. */
+  /**
+   * What is done with each new message. <strong>Its effects happen once only if they are written on
+   * the connection it is given.</strong> Spring's {@code @Transactional} and {@code JdbcTemplate},
+   * Hibernate's and jOOQ's own data sources take another one: there each attempt leaves its
+   * effects.
+   */
   public InboxConsumerBuilder handler(MessageHandler newHandler) {
     this.handler = newHandler;
     return this;
@@ -140,6 +146,16 @@ public final class InboxConsumerBuilder {
   }
 
   /**
+   * Says that the handler may well write nothing on the connection it is given. Otherwise one that
+   * never does is told of by a warning and in {@link InboxConsumer#findings}: its effects are not
+   * in the transaction of the message's id, and each attempt repeats them.
+   */
+  public InboxConsumerBuilder effectsElsewhere(boolean expected) {
+    this.effectsElsewhere = expected;
+    return this;
+  }
+
+  /**
    * Where a message's id is. Header {@code ce_id}, or else {@code id}, unless set.
    *
    * @param reader throws if there is none, as {@link MessageId#of(String)} does: the message
@@ -184,6 +200,7 @@ public final class InboxConsumerBuilder {
   public InboxConsumer build() {
     List<String> faults = new ArrayList<>();
     Map<String, Object> properties = KafkaProperties.complete(kafka, faults);
+    KafkaClient.requireUsable(faults);
     requirePresent(faults);
     requireBetween("batchMax", batchMax, LIMIT, faults);
     requireBetween("threads", threads, THREADS_MAX, faults);
@@ -215,6 +232,7 @@ public final class InboxConsumerBuilder {
             threads,
             bufferMax,
             offsetsInDatabase,
+            effectsElsewhere,
             closeWithin,
             remembers));
   }

@@ -29,14 +29,16 @@ final class MessageTransaction {
   private final InboxOffsets offsets;
   private final DeadLetters deadLetters;
   private final HeldKeys heldKeys;
+  private final ConnectionUse connectionUse;
   private final Transactions transactions;
 
-  MessageTransaction(Settings settings, HeldKeys heldKeys) {
+  MessageTransaction(Settings settings, HeldKeys heldKeys, ConnectionUse connectionUse) {
     this.settings = settings;
     this.inbox = settings.inbox();
     this.offsets = InboxOffsets.of(inbox);
     this.deadLetters = settings.deadLetters();
     this.heldKeys = heldKeys;
+    this.connectionUse = connectionUse;
     this.transactions = new Transactions(settings.dataSource());
   }
 
@@ -68,10 +70,21 @@ final class MessageTransaction {
   private record Open(Result result, long nextOffset) {}
 
   /** How far a transaction has come. */
-  private static final class Progress {
+  private static final class Progress implements HandlerConnection.Watch {
     Phase phase = Phase.CONNECT;
     boolean isConnectionGone;
     boolean isSessionChanged;
+    boolean isUsed;
+
+    @Override
+    public void used() {
+      isUsed = true;
+    }
+
+    @Override
+    public void sessionChanged() {
+      isSessionChanged = true;
+    }
   }
 
   private interface Work<T> {
@@ -287,16 +300,17 @@ final class MessageTransaction {
   private void handle(Connection connection, List<Message> messages, Progress progress)
       throws Exception {
     progress.phase = Phase.HANDLER;
+    progress.isUsed = false;
+    boolean hasFailed = true;
     try {
-      settings
-          .handler()
-          .handle(
-              HandlerConnection.around(connection, () -> progress.isSessionChanged = true),
-              messages);
+      settings.handler().handle(HandlerConnection.around(connection, progress), messages);
+      hasFailed = false;
     } catch (Throwable e) {
       // Drivers close a connection that broke. Handlers may hide that behind a failure of theirs.
       progress.isConnectionGone = connection.isClosed();
       throw e;
+    } finally {
+      connectionUse.ended(progress.isUsed, hasFailed, messages.get(0).envelope().place());
     }
     progress.phase = Phase.OURS;
   }

@@ -6,8 +6,9 @@ import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
-import org.apache.kafka.clients.consumer.CloseOptions;
 import org.apache.kafka.clients.consumer.Consumer;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -44,6 +45,9 @@ final class PollLoop implements Runnable {
   private volatile long closeDeadline;
   private int failures;
 
+  /** After a failure that may be back with the next message; polls without any prove nothing. */
+  private boolean mustSeeMessages;
+
   /**
    * Makes the loop of one consumer.
    *
@@ -68,22 +72,39 @@ final class PollLoop implements Runnable {
 
   @Override
   public void run() {
-    while (!isClosing()) {
-      try {
-        runOneConsumer();
-      } catch (RuntimeException | Error e) {
-        failures++;
-        Duration pause = PAUSES.pauseAfter(failures);
-        log.error(
-            "consumer {}: its Kafka consumer failed; a new one begins in {} ms",
-            context.settings().inbox().consumer(),
-            pause.toMillis(),
-            e);
-        context.troubles().failed(e);
-        context.troubles().set(this, ConsumerState.WAITING_FOR_BROKER, StepFailure.shown(e));
-        await(pause);
+    try {
+      while (!isClosing()) {
+        try {
+          runOneConsumer();
+        } catch (RuntimeException | Error e) {
+          failed(e);
+        }
+      }
+    } finally {
+      if (!isClosing()) {
+        // An Error on top of an Error. Nobody polls any more, and somebody should know.
+        context
+            .troubles()
+            .set(this, ConsumerState.MISCONFIGURED, "its poll thread has ended; start it anew");
       }
     }
+  }
+
+  private void failed(Throwable failure) {
+    failures++;
+    Duration pause = PAUSES.pauseAfter(failures);
+    mustSeeMessages |= !(failure instanceof KafkaException);
+    context.troubles().failed(failure);
+    // No broker makes a class or a method go missing.
+    ConsumerState state =
+        failure instanceof Error ? ConsumerState.MISCONFIGURED : ConsumerState.WAITING_FOR_BROKER;
+    context.troubles().set(this, state, StepFailure.shown(failure));
+    log.error(
+        "consumer {}: its Kafka consumer failed; a new one begins in {} ms",
+        context.settings().inbox().consumer(),
+        pause.toMillis(),
+        failure);
+    await(pause);
   }
 
   private void runOneConsumer() {
@@ -97,8 +118,23 @@ final class PollLoop implements Runnable {
         consumer.subscribe(settings.topicPattern(), assignment);
       }
       poll(consumer, assignment);
-    } finally {
+    } catch (RuntimeException | Error e) {
+      closeAfter(e, consumer, assignment);
+      throw e;
+    }
+    close(consumer, assignment);
+  }
+
+  private void closeAfter(
+      Throwable failure, Consumer<byte[], byte[]> consumer, Assignment assignment) {
+    try {
       close(consumer, assignment);
+    } catch (Error worse) {
+      // It may still be a member, with partitions that nobody polls.
+      if (worse != failure) {
+        worse.addSuppressed(failure);
+      }
+      throw worse;
     }
   }
 
@@ -108,7 +144,10 @@ final class PollLoop implements Runnable {
     while (!isClosing()) {
       assignment.beginPrepared();
       assignment.resumeDrained();
-      assignment.accept(consumer.poll(assignment.isAnyPaused() ? POLL_WHILE_PAUSED : POLL));
+      ConsumerRecords<byte[], byte[]> polled =
+          consumer.poll(assignment.isAnyPaused() ? POLL_WHILE_PAUSED : POLL);
+      assignment.accept(polled);
+      mustSeeMessages &= polled.isEmpty();
       if (System.nanoTime() - nextCommit >= 0) {
         assignment.commit();
         commits++;
@@ -116,13 +155,17 @@ final class PollLoop implements Runnable {
           assignment.tellLag();
         }
         nextCommit = System.nanoTime() + COMMIT_EVERY.toNanos();
-        // Polls that went well for so long: the next failure is a new one.
-        failures = 0;
-        context.troubles().clear(this);
+        if (!mustSeeMessages) {
+          // Polls that went well for so long: the next failure is a new one.
+          failures = 0;
+          context.troubles().clear(this);
+        }
       }
     }
   }
 
+  // What takes its place came with 4.1 only.
+  @SuppressWarnings("deprecation")
   private void close(Consumer<byte[], byte[]> consumer, Assignment assignment) {
     Duration limit = isClosing() ? left() : CLOSE_AFTER_FAILURE_WITHIN;
     try {
@@ -132,7 +175,7 @@ final class PollLoop implements Runnable {
       log.warn("consumer {}: giving partitions back failed", consumerName(), e);
     } finally {
       try {
-        consumer.close(CloseOptions.timeout(isClosing() ? left() : CLOSE_AFTER_FAILURE_WITHIN));
+        consumer.close(isClosing() ? left() : CLOSE_AFTER_FAILURE_WITHIN);
       } catch (RuntimeException e) {
         log.warn("consumer {}: closing its Kafka consumer failed", consumerName(), e);
       }

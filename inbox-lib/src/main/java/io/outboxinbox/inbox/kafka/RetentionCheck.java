@@ -74,7 +74,7 @@ final class RetentionCheck {
       configs.forEach((resource, config) -> judge(resource.name(), config, known));
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-    } catch (ExecutionException | TimeoutException | RuntimeException e) {
+    } catch (ExecutionException | TimeoutException | RuntimeException | Error e) {
       if (broker.isClosed()) {
         return;
       }

@@ -33,9 +33,12 @@ public record RetryPolicy(int attemptsMax, Duration initial, Duration max, doubl
     }
   }
 
-  /** Five attempts within about four seconds: long enough for a neighbour that starts anew. */
+  /**
+   * Ten attempts within about a minute: longer than a neighbour takes that starts anew. Meanwhile
+   * the message holds up those behind it in its lane, a part of its partition.
+   */
   public static RetryPolicy defaults() {
-    return new RetryPolicy(5, Duration.ofMillis(250), Duration.ofSeconds(30), 0.5);
+    return new RetryPolicy(10, Duration.ofMillis(250), Duration.ofSeconds(30), 0.5);
   }
 
   public RetryPolicy withAttemptsMax(int number) {

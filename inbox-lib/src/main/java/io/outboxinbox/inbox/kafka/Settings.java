@@ -38,6 +38,7 @@ record Settings(
     int threads,
     int bufferMax,
     boolean offsetsInDatabase,
+    boolean effectsElsewhere,
     Duration closeWithin,
     @Nullable Duration remembers) {
 

@@ -3,12 +3,14 @@ package io.outboxinbox.inbox.kafka;
 import io.outboxinbox.inbox.InboxException;
 import io.outboxinbox.inbox.RetryAdvice;
 import java.sql.SQLException;
+import org.jspecify.annotations.Nullable;
 
 /** How a transaction ended that did not commit, or may not have. */
 final class StepFailure extends Exception {
   /** Room for three names of their full length and a statement that has two of them again. */
   private static final int SHOWN_CHARACTERS = 1_000;
 
+  private static final int CAUSES_MAX = 50;
   private static final String TRANSACTION_ABORTED = "25P02";
 
   /** What to do. */
@@ -63,7 +65,7 @@ final class StepFailure extends Exception {
     if (advice == RetryAdvice.LATER) {
       return Kind.DATABASE_AWAY;
     }
-    if (failure instanceof InboxException.Misconfigured) {
+    if (advice == RetryAdvice.MEND || failure instanceof InboxException.Misconfigured) {
       return Kind.MISCONFIGURED;
     }
     if (failure instanceof InboxException.BadMessage
@@ -94,7 +96,28 @@ final class StepFailure extends Exception {
 
   /** For a line of the log and for the state; shortened, since messages can quote data. */
   String reason() {
-    return shown(failure);
+    String way = kind == Kind.MISCONFIGURED && phase == Phase.HANDLER ? wayOut() : "";
+    return shown(failure) + way;
+  }
+
+  private String wayOut() {
+    return switch (String.valueOf(sqlState(failure))) {
+      case "26000", "42P05" ->
+          "; behind a pooler in transaction mode, add prepareThreshold=0 to the JDBC URL";
+      case "25006" -> "; connect to the primary, with sessions that may write";
+      default -> "; mend the database or the program, the message waits";
+    };
+  }
+
+  private static @Nullable String sqlState(Throwable failure) {
+    @Nullable Throwable current = failure;
+    for (int i = 0; i < CAUSES_MAX && current != null; i++) {
+      if (current instanceof SQLException sql && sql.getSQLState() != null) {
+        return sql.getSQLState();
+      }
+      current = current.getCause();
+    }
+    return null;
   }
 
   static String shown(Throwable failure) {

@@ -99,7 +99,7 @@ class ConsumerKillFaultTest {
 
   private void verify(ConsumerRig rig) throws Exception {
     eventually()
-        .atMost(Duration.ofSeconds(90))
+        .atMost(Duration.ofMinutes(2))
         .until(() -> rig.number("SELECT count(DISTINCT id) FROM effect") == distinct.get());
     assertThat(rig.effects()).as("effects, seed " + seed).isEqualTo(distinct.get());
     for (int key = 0; key < KEYS; key++) {

@@ -56,7 +56,7 @@ final class ConsumerRig implements AutoCloseable {
     config.setPassword(password);
     config.setMaximumPoolSize(20);
     config.setMinimumIdle(0);
-    config.setConnectionTimeout(2_000);
+    config.setConnectionTimeout(10_000);
     config.setInitializationFailTimeout(-1);
     this.dataSource = new HikariDataSource(config);
     this.producer =
@@ -258,7 +258,7 @@ final class ConsumerRig implements AutoCloseable {
 
   static ConditionFactory eventually() {
     return Awaitility.await()
-        .atMost(Duration.ofSeconds(40))
+        .atMost(Duration.ofMinutes(2))
         .pollInterval(Duration.ofMillis(25))
         .pollDelay(Duration.ZERO);
   }

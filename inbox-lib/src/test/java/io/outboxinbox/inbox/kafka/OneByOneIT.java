@@ -80,6 +80,7 @@ class OneByOneIT {
     rig.sendMany(2_000, 7);
     AtomicInteger borrowed = new AtomicInteger();
     AtomicInteger told = new AtomicInteger();
+    long start = System.nanoTime();
     rig.start(
         oneByOne()
             .dataSource(counted(borrowed))
@@ -93,7 +94,9 @@ class OneByOneIT {
     eventually().until(() -> rig.effects() == 2_000);
     eventually().until(() -> rig.committedOffset(0) == 2_000);
     assertThat(transactionsOpen()).isZero();
-    assertThat(borrowed.get()).isLessThan(1_000);
+    // A row ends where no message is at hand, or after 50 ms, which a busy machine fills sooner.
+    long rowsByTime = Duration.ofNanos(System.nanoTime() - start).toMillis() / 50;
+    assertThat(borrowed.get()).isLessThan(1_000 + Math.toIntExact(rowsByTime));
     assertThat(told).hasValue(2_000);
     for (int key = 0; key < 7; key++) {
       assertThat(rig.textsOf("k" + key).stream().map(Integer::valueOf)).isSorted();
@@ -113,16 +116,16 @@ class OneByOneIT {
                     (connection, message) -> {
                       if (message.text().equals("4")) {
                         isAtWork.countDown();
-                        goOn.await(20, TimeUnit.SECONDS);
+                        goOn.await(90, TimeUnit.SECONDS);
                       }
                       ConsumerRig.addEffect(connection, message);
                     }));
-    assertThat(isAtWork.await(30, TimeUnit.SECONDS)).isTrue();
+    assertThat(isAtWork.await(120, TimeUnit.SECONDS)).isTrue();
     CompletableFuture<Void> close = CompletableFuture.runAsync(consumer::close);
     // Closing has taken the partition away once it waits for the handler.
     eventually().until(() -> consumerIsClosing());
     goOn.countDown();
-    close.get(30, TimeUnit.SECONDS);
+    close.get(120, TimeUnit.SECONDS);
     assertThat(rig.textsOf("k0")).containsExactly("0", "1", "2", "3", "4");
     assertThat(rig.number("SELECT count(*) FROM inbox_message")).isEqualTo(5);
     assertThat(transactionsOpen()).isZero();

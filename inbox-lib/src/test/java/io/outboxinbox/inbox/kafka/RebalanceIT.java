@@ -127,7 +127,7 @@ class RebalanceIT {
     for (int i = 0; i < 20; i++) {
       rig.send(0, "a", ConsumerRig.newId(), Integer.toString(i));
     }
-    assertThat(isPollStuck.await(30, TimeUnit.SECONDS)).isTrue();
+    assertThat(isPollStuck.await(120, TimeUnit.SECONDS)).isTrue();
     List<String> assigned = new CopyOnWriteArrayList<>();
     rig.start(
         rig.builder()
@@ -180,7 +180,7 @@ class RebalanceIT {
     for (int i = 0; i < 6; i++) {
       rig.send(0, "a", ConsumerRig.newId(), Integer.toString(i));
     }
-    assertThat(isPollStuck.await(30, TimeUnit.SECONDS)).isTrue();
+    assertThat(isPollStuck.await(120, TimeUnit.SECONDS)).isTrue();
     rig.start(
         rig.builder()
             .kafka(impatient)

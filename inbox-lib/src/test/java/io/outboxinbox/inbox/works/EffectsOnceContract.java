@@ -141,12 +141,12 @@ abstract class EffectsOnceContract {
                     id,
                     () -> {
                       firstIsInside.complete(null);
-                      assertThat(secondWaits.await(30, TimeUnit.SECONDS)).isTrue();
+                      assertThat(secondWaits.await(120, TimeUnit.SECONDS)).isTrue();
                     }));
-    firstIsInside.get(30, TimeUnit.SECONDS);
+    firstIsInside.get(120, TimeUnit.SECONDS);
     Future<Boolean> second = others.submit(() -> consume(id, () -> {}));
     Awaitility.await()
-        .atMost(Duration.ofSeconds(30))
+        .atMost(Duration.ofMinutes(2))
         .until(
             () ->
                 number(
@@ -155,8 +155,8 @@ abstract class EffectsOnceContract {
                         WHERE datname = current_database() AND wait_event_type = 'Lock'""")
                     == 1);
     secondWaits.countDown();
-    assertThat(first.get(30, TimeUnit.SECONDS)).isTrue();
-    assertThat(second.get(30, TimeUnit.SECONDS)).isFalse();
+    assertThat(first.get(120, TimeUnit.SECONDS)).isTrue();
+    assertThat(second.get(120, TimeUnit.SECONDS)).isFalse();
     assertThat(number("SELECT count(*) FROM reservation")).isEqualTo(1);
   }
 

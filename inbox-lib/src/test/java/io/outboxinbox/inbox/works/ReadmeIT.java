@@ -4,7 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.outboxinbox.inbox.Arrival;
+import io.outboxinbox.inbox.DeadLetterFilter;
+import io.outboxinbox.inbox.DeadLetters;
 import io.outboxinbox.inbox.Envelope;
+import io.outboxinbox.inbox.Failure;
 import io.outboxinbox.inbox.Finding;
 import io.outboxinbox.inbox.Inbox;
 import io.outboxinbox.inbox.InboxException;
@@ -17,6 +20,7 @@ import io.outboxinbox.inbox.Origin;
 import io.outboxinbox.inbox.Outbox;
 import io.outboxinbox.inbox.OutboxMessage;
 import io.outboxinbox.inbox.Outcome;
+import io.outboxinbox.inbox.RetrySummary;
 import io.outboxinbox.inbox.Transactions;
 import io.outboxinbox.inbox.kafka.InboxConsumer;
 import io.outboxinbox.testkit.PostgresDatabase;
@@ -38,6 +42,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import javax.sql.DataSource;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -51,6 +56,8 @@ class ReadmeIT {
       Path.of("src/test/java/io/outboxinbox/inbox/works/ReadmeIT.java");
   private static final Pattern JAVA =
       Pattern.compile("<!-- from: ReadmeIT -->\\R```java\\R(.*?)```", Pattern.DOTALL);
+  private static final Pattern DEAD_LETTER_SQL =
+      Pattern.compile("<!-- dead-letter-sql -->\\R```sql\\R(.*?)```", Pattern.DOTALL);
   private static final Pattern SQL =
       Pattern.compile("<!-- inbox-sql -->\\R```sql\\R(.*?)```", Pattern.DOTALL);
 
@@ -101,6 +108,14 @@ class ReadmeIT {
     byte[] onRequest(String idempotencyKey, byte[] body) throws SQLException {
       return transactions.runThroughConflicts(
           5, connection -> inbox.once(connection, idempotencyKey, body, c -> placeOrder(c, body)));
+    }
+
+    RetrySummary retryDeadLetters() throws SQLException {
+      return DeadLetters.of(inbox).retryAll(transactions, DeadLetterFilter.all(), handler);
+    }
+
+    boolean discardDeadLetter(long id, String why) throws SQLException {
+      return DeadLetters.of(inbox).discard(transactions, id, why);
     }
 
     private final MessageHandler handler =
@@ -156,8 +171,14 @@ class ReadmeIT {
   void readmeShowsThisCode() throws IOException {
     String source = withoutSpaces(Files.readString(SOURCE));
     List<String> blocks = blocks(JAVA);
-    assertThat(blocks).hasSize(4);
-    assertThat(blocks).allSatisfy(block -> assertThat(source).contains(withoutSpaces(block)));
+    assertThat(blocks).hasSize(5);
+    for (String block : blocks) {
+      List<String> imports = block.lines().filter(line -> line.startsWith("import ")).toList();
+      String code =
+          block.lines().filter(line -> !imports.contains(line)).collect(Collectors.joining());
+      assertThat(source).contains(withoutSpaces(code));
+      assertThat(imports).allSatisfy(line -> assertThat(source).contains(withoutSpaces(line)));
+    }
   }
 
   /** Lines are broken differently there. */
@@ -207,6 +228,35 @@ class ReadmeIT {
     }
     assertThat(number("SELECT count(*) FROM reservation")).isEqualTo(1);
     assertThat(number("SELECT count(*) FROM outbox_event")).isEqualTo(1);
+  }
+
+  @Test
+  void listsRetriesAndDiscardsDeadLetters() throws Exception {
+    long first = deadLetter("m-1", "4711");
+    deadLetter("m-2", "4712");
+    List<String> blocks = blocks(DEAD_LETTER_SQL);
+    assertThat(blocks).hasSize(2);
+    assertThat(number("SELECT count(*) FROM (" + blocks.get(0).replace(";", "") + ") AS listed"))
+        .isEqualTo(2);
+    database.execute(blocks.get(1).replace("17", Long.toString(first)));
+    assertThat(consumer.retryDeadLetters()).isEqualTo(new RetrySummary(1, 0, 0, 0, 0, true));
+    assertThat(number("SELECT count(*) FROM reservation WHERE id = '4712'")).isEqualTo(1);
+    long last = deadLetter("m-3", "4713");
+    assertThat(consumer.discardDeadLetter(last, "tested")).isTrue();
+    assertThat(number("SELECT count(*) FROM inbox_dead_letter")).isZero();
+    assertThat(number("SELECT count(*) FROM reservation")).isEqualTo(1);
+  }
+
+  private long deadLetter(String id, String order) throws SQLException {
+    Envelope envelope =
+        new Envelope(
+            "orders", 0, 0, null, order.getBytes(StandardCharsets.UTF_8), Instant.now(), List.of());
+    return consumer.transactions.run(
+        connection -> {
+          consumer.inbox.admit(connection, MessageId.of(id));
+          return DeadLetters.of(consumer.inbox)
+              .add(connection, envelope, MessageId.of(id), new Failure("tested", "", 1));
+        });
   }
 
   /** A role with nothing but the grants of README.md consumes in each way, and cleans. */
