@@ -29,7 +29,7 @@ class SchemaCommandTest {
     assertThat(sql).startsWith("-- ==== 01_");
     assertThat(sql.indexOf("CREATE TABLE IF NOT EXISTS outbox_event"))
         .isPositive()
-        .isLessThan(sql.indexOf("CREATE PUBLICATION outbox_publication"));
+        .isLessThan(sql.indexOf("CREATE PUBLICATION %I FOR TABLE outbox_event"));
     assertThat(sql.lines().filter(line -> line.startsWith("-- ==== "))).isSorted().hasSize(5);
   }
 

@@ -1,12 +1,16 @@
 package io.outboxinbox.agent.capture;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
 import io.outboxinbox.agent.capture.SourceConfiguration.Column;
 import io.outboxinbox.agent.capture.SourceConfiguration.Layout;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Finding.Severity;
+import io.outboxinbox.testkit.PostgresDatabase;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
@@ -229,6 +233,38 @@ abstract class SourcePreflightContract extends AgentRightsContract {
             + " VIRTUAL");
     assertThat(source.withExtraColumns("kind").onlyProblem().fix())
         .contains("name the column it is computed from");
+  }
+
+  @Test
+  void warnsOfADatabaseThatTakesBytesTheServerCannotSendAndTheRuleOfTheRunbookRefusesThem()
+      throws Exception {
+    PostgresDatabase first = postgres().newDatabase();
+    String name = first.name() + "_ascii";
+    source.execute(
+        "CREATE DATABASE " + name + " ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0");
+    PostgresDatabase ascii =
+        new PostgresDatabase(first.host(), first.port(), name, first.user(), first.password());
+    for (String file : List.of("01_outbox", "02_partitions", "03_publication", "04_agent")) {
+      ascii.runScript("schema/postgresql/" + file + ".sql");
+    }
+    PreflightSource there =
+        PreflightSource.of(
+            ascii.host(), ascii.port(), ascii.name(), ascii.user(), ascii.password());
+    there.grant();
+    assertThat(there.onlyProblem())
+        .returns(Severity.WARNING, Finding::severity)
+        .extracting(Finding::what)
+        .asString()
+        .contains("has encoding SQL_ASCII");
+    String runbook = Files.readString(Path.of("../docs/RUNBOOK.md"));
+    int rule = runbook.indexOf("ALTER TABLE outbox_event ADD CONSTRAINT outbox_event_must_be_utf8");
+    there.execute(runbook.substring(rule, runbook.indexOf(';', rule)));
+    String insert =
+        "INSERT INTO outbox_event (aggregate_type, aggregate_id, event_type) VALUES ('a', E'%s', 'e')";
+    there.execute(insert.formatted("gr\\303\\274n"));
+    assertThatThrownBy(() -> there.execute(insert.formatted("gr\\374n")))
+        .isInstanceOf(SQLException.class)
+        .hasMessageContaining("invalid byte sequence for encoding \"UTF8\"");
   }
 
   @Test
