@@ -53,7 +53,8 @@ public final class ReachedTopics {
   }
 
   /**
-   * Notes where events may go from now on. To be called before any is published.
+   * Notes where events may go from now on. To be called before any is published. Writes only what
+   * is new, since a commit may have to wait for a synchronous standby.
    *
    * @param leader the leader's connection: an agent that was replaced must not say what is in use
    */
@@ -69,12 +70,15 @@ public final class ReachedTopics {
                FROM jsonb_each(topics) WHERE key <> ALL (?)), '{}')
             || (SELECT jsonb_object_agg(topic, 'null'::jsonb) FROM unnest(?) topic)
         WHERE source = ?
+          AND ARRAY(SELECT key FROM jsonb_each(topics) WHERE value = 'null'::jsonb ORDER BY key)
+            IS DISTINCT FROM ARRAY(SELECT DISTINCT topic FROM unnest(?) topic ORDER BY topic)
         """
             .formatted(table);
     try (PreparedStatement statement = leader.prepareStatement(sql)) {
       statement.setArray(1, leader.createArrayOf("text", topics.toArray()));
       statement.setArray(2, leader.createArrayOf("text", topics.toArray()));
       statement.setString(3, sourceId);
+      statement.setArray(4, leader.createArrayOf("text", topics.toArray()));
       statement.executeUpdate();
     }
   }

@@ -39,7 +39,7 @@ import org.awaitility.Awaitility;
 /** A database with the schema, a topic, and pipelines between them. */
 final class PipelineRig implements AutoCloseable {
   static final String SLOT = "outbox_agent";
-  private static final Duration WITHIN = Duration.ofMinutes(4);
+  private static final Duration WITHIN = Duration.ofSeconds(90);
 
   private static final List<String> SCHEMA =
       List.of("01_outbox", "02_partitions", "03_publication", "04_agent", "05_roles");
