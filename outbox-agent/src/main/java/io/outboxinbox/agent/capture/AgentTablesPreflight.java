@@ -63,7 +63,7 @@ final class AgentTablesPreflight {
         row -> {
           String name = row.getString("name");
           columns.put(name, CatalogQuery.texts(row, "columns"));
-          if (row.getBoolean("is_filtered")) {
+          if (NEEDED.containsKey(name) && row.getBoolean("is_filtered")) {
             findings.add(TablePreflight.filtered(names, names.schema() + "." + name));
           }
           return present.put(name, CatalogQuery.texts(row, "privileges"));

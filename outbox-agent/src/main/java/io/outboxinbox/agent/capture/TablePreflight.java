@@ -296,7 +296,7 @@ final class TablePreflight {
         "column %s %s is generated: it is in the table, but the log does not have it"
             .formatted(name, use),
         type.generated().equals("s")
-            ? "ALTER TABLE %s ALTER COLUMN %s DROP EXPRESSION; -- and write it in the application; or %s"
+            ? "ALTER TABLE %s ALTER COLUMN %s DROP EXPRESSION; -- and write it in the application, or %s"
                 .formatted(names.table(), Identifiers.quoted(name), other)
             : "-- a virtual column cannot be turned into an ordinary one: %s, or make a column that the application writes"
                 .formatted(other));
