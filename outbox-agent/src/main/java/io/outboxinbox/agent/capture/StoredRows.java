@@ -17,6 +17,9 @@ import org.jspecify.annotations.Nullable;
 
 /** Reads events from the outbox table itself, in the order of their ids, page by page. */
 public final class StoredRows {
+  /** No agent keeps a position of the source, so whoever asks for its rows answers for them. */
+  public static final long NO_POSITION = -1;
+
   private static final String IS_PUBLISHED = "outbox_agent_is_published";
 
   /**
@@ -63,8 +66,8 @@ public final class StoredRows {
   /**
    * Reads the rows of one source.
    *
-   * @param endedXid of the durable checkpoint; 0 when not known, and then no row counts as
-   *     published
+   * @param endedXid of the durable checkpoint; 0 when it does not tell yet, and then no row counts
+   *     as published; {@link #NO_POSITION} where there is no checkpoint, and then every row does
    */
   public StoredRows(SourceConfiguration source, long endedXid) {
     this.source = source;
@@ -101,8 +104,8 @@ public final class StoredRows {
       throws SQLException {
     List<Object> values = new ArrayList<>();
     String published =
-        endedXid == 0
-            ? "false"
+        endedXid <= 0
+            ? String.valueOf(endedXid == NO_POSITION)
             : "age(xmin) > age('%s'::xid8::xid)".formatted(Long.toUnsignedString(endedXid));
     String from =
         "FROM %s o WHERE %s ORDER BY %s LIMIT ?"

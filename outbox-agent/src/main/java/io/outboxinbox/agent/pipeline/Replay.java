@@ -181,7 +181,7 @@ public final class Replay {
           .filter(checkpoint -> checkpoint.source().equals(identity))
           .mapToLong(Checkpoint::endedXid)
           .findFirst()
-          .orElse(0);
+          .orElse(StoredRows.NO_POSITION);
     }
   }
 

@@ -78,15 +78,6 @@ class ReplayIT {
     return records.stream().map(record -> PipelineRig.header(record, "ce_id")).toList();
   }
 
-  /** Else it could bring an event to consumers before the agent has published those before it. */
-  @Test
-  void leavesOutEverythingWhileNothingIsKnownToBePublished() throws Exception {
-    rig.insert(0, 50);
-    Replay.Progress done = new Replay(configuration).run(order(ORDERS, null, null), p -> {});
-    assertThat(done.published()).isZero();
-    assertThat(done.unpublished()).isEqualTo(50);
-  }
-
   @Test
   void publishesAgainWithTheSameIdsAndDoesNotDisturbTheLeader() throws Exception {
     Pipeline leader = leader();
