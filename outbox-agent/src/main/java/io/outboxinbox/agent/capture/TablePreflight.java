@@ -215,7 +215,7 @@ final class TablePreflight {
     return Finding.misconfigured(
         "row level security is on for table %s and applies to role %s: rows its policies hide would never be published"
             .formatted(table, names.role()),
-        "ALTER ROLE %s BYPASSRLS; -- as superuser; it still reads only tables it is granted"
+        "ALTER ROLE %s BYPASSRLS; -- as superuser, and it still reads only tables it is granted"
             .formatted(names.role()));
   }
 
