@@ -42,7 +42,7 @@ class PageBytesIT {
     for (String file : List.of("01_outbox", "02_partitions", "03_publication", "04_agent")) {
       database.runScript("schema/postgresql/" + file + ".sql");
     }
-    source = Sources.of(database, "outbox_event", Layout.STANDARD, Map.of());
+    source = Sources.of(database, "outbox_event", Layout.STANDARD, Map.of(), List.of());
     database.execute(
         """
         INSERT INTO outbox_event (aggregate_type, aggregate_id, event_type, payload)

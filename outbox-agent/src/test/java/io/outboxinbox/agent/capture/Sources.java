@@ -39,7 +39,11 @@ final class Sources {
 
   /** A table of a real database, read as the database's owner. */
   static SourceConfiguration of(
-      PostgresDatabase database, String table, Layout layout, Map<Column, String> columns) {
+      PostgresDatabase database,
+      String table,
+      Layout layout,
+      Map<Column, String> columns,
+      List<String> headerColumns) {
     return new SourceConfiguration(
         database.host(),
         database.port(),
@@ -56,7 +60,7 @@ final class Sources {
         "slot_" + database.name(),
         layout,
         columns,
-        List.of("tenant"),
+        headerColumns,
         ExistingRows.PUBLISH,
         OnGap.STOP,
         true,

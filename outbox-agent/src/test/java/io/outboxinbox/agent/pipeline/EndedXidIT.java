@@ -43,7 +43,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 class EndedXidIT {
   private static final String NONCE = "nonce";
   private static final int WRITERS = 8;
-  private static final int PULSES = 120;
+  private static final int PULSES = 60;
 
   @RegisterExtension static final KafkaExtension kafka = KafkaExtension.shared();
 
@@ -131,7 +131,7 @@ class EndedXidIT {
     Checkpoint checkpoint = checkpoint(start, mark);
     try (LogReader reader = new LogReader(source, start, NONCE, 500)) {
       reader.start();
-      long deadline = System.nanoTime() + Duration.ofSeconds(90).toNanos();
+      long deadline = System.nanoTime() + Duration.ofMinutes(4).toNanos();
       while (pulses < PULSES) {
         registry.pulse(connection, "s", "test", NONCE + ":" + pulses);
         for (Captured captured : reader.poll()) {
