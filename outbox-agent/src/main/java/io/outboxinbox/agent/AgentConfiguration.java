@@ -72,9 +72,19 @@ public final class AgentConfiguration extends Configuration {
   /**
    * The pipeline of this name.
    *
-   * @throws IOException there is none; says which there are
+   * @param name may be null where there is one pipeline only
+   * @throws IOException there is none, or it takes a name to tell; says which there are
    */
-  PipelineConfiguration pipeline(String name) throws IOException {
+  PipelineConfiguration pipeline(@Nullable String name) throws IOException {
+    if (name == null && pipelines.size() == 1) {
+      return pipelines.get(0);
+    }
+    if (name == null) {
+      throw new IOException(
+          "the configuration has %d pipelines; say --pipeline and one of %s"
+              .formatted(
+                  pipelines.size(), pipelines.stream().map(PipelineConfiguration::name).toList()));
+    }
     return pipelines.stream()
         .filter(candidate -> candidate.name().equals(name))
         .findFirst()

@@ -43,6 +43,7 @@ final class CheckCommand extends ConfiguredCommand<AgentConfiguration> {
   @Override
   public void configure(Subparser subparser) {
     super.configure(subparser);
+    subparser.help(getDescription());
     subparser.epilog(ExitCode.HELP);
   }
 

@@ -4,6 +4,7 @@ import io.dropwizard.configuration.ConfigurationException;
 import io.outboxinbox.agent.event.AgentException;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.net.BindException;
 import net.sourceforge.argparse4j.inf.ArgumentParserException;
 
 /** How a command ends, for scripts. */
@@ -19,6 +20,9 @@ enum ExitCode {
 
   static final String HELP =
       "exit codes: 0 all is well, 1 findings to mend, 2 arguments or configuration wrong, 3 other failure";
+
+  private static final String FREE_PORT =
+      "; fix: end what listens there, or set server.connector.port and bindHost";
 
   private final int number;
 
@@ -53,12 +57,26 @@ enum ExitCode {
 
   private static void explainFailure(Throwable failure, PrintWriter err) {
     for (Throwable at = failure; at != null; at = at.getCause()) {
-      if (at instanceof IOException || at instanceof AgentException) {
-        err.println("outbox-agent: " + reasons(at));
+      if (at instanceof AgentException) {
+        // It says it all, and a cause of its own may quote a row.
+        err.println("outbox-agent: " + at.getMessage());
+        return;
+      }
+      if (at instanceof IOException) {
+        err.println("outbox-agent: " + reasons(at) + (isPortTaken(at) ? FREE_PORT : ""));
         return;
       }
     }
     failure.printStackTrace(err);
+  }
+
+  private static boolean isPortTaken(Throwable failure) {
+    for (Throwable at = failure; at != null; at = at.getCause()) {
+      if (at instanceof BindException) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private static String reasons(Throwable failure) {

@@ -78,21 +78,14 @@ final class ParkedArguments {
             "release",
             "asks the leading agent to publish events; those behind them follow by themselves");
     selection(release);
-    release
-        .addArgument("--wait")
-        .action(Arguments.storeTrue())
-        .help("wait until it is done, and say what became of them");
-    release
-        .addArgument("--" + TIMEOUT)
-        .setDefault("60s")
-        .metavar("DURATION")
-        .help("how long to wait (default 60s); the request stands whatever happens");
+    waiting(release);
     by(release);
 
     Subparser discard =
         action(actions, "discard", "asks the leading agent to give events up for ever");
     ordinals(discard, "+");
     reason(discard, "why consumers need not have them; kept with the event");
+    waiting(discard);
     by(discard);
 
     Subparser cancel = action(actions, "cancel", "takes requests back that are not begun");
@@ -147,7 +140,7 @@ final class ParkedArguments {
   private static Subparser action(Subparsers actions, String name, String help) {
     Subparser action = actions.addParser(name).help(help).description(help);
     action.addArgument("file").help("configuration of the agent");
-    action.addArgument("--pipeline").required(true).metavar("NAME").help("name of the pipeline");
+    PipelineCommand.addPipelineTo(action);
     action.epilog(ExitCode.HELP);
     return action;
   }
@@ -181,6 +174,18 @@ final class ParkedArguments {
     action.addArgument("--" + REASON).required(true).metavar("TEXT").help(help);
   }
 
+  private static void waiting(Subparser action) {
+    action
+        .addArgument("--wait")
+        .action(Arguments.storeTrue())
+        .help("wait until it is done, and say what became of them");
+    action
+        .addArgument("--" + TIMEOUT)
+        .setDefault("60s")
+        .metavar("DURATION")
+        .help("how long to wait (default 60s); the request stands whatever happens");
+  }
+
   private static void by(Subparser action) {
     action
         .addArgument("--by")
@@ -193,8 +198,8 @@ final class ParkedArguments {
     return text("action");
   }
 
-  String pipeline() {
-    return text("pipeline");
+  @Nullable String pipeline() {
+    return given.getString("pipeline");
   }
 
   String by() throws ArgumentParserException {

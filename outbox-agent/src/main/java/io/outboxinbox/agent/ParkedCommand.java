@@ -34,7 +34,9 @@ import org.jspecify.annotations.Nullable;
  * published. It writes requests into the table; the leading agent does what they say.
  */
 final class ParkedCommand extends ConfiguredCommand<AgentConfiguration> {
-  private static final int ANSWER_SECONDS = 60;
+  /** For ever: many events take as long as they take, and whoever waits can end it. */
+  private static final int ANSWER_SECONDS = 0;
+
   private static final Duration LOOK_AGAIN = Duration.ofMillis(500);
   private static final int OUTCOMES_SHOWN_MAX = 50;
 
@@ -57,6 +59,7 @@ final class ParkedCommand extends ConfiguredCommand<AgentConfiguration> {
   // Not super.configure: each action takes the file behind its own name.
   @Override
   public void configure(Subparser subparser) {
+    subparser.help(getDescription());
     ParkedArguments.declare(subparser);
   }
 
@@ -138,7 +141,14 @@ final class ParkedCommand extends ConfiguredCommand<AgentConfiguration> {
           .forEach((later, earlier) -> out.printf("%8d  comes after %d%n", later, earlier));
       out.println("release or discard those too");
     }
-    noteWhoDoesIt(desk);
+    settle(desk, answer, arguments);
+  }
+
+  private void settle(ParkedDesk desk, DeskAnswer answer, ParkedArguments arguments)
+      throws Exception {
+    if (!desk.isLed()) {
+      out.println("no agent leads this source at present; it will be done once one does");
+    }
     if (arguments.has("wait")) {
       await(desk, answer, arguments.timeout());
     }
@@ -153,12 +163,6 @@ final class ParkedCommand extends ConfiguredCommand<AgentConfiguration> {
       return true;
     }
     return false;
-  }
-
-  private void noteWhoDoesIt(ParkedDesk desk) {
-    if (!desk.isLed()) {
-      out.println("no agent leads this source at present; it will be done once one does");
-    }
   }
 
   private void await(ParkedDesk desk, DeskAnswer answer, Duration timeout) throws Exception {
@@ -192,10 +196,10 @@ final class ParkedCommand extends ConfiguredCommand<AgentConfiguration> {
     }
   }
 
-  private void discard(ParkedDesk desk, ParkedArguments arguments) throws ArgumentParserException {
+  private void discard(ParkedDesk desk, ParkedArguments arguments) throws Exception {
     DeskAnswer answer = desk.discard(arguments.numbers(), arguments.by(), arguments.reason());
     out.printf("discard of %,d events is requested%n", answer.taken().size());
-    noteWhoDoesIt(desk);
+    settle(desk, answer, arguments);
   }
 
   private void cancel(ParkedDesk desk, ParkedArguments arguments) throws ArgumentParserException {

@@ -5,7 +5,6 @@ import io.dropwizard.core.cli.ConfiguredCommand;
 import io.dropwizard.core.setup.Bootstrap;
 import io.outboxinbox.agent.pipeline.PipelineConfiguration;
 import java.io.PrintStream;
-import java.util.Objects;
 import net.sourceforge.argparse4j.inf.Namespace;
 import net.sourceforge.argparse4j.inf.Subparser;
 
@@ -33,16 +32,24 @@ abstract class PipelineCommand extends ConfiguredCommand<AgentConfiguration> {
   @Override
   public final void configure(Subparser subparser) {
     super.configure(subparser);
-    subparser.addArgument("--pipeline").required(true).metavar("NAME").help("name of the pipeline");
+    subparser.help(getDescription());
+    addPipelineTo(subparser);
     subparser.epilog(ExitCode.HELP);
     addArguments(subparser);
+  }
+
+  static void addPipelineTo(Subparser subparser) {
+    subparser
+        .addArgument("--pipeline")
+        .metavar("NAME")
+        .help("name of the pipeline; not needed where the configuration has one only");
   }
 
   @Override
   protected final void run(
       Bootstrap<AgentConfiguration> bootstrap, Namespace given, AgentConfiguration config)
       throws Exception {
-    run(given, config.pipeline(Objects.requireNonNull(given.getString("pipeline"))));
+    run(given, config.pipeline(given.getString("pipeline")));
   }
 
   @Override

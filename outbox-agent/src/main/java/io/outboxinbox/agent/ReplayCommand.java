@@ -96,12 +96,12 @@ final class ReplayCommand extends PipelineCommand {
     Replay replay = new Replay(pipeline);
     long rows = replay.count(order);
     out.printf(
-        "%,d events to %s as replay %s, %d a second: about %s%n",
+        "%,d events to %s as replay %s, %d a second: %s%n",
         rows,
         order.topic() == null ? "their topics" : "topic " + order.topic(),
         order.id(),
         order.perSecond(),
-        Duration.ofSeconds(rows / order.perSecond()));
+        howLong(rows, order.perSecond()));
     if (!Boolean.TRUE.equals(given.getBoolean("yes"))) {
       out.println("nothing was published; add --yes to do it");
       return;
@@ -170,6 +170,13 @@ final class ReplayCommand extends PipelineCommand {
     }
     out.println();
     out.flush();
+  }
+
+  private static String howLong(long rows, int perSecond) {
+    Duration time = Duration.ofSeconds((rows + perSecond - 1) / perSecond);
+    return time.toMinutes() == 0
+        ? "less than a minute"
+        : "about %d h %02d min".formatted(time.toHours(), time.toMinutesPart());
   }
 
   private static String shown(@Nullable String text) {

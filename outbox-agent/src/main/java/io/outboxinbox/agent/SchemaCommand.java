@@ -38,6 +38,7 @@ final class SchemaCommand extends Command {
   @Override
   public void configure(Subparser subparser) {
     parser = subparser;
+    subparser.help(getDescription());
     subparser
         .addArgument("--" + ONLY)
         .metavar("NUMBER")

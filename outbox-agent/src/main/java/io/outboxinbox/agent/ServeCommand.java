@@ -15,6 +15,7 @@ final class ServeCommand extends ServerCommand<AgentConfiguration> {
   @Override
   public void configure(Subparser subparser) {
     super.configure(subparser);
+    subparser.help(getDescription());
     subparser.epilog(ExitCode.HELP);
   }
 

@@ -63,6 +63,15 @@ class ConfigurationFaultsTest {
   }
 
   @Test
+  void logsAsJsonWhereAsked() throws Exception {
+    String logging = "logging: {appenders: [{type: console, layout: {type: %s}}]}\n";
+    assertThat(reader.read(GOOD + logging.formatted("json")).getLoggingFactory()).isNotNull();
+    assertThatThrownBy(() -> reader.read(GOOD + logging.formatted("xml")))
+        .hasMessageContaining("logging.appenders[0].layout.type")
+        .hasMessageContaining("json");
+  }
+
+  @Test
   void readsUnitsAndWordsAsPeopleWriteThem() throws Exception {
     SourceConfiguration source =
         readOne(

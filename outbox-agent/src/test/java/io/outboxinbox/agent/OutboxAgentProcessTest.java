@@ -159,15 +159,17 @@ class OutboxAgentProcessTest {
       Ended ended = run("server", configuration(taken.getLocalPort()).toString());
       assertThat(ended.exitCode()).isEqualTo(3);
       assertThat(ended.output())
-          .contains("outbox-agent: Failed to bind to", "in use")
+          .contains("outbox-agent: Failed to bind to", "in use", "server.connector.port")
           .doesNotContain(CANARY, "\tat ");
     }
   }
 
   @Test
-  void helpNamesTheCommands() throws Exception {
-    assertThat(run("--help").output())
-        .contains("{server,check,reconcile,reset,pause,resume,parked,replay,schema}");
+  void helpSaysWhatEachCommandDoes() throws Exception {
+    assertThat(run("--help").output().replaceAll("\\s+", " "))
+        .contains("{server,check,reconcile,reset,pause,resume,parked,replay,schema}")
+        .contains("publishes events until it is told to end", "lets a paused pipeline publish")
+        .contains("lists, corrects, releases and discards", "prints the SQL to run");
   }
 
   @Test

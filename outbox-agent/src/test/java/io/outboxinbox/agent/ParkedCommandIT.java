@@ -364,6 +364,10 @@ class ParkedCommandIT {
   @Test
   void givesUpWaitingButNotTheRequest() throws Exception {
     park(1, "k1", false, "why");
+    CommandRun discard = run("discard", "1", "--reason", "test", "--wait", "--timeout", "1ms");
+    assertThat(discard.exitCode()).isEqualTo(3);
+    assertThat(discard.err()).contains("the request stands");
+    succeed("cancel", "1");
     CommandRun ended = run("release", "1", "--wait", "--timeout", "1ms", "--by", "jane");
     assertThat(ended.exitCode()).isEqualTo(3);
     assertThat(ended.err()).contains("the request stands");

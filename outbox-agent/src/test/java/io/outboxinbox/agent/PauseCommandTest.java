@@ -30,4 +30,23 @@ class PauseCommandTest {
         .isInstanceOf(IOException.class)
         .hasMessageContaining("no pipeline order in the configuration; there are [orders]");
   }
+
+  @Test
+  void aConfigurationWithOnePipelineNeedsNoName() throws Exception {
+    String block =
+        """
+          - name: %1$s
+            source: {database: %1$s, username: a, password: b}
+            route: {allowedTopics: [order]}
+            publish: {type: kafka, bootstrapServers: "localhost:9092"}
+        """;
+    ConfigurationReader reader = new ConfigurationReader(Map.of());
+    AgentConfiguration one = reader.read("pipelines:\n" + block.formatted("orders"));
+    assertThat(one.pipeline(null).name()).isEqualTo("orders");
+    AgentConfiguration two =
+        reader.read("pipelines:\n" + block.formatted("orders") + block.formatted("bills"));
+    assertThatThrownBy(() -> two.pipeline(null))
+        .isInstanceOf(IOException.class)
+        .hasMessage("the configuration has 2 pipelines; say --pipeline and one of [orders, bills]");
+  }
 }

@@ -84,7 +84,8 @@ class ReplayCommandIT {
     CommandRun asked = run("--aggregate-type", "order");
     assertThat(asked.exitCode()).as(asked.toString()).isZero();
     assertThat(asked.out())
-        .contains("30 events to their topics as replay replay-", "add --yes to do it");
+        .contains("30 events to their topics as replay replay-", "less than a minute")
+        .contains("add --yes to do it");
     assertThat(messages()).isZero();
     CommandRun done = run("--aggregate-type", "order", "--id", "r1", "--rate", "100/s", "--yes");
     assertThat(done.exitCode()).as(done.toString()).isZero();
@@ -105,7 +106,8 @@ class ReplayCommandIT {
     CommandRun ended = run("--aggregate-id", "7", "--topic", "missing", "--yes");
     assertThat(ended.exitCode()).isEqualTo(1);
     assertThat(ended.out()).contains("refused: event ", "does not exist", "0 published, 1 refused");
-    assertThat(run("--aggregate-id", "7", "--topic", "secret").err()).contains("allowedTopics");
+    assertThat(run("--aggregate-id", "7", "--topic", "secret").err())
+        .contains("add it to route.allowedTopics of pipeline orders");
   }
 
   @Test

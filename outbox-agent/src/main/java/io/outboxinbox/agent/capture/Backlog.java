@@ -23,6 +23,7 @@ import org.jspecify.annotations.Nullable;
  * published.
  */
 public final class Backlog {
+  private static final int CLEARED_AT_ONCE = 10_000;
 
   /**
    * Part of the backlog.
@@ -78,12 +79,21 @@ public final class Backlog {
     }
   }
 
-  /** Forgets a source's backlog. */
+  /** Forgets a source's backlog, in portions that each take a moment, however long it is. */
   public void clear(Connection connection, String sourceId) throws SQLException {
-    try (PreparedStatement statement =
-        connection.prepareStatement("DELETE FROM " + table + " WHERE source = ?")) {
+    String sql =
+        """
+        DELETE FROM %1$s WHERE source = ? AND ordinal <= (
+          SELECT max(ordinal) FROM (
+            SELECT ordinal FROM %1$s WHERE source = ? ORDER BY ordinal LIMIT %2$d) AS portion)
+        """
+            .formatted(table, CLEARED_AT_ONCE);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, sourceId);
-      statement.executeUpdate();
+      statement.setString(2, sourceId);
+      while (statement.executeUpdate() == CLEARED_AT_ONCE) {
+        // The next portion.
+      }
     }
   }
 

@@ -143,6 +143,12 @@ final class ConnectionFailure {
             "a file named in source cannot be read: " + cause.getMessage(),
             "correct source.sslRootCert, or put the file there for the agent's user to read");
       }
+      if (cause instanceof NamingHostnameVerifier.NameMismatchException mismatch) {
+        return Finding.misconfigured(
+            "the certificate of %s is not for %s but for %s"
+                .formatted(at(config), config.host(), String.join(", ", mismatch.names())),
+            "set source.host to one of its names, or give the server a certificate for this one");
+      }
       if (cause instanceof SSLException || cause instanceof GeneralSecurityException) {
         return Finding.misconfigured(
             "the certificate of %s does not pass source.sslMode=%s: %s"

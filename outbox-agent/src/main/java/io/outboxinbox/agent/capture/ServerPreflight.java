@@ -71,6 +71,11 @@ final class ServerPreflight {
     boolean isTooOld() {
       return versionNum < OLDEST_VERSION_NUM;
     }
+
+    /** Whether looking further would only find what follows from what was found. */
+    boolean isUseless() {
+      return isTooOld() || inRecovery;
+    }
   }
 
   /** How much of a limited thing is taken. */
@@ -152,6 +157,10 @@ final class ServerPreflight {
       return findings;
     }
     checkServer(findings, facts, config);
+    if (facts.inRecovery()) {
+      // What it lacks, the primary may have.
+      return findings;
+    }
     checkCapacity(findings, facts, config);
     checkRole(findings, facts);
     checkSettings(findings, facts, config);
@@ -164,7 +173,7 @@ final class ServerPreflight {
           Finding.misconfigured(
               "server %s:%d is in recovery (a standby): the agent writes its sign of life into the log, which only a primary can"
                   .formatted(config.host(), config.port()),
-              "set source.host to the primary, or promote this server: SELECT pg_promote()"));
+              "set source.host to the primary"));
     }
     if (!facts.walLevel().equals("logical")) {
       findings.add(
@@ -252,10 +261,12 @@ final class ServerPreflight {
               "wal_sender_timeout=0: the server never ends the walsender of an agent that went away without a word"));
     }
     findings.add(
-        Finding.ok(
-            facts.keepSize().equals("-1")
-                ? "max_slot_wal_keep_size=-1: while the agent is down the log grows until the disk is full"
-                : "max_slot_wal_keep_size=%s: slot %s is lost when the agent falls further behind"
+        facts.keepSize().equals("-1")
+            ? Finding.warning(
+                "max_slot_wal_keep_size=-1: while the agent is down the log grows until the disk is full",
+                "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf() -- below the free disk, and beyond it the slot is lost and needs 'reconcile'")
+            : Finding.ok(
+                "max_slot_wal_keep_size=%s: slot %s is lost when the agent falls further behind"
                     .formatted(facts.keepSize(), config.slot())));
   }
 }

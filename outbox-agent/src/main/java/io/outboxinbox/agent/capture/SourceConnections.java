@@ -96,6 +96,7 @@ public final class SourceConnections {
     PGProperty.USER.set(properties, source.username());
     PGProperty.PASSWORD.set(properties, source.resolvePassword());
     PGProperty.SSL_MODE.set(properties, sslMode(source.sslMode()));
+    PGProperty.SSL_HOSTNAME_VERIFIER.set(properties, NamingHostnameVerifier.class.getName());
     if (source.sslRootCert() != null) {
       PGProperty.SSL_ROOT_CERT.set(properties, source.sslRootCert().toString());
     }

@@ -49,7 +49,7 @@ public final class SourcePreflight {
       findings.add(
           Finding.misconfigured(
               "looking at database %s failed: %s (SQLState %s)"
-                  .formatted(config.database(), e.getMessage(), e.getSQLState()),
+                  .formatted(config.database(), ServerMessage.of(e), e.getSQLState()),
               "see the message and the server's log"));
     }
     replication(connections, config).ifPresent(findings::add);
@@ -90,7 +90,7 @@ public final class SourcePreflight {
     SourceConfiguration config = SourceNames.resolved(connection, configured);
     ServerPreflight.Facts server = ServerPreflight.facts(connection, config);
     List<Finding> findings = new ArrayList<>(ServerPreflight.check(server, config));
-    if (server.isTooOld()) {
+    if (server.isUseless()) {
       return findings;
     }
     SqlNames names = server.names();
@@ -149,8 +149,22 @@ public final class SourcePreflight {
       SourceConfiguration config,
       @Nullable Checkpoint checkpoint)
       throws SQLException {
-    Optional<SlotState> slot = slot(connection, config.slot());
-    ServerState server = server(connection);
+    return checkSlot(
+        connections, config, slot(connection, config.slot()), server(connection), checkpoint);
+  }
+
+  /**
+   * Reads the server's timelines, and judges as the other one does.
+   *
+   * @throws SQLException as {@link #check(Connection, SourceConfiguration)}
+   */
+  public static List<Finding> checkSlot(
+      SourceConnections connections,
+      SourceConfiguration config,
+      Optional<SlotState> slot,
+      ServerState server,
+      @Nullable Checkpoint checkpoint)
+      throws SQLException {
     TimelineHistory history =
         checkpoint == null
             ? TimelineHistory.only(server.timeline())

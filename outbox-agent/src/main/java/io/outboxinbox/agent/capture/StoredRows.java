@@ -152,11 +152,11 @@ public final class StoredRows {
       values.add(selection.ids().toArray(String[]::new));
     }
     if (selection.from() != null) {
-      conditions.add(occurredAt() + " >= ?");
+      conditions.add(occurredAt(connection) + " >= ?");
       values.add(Timestamp.from(selection.from()));
     }
     if (selection.until() != null) {
-      conditions.add(occurredAt() + " < ?");
+      conditions.add(occurredAt(connection) + " < ?");
       values.add(Timestamp.from(selection.until()));
     }
     if (selection.aggregateType() != null) {
@@ -174,14 +174,16 @@ public final class StoredRows {
     return String.join(" AND ", conditions);
   }
 
-  private String occurredAt() {
+  private String occurredAt(Connection connection) throws SQLException {
     if (!source.mappedColumns().containsKey(Column.OCCURRED_AT)) {
       throw new AgentException.Misconfigured(
           "table %s has no column for occurred_at, so events cannot be chosen by time"
               .formatted(outbox),
           "choose them by ids or by aggregate, or name the column in source.columns");
     }
-    return column(Column.OCCURRED_AT);
+    // As the log is read: a time without a zone is UTC, whatever zone this session has.
+    boolean isUtc = type(connection, Column.OCCURRED_AT).contains("without time zone");
+    return column(Column.OCCURRED_AT) + (isUtc ? " AT TIME ZONE 'UTC'" : "");
   }
 
   private static void bind(PreparedStatement statement, List<Object> values) throws SQLException {
@@ -198,15 +200,18 @@ public final class StoredRows {
   /** Cast to, so that the primary key can be used. */
   private String idType(Connection connection) throws SQLException {
     if (idType == null) {
-      idType =
-          CatalogQuery.one(
-              connection,
-              "SELECT format_type(atttypid, atttypmod) AS type FROM pg_attribute WHERE attrelid = ?::regclass AND attname = ?",
-              row -> row.getString("type"),
-              outbox,
-              source.mappedColumns().getOrDefault(Column.ID, "id"));
+      idType = type(connection, Column.ID);
     }
     return idType;
+  }
+
+  private String type(Connection connection, Column column) throws SQLException {
+    return CatalogQuery.one(
+        connection,
+        "SELECT format_type(atttypid, atttypmod) AS type FROM pg_attribute WHERE attrelid = ?::regclass AND attname = ?",
+        row -> row.getString("type"),
+        outbox,
+        Objects.requireNonNull(source.mappedColumns().get(column), column.name()));
   }
 
   private String column(Column column) {

@@ -35,8 +35,8 @@ final class TableRows {
     if (!missing.isEmpty()) {
       throw new AgentException.Misconfigured(
           "table %s has no column %s".formatted(table, String.join(", ", missing)),
-          "name the table's columns in source.columns, or add what is missing; 'outbox-agent check'"
-              + " prints the statement");
+          "name the table's columns in source.columns, or add what is missing; 'java -jar"
+              + " outbox-agent.jar check agent.yml' prints the statement");
     }
   }
 

@@ -2,6 +2,7 @@ package io.outboxinbox.agent.park;
 
 import io.outboxinbox.agent.capture.Backlog;
 import io.outboxinbox.agent.capture.Identifiers;
+import io.outboxinbox.agent.capture.ServerMessage;
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.capture.SourceNames;
@@ -285,13 +286,13 @@ public final class ParkedDesk implements AutoCloseable {
               "apply schema/postgresql/04_agent.sql to it, or correct source.schema");
       case "42501" ->
           new AgentException.Misconfigured(
-              "%s: %s".formatted(at, e.getMessage()),
+              "%s: %s".formatted(at, ServerMessage.of(e)),
               "apply schema/postgresql/05_roles.sql, then as superuser: GRANT outbox_controller TO %s; to purge, use the agent's own role"
                   .formatted(Identifiers.quoted(source.username())));
       case "28P01", "28000", "3D000" ->
           new AgentException.Misconfigured(
-              "%s: %s".formatted(at, e.getMessage()), "see what 'check' says of it");
-      default -> new AgentException.Retryable("%s: %s".formatted(at, e.getMessage()), e);
+              "%s: %s".formatted(at, ServerMessage.of(e)), "see what 'check' says of it");
+      default -> new AgentException.Retryable("%s: %s".formatted(at, ServerMessage.of(e)), e);
     };
   }
 

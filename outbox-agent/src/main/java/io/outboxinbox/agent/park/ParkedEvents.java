@@ -7,6 +7,7 @@ import io.outboxinbox.agent.park.ParkedQueue.Requested;
 import io.outboxinbox.agent.park.ParkedQueue.Taken;
 import io.outboxinbox.agent.park.ParkedTable.KeyVisitor;
 import io.outboxinbox.agent.park.ParkedTable.Oldest;
+import io.outboxinbox.agent.park.ParkedTable.Portion;
 import io.outboxinbox.agent.park.ParkedTable.Waiting;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -36,7 +37,7 @@ public interface ParkedEvents {
   }
 
   /** {@link ParkedTable#insert}. */
-  void insert(List<ParkedEvent> events, long epoch, long lastOrdinal) throws SQLException;
+  List<String> insert(Portion portion) throws SQLException;
 
   /**
    * {@link ParkedTable#takeBack}, then {@link ParkedTable#joinLanes}.

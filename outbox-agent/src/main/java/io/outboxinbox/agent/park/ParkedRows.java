@@ -6,6 +6,7 @@ import io.outboxinbox.agent.park.ParkedQueue.Requested;
 import io.outboxinbox.agent.park.ParkedQueue.Taken;
 import io.outboxinbox.agent.park.ParkedTable.KeyVisitor;
 import io.outboxinbox.agent.park.ParkedTable.Oldest;
+import io.outboxinbox.agent.park.ParkedTable.Portion;
 import io.outboxinbox.agent.park.ParkedTable.Waiting;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -34,8 +35,8 @@ final class ParkedRows implements ParkedEvents {
   }
 
   @Override
-  public void insert(List<ParkedEvent> events, long epoch, long lastOrdinal) throws SQLException {
-    table.insert(control, events, epoch, lastOrdinal, rule);
+  public List<String> insert(Portion portion) throws SQLException {
+    return table.insert(control, portion, rule);
   }
 
   @Override

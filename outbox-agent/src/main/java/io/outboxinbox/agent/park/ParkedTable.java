@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.park;
 
 import io.outboxinbox.agent.capture.Identifiers;
+import io.outboxinbox.agent.capture.WayOut;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Lsn;
@@ -14,8 +15,10 @@ import java.sql.Types;
 import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -49,17 +52,26 @@ public final class ParkedTable {
   }
 
   /**
-   * Writes events down. They count only once the position covers them, so rows of a batch that
-   * never came so far do no harm.
+   * Events to write down together.
    *
    * @param events possibly none, in order
    * @param epoch of the position that will cover them
    * @param lastOrdinal the events get the numbers after it
+   * @param joinedKeys of which an event is held in all topics; what waits in the line of one topic
+   *     joins the line for all, or it could overtake
+   */
+  public record Portion(
+      List<ParkedEvent> events, long epoch, long lastOrdinal, Set<String> joinedKeys) {}
+
+  /**
+   * Writes events down. They count only once the position covers them, so rows of a batch that
+   * never came so far do no harm.
+   *
    * @param rule how topics are chosen, so that {@link #joinLanes} sees when that has changed
+   * @return lanes of which nothing waits any more, since it joined others
    * @throws AgentException.Retryable an agent that has been replaced wrote some of these numbers
    */
-  public void insert(
-      Connection connection, List<ParkedEvent> events, long epoch, long lastOrdinal, String rule)
+  public List<String> insert(Connection connection, Portion portion, String rule)
       throws SQLException {
     String sql =
         """
@@ -72,15 +84,15 @@ public final class ParkedTable {
             .formatted(table);
     connection.setAutoCommit(false);
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      long ordinal = lastOrdinal;
-      for (ParkedEvent event : events) {
+      long ordinal = portion.lastOrdinal();
+      for (ParkedEvent event : portion.events()) {
         statement.setString(1, source);
         statement.setLong(2, ++ordinal);
         set(statement, 3, event.row());
         statement.setString(13, event.key());
         statement.setString(14, storable(event.reason()));
         statement.setBoolean(15, event.isBehind());
-        statement.setLong(16, epoch);
+        statement.setLong(16, portion.epoch());
         statement.setLong(17, event.position().xid());
         statement.setString(18, Lsn.format(event.position().lsn()));
         statement.setObject(19, utc(event.committedAt()));
@@ -89,12 +101,17 @@ public final class ParkedTable {
         statement.addBatch();
       }
       statement.executeBatch();
+      List<String> left =
+          portion.joinedKeys().isEmpty()
+              ? List.of()
+              : joinLanesOf(connection, portion.joinedKeys());
       connection.commit();
+      return left;
     } catch (SQLException e) {
       if (isUniqueViolation(e)) {
         throw new AgentException.Retryable(
             "parked events after number "
-                + lastOrdinal
+                + portion.lastOrdinal()
                 + " are there already: an agent that has been replaced was still writing",
             e);
       }
@@ -188,6 +205,33 @@ public final class ParkedTable {
     }
   }
 
+  /** The same for some keys, which are held in all topics by now. */
+  private List<String> joinLanesOf(Connection connection, Set<String> keys) throws SQLException {
+    String sql =
+        """
+        WITH joined AS MATERIALIZED (
+          SELECT ordinal, %2$s AS lane FROM %1$s
+          WHERE source = ? AND key = ANY (?) AND state = 'waiting' AND destination IS NOT NULL
+          FOR UPDATE)
+        UPDATE %1$s p SET destination = NULL, destination_rule = NULL
+        FROM joined WHERE p.source = ? AND p.ordinal = joined.ordinal
+        RETURNING joined.lane
+        """
+            .formatted(table, Lane.SQL);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, source);
+      statement.setArray(2, connection.createArrayOf("text", keys.toArray()));
+      statement.setString(3, source);
+      Set<String> left = new LinkedHashSet<>();
+      try (ResultSet rows = statement.executeQuery()) {
+        while (rows.next()) {
+          left.add(rows.getString(1));
+        }
+      }
+      return List.copyOf(left);
+    }
+  }
+
   private void refuseLaterEpoch(Connection leader, long epoch, long lastOrdinal)
       throws SQLException {
     String sql =
@@ -203,7 +247,8 @@ public final class ParkedTable {
           throw new AgentException.Fatal(
               "events were parked in epoch %d, but the position at the broker is of epoch %d: the position topic was set back"
                   .formatted(later, epoch),
-              "point publish at the right cluster; otherwise 'outbox-agent reset' starts a new epoch and keeps parked events");
+              "point publish at the right cluster; otherwise stop every agent of the source and run %s, which starts a new epoch and keeps parked events"
+                  .formatted(WayOut.RESET_COMMAND));
         }
       }
     }

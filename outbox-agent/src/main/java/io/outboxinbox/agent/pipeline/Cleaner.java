@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.Retention;
+import io.outboxinbox.agent.capture.ServerMessage;
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.event.AgentException;
@@ -70,13 +71,19 @@ final class Cleaner implements AutoCloseable {
     }
   }
 
+  private void warn(String why) {
+    if (!isClosed) {
+      LOG.warn("old partitions could not be dropped: {}", why);
+    }
+  }
+
   private void cleanOrLog() {
     try {
       clean();
-    } catch (SQLException | AgentException e) {
-      if (!isClosed) {
-        LOG.warn("old partitions could not be dropped: {}", e.getMessage());
-      }
+    } catch (SQLException e) {
+      warn(ServerMessage.of(e));
+    } catch (AgentException e) {
+      warn(String.valueOf(e.getMessage()));
     } catch (RuntimeException e) {
       LOG.warn("old partitions could not be dropped", e);
     }

@@ -3,13 +3,17 @@ package io.outboxinbox.agent.pipeline;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.park.HeldKeys;
+import io.outboxinbox.agent.park.Lane;
 import io.outboxinbox.agent.park.ParkedEvent;
 import io.outboxinbox.agent.park.ParkedEvents;
 import io.outboxinbox.agent.park.ParkedTable;
 import io.outboxinbox.agent.park.ParkedTable.Oldest;
 import java.sql.SQLException;
 import java.time.Clock;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -29,6 +33,7 @@ final class ParkingLot {
   private final PipelineMonitor monitor;
   private final Clock clock;
   private final HeldKeys held = new HeldKeys();
+  private final List<String> joined = new ArrayList<>();
 
   private long waiting;
   private @Nullable Oldest oldest;
@@ -101,8 +106,41 @@ final class ParkingLot {
     if (events.isEmpty()) {
       return parking;
     }
-    table.insert(events, before.epoch(), parking.lastOrdinal());
+    Set<String> everywhere = heldEverywhere(events);
+    List<String> left =
+        table.insert(
+            new ParkedTable.Portion(events, before.epoch(), parking.lastOrdinal(), everywhere));
+    left.forEach(held::remove);
+    if (!left.isEmpty()) {
+      // What flowed in the line it has left flows on in this one.
+      everywhere.forEach(key -> joined.add(Lane.of(null, key)));
+    }
     return new Checkpoint.Parking(parking.lastOrdinal() + events.size(), parking.lastRelease());
+  }
+
+  /**
+   * Keys that wait in all topics behind an event whose topic nobody can tell, as far as some of
+   * what is parked now, or was before, may wait in the line of one topic.
+   */
+  private Set<String> heldEverywhere(List<ParkedEvent> events) {
+    Set<String> keys = new LinkedHashSet<>();
+    for (ParkedEvent event : events) {
+      @Nullable String key = event.key();
+      if (key != null
+          && (event.destination() == null
+              ? !event.isBehind()
+              : held.contains(Lane.of(null, key)))) {
+        keys.add(key);
+      }
+    }
+    return keys;
+  }
+
+  /** Lanes other lanes have joined since the last call; their first event may wait for nobody. */
+  List<String> takeJoined() {
+    List<String> taken = List.copyOf(joined);
+    joined.clear();
+    return taken;
   }
 
   /** Takes note that events written down are covered by the position. */

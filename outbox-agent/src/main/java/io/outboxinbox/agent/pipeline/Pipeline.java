@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.pipeline;
 
+import io.outboxinbox.agent.capture.ServerMessage;
 import io.outboxinbox.agent.capture.SourceConfiguration.OnGap;
 import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.capture.SourceRegistry.Pause;
@@ -299,7 +300,8 @@ public final class Pipeline {
       }
     }
     monitor.restarted();
-    String message = String.valueOf(e.getMessage());
+    String message =
+        e instanceof SQLException of ? ServerMessage.of(of) : String.valueOf(e.getMessage());
     Recovery.Step step = recovery.after(message);
     monitor.enter(state, message, step.pause());
     if (step.isNews()) {

@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.ServerState;
+import io.outboxinbox.agent.capture.SlotState;
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.capture.SourceNames;
@@ -34,16 +35,23 @@ public final class PositionCheck {
     try (Connection connection = connections.open("check", ANSWER_TIMEOUT_SECONDS);
         Publisher publisher = pipeline.publish().newPublisher()) {
       SourceConfiguration source = SourceNames.resolved(connection, pipeline.source());
+      // In this order, because a leader may move both: the slot never passes the position, and the
+      // position never passes the server's log.
+      Optional<SlotState> slot = SourcePreflight.slot(connection, source.slot());
+      List<Checkpoint> checkpoints = publisher.allCheckpoints();
       ServerState server = SourcePreflight.server(connection);
+      if (server.inRecovery()) {
+        // A replica has no slot and may lag; the look at the source says so.
+        return List.of();
+      }
       SourceIdentity identity =
           new SourceIdentity(server.systemId(), source.database(), source.publication());
       Optional<Checkpoint> checkpoint =
-          publisher.allCheckpoints().stream()
-              .filter(candidate -> candidate.source().equals(identity))
-              .findFirst();
+          checkpoints.stream().filter(candidate -> candidate.source().equals(identity)).findFirst();
       List<Finding> findings =
           new ArrayList<>(
-              SourcePreflight.checkSlot(connection, connections, source, checkpoint.orElse(null)));
+              SourcePreflight.checkSlot(
+                  connections, source, slot, server, checkpoint.orElse(null)));
       if (checkpoint.isPresent()) {
         findings.addAll(position(connection, source, checkpoint.get()));
       }

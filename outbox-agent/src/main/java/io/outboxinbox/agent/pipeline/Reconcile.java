@@ -17,6 +17,7 @@ import io.outboxinbox.agent.capture.SourceMove;
 import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.capture.SourceRegistry;
 import io.outboxinbox.agent.capture.SourceRegistry.Registration;
+import io.outboxinbox.agent.capture.WayOut;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Lsn;
@@ -154,13 +155,7 @@ final class Reconcile {
   Checkpoint run(Cause cause, @Nullable Checkpoint base) throws SQLException, InterruptedException {
     ServerState server = SourcePreflight.server(lead.control());
     ReconcileBound bound = bound(base, server);
-    if (source.existingRows() == ExistingRows.SKIP && bound.endedXid() == 0) {
-      throw new AgentException.Misconfigured(
-          "source.existingRows is skip, and without a known position rows that were never to be"
-              + " published cannot be told from rows that were missed",
-          "set source.existingRows to publish, which publishes every row that is in no topic, or"
-              + " 'outbox-agent reset' to publish only what is written from now on");
-    }
+    refuseRowsNobodyCanTell(bound);
     long epoch = base == null ? registration().nextEpoch(lead.clock().instant()) : base.epoch();
     // On the leader's own connection: whoever has been replaced meanwhile has lost that one.
     Connection leader = lead.leadership().connection();
@@ -211,6 +206,18 @@ final class Reconcile {
         checkpoint.sequence(),
         Lsn.format(checkpoint.position().commitLsn()));
     return checkpoint;
+  }
+
+  private void refuseRowsNobodyCanTell(ReconcileBound bound) {
+    if (source.existingRows() == ExistingRows.SKIP && bound.endedXid() == 0) {
+      throw new AgentException.Misconfigured(
+          "source.existingRows is skip, and without a known position rows that were never to be"
+              + " published cannot be told from rows that were missed",
+          "set source.existingRows to publish, which publishes every row that is in no topic, or"
+              + " stop every agent of the source and run "
+              + WayOut.RESET_LEAVING_OUT_COMMAND
+              + " to publish only what is written from now on");
+    }
   }
 
   /** Before candidates are compared with what is parked. */

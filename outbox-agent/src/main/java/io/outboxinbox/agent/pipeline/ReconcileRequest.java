@@ -26,7 +26,8 @@ import org.jspecify.annotations.Nullable;
  * did. Takes nothing over; the leading agent does the work.
  */
 public final class ReconcileRequest {
-  private static final int ANSWER_TIMEOUT_SECONDS = 600;
+  /** For ever: a large table takes as long as it takes, and whoever waits can end it. */
+  private static final int ANSWER_TIMEOUT_SECONDS = 0;
 
   private final PipelineConfiguration pipeline;
   private final String by;

@@ -107,6 +107,7 @@ final class Releases {
     if (lot.isEmpty()) {
       return durable;
     }
+    lot.takeJoined().forEach(this::flow);
     boolean isDue = nanos.getAsLong() - lookedNanos >= LOOK_NANOS;
     if (isDue) {
       lookedNanos = nanos.getAsLong();

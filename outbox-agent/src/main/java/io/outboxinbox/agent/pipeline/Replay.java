@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.pipeline;
 
+import io.outboxinbox.agent.capture.ServerMessage;
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.capture.StoredRows;
@@ -46,7 +47,9 @@ public final class Replay {
   /** What goes to the broker at once: a slow one must be able to take it in time. A guess. */
   private static final long PORTION_BYTES = 256 << 10;
 
-  private static final int ANSWER_SECONDS = 300;
+  /** For ever: a large table takes as long as it takes, and whoever waits can end it. */
+  private static final int ANSWER_SECONDS = 0;
+
   private static final int REFUSALS_KEPT_MAX = 20;
 
   /**
@@ -112,7 +115,8 @@ public final class Replay {
     if (problem != null) {
       throw new AgentException.Misconfigured(
           "topic %s %s".formatted(topic, problem),
-          "choose another, or add it to the configuration");
+          "choose another, or add it to route.allowedTopics of pipeline %s"
+              .formatted(pipeline.name()));
     }
   }
 
@@ -281,7 +285,7 @@ public final class Replay {
   }
 
   private AgentException failed(SQLException e) {
-    String message = "database %s: %s".formatted(source.database(), e.getMessage());
+    String message = "database %s: %s".formatted(source.database(), ServerMessage.of(e));
     String state = e.getSQLState() == null ? "" : e.getSQLState();
     // 22: a value that cannot be what it should, such as an id that is no UUID.
     return state.startsWith("22")

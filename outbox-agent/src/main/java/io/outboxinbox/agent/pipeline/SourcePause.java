@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.Identifiers;
+import io.outboxinbox.agent.capture.ServerMessage;
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.capture.SourceRegistry;
@@ -63,7 +64,7 @@ public final class SourcePause {
 
   /** Why what an operator asked for could not be written down. */
   static AgentException failed(SourceConfiguration source, SQLException e) {
-    String what = "database " + source.database() + ": " + e.getMessage();
+    String what = "database " + source.database() + ": " + ServerMessage.of(e);
     if (NO_RIGHT.equals(e.getSQLState())) {
       return new AgentException.Misconfigured(
           what,

@@ -2,6 +2,7 @@ package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.Backlog;
 import io.outboxinbox.agent.capture.FirstStart;
+import io.outboxinbox.agent.capture.ServerMessage;
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.capture.SourcePreflight;
@@ -52,7 +53,7 @@ public final class SourceReset {
       return source;
     } catch (SQLException e) {
       throw new AgentException.Retryable(
-          "database " + pipeline.source().database() + ": " + e.getMessage(), e);
+          "database " + pipeline.source().database() + ": " + ServerMessage.of(e), e);
     }
   }
 

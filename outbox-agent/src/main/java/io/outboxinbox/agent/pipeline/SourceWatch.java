@@ -3,6 +3,7 @@ package io.outboxinbox.agent.pipeline;
 import io.outboxinbox.agent.capture.LogReader;
 import io.outboxinbox.agent.capture.Partitions;
 import io.outboxinbox.agent.capture.Reconciliations;
+import io.outboxinbox.agent.capture.ServerMessage;
 import io.outboxinbox.agent.capture.SlotState;
 import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.capture.SourcePreflight;
@@ -129,7 +130,7 @@ final class SourceWatch implements AutoCloseable {
         LOG.info("made {} partitions of {} ahead of time", made, pipeline.source().table());
       }
     } catch (SQLException e) {
-      LOG.warn("partitions could not be made ahead of time: {}", e.getMessage());
+      LOG.warn("partitions could not be made ahead of time: {}", ServerMessage.of(e));
     } catch (RuntimeException e) {
       LOG.warn("partitions could not be made ahead of time", e);
     }

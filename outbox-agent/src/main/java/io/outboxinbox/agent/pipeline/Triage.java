@@ -106,7 +106,8 @@ final class Triage {
 
   /**
    * The topic's own line first: what is in it came before. While the key is held in all topics,
-   * nothing of it begins a line of its own, so nothing in one can overtake what waits in the other.
+   * nothing of it begins a line of its own; and what waits in one when that begins joins the line
+   * for all as soon as it is written down. So nothing in one overtakes what waits in the other.
    */
   private @Nullable Line heldLine(@Nullable String topic, @Nullable String key) {
     if (key == null) {

@@ -15,6 +15,8 @@ import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -67,6 +69,47 @@ class BrokenServerIT {
       server.stop();
       server.startAgain();
       assertThat(source.problems()).isEmpty();
+    }
+  }
+
+  @Test
+  void warnsOfAServerThatKeepsLogUntilItsDiskIsFull() throws SQLException {
+    try (PostgresServer server = PostgresServer.start(PostgresVersion.V17)) {
+      PreflightSource source = sourceOn(server);
+      Finding warning = keepSize(source);
+      assertThat(warning.severity()).isEqualTo(Severity.WARNING);
+      source.applyFix(warning);
+      assertThat(keepSize(source).severity()).isEqualTo(Severity.OK);
+    }
+  }
+
+  private static Finding keepSize(PreflightSource source) {
+    return SourcePreflight.check(source.config()).stream()
+        .filter(finding -> finding.what().startsWith("max_slot_wal_keep_size="))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  /** A host that is reached by another name than its certificate has. */
+  @Test
+  void listsTheNamesOfACertificateThatDoesNotFit(@TempDir Path folder) throws Exception {
+    TestCertificate certificate = TestCertificate.of(folder, "db.shop.internal", "10.1.2.3");
+    Path authority = Files.writeString(folder.resolve("ca.crt"), certificate.certificate());
+    try (PostgresServer server = PostgresServer.start(PostgresVersion.V17)) {
+      PreflightSource source = sourceOn(server);
+      certificate.installOn(source);
+      SourceConfiguration plain = source.config();
+      List<Finding> findings =
+          SourcePreflight.check(Sources.withSsl(plain, SslMode.VERIFY_FULL, authority));
+      assertThat(findings)
+          .singleElement()
+          .satisfies(
+              finding ->
+                  assertThat(finding.what())
+                      .contains("is not for " + server.host())
+                      .endsWith("but for db.shop.internal, 10.1.2.3"));
+      assertThat(SourcePreflight.check(Sources.withSsl(plain, SslMode.VERIFY_CA, authority)))
+          .noneMatch(finding -> finding.severity() == Severity.MISCONFIGURED);
     }
   }
 

@@ -9,7 +9,9 @@ import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.sql.Connection;
 import java.sql.DriverManager;
+import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -67,6 +69,32 @@ class PageBytesIT {
   @AfterEach
   void tearDown() throws SQLException {
     connection.close();
+  }
+
+  /** One statement for millions of rows would not end within the time an answer may take. */
+  @Test
+  void forgetsABacklogInPortions() throws Exception {
+    try (Statement statement = connection.createStatement()) {
+      statement.execute(
+          """
+          INSERT INTO outbox_backlog SELECT 's', 1000 + n, n FROM generate_series(1, 30000) n;
+          INSERT INTO outbox_backlog VALUES ('other', 1, 'x');
+          CREATE TABLE portion (n bigint);
+          CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN INSERT INTO portion SELECT count(*) FROM gone; RETURN NULL; END';
+          CREATE TRIGGER note AFTER DELETE ON outbox_backlog REFERENCING OLD TABLE AS gone
+            FOR EACH STATEMENT EXECUTE FUNCTION note();
+          """);
+      new Backlog(source).clear(connection, "s");
+      try (ResultSet row =
+          statement.executeQuery(
+              "SELECT (SELECT string_agg(source, ',') FROM outbox_backlog),"
+                  + " (SELECT max(n) || ' of ' || sum(n) FROM portion)")) {
+        row.next();
+        assertThat(row.getString(1)).isEqualTo("other");
+        assertThat(row.getString(2)).isEqualTo("10000 of " + (30_000 + ROWS + 500));
+      }
+    }
   }
 
   @Test

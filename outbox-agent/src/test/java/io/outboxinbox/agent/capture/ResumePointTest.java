@@ -66,6 +66,6 @@ class ResumePointTest {
     assertThatThrownBy(call)
         .isInstanceOf(AgentException.Gap.class)
         .hasMessageContaining(part)
-        .hasMessageContaining("outbox-agent reconcile");
+        .hasMessageContaining("outbox-agent.jar reconcile");
   }
 }

@@ -6,6 +6,7 @@ import io.outboxinbox.agent.capture.SourceConfiguration.Layout;
 import io.outboxinbox.agent.capture.SourceConfiguration.OnGap;
 import io.outboxinbox.agent.capture.SourceConfiguration.SslMode;
 import io.outboxinbox.testkit.PostgresDatabase;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 
@@ -35,6 +36,30 @@ final class Sources {
         OnGap.STOP,
         true,
         64L << 20);
+  }
+
+  /** The same source, reached this way. */
+  static SourceConfiguration withSsl(SourceConfiguration source, SslMode mode, Path authority) {
+    return new SourceConfiguration(
+        source.host(),
+        source.port(),
+        source.database(),
+        source.username(),
+        source.password(),
+        source.passwordFile(),
+        mode,
+        authority,
+        source.schema(),
+        source.table(),
+        source.publication(),
+        source.slot(),
+        source.layout(),
+        source.columns(),
+        source.extraColumns(),
+        source.existingRows(),
+        source.onGap(),
+        source.failoverSlot(),
+        source.maxQueueBytes());
   }
 
   /** A table of a real database, read as the database's owner. */

@@ -30,27 +30,36 @@ final class CrashingPublishing implements PublishConfiguration {
   private final PublishConfiguration broker;
   private final BiFunction<List<RoutedEvent>, Checkpoint, Crash> script;
   private final Consumer<Checkpoint> afterCommit;
+  private final Runnable afterAnswer;
 
   /** How often a session has died. */
   final AtomicInteger crashes = new AtomicInteger();
 
   CrashingPublishing(
       PublishConfiguration broker, BiFunction<List<RoutedEvent>, Checkpoint, Crash> script) {
-    this(broker, script, checkpoint -> {});
+    this(broker, script, checkpoint -> {}, () -> {});
   }
 
   /** One that does not die, but does this after each commit. */
   static CrashingPublishing pausing(PublishConfiguration broker, Consumer<Checkpoint> afterCommit) {
-    return new CrashingPublishing(broker, (batch, after) -> Crash.NONE, afterCommit);
+    return new CrashingPublishing(broker, (batch, after) -> Crash.NONE, afterCommit, () -> {});
+  }
+
+  /** One that does not die, but does this once it has been asked for the checkpoints. */
+  static CrashingPublishing asked(PublishConfiguration broker, Runnable afterAnswer) {
+    return new CrashingPublishing(
+        broker, (batch, after) -> Crash.NONE, checkpoint -> {}, afterAnswer);
   }
 
   private CrashingPublishing(
       PublishConfiguration broker,
       BiFunction<List<RoutedEvent>, Checkpoint, Crash> script,
-      Consumer<Checkpoint> afterCommit) {
+      Consumer<Checkpoint> afterCommit,
+      Runnable afterAnswer) {
     this.broker = broker;
     this.script = script;
     this.afterCommit = afterCommit;
+    this.afterAnswer = afterAnswer;
   }
 
   /** The same pipeline with this broker. */
@@ -102,7 +111,9 @@ final class CrashingPublishing implements PublishConfiguration {
 
     @Override
     public List<Checkpoint> allCheckpoints() {
-      return real.allCheckpoints();
+      List<Checkpoint> checkpoints = real.allCheckpoints();
+      afterAnswer.run();
+      return checkpoints;
     }
 
     @Override

@@ -80,7 +80,7 @@ class FencingIT {
     rig.awaitState(pipeline, State.STOPPED);
     assertThat(pipeline.status().reason())
         .contains("end at number 10 of 30")
-        .contains("outbox-agent reconcile");
+        .contains("outbox-agent.jar reconcile");
     assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
     rig.awaitLeading(rig.start(RECONCILE));
     rig.awaitEvents(30);

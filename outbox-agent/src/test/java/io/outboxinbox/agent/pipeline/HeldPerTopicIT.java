@@ -86,6 +86,26 @@ class HeldPerTopicIT {
     rig.await(() -> parked.publishedIn(invoices).contains("invoice"));
   }
 
+  /** What is released first must not take with it what came after an event still in doubt. */
+  @Test
+  void keepsOrderWhenAnEventOfUnknownTopicComesBetweenTwoOfALine() throws Exception {
+    start();
+    parked.insertLarge("large", "1", null, TOO_LARGE_BYTES);
+    parked.awaitWaiting(1);
+    parked.insert("lost", "1", "no-such-topic", "{}");
+    parked.insert("behind", "1", null, "{}");
+    parked.insert("invoice", "1", invoices, "{}");
+    parked.awaitWaiting(4);
+    release();
+    rig.await(() -> parked.publishedOf("1").contains("large"));
+    rig.execute(
+        "UPDATE outbox_parked SET topic = NULL, requested = 'release' WHERE event_type = 'lost'");
+    rig.await(() -> parked.publishedOf("1").size() == 3);
+    assertThat(parked.publishedOf("1")).containsExactly("large", "lost", "behind");
+    rig.await(() -> parked.publishedIn(invoices).contains("invoice"));
+    parked.awaitWaiting(0);
+  }
+
   @Test
   void keepsOrderBehindWhatTheVersionBeforeHasParked() throws Exception {
     Pipeline before = start();

@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.event.RawRow;
+import io.outboxinbox.agent.park.Lane;
 import io.outboxinbox.agent.park.ParkedEvent;
 import io.outboxinbox.agent.park.ParkedEvents;
 import io.outboxinbox.agent.park.ParkedQueue.Candidate;
@@ -9,13 +10,17 @@ import io.outboxinbox.agent.park.ParkedQueue.Requested;
 import io.outboxinbox.agent.park.ParkedQueue.Taken;
 import io.outboxinbox.agent.park.ParkedTable.KeyVisitor;
 import io.outboxinbox.agent.park.ParkedTable.Oldest;
+import io.outboxinbox.agent.park.ParkedTable.Portion;
 import io.outboxinbox.agent.park.ParkedTable.Waiting;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 
 /** The table of parked events in memory. Each change may be the last of its session. */
 final class MemoryParkedEvents implements ParkedEvents {
@@ -32,9 +37,11 @@ final class MemoryParkedEvents implements ParkedEvents {
     String requested;
     long release;
     long sequence;
+    String lane;
 
     Row(ParkedEvent event) {
       this.event = event;
+      this.lane = event.lane();
       this.isBehind = event.isBehind();
     }
 
@@ -59,26 +66,47 @@ final class MemoryParkedEvents implements ParkedEvents {
   }
 
   @Override
-  public void insert(List<ParkedEvent> events, long epoch, long lastOrdinal) {
+  public List<String> insert(Portion portion) {
     crashPoint.run();
-    long ordinal = lastOrdinal;
-    for (ParkedEvent event : events) {
+    long ordinal = portion.lastOrdinal();
+    for (ParkedEvent event : portion.events()) {
       if (rows.putIfAbsent(++ordinal, new Row(event)) != null) {
         throw new AssertionError("number " + ordinal + " is used twice");
       }
     }
+    List<String> left = join(portion.joinedKeys());
     crashPoint.run();
+    return left;
+  }
+
+  private List<String> join(Set<String> keys) {
+    Set<String> left = new LinkedHashSet<>();
+    for (Row row : waiting()) {
+      String key = row.event.key();
+      if (keys.contains(key) && left.add(row.lane)) {
+        left.remove(Lane.of(null, key));
+      }
+    }
+    waiting().stream()
+        .filter(row -> keys.contains(row.event.key()))
+        .forEach(row -> row.lane = Lane.of(null, row.event.key()));
+    return List.copyOf(left);
   }
 
   @Override
   public void takeBack(long epoch, long lastOrdinal) {
     rows.tailMap(lastOrdinal, false).clear();
+    join(
+        waiting().stream()
+            .filter(row -> row.lane.equals(Lane.of(null, row.event.key())))
+            .map(row -> row.event.key())
+            .collect(Collectors.toSet()));
   }
 
   @Override
   public Waiting scan(long lastOrdinal, KeyVisitor visitor) {
     Map<String, Row> firsts = new LinkedHashMap<>();
-    waiting().forEach(row -> firsts.putIfAbsent(row.event.lane(), row));
+    waiting().forEach(row -> firsts.putIfAbsent(row.lane, row));
     firsts.forEach((key, row) -> visitor.visit(key, row.isBehind));
     return new Waiting(waiting().size(), null);
   }
@@ -98,7 +126,7 @@ final class MemoryParkedEvents implements ParkedEvents {
                   && row.release == 0
                   && "release".equals(row.requested)
                   && requested.size() < limit) {
-                requested.add(new Requested(ordinal, row.event.lane(), 1));
+                requested.add(new Requested(ordinal, row.lane, 1));
               }
             });
     return requested;
@@ -112,7 +140,7 @@ final class MemoryParkedEvents implements ParkedEvents {
           rows.headMap(lastOrdinal, true).entrySet().stream()
               .filter(entry -> entry.getValue().state == State.WAITING)
               .filter(entry -> entry.getValue().release == 0)
-              .filter(entry -> key.equals(entry.getValue().event.lane()))
+              .filter(entry -> key.equals(entry.getValue().lane))
               .limit(perKey)
               .map(entry -> new Candidate(key, entry.getKey(), 1, entry.getValue().mayGo()))
               .toList();
@@ -131,8 +159,7 @@ final class MemoryParkedEvents implements ParkedEvents {
         row.release = release;
         row.sequence = lastSequence + taken.size() + 1;
         RawRow raw = row.event.row();
-        taken.add(
-            new Taken(ordinal, row.event.lane(), raw, row.sequence, Instant.EPOCH, Instant.EPOCH));
+        taken.add(new Taken(ordinal, row.lane, raw, row.sequence, Instant.EPOCH, Instant.EPOCH));
       }
     }
     crashPoint.run();
@@ -183,7 +210,7 @@ final class MemoryParkedEvents implements ParkedEvents {
     List<String> keys = new ArrayList<>();
     for (Row row : settled) {
       row.state = state;
-      keys.add(row.event.lane());
+      keys.add(row.lane);
     }
     crashPoint.run();
     return keys;

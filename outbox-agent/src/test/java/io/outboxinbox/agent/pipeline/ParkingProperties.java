@@ -78,9 +78,12 @@ class ParkingProperties {
               0,
               Checkpoint.BACKLOG_DONE,
               SourcePosition.atCommit(log.start()));
+      rules.chooseTopics(ParkingProperties::topicOf);
       for (Long id : log.expectedIds()) {
         if (random.nextInt(12) == 0) {
           rules.refuse(String.valueOf(id));
+        } else if (random.nextInt(24) == 0) {
+          rules.refuseOfUnknownTopic(String.valueOf(id));
         }
       }
     }
@@ -266,8 +269,17 @@ class ParkingProperties {
         .toList();
   }
 
+  private static String topicOf(String id) {
+    return Long.parseLong(id) % 5 == 0 ? "b" : "a";
+  }
+
+  /** Order is kept per topic and key. */
   private static Map<String, List<Long>> byKey(List<Long> ids) {
     return ids.stream()
-        .collect(Collectors.groupingBy(SimulatedReader::keyOf, HashMap::new, Collectors.toList()));
+        .collect(
+            Collectors.groupingBy(
+                id -> topicOf(String.valueOf(id)) + SimulatedReader.keyOf(id),
+                HashMap::new,
+                Collectors.toList()));
   }
 }

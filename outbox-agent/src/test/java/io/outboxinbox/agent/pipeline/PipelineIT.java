@@ -107,7 +107,7 @@ class PipelineIT {
     awaitEvents(50);
     assertThat(leader.stop(Duration.ofSeconds(20))).isTrue();
     awaitState(other, State.STOPPED);
-    assertThat(other.status().reason()).contains("another_slot", "outbox-agent reconcile");
+    assertThat(other.status().reason()).contains("another_slot", "outbox-agent.jar reconcile");
     assertThatEventsAreExactly(50);
   }
 
@@ -318,7 +318,7 @@ class PipelineIT {
     awaitState(pipeline, State.STOPPED);
     assertThat(pipeline.status().reason())
         .contains("rows written in between are in no stream")
-        .contains("outbox-agent reconcile");
+        .contains("outbox-agent.jar reconcile");
     assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
     Pipeline again = rig.start("");
     awaitState(again, State.STOPPED);

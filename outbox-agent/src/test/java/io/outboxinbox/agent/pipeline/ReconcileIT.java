@@ -116,7 +116,7 @@ class ReconcileIT {
     rig.awaitState(second, State.STOPPED);
     assertThat(first.status().reason())
         .contains("does not exist, but events up to")
-        .contains("outbox-agent reconcile");
+        .contains("outbox-agent.jar reconcile");
     ReconcileRequest request = new ReconcileRequest(rig.configuration(""), "operator");
     ReconcileRequest.Preview preview = request.preview();
     assertThat(preview.causes()).singleElement().asString().contains("does not exist");

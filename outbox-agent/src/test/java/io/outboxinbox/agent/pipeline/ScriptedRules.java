@@ -10,11 +10,25 @@ import java.time.Instant;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /** Takes every event under its aggregate's id, but for those named. */
 final class ScriptedRules implements EventRules {
   private final Set<String> refused = new HashSet<>();
   private final Set<String> withoutTopic = new HashSet<>();
+  private final Set<String> unknown = new HashSet<>();
+  private Function<String, String> topics = id -> "t";
+
+  void chooseTopics(Function<String, String> byId) {
+    topics = byId;
+  }
+
+  /** Refuses an event of which nobody can tell the topic before it is accepted. */
+  void refuseOfUnknownTopic(String id) {
+    unknown.add(id);
+    refused.add(id);
+  }
 
   void refuse(String... ids) {
     refused.addAll(List.of(ids));
@@ -37,7 +51,8 @@ final class ScriptedRules implements EventRules {
     if (refused.contains(id)) {
       throw new AgentException.RejectedEvent("refused " + id);
     }
-    return new RoutedEvent(event, new Destination("t", event.event().aggregateId(), List.of()));
+    return new RoutedEvent(
+        event, new Destination(topics.apply(id), event.event().aggregateId(), List.of()));
   }
 
   @Override
@@ -56,12 +71,16 @@ final class ScriptedRules implements EventRules {
   }
 
   @Override
-  public String topic(OutboxEvent event) {
-    return "t";
+  public @Nullable String topic(OutboxEvent event) {
+    return topic(event.id());
   }
 
   @Override
-  public String topic(RawRow row) {
-    return "t";
+  public @Nullable String topic(RawRow row) {
+    return topic(row.id());
+  }
+
+  private @Nullable String topic(String id) {
+    return unknown.contains(id) && refused.contains(id) ? null : topics.apply(id);
   }
 }

@@ -19,11 +19,18 @@ final class KafkaPreflight {
    */
   static List<Finding> check(KafkaConfiguration kafka, List<String> fixedTopics) {
     List<Finding> findings = new ArrayList<>();
+    KafkaTools tools = new KafkaTools(kafka);
     try (TopicCatalog topics = new TopicCatalog(kafka)) {
-      findings.add(transactions(topics));
-      findings.add(positionTopic(kafka, topics));
+      findings.add(transactions(topics, tools));
+      findings.add(positionTopic(kafka, topics, tools));
       for (String topic : fixedTopics) {
-        findings.add(topic(topics, topic));
+        findings.add(topic(topics, topic, tools));
+      }
+      if (topics.makesTopicsByItself()) {
+        findings.add(
+            Finding.warning(
+                "kafka auto.create.topics.enable=true: a topic deleted while the agent runs comes back with the broker's number of partitions, made by the broker",
+                "set auto.create.topics.enable=false in server.properties of each broker, then restart them one by one"));
       }
     } catch (AgentException.Retryable e) {
       // A broker that is away passes by itself; nobody has to mend the configuration.
@@ -31,13 +38,13 @@ final class KafkaPreflight {
     } catch (AgentException | KafkaException e) {
       findings.add(
           Finding.misconfigured(
-              "kafka bootstrapServers=" + kafka.bootstrapServers() + ": " + e.getMessage(),
+              "kafka %s: %s".formatted(kafka.bootstrapServers(), e.getMessage()),
               "check bootstrapServers and security settings"));
     }
     return findings;
   }
 
-  private static Finding transactions(TopicCatalog topics) {
+  private static Finding transactions(TopicCatalog topics, KafkaTools tools) {
     int version = topics.transactionVersion();
     return version >= TRANSACTION_VERSION
         ? Finding.ok("kafka transaction.version=" + version)
@@ -47,10 +54,11 @@ final class KafkaPreflight {
                 + "; exactly-once needs "
                 + TRANSACTION_VERSION
                 + ", where the broker can tell a zombie's writes from ours",
-            "kafka-features.sh upgrade --feature transaction.version=" + TRANSACTION_VERSION);
+            tools.upgrade("transaction.version", TRANSACTION_VERSION));
   }
 
-  private static Finding positionTopic(KafkaConfiguration kafka, TopicCatalog topics) {
+  private static Finding positionTopic(
+      KafkaConfiguration kafka, TopicCatalog topics, KafkaTools tools) {
     String name = kafka.positionTopic();
     return topics
         .find(name)
@@ -64,19 +72,25 @@ final class KafkaPreflight {
                             + " has cleanup.policy="
                             + topic.cleanupPolicy()
                             + "; checkpoints would expire, it must be compact",
-                        "kafka-configs.sh --alter --entity-type topics --entity-name "
-                            + name
-                            + " --add-config cleanup.policy=compact"))
-        .orElseGet(
-            () ->
-                Finding.ok(
-                    "kafka topic "
-                        + name
-                        + " does not exist; the agent creates it with replication factor "
-                        + kafka.positionReplicationFactor()));
+                        tools.compact(name)))
+        .orElseGet(() -> newPositionTopic(kafka, topics));
   }
 
-  private static Finding topic(TopicCatalog topics, String name) {
+  private static Finding newPositionTopic(KafkaConfiguration kafka, TopicCatalog topics) {
+    int replicas = kafka.positionReplicationFactor();
+    int brokers = topics.brokers();
+    return replicas <= brokers
+        ? Finding.ok(
+            "kafka topic %s does not exist; the agent creates it with replication factor %d"
+                .formatted(kafka.positionTopic(), replicas))
+        : Finding.misconfigured(
+            "kafka topic %s does not exist, and publish.positionReplicationFactor is %d; the cluster has %d broker%s"
+                .formatted(kafka.positionTopic(), replicas, brokers, brokers == 1 ? "" : "s"),
+            "start the missing brokers; or, where losing a broker may lose the position, set publish.positionReplicationFactor: %d"
+                .formatted(brokers));
+  }
+
+  private static Finding topic(TopicCatalog topics, String name, KafkaTools tools) {
     return topics
         .find(name)
         .map(topic -> Finding.ok("kafka topic " + name + " exists"))
@@ -84,6 +98,6 @@ final class KafkaPreflight {
             () ->
                 Finding.misconfigured(
                     "kafka topic " + name + " does not exist; the agent creates no event topics",
-                    "kafka-topics.sh --create --topic " + name));
+                    tools.createTopic(name)));
   }
 }

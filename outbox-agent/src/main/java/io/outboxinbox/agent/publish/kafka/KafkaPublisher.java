@@ -243,7 +243,7 @@ final class KafkaPublisher implements Publisher {
     return "event " + event.sequenced().event().id() + ": " + what + "; fix: " + fix;
   }
 
-  private static AgentException failed(String doing, Exception cause) {
+  private AgentException failed(String doing, Exception cause) {
     Exception refusal = SendFailures.refusal(cause);
     if (refusal != null) {
       return new AgentException.RejectedEvent(
@@ -254,7 +254,9 @@ final class KafkaPublisher implements Publisher {
           "fenced while " + doing + ": another agent leads this source now", cause);
     }
     return new AgentException.Retryable(
-        Side.BROKER, "kafka: " + doing + " failed: " + Reasons.of(cause), cause);
+        Side.BROKER,
+        "kafka %s: %s failed: %s".formatted(kafka.bootstrapServers(), doing, Reasons.of(cause)),
+        cause);
   }
 
   private static boolean isFenced(Exception cause) {

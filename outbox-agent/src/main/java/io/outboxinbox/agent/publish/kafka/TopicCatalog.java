@@ -5,6 +5,7 @@ import io.outboxinbox.agent.event.AgentException.Retryable.Side;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -18,15 +19,18 @@ import java.util.concurrent.TimeoutException;
 import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.Config;
+import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.ListOffsetsOptions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.KafkaFuture;
+import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.config.TopicConfig;
+import org.apache.kafka.common.errors.AuthorizationException;
 import org.apache.kafka.common.errors.ClusterAuthorizationException;
 import org.apache.kafka.common.errors.InvalidReplicationFactorException;
 import org.apache.kafka.common.errors.InvalidTopicException;
@@ -55,7 +59,11 @@ final class TopicCatalog implements AutoCloseable {
   /** Limits of one topic, and when they were asked for, by {@link System#nanoTime}. */
   record Topic(int partitions, int maxMessageBytes, String cleanupPolicy, long askedNanos) {}
 
+  private static final String MAKES_TOPICS = "auto.create.topics.enable";
+
   private final Admin admin;
+  private final String servers;
+  private final KafkaTools tools;
   private final Map<String, Topic> known = new ConcurrentHashMap<>();
 
   /** When each was last seen not to be there, by {@link System#nanoTime}. */
@@ -63,6 +71,8 @@ final class TopicCatalog implements AutoCloseable {
 
   TopicCatalog(KafkaConfiguration kafka) {
     this.admin = Admin.create(kafka.adminProperties());
+    this.servers = kafka.bootstrapServers();
+    this.tools = new KafkaTools(kafka);
   }
 
   /**
@@ -147,8 +157,8 @@ final class TopicCatalog implements AutoCloseable {
         throw new AgentException.Misconfigured(
             "kafka topic %s could not be created with replication factor %d: %s"
                 .formatted(name, replicationFactor, e.getCause().getMessage()),
-            "set publish.positionReplicationFactor to at most the number of brokers, or create the"
-                + " topic with cleanup.policy=compact yourself");
+            "set publish.positionReplicationFactor to at most the number of brokers; or create the topic: "
+                + tools.createPositionTopic(name, POSITION_PARTITIONS, 1));
       }
       if (!(e.getCause() instanceof TopicExistsException)) {
         throw retryable("creating topic " + name, e);
@@ -171,6 +181,35 @@ final class TopicCatalog implements AutoCloseable {
       return get(admin.describeCluster().clusterId());
     } catch (ExecutionException e) {
       throw retryable("reading the cluster's id", e);
+    }
+  }
+
+  /** How many brokers the cluster has at present. */
+  int brokers() {
+    return nodes().size();
+  }
+
+  /** Whether a client that names a topic by mistake makes it; false where we may not ask. */
+  boolean makesTopicsByItself() {
+    ConfigResource broker =
+        new ConfigResource(ConfigResource.Type.BROKER, nodes().iterator().next().idString());
+    try {
+      ConfigEntry makes =
+          get(admin.describeConfigs(List.of(broker)).values().get(broker)).get(MAKES_TOPICS);
+      return makes != null && Boolean.parseBoolean(makes.value());
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof AuthorizationException) {
+        return false;
+      }
+      throw retryable("reading the settings of broker " + broker.name(), e);
+    }
+  }
+
+  private Collection<Node> nodes() {
+    try {
+      return get(admin.describeCluster().nodes());
+    } catch (ExecutionException e) {
+      throw retryable("listing the brokers", e);
     }
   }
 
@@ -268,13 +307,14 @@ final class TopicCatalog implements AutoCloseable {
     }
   }
 
-  private static <T> T get(@Nullable KafkaFuture<T> future) throws ExecutionException {
+  private <T> T get(@Nullable KafkaFuture<T> future) throws ExecutionException {
     try {
       return Objects.requireNonNull(future).get(TIMEOUT.toMillis(), TimeUnit.MILLISECONDS);
     } catch (TimeoutException e) {
       throw new AgentException.Retryable(
           Side.BROKER,
-          "kafka did not answer within " + TIMEOUT.toSeconds() + "s; check bootstrapServers",
+          "kafka %s did not answer within %ds; check publish.bootstrapServers"
+              .formatted(servers, TIMEOUT.toSeconds()),
           e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -282,11 +322,11 @@ final class TopicCatalog implements AutoCloseable {
     }
   }
 
-  private static AgentException retryable(String doing, ExecutionException e) {
+  private AgentException retryable(String doing, ExecutionException e) {
     // The future wraps what the broker said; that is the part worth reading.
     Throwable cause = e.getCause() == null ? e : e.getCause();
     return new AgentException.Retryable(
-        Side.BROKER, "kafka: " + doing + " failed: " + Reasons.of(cause), cause);
+        Side.BROKER, "kafka %s: %s failed: %s".formatted(servers, doing, Reasons.of(cause)), cause);
   }
 
   @Override

@@ -1,0 +1,92 @@
+package io.outboxinbox.agent.capture;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.outboxinbox.agent.capture.SourceConfiguration.Column;
+import io.outboxinbox.agent.capture.SourceConfiguration.Layout;
+import io.outboxinbox.testkit.PostgresDatabase;
+import io.outboxinbox.testkit.PostgresExtension;
+import io.outboxinbox.testkit.PostgresVersion;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class StoredRowsIT {
+  private static final StoredRows.Limit PAGE = new StoredRows.Limit(100, 1 << 20);
+
+  @RegisterExtension
+  static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
+
+  private PostgresDatabase database;
+  private Connection connection;
+  private SourceConfiguration source;
+
+  @BeforeEach
+  void setUp() throws Exception {
+    database = postgres.newDatabase();
+    source = Sources.of(database, "own", Layout.DEBEZIUM, mapped(), List.of());
+    connection = new SourceConnections(source).open("test", 30);
+  }
+
+  private static Map<Column, String> mapped() {
+    return Map.of(Column.OCCURRED_AT, "happened");
+  }
+
+  @AfterEach
+  void tearDown() throws SQLException {
+    connection.close();
+  }
+
+  private void create(String timeType) throws SQLException {
+    database.execute(
+        "CREATE TABLE own (id text PRIMARY KEY, aggregatetype text, aggregateid text, type text,"
+            + " payload text, happened "
+            + timeType
+            + ")",
+        "INSERT INTO own VALUES ('a', 'order', '1', 'placed', '{}', '2026-11-24T12:00:00Z')",
+        "INSERT INTO own VALUES ('b', 'order', '1', 'placed', '{}', '2026-11-24T13:00:00Z')");
+  }
+
+  private List<StoredRows.Stored> read(long endedXid, Instant from, Instant until)
+      throws SQLException {
+    StoredRows.Selection selection =
+        new StoredRows.Selection(from, until, List.of(), "order", null);
+    return new StoredRows(source, endedXid).page(connection, selection, null, PAGE);
+  }
+
+  /** The log brings a time without a zone as UTC; a session elsewhere must choose by the same. */
+  @ParameterizedTest
+  @ValueSource(strings = {"timestamp", "timestamptz"})
+  void choosesByTheTimeTheMessageTellsWhateverTheSessionsZone(String type) throws Exception {
+    create(type);
+    try (Statement statement = connection.createStatement()) {
+      statement.execute("SET TimeZone = 'America/New_York'");
+    }
+    Instant noon = Instant.parse("2026-11-24T12:00:00Z");
+    assertThat(read(0, noon, noon.plusSeconds(60)))
+        .extracting(StoredRows.Stored::id)
+        .containsExactly("a");
+    assertThat(read(0, noon.plusSeconds(60), null))
+        .extracting(StoredRows.Stored::id)
+        .containsExactly("b");
+  }
+
+  @Test
+  void takesNoRowForPublishedWhileThePositionDoesNotTellAndEveryRowWhereThereIsNone()
+      throws Exception {
+    create("timestamptz");
+    assertThat(read(0, null, null)).hasSize(2).noneMatch(StoredRows.Stored::isPublished);
+    assertThat(read(StoredRows.NO_POSITION, null, null))
+        .hasSize(2)
+        .allMatch(StoredRows.Stored::isPublished);
+  }
+}
