@@ -70,7 +70,7 @@ public final class AgentProcess implements AutoCloseable {
    * @param jvmOptions such as -Xmx256m
    */
   public static AgentProcess of(String name, AgentConfig config, String... jvmOptions) {
-    List<String> command = new ArrayList<>(List.of(java()));
+    List<String> command = java();
     command.addAll(List.of(jvmOptions));
     command.addAll(List.of("-jar", jar()));
     return new AgentProcess(name, command, config);
@@ -86,12 +86,23 @@ public final class AgentProcess implements AutoCloseable {
     if (!Files.isDirectory(classes)) {
       throw new IllegalStateException(classes + " does not exist; build module e2e first");
     }
-    return new AgentProcess(
-        name, List.of(java(), "-cp", classes + File.pathSeparator + jar(), MAIN), config);
+    List<String> command = java();
+    command.addAll(List.of("-cp", classes + File.pathSeparator + jar(), MAIN));
+    return new AgentProcess(name, command, config);
   }
 
-  private static String java() {
-    return Path.of(System.getProperty("java.home"), "bin", "java").toString();
+  /** The collector that the README and the image set. */
+  private static List<String> java() {
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:+UseSerialGC"));
+    if (!Boolean.getBoolean("e2e.long")) {
+      // Lives that last seconds would spend most of them compiling.
+      command.add("-XX:TieredStopAtLevel=1");
+    }
+    return command;
   }
 
   private static String jar() {
@@ -139,7 +150,8 @@ public final class AgentProcess implements AutoCloseable {
    * @throws IllegalStateException it failed, or did not end
    */
   public String command(String name, String... arguments) {
-    List<String> line = new ArrayList<>(List.of(java(), "-jar", jar()));
+    List<String> line = java();
+    line.addAll(List.of("-jar", jar()));
     line.addAll(List.of(name.split(" ", -1)));
     line.add(configFile.toString());
     line.addAll(List.of(arguments));
