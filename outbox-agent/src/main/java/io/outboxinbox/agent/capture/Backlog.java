@@ -131,6 +131,8 @@ public final class Backlog {
   /**
    * Writes down rows the connection's snapshot shows, but none that is parked: parked events have a
    * way of their own.
+   *
+   * @throws AgentException.Misconfigured some of the rows have no id
    */
   Filled fill(Connection connection, String sourceId, Candidates candidates) throws SQLException {
     String id = column(Column.ID);
@@ -147,16 +149,57 @@ public final class Backlog {
         WHERE ? = 0 OR age(xmin) <= age(?::text::xid)
         """
             .formatted(table, order, id, outbox);
+    refuseRowsWithoutId(connection, candidates);
     long written;
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, sourceId);
-      statement.setLong(2, candidates.endedXid());
-      // 32 bits of it are what a row shows; 3 is the first that is no special number.
-      statement.setString(3, Long.toString(Math.max(3, candidates.endedXid() & 0xFFFFFFFFL)));
+      bind(statement, 2, candidates);
       written = statement.executeLargeUpdate();
     }
     long parked = removeParked(connection, sourceId);
     return new Filled(count(connection), written - parked, parked, oldest(connection, sourceId));
+  }
+
+  /** Nobody could tell which of them is published; the log brings such rows one by one. */
+  private void refuseRowsWithoutId(Connection connection, Candidates candidates)
+      throws SQLException {
+    String id = column(Column.ID);
+    String sql =
+        "SELECT count(*) FROM %s WHERE %s IS NULL AND (? = 0 OR age(xmin) <= age(?::text::xid))"
+            .formatted(outbox, id);
+    if (isRequired(connection, Column.ID)) {
+      return;
+    }
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      bind(statement, 1, candidates);
+      try (ResultSet row = statement.executeQuery()) {
+        row.next();
+        if (row.getLong(1) > 0) {
+          throw new AgentException.Misconfigured(
+              "%d rows of table %s have no %s, so nobody could tell which of them are published"
+                  .formatted(row.getLong(1), outbox, id),
+              "give each of these rows an id of its own, or delete them; and keep more from coming: ALTER TABLE %s ALTER COLUMN %s SET NOT NULL"
+                  .formatted(outbox, id));
+        }
+      }
+    }
+  }
+
+  /** Binds the bound of the candidates' transactions. */
+  private static void bind(PreparedStatement statement, int first, Candidates candidates)
+      throws SQLException {
+    statement.setLong(first, candidates.endedXid());
+    // 32 bits of it are what a row shows; 3 is the first that is no special number.
+    statement.setString(first + 1, Long.toString(Math.max(3, candidates.endedXid() & 0xFFFFFFFFL)));
+  }
+
+  private boolean isRequired(Connection connection, Column column) throws SQLException {
+    return CatalogQuery.one(
+        connection,
+        "SELECT attnotnull FROM pg_attribute WHERE attrelid = ?::regclass AND attname = ?",
+        row -> row.getBoolean(1),
+        outbox,
+        java.util.Objects.requireNonNull(source.mappedColumns().get(column), column.name()));
   }
 
   private long removeParked(Connection connection, String sourceId) throws SQLException {
@@ -192,8 +235,7 @@ public final class Backlog {
     String sql =
         "SELECT count(*) FROM " + outbox + " WHERE ? = 0 OR age(xmin) <= age(?::text::xid)";
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setLong(1, candidates.endedXid());
-      statement.setString(2, Long.toString(Math.max(3, candidates.endedXid() & 0xFFFFFFFFL)));
+      bind(statement, 1, candidates);
       try (ResultSet row = statement.executeQuery()) {
         row.next();
         return row.getLong(1);

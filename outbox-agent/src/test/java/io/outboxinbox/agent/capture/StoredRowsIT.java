@@ -1,9 +1,11 @@
 package io.outboxinbox.agent.capture;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.outboxinbox.agent.capture.SourceConfiguration.Column;
 import io.outboxinbox.agent.capture.SourceConfiguration.Layout;
+import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
@@ -78,6 +80,24 @@ class StoredRowsIT {
     assertThat(read(0, noon.plusSeconds(60), null))
         .extracting(StoredRows.Stored::id)
         .containsExactly("b");
+  }
+
+  /** Nothing of a first start is lost in silence, and it does not fail at them for ever. */
+  @Test
+  void refusesOlderRowsWithoutAnIdWithAWayOut() throws Exception {
+    create("timestamptz");
+    database.runScript("schema/postgresql/04_agent.sql");
+    database.execute(
+        "ALTER TABLE own DROP CONSTRAINT own_pkey",
+        "ALTER TABLE own ALTER COLUMN id DROP NOT NULL",
+        "INSERT INTO own VALUES (NULL, 'order', '1', 'placed', '{}', now())");
+    Backlog backlog = new Backlog(source);
+    assertThatThrownBy(() -> backlog.fill(connection, "s", Backlog.Candidates.ALL))
+        .isInstanceOf(AgentException.Misconfigured.class)
+        .hasMessageContaining("1 rows of table \"public\".\"own\" have no \"id\"")
+        .hasMessageContaining("ALTER COLUMN \"id\" SET NOT NULL");
+    database.execute("UPDATE own SET id = 'c' WHERE id IS NULL");
+    assertThat(backlog.fill(connection, "s", Backlog.Candidates.ALL).candidates()).isEqualTo(3);
   }
 
   @Test

@@ -25,7 +25,7 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 /** What a broker cannot take within the time it allows goes in smaller portions. */
 class SlowBrokerIT {
   private static final Duration WITHIN = Duration.ofMinutes(4);
-  private static final int EVENTS = 3000;
+  private static final int EVENTS = 1200;
 
   @RegisterExtension
   static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
