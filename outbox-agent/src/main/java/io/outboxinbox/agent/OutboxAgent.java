@@ -10,6 +10,7 @@ import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.observe.DeadThreads;
 import io.outboxinbox.agent.observe.Observatory;
 import io.outboxinbox.agent.observe.ObservedPipeline;
+import io.outboxinbox.agent.observe.RunningAgent;
 import io.outboxinbox.agent.park.ParkedDesk;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineConfiguration;
@@ -67,8 +68,8 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
   protected void addDefaultCommands(Bootstrap<AgentConfiguration> bootstrap) {
     bootstrap.addCommand(new ServeCommand(this));
     bootstrap.addCommand(check(System.out));
-    bootstrap.addCommand(new ReconcileCommand(System.out, holder()));
-    bootstrap.addCommand(new ResetCommand(System.out, holder()));
+    bootstrap.addCommand(new ReconcileCommand(System.out, self().name()));
+    bootstrap.addCommand(new ResetCommand(System.out, self().name()));
     bootstrap.addCommand(new PauseCommand(System.out, PauseCommand.Verb.PAUSE, user()));
     bootstrap.addCommand(new PauseCommand(System.out, PauseCommand.Verb.RESUME, user()));
     bootstrap.addCommand(new ParkedCommand(System.out, Clock.systemUTC()));
@@ -104,19 +105,21 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
     List<PipelineLifecycle.Part> parts = new ArrayList<>();
     List<ObservedPipeline> observed = new ArrayList<>();
     Clock clock = Clock.systemUTC();
+    RunningAgent agent = self();
+    LOG.info("version {}, named {} in the database", agent.version(), agent.name());
     for (PipelineConfiguration pipeline : configuration.pipelines()) {
       pipeline
           .cautions()
           .forEach(
               caution ->
                   LOG.warn("pipeline {}: {}; {}", pipeline.name(), caution.what(), caution.fix()));
-      Pipeline running = new Pipeline(pipeline, holder(), clock, new SplittableRandom());
+      Pipeline running = new Pipeline(pipeline, agent.name(), clock, new SplittableRandom());
       parts.add(new PipelineLifecycle.Part(pipeline.name(), running::start, running::stop));
       observed.add(
           new ObservedPipeline(
               running::status, pipeline.leadership().stallAfter(), () -> desk(pipeline)));
     }
-    Observatory.install(environment, observed, DeadThreads.watch(), clock);
+    Observatory.install(environment, agent, observed, DeadThreads.watch(), clock);
     environment.lifecycle().manage(new PipelineLifecycle(parts));
     environment.lifecycle().addServerLifecycleListener(OutboxAgent::announce);
   }
@@ -133,9 +136,8 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
         DESK_ANSWER_SECONDS);
   }
 
-  /** Names this process to operators and to other agents of the same source. */
-  private static String holder() {
-    return host() + "/" + ProcessHandle.current().pid();
+  private static RunningAgent self() {
+    return RunningAgent.of(OutboxAgent.class, host());
   }
 
   private static String host() {

@@ -7,6 +7,7 @@ import io.dropwizard.core.setup.Bootstrap;
 import io.dropwizard.core.setup.Environment;
 import io.outboxinbox.agent.observe.DeadThreads;
 import io.outboxinbox.agent.observe.Observatory;
+import io.outboxinbox.agent.observe.RunningAgent;
 import io.outboxinbox.agent.pipeline.PipelineStatus;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -103,7 +104,8 @@ class DocsTest {
   @Test
   void pagesExist() throws IOException {
     Environment environment = new Environment("docs");
-    Observatory.install(environment, List.of(), new DeadThreads(), Clock.systemUTC());
+    RunningAgent agent = new RunningAgent("1.2.3", "host", 1);
+    Observatory.install(environment, agent, List.of(), new DeadThreads(), Clock.systemUTC());
     List<String> pages =
         Arrays.stream(environment.getAdminContext().getServletHandler().getServletMappings())
             .flatMap(mapping -> Arrays.stream(mapping.getPathSpecs()))

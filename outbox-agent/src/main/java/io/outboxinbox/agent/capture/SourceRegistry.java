@@ -54,6 +54,16 @@ public final class SourceRegistry {
   /** One first start or reconciliation; whoever begins another takes the turn from it. */
   public record Turn(long epoch, long reconciliation) {}
 
+  /**
+   * A leader's sign of life.
+   *
+   * @param number goes up; -1 if there never was one
+   * @param holder names the agent that gave it; empty if there never was one
+   */
+  public record LastPulse(long number, String holder) {
+    static final LastPulse NEVER = new LastPulse(-1, "");
+  }
+
   private final SourceConfiguration source;
   private final String table;
 
@@ -300,16 +310,16 @@ public final class SourceRegistry {
   }
 
   /**
-   * Reads the leader's sign of life, a number that goes up; -1 if there never was one.
+   * Reads the leader's sign of life.
    *
    * <p>Compare it with itself over time on one's own clock; clocks of two hosts do not compare.
    */
-  public long lastPulse(Connection connection, String sourceId) throws SQLException {
-    String sql = "SELECT pulse FROM " + table + " WHERE source = ?";
+  public LastPulse lastPulse(Connection connection, String sourceId) throws SQLException {
+    String sql = "SELECT pulse, coalesce(holder, '') FROM " + table + " WHERE source = ?";
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, sourceId);
       try (ResultSet row = statement.executeQuery()) {
-        return row.next() ? row.getLong(1) : -1;
+        return row.next() ? new LastPulse(row.getLong(1), row.getString(2)) : LastPulse.NEVER;
       }
     }
   }

@@ -23,6 +23,7 @@ public final class Observatory {
   /** Registers health checks and pages; to be called once, before the server starts. */
   public static void install(
       Environment environment,
+      RunningAgent agent,
       List<ObservedPipeline> pipelines,
       DeadThreads deadThreads,
       Clock clock) {
@@ -36,12 +37,13 @@ public final class Observatory {
             .getObjectMapper()
             .copy()
             .disable(SerializationFeature.WRITE_DATES_AS_TIMESTAMPS);
-    StatusView view = new StatusView(pipelines, clock, mapper);
-    PrometheusText metrics = new PrometheusText(pipelines, environment.metrics(), clock);
+    StatusView view = new StatusView(agent, pipelines, clock, mapper);
+    StatusPage page = new StatusPage(agent, pipelines, clock);
+    PrometheusText metrics = new PrometheusText(agent, pipelines, environment.metrics(), clock);
     ParkedView parked = new ParkedView(pipelines, mapper);
     Map<String, Function<HttpServletRequest, Page>> pages =
         Map.of(
-            "", request -> view.html(),
+            "", request -> page.html(),
             "/status", request -> view.json(),
             "/live", request -> view.liveness(deadThreads),
             "/ready", request -> view.readiness(),
@@ -49,7 +51,8 @@ public final class Observatory {
             "/metrics", request -> new Page(Page.OK, PROMETHEUS_TYPE, metrics.render()));
     AdminEnvironment admin = environment.admin();
     pages.forEach(
-        (path, page) -> admin.addServlet("page" + path, new PageServlet(page)).addMapping(path));
+        (path, answer) ->
+            admin.addServlet("page" + path, new PageServlet(answer)).addMapping(path));
     admin
         .addFilter("gate", new Gate(pages.keySet()))
         .addMappingForUrlPatterns(EnumSet.of(DispatcherType.REQUEST), false, "/*");

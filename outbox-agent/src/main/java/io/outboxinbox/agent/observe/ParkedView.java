@@ -10,10 +10,13 @@ import io.outboxinbox.agent.park.DeskFilter;
 import io.outboxinbox.agent.park.DeskFilter.State;
 import io.outboxinbox.agent.park.ParkedDesk;
 import jakarta.servlet.http.HttpServletRequest;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Semaphore;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,6 +27,10 @@ final class ParkedView {
   private static final int EVENTS_MAX = 100;
   private static final int GROUPS_MAX = 20;
   private static final int SHOWN_CHARS_MAX = 300;
+
+  /** What makes a reason one of its kind: the event it is about, which has a row of its own. */
+  private static final Pattern OWN_NAME = Pattern.compile("^(event|row) [^ ]+:? ");
+
   private static final DeskFilter WAITING = DeskFilter.of(State.WAITING);
 
   private final List<ObservedPipeline> pipelines;
@@ -108,29 +115,20 @@ final class ParkedView {
   }
 
   private Page html(Seen seen) {
-    StringBuilder rows = new StringBuilder();
-    for (DeskEntry event : seen.events()) {
-      rows.append(row(event));
-    }
     ParkedDesk.Totals totals = seen.totals();
+    boolean isAll = seen.events().size() == totals.events();
     String next =
         seen.next() == null
             ? ""
-            : "<p><a href=\"?pipeline=%s&amp;after=%d\">next</a></p>"
-                .formatted(seen.pipeline(), seen.next());
-    return new Page(
-        Page.OK,
-        "text/html; charset=utf-8",
+            : "<p><a href=\"?pipeline=%s&amp;after=%d\">next</a></p>\n"
+                .formatted(escaped(seen.pipeline()), seen.next());
+    return Html.page(
+        "parked events",
+        "",
         """
-        <!doctype html><html lang="en"><head><title>parked events</title>
-        <style>body{font:16px sans-serif;margin:2em}td,th{padding:.3em 1em;text-align:left;vertical-align:top}
-        table{margin-bottom:1em}.behind{color:#666}</style></head><body><h1>parked events of %s</h1>
+        <h1>parked events of %s</h1>
         <p>%s</p><p>%,d wait: %,d with a fault of their own, %,d behind them; %,d keys%s</p>
-        %s%s%s
-        <table><tr><th>number<th>parked at<th>state<th>key<th>type<th>topic<th>bytes<th>id<th>reason</tr>
-        %s</table>%s
-        <p>Command <code>parked</code> of the agent releases, corrects and discards.
-        <a href="?pipeline=%1$s&amp;format=json">JSON</a> <a href=".">status</a></p></body></html>
+        %s%s%s%s%s%s<p><a href="?pipeline=%1$s&amp;format=json">JSON</a> <a href=".">status</a></p>
         """
             .formatted(
                 escaped(seen.pipeline()),
@@ -139,15 +137,56 @@ final class ParkedView {
                 totals.culprits(),
                 totals.events() - totals.culprits(),
                 totals.keys(),
-                totals.oldest() == null ? "" : ", the oldest parked at " + totals.oldest(),
-                counts("topic", seen.byTopic()),
-                counts("reason", seen.byReason()),
+                totals.oldest() == null
+                    ? ""
+                    : ", the oldest parked at <time>%s</time>"
+                        .formatted(Html.seconds(totals.oldest())),
+                commands(seen),
+                // On a page that shows all of them they would say everything twice.
+                isAll ? "" : counts("topic", seen.byTopic()),
+                isAll ? "" : counts("reason", seen.byReason()),
                 counts("of another source", seen.elsewhere()),
-                rows,
+                byReason(seen.events()),
                 next));
   }
 
+  /** Each reason once, above the events it holds. */
+  private static String byReason(List<DeskEntry> events) {
+    Map<String, List<DeskEntry>> groups = new LinkedHashMap<>();
+    for (DeskEntry event : events) {
+      String reason = OWN_NAME.matcher(event.reason()).replaceFirst("");
+      groups.computeIfAbsent(reason, any -> new ArrayList<>()).add(event);
+    }
+    StringBuilder sections = new StringBuilder();
+    groups.forEach(
+        (reason, group) -> {
+          sections.append("<h2>%s</h2>\n<div class=\"wide\"><table>".formatted(escaped(reason)));
+          sections.append(
+              "<tr><th>number<th>parked at<th>state<th>key<th>type<th>topic<th>bytes<th>id</tr>\n");
+          group.forEach(event -> sections.append(row(event)));
+          sections.append("</table></div>\n");
+        });
+    return sections.toString();
+  }
+
+  private static String commands(Seen seen) {
+    return seen.events().stream()
+        .filter(event -> !event.isBehind())
+        .findFirst()
+        .map(
+            first ->
+                """
+                <p>Once the cause is mended: <code>java -jar outbox-agent.jar parked release agent.yml --pipeline %s %d --wait</code>;
+                <code>parked edit</code> corrects an event, <code>parked discard</code> gives it up, and <code>parked --help</code> says how.</p>
+                """
+                    .formatted(escaped(seen.pipeline()), first.ordinal()))
+        .orElse("");
+  }
+
   private String links() {
+    if (pipelines.size() == 1) {
+      return "";
+    }
     StringBuilder links = new StringBuilder();
     for (ObservedPipeline pipeline : pipelines) {
       String name = escaped(pipeline.status().name());
@@ -167,18 +206,20 @@ final class ParkedView {
   }
 
   private static String row(DeskEntry event) {
-    return "<tr class=\"%s\"><td>%d<td>%s<td>%s<td>%s<td>%s<td>%s<td>%s<td>%s<td>%s</tr>%n"
+    return """
+        <tr class="%s"><td>%d<td><time>%s</time><td class="brief">%s<td title="key">%s<td title="type">%s\
+        <td title="topic">%s<td title="bytes">%s<td class="id" title="id">%s</tr>
+        """
         .formatted(
-            event.isBehind() ? "behind" : "culprit",
+            event.isBehind() ? "quiet" : "culprit",
             event.ordinal(),
-            event.parkedAt(),
+            Html.seconds(event.parkedAt()),
             state(event),
             escaped(event.key()),
             escaped(event.eventType()),
             escaped(event.topic()),
             event.payloadBytes() == null ? "-" : event.payloadBytes(),
-            escaped(event.eventId()),
-            escaped(event.reason()));
+            escaped(event.eventId()));
   }
 
   private static String state(DeskEntry event) {
@@ -192,12 +233,6 @@ final class ParkedView {
   }
 
   private static String escaped(@Nullable String text) {
-    return text == null
-        ? "-"
-        : OneLine.of(text, SHOWN_CHARS_MAX)
-            .replace("&", "&amp;")
-            .replace("<", "&lt;")
-            .replace(">", "&gt;")
-            .replace("\"", "&quot;");
+    return text == null ? "-" : Html.escaped(OneLine.of(text, SHOWN_CHARS_MAX));
   }
 }

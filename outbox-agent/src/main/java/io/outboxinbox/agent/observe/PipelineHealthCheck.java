@@ -1,7 +1,6 @@
 package io.outboxinbox.agent.observe;
 
 import com.codahale.metrics.health.HealthCheck;
-import io.outboxinbox.agent.pipeline.PipelineStatus;
 import java.time.Clock;
 
 /** Healthy when the pipeline publishes, or stands by to. */
@@ -16,10 +15,12 @@ final class PipelineHealthCheck extends HealthCheck {
 
   @Override
   protected Result check() {
-    PipelineStatus status = pipeline.status();
-    String problem = pipeline.problem(status, clock.instant());
-    return problem.isEmpty()
-        ? Result.builder().healthy().withMessage(status.state().name()).build()
-        : Result.builder().unhealthy().withMessage(problem).build();
+    ObservedPipeline.Seen seen = pipeline.look(clock.instant());
+    StringBuilder message =
+        new StringBuilder(seen.isReady() ? seen.status().state().name() : seen.problem());
+    seen.warnings().forEach(warning -> message.append("; warning: ").append(warning));
+    return seen.isReady()
+        ? Result.builder().healthy().withMessage(message.toString()).build()
+        : Result.builder().unhealthy().withMessage(message.toString()).build();
   }
 }

@@ -161,6 +161,7 @@ final class PrometheusText {
         status -> status.retention().why().isEmpty() ? 0 : 1);
   }
 
+  private final RunningAgent agent;
   private final List<ObservedPipeline> pipelines;
   private final MetricRegistry registry;
   private final Clock clock;
@@ -168,7 +169,9 @@ final class PrometheusText {
   /** A name with its type and meaning; one value per pipeline. */
   private record Family(String name, String type, String help) {}
 
-  PrometheusText(List<ObservedPipeline> pipelines, MetricRegistry registry, Clock clock) {
+  PrometheusText(
+      RunningAgent agent, List<ObservedPipeline> pipelines, MetricRegistry registry, Clock clock) {
+    this.agent = agent;
     this.pipelines = List.copyOf(pipelines);
     this.registry = registry;
     this.clock = clock;
@@ -176,6 +179,8 @@ final class PrometheusText {
 
   String render() {
     StringBuilder out = new StringBuilder(8192);
+    header(out, PREFIX + "info", GAUGE, "1, with the version of this agent");
+    out.append("%sinfo{version=\"%s\"} 1\n".formatted(PREFIX, agent.version()));
     appendPipelines(out);
     registry.getMetrics().forEach((name, metric) -> appendMetric(out, cleaned(name), metric));
     return out.toString();
@@ -186,8 +191,8 @@ final class PrometheusText {
     Map<PipelineStatus, Boolean> seen = new LinkedHashMap<>();
     pipelines.forEach(
         pipeline -> {
-          PipelineStatus status = pipeline.status();
-          seen.put(status, pipeline.problem(status, now).isEmpty());
+          ObservedPipeline.Seen look = pipeline.look(now);
+          seen.put(look.status(), look.isReady());
         });
     List<PipelineStatus> all = List.copyOf(seen.keySet());
     append(

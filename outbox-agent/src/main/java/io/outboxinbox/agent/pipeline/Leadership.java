@@ -54,6 +54,7 @@ final class Leadership implements AutoCloseable {
   private long seenNanos;
   private boolean hasLooked;
   private boolean isFollowing;
+  private String leader = "";
   private @Nullable AgentException obstacle;
   private Duration stalled = Duration.ZERO;
   private Optional<Duration> silentBefore = Optional.empty();
@@ -163,18 +164,19 @@ final class Leadership implements AutoCloseable {
   boolean tryAcquire() throws SQLException {
     if (lock.tryExclusive(connection)) {
       acquiredNanos = System.nanoTime();
+      leader = holder;
       endFormerSessions();
       registry.register(connection, source.id());
       silentBefore = registry.sincePulse(connection, source.id());
       return true;
     }
     List<SourceLock.Holder> holders = lock.others(connection);
-    long pulse = registry.lastPulse(connection, source.id());
+    SourceRegistry.LastPulse pulse = registry.lastPulse(connection, source.id());
     long now = System.nanoTime();
-    if (pulse != seenPulse || !hasLooked) {
+    if (pulse.number() != seenPulse || !hasLooked) {
       isFollowing = hasLooked;
       hasLooked = true;
-      seenPulse = pulse;
+      seenPulse = pulse.number();
       seenNanos = now;
       obstacle = null;
     }
@@ -187,6 +189,7 @@ final class Leadership implements AutoCloseable {
       endLeaderSession(holders);
       stalled = silent;
     }
+    leader = isFollowing ? pulse.holder() + address(holders) : "";
     return false;
   }
 
@@ -198,6 +201,21 @@ final class Leadership implements AutoCloseable {
   /** Whether another agent has been seen to lead: its pulse goes up. */
   boolean isFollowing() {
     return isFollowing;
+  }
+
+  /** Who leads, by host and process, and from which address; empty if nobody is known to. */
+  String leader() {
+    return leader;
+  }
+
+  /** In a container the name of a host tells little. */
+  private static String address(List<SourceLock.Holder> holders) {
+    return holders.stream()
+        .filter(SourceLock.Holder::isOurs)
+        .flatMap(agent -> Optional.ofNullable(agent.address()).stream())
+        .findFirst()
+        .map(" at "::concat)
+        .orElse("");
   }
 
   /** Why nobody leads, as far as that is known; its type says whether it passes by itself. */

@@ -9,6 +9,7 @@ import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import java.sql.SQLException;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.temporal.ChronoUnit;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.random.RandomGenerator;
@@ -176,6 +177,8 @@ public final class Pipeline {
         decision.stopping(leadership);
         throw e;
       }
+    } finally {
+      monitor.ledBy("");
     }
   }
 
@@ -188,7 +191,8 @@ public final class Pipeline {
       if (!pause.equals(told)) {
         String reason =
             "paused by %s at %s: %s; fix: outbox-agent resume"
-                .formatted(pause.by(), pause.since(), pause.reason());
+                .formatted(
+                    pause.by(), pause.since().truncatedTo(ChronoUnit.SECONDS), pause.reason());
         LOG.warn("{}", reason);
         monitor.enter(State.PAUSED, reason);
         leadership.waited();
@@ -210,6 +214,7 @@ public final class Pipeline {
     String told = "";
     boolean isStandby = false;
     while (!leadership.tryAcquire()) {
+      monitor.ledBy(leadership.leader());
       rehearse(leadership);
       String obstacle = leadership.obstacle().map(Throwable::getMessage).orElse("");
       if (!obstacle.isEmpty() && !obstacle.equals(told)) {
@@ -217,7 +222,7 @@ public final class Pipeline {
         monitor.enter(stateOf(leadership.obstacle().get()), obstacle);
         isStandby = false;
       } else if (leadership.isFollowing() && !isStandby) {
-        LOG.info("standby: another agent leads source {}", leadership.source().id());
+        LOG.info("standby: {} leads source {}", leadership.leader(), leadership.source().id());
         monitor.enter(State.STANDBY, "");
         isStandby = true;
       }
@@ -226,6 +231,7 @@ public final class Pipeline {
         return false;
       }
     }
+    monitor.ledBy(leadership.leader());
     if (isStandby || !told.isEmpty()) {
       monitor.enter(State.STARTING, "");
     }

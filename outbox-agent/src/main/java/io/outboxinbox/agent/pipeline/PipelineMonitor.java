@@ -18,6 +18,7 @@ final class PipelineMonitor {
   private State state = State.STARTING;
   private Instant since;
   private String reason = "";
+  private String ledBy = "";
   private @Nullable Instant nextTryAt;
   private long eventsPublished;
   private long sequence;
@@ -74,6 +75,11 @@ final class PipelineMonitor {
   synchronized void enter(State newState, String newReason, Duration wait) {
     enter(newState, newReason);
     nextTryAt = clock.instant().plus(wait);
+  }
+
+  /** Takes note of who leads; empty when that is not known. */
+  synchronized void ledBy(String agent) {
+    ledBy = agent;
   }
 
   synchronized void waiting(long events, int keys, @Nullable Instant oldestAt) {
@@ -149,6 +155,7 @@ final class PipelineMonitor {
         since,
         reason,
         state == State.LEADING,
+        ledBy,
         eventsPublished,
         sequence,
         epoch,

@@ -9,6 +9,7 @@ import org.jspecify.annotations.Nullable;
  * @param since when it came into the state
  * @param reason what is wrong and how to mend it; empty when all is well
  * @param leader whether it publishes; every other agent of the source stands by
+ * @param ledBy who leads the source, this agent or another, by host and process; empty if not known
  * @param eventsPublished by this process
  * @param lastSequence of the last event published; 0 before the first
  * @param epoch of that sequence
@@ -35,6 +36,7 @@ public record PipelineStatus(
     Instant since,
     String reason,
     boolean leader,
+    String ledBy,
     long eventsPublished,
     long lastSequence,
     long epoch,

@@ -23,6 +23,7 @@ record SourceLock(int lockClass, String publication) {
    * @param pid 0 for a prepared transaction
    * @param role null where it has just gone
    * @param application name it gave itself
+   * @param address it comes from; null where the server does not say
    * @param prepared name of the prepared transaction; null for a session
    * @param isOurs whether it logged in as this agent did; only such a session may be ended
    * @param waitsForReplica whether its commit waits for a synchronous standby
@@ -31,6 +32,7 @@ record SourceLock(int lockClass, String publication) {
       int pid,
       @Nullable String role,
       String application,
+      @Nullable String address,
       @Nullable String prepared,
       boolean isOurs,
       boolean waitsForReplica) {
@@ -90,8 +92,8 @@ record SourceLock(int lockClass, String publication) {
     String sql =
         """
         SELECT coalesce(l.pid, 0), coalesce(a.usename, p.owner),
-          coalesce(a.application_name, ''), p.gid, coalesce(a.usename = current_user, false),
-          coalesce(a.wait_event = 'SyncRep', false)
+          coalesce(a.application_name, ''), host(a.client_addr), p.gid,
+          coalesce(a.usename = current_user, false), coalesce(a.wait_event = 'SyncRep', false)
         FROM pg_locks l
         LEFT JOIN pg_stat_activity a ON a.pid = l.pid
         LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
@@ -114,8 +116,9 @@ record SourceLock(int lockClass, String publication) {
                   row.getString(2),
                   row.getString(3),
                   row.getString(4),
-                  row.getBoolean(5),
-                  row.getBoolean(6)));
+                  row.getString(5),
+                  row.getBoolean(6),
+                  row.getBoolean(7)));
         }
       }
       return holders;

@@ -30,29 +30,43 @@ class ObservatoryTest {
   private static final Duration LIMIT = Duration.ofSeconds(15);
   private static final Clock CLOCK = Clock.fixed(NOW, ZoneOffset.UTC);
 
+  private static final RunningAgent AGENT = new RunningAgent("1.2.3", "host-a", 77);
+
   private static PipelineStatus status(State state, String reason, Instant since, Instant pulse) {
+    return status("orders", state, reason, new Times(since, pulse), 0);
+  }
+
+  private static PipelineStatus withParked(State state) {
+    return status("orders", state, "", new Times(NOW.minusNanos(1), NOW), 30);
+  }
+
+  private record Times(Instant since, Instant pulse) {}
+
+  private static PipelineStatus status(
+      String name, State state, String reason, Times times, int parked) {
     boolean leader = state == State.LEADING;
     return new PipelineStatus(
-        "orders",
+        name,
         state,
-        since,
+        times.since(),
         reason,
         leader,
+        leader ? "host-a/77" : "host-b/8 at 10.0.0.2",
         42,
         41,
         7,
         12.5,
-        pulse,
+        times.pulse(),
         null,
         1024,
         3,
         null,
         Handover.NONE,
         WalBudget.UNKNOWN,
-        0,
-        5,
-        2,
-        NOW,
+        parked == 0 ? 0 : 121,
+        parked,
+        parked / 10,
+        parked == 0 ? null : NOW.minusNanos(1),
         7,
         2,
         new RetentionStatus(2, NOW, ""));
@@ -68,7 +82,7 @@ class ObservatoryTest {
   }
 
   private static String problem(PipelineStatus status) {
-    return observed(status).problem(status, NOW);
+    return observed(status).look(NOW).problem();
   }
 
   @Test
@@ -112,18 +126,100 @@ class ObservatoryTest {
             .disable(SerializationFeature.WRITE_DATES_AS_TIMESTAMPS);
     List<ObservedPipeline> pipelines =
         List.of(statuses).stream().map(ObservatoryTest::observed).toList();
-    return new StatusView(pipelines, CLOCK, mapper);
+    return new StatusView(AGENT, pipelines, CLOCK, mapper);
+  }
+
+  private static String page(PipelineStatus... statuses) {
+    List<ObservedPipeline> pipelines =
+        List.of(statuses).stream().map(ObservatoryTest::observed).toList();
+    return new StatusPage(AGENT, pipelines, CLOCK).html().body();
   }
 
   @Test
   void readinessIsUnavailableUntilEveryPipelineIsReady() {
     PipelineStatus good = status(State.LEADING, "", NOW, NOW);
-    PipelineStatus bad = status(State.WAITING_FOR_BROKER, "broker away", NOW, null);
-    assertThat(view(good).readiness()).isEqualTo(Page.text(200, "ready\n"));
+    PipelineStatus bad =
+        status("bills", State.WAITING_FOR_BROKER, "broker away", new Times(NOW, null), 0);
+    assertThat(view(good).readiness())
+        .isEqualTo(Page.text(200, "ready\norders: LEADING since " + NOW + "\n"));
     Page page = view(good, bad).readiness();
     assertThat(page.status()).isEqualTo(503);
     assertThat(page.body())
-        .isEqualTo("orders: WAITING_FOR_BROKER since " + NOW + ": broker away\n");
+        .isEqualTo(
+            "bills: WAITING_FOR_BROKER since %1$s: broker away\norders: LEADING since %1$s\n"
+                .formatted(NOW));
+  }
+
+  @Test
+  void readinessSaysWhatIsParkedAndHeldBackThoughItIsReady() {
+    assertThat(view(withParked(State.LEADING)).readiness())
+        .isEqualTo(
+            Page.text(
+                200,
+                """
+                ready
+                orders: LEADING since 2026-01-01T11:59:59Z
+                orders: warning: parked events: 30, keys they hold: 3, the oldest since 2026-01-01T11:59:59Z; see /parked
+                orders: warning: a transaction that does not end has held events of a partition back from consumers for 121 s
+                """));
+    PipelineHealthCheck check = new PipelineHealthCheck(observed(withParked(State.LEADING)), CLOCK);
+    assertThat(check.execute().isHealthy()).isTrue();
+    assertThat(check.execute().getMessage()).startsWith("LEADING; warning: parked events: 30");
+  }
+
+  @Test
+  void saysOnEachPageWhoLeadsWhereThisAgentStandsBy() {
+    PipelineStatus standby = status(State.STANDBY, "", NOW, null);
+    String line = "STANDBY since " + NOW + ", host-b/8 at 10.0.0.2 leads";
+    assertThat(view(standby).readiness().body()).isEqualTo("ready\norders: " + line + "\n");
+    assertThat(page(standby))
+        .contains("STANDBY since <time>" + NOW + "</time>, host-b/8 at 10.0.0.2 leads");
+    assertThat(view(standby).json().body()).contains("\"ledBy\" : \"host-b/8 at 10.0.0.2\"");
+  }
+
+  @Test
+  void aStandbyShowsNoFiguresThatLookAsIfNothingWerePublished() {
+    assertThat(page(status(State.LEADING, "", NOW, NOW))).contains("published", "last pulse");
+    assertThat(page(status(State.STANDBY, "", NOW, null)))
+        .contains("WAL retained")
+        .doesNotContain("published", "sequence", "last pulse", "never");
+  }
+
+  @Test
+  void thePageMarksAPipelineWithParkedEvents() {
+    assertThat(page(status(State.LEADING, "", NOW, NOW)))
+        .contains("<section class=\"good\"><h2>orders: ready</h2>");
+    assertThat(page(withParked(State.LEADING)))
+        .contains("<section class=\"warn\"><h2>orders: ready, but see the warning</h2>")
+        .contains("parked events: 30");
+    assertThat(page(withParked(State.STOPPED)))
+        .contains("<section class=\"bad\"><h2>orders: not ready</h2>");
+  }
+
+  @Test
+  void thePageSaysWhatIsWrongBeforeAnyFigure() {
+    String html = page(status(State.STOPPED, "slot orders is gone", NOW, null));
+    assertThat(html.indexOf("slot orders is gone")).isPositive().isLessThan(html.indexOf("<dl>"));
+  }
+
+  @Test
+  void thePageShowsNoFractionsOfSeconds() {
+    Instant moment = NOW.plusNanos(123_456_789);
+    assertThat(page(status(State.LEADING, "", moment, moment)))
+        .contains(NOW.toString())
+        .doesNotContain("12:00:00.");
+    assertThat(page(status(State.STOPPED, "gone", moment, moment))).doesNotContain("12:00:00.");
+  }
+
+  @Test
+  void saysWhichVersionRunsWhere() throws Exception {
+    PipelineStatus good = status(State.LEADING, "", NOW, NOW);
+    assertThat(page(good)).contains("version 1.2.3 on host host-a, process 77");
+    assertThat(new ObjectMapper().readTree(view(good).json().body()).path("agent"))
+        .isEqualTo(
+            new ObjectMapper().readTree("{\"version\":\"1.2.3\",\"host\":\"host-a\",\"pid\":77}"));
+    assertThat(RunningAgent.of(Test.class, "here").version()).matches("[0-9]+\\.[0-9]+\\.[0-9]+");
+    assertThat(RunningAgent.of(ObservatoryTest.class, "here").version()).isEqualTo("unknown");
   }
 
   @Test
@@ -166,12 +262,12 @@ class ObservatoryTest {
     assertThat(pipeline.path("lastPulseAt").asText()).isEqualTo(NOW.toString());
     assertThat(pipeline.path("eventsPublished").asLong()).isEqualTo(42);
     assertThat(pipeline.path("ready").asBoolean()).isTrue();
-    assertThat(pipeline.size()).isEqualTo(PipelineStatus.class.getRecordComponents().length + 2);
+    assertThat(pipeline.size()).isEqualTo(PipelineStatus.class.getRecordComponents().length + 3);
   }
 
   @Test
   void reasonsCannotBringMarkupIntoThePage() {
-    String html = view(status(State.STOPPED, "<script>x</script>", NOW, null)).html().body();
+    String html = page(status(State.STOPPED, "<script>x</script>", NOW, null));
     assertThat(html).contains("&lt;script&gt;x").doesNotContain("<script>");
   }
 
@@ -187,6 +283,12 @@ class ObservatoryTest {
     assertThat(view.page(null, "1 OR 1=1", false).status()).isEqualTo(400);
   }
 
+  /** What an agent with one pipeline serves, but for the metrics of its Java machine. */
+  static String metrics() {
+    List<ObservedPipeline> pipelines = List.of(observed(status(State.LEADING, "", NOW, NOW)));
+    return new PrometheusText(AGENT, pipelines, new MetricRegistry(), CLOCK).render();
+  }
+
   @Test
   void metricsAreReadableByPrometheus() {
     Set<String> registriesBefore = Set.copyOf(SharedMetricRegistries.names());
@@ -198,10 +300,11 @@ class ObservatoryTest {
     registry.meter("calls").mark(2);
     registry.counter("open").inc();
     PipelineStatus status = status(State.LEADING, "", NOW, NOW);
-    String text = new PrometheusText(List.of(observed(status)), registry, CLOCK).render();
+    String text = new PrometheusText(AGENT, List.of(observed(status)), registry, CLOCK).render();
     assertThat(text)
         .contains(
             "# TYPE outbox_agent_events_published_total counter\noutbox_agent_events_published_total{pipeline=\"orders\"} 42\n",
+            "outbox_agent_info{version=\"1.2.3\"} 1\n",
             "outbox_agent_ready{pipeline=\"orders\"} 1\n",
             "outbox_agent_state{pipeline=\"orders\",state=\"LEADING\"} 1\n",
             "outbox_agent_state{pipeline=\"orders\",state=\"STANDBY\"} 0\n",

@@ -85,6 +85,7 @@ class ParkedViewIT {
         Instant.EPOCH,
         "",
         true,
+        "host-a/7",
         1,
         1,
         1,
@@ -137,6 +138,18 @@ class ParkedViewIT {
             "parked events of orders", "&lt;script&gt;alert(1)", "?pipeline=orders&amp;after=100")
         .contains("150 wait: 3 with a fault of their own, 147 behind them; 3 keys")
         .doesNotContain("<script>", "secret");
+  }
+
+  @Test
+  void saysEachReasonOnceAndWhenInWholeSeconds() throws Exception {
+    // What does not fit a page has counts above it.
+    database.execute("DELETE FROM outbox_parked WHERE ordinal > 30");
+    String html = view.page(null, null, false).body();
+    assertThat(html.split("topic order does not exist", -1)).as("reasons").hasSize(2);
+    assertThat(html.split("<td class=\"id\" title", -1)).as("events").hasSize(31);
+    assertThat(html)
+        .contains("parked release agent.yml --pipeline orders 1 --wait")
+        .doesNotContainPattern("[0-9]{2}:[0-9]{2}:[0-9]{2}\\.");
   }
 
   @Test

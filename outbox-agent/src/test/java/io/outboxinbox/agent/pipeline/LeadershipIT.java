@@ -96,6 +96,20 @@ class LeadershipIT {
   }
 
   @Test
+  void namesTheAgentThatLeadsWhereItStandsBy() throws Exception {
+    Pipeline leader = rig.start("");
+    rig.awaitLeading(leader);
+    assertThat(leader.status().ledBy()).isEqualTo("test");
+    Pipeline standby = rig.start("");
+    rig.awaitState(standby, State.STANDBY);
+    assertThat(standby.status().ledBy()).matches("test at [0-9a-f.:]+");
+    assertThat(leader.stop(Duration.ofSeconds(20))).isTrue();
+    assertThat(leader.status().ledBy()).isEmpty();
+    rig.awaitLeading(standby);
+    assertThat(standby.status().ledBy()).isEqualTo("test");
+  }
+
+  @Test
   void leadsAndPublishesWhileASynchronousStandbyIsAway() throws Exception {
     Pipeline before = rig.start("");
     rig.awaitLeading(before);
