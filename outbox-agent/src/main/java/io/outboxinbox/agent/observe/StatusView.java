@@ -81,9 +81,10 @@ final class StatusView {
     StringBuilder warnings = new StringBuilder();
     for (ObservedPipeline pipeline : pipelines) {
       PipelineStatus status = pipeline.status();
-      String warning = status.wal().warning();
-      if (!warning.isEmpty()) {
-        warnings.append(status.name()).append(": warning: ").append(warning).append('\n');
+      for (String warning : List.of(status.wal().warning(), status.retention().warning())) {
+        if (!warning.isEmpty()) {
+          warnings.append(status.name()).append(": warning: ").append(warning).append('\n');
+        }
       }
     }
     return warnings.toString();
@@ -129,7 +130,9 @@ final class StatusView {
                 : "%.1f s".formatted(status.handover().takeoverSeconds()),
             status.restarts(),
             status.nextTryAt() == null ? "-" : shown(status.nextTryAt()),
-            escaped((problem + " " + status.wal().warning()).strip()));
+            escaped(
+                (problem + " " + status.wal().warning() + " " + status.retention().warning())
+                    .strip()));
   }
 
   private static String shown(@Nullable Instant moment) {

@@ -5,6 +5,7 @@ import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.OneLine;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -75,10 +76,13 @@ final class Cleaner implements AutoCloseable {
       clean();
     } catch (SQLException | AgentException e) {
       if (!isClosed) {
-        LOG.warn("old partitions could not be dropped: {}", e.getMessage());
+        String failure = "old partitions could not be dropped: " + e.getMessage();
+        LOG.warn(failure);
+        monitor.notDropped(OneLine.of(failure));
       }
     } catch (RuntimeException e) {
       LOG.warn("old partitions could not be dropped", e);
+      monitor.notDropped(OneLine.of("old partitions could not be dropped: " + e));
     }
   }
 

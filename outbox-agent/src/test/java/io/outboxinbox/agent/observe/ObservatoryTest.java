@@ -31,6 +31,11 @@ class ObservatoryTest {
   private static final Clock CLOCK = Clock.fixed(NOW, ZoneOffset.UTC);
 
   private static PipelineStatus status(State state, String reason, Instant since, Instant pulse) {
+    return status(state, reason, since, pulse, "");
+  }
+
+  private static PipelineStatus status(
+      State state, String reason, Instant since, Instant pulse, String ofPartitions) {
     boolean leader = state == State.LEADING;
     return new PipelineStatus(
         "orders",
@@ -55,7 +60,7 @@ class ObservatoryTest {
         NOW,
         7,
         2,
-        new RetentionStatus(2, NOW, ""));
+        new RetentionStatus(2, NOW, "", ofPartitions));
   }
 
   private static ObservedPipeline observed(PipelineStatus status) {
@@ -124,6 +129,14 @@ class ObservatoryTest {
     assertThat(page.status()).isEqualTo(503);
     assertThat(page.body())
         .isEqualTo("orders: WAITING_FOR_BROKER since " + NOW + ": broker away\n");
+  }
+
+  @Test
+  void warnsWhenPartitionsCannotBeMade() {
+    PipelineStatus status = status(State.LEADING, "", NOW, NOW, "must be owner of <x>");
+    assertThat(view(status).readiness())
+        .isEqualTo(Page.text(200, "ready\norders: warning: must be owner of <x>\n"));
+    assertThat(view(status).html().body()).contains("must be owner of &lt;x&gt;");
   }
 
   @Test

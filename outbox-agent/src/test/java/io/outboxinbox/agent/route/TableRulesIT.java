@@ -1,0 +1,180 @@
+package io.outboxinbox.agent.route;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.outboxinbox.agent.event.AgentException.RejectedEvent;
+import io.outboxinbox.agent.event.OutboxEvent;
+import io.outboxinbox.agent.event.SequencedEvent;
+import io.outboxinbox.agent.event.SourcePosition;
+import io.outboxinbox.agent.route.RouteConfiguration.HeaderStyle;
+import io.outboxinbox.testkit.PostgresDatabase;
+import io.outboxinbox.testkit.PostgresExtension;
+import io.outboxinbox.testkit.PostgresVersion;
+import java.nio.charset.StandardCharsets;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.SQLException;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+
+/**
+ * The table refuses what the agent would have to park, and nothing else: both have the rules, and
+ * here they meet.
+ */
+class TableRulesIT {
+  @RegisterExtension
+  static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
+
+  private static final String NAMES =
+      "a|A.b_c-9|a b|a:b|grün|a/b|ce_id|CE_ID|ce-id|ce|cex_id|outbox_x|Outbox_X|outbox-x|outboxx"
+          + "|id|ID|ids|eventType|EVENTTYPE|event-type|content-type|Content-Type|content_type"
+          + "|traceparent||a\n|\na|ce_\n";
+
+  private static final String VALUES =
+      "a|a\tb|a\rb|a\nb|\n|a\u0000b|a\u0001b|\u0085|\u2028|grün|😀| a |";
+
+  private static final String CONTENT_TYPES =
+      "application/json|avro/binary|text|/x|x/|text/plain; charset=utf-8|text/plän|text/plain\n"
+          + "| text/plain|application/cloudevents|application/cloudevents+json"
+          + "| Application/CloudEvents|APPLICATION/CLOUDEVENTS|a/\u007f|a/\t|application/cloudevent";
+
+  private static final String LINES = "a|a b|grün|a\rb|a\nb|a\n|a\u0000b|\u0085";
+
+  private static final String TOPICS =
+      "order|Order.v1_x-2|Order Placed!|Shop::Order|grün|a/b|.|..|...|_a|__a|__|a__b|a\n";
+
+  private static final String TIMES =
+      "2026-01-01T00:00:00Z|-0001-12-31T23:59:59Z|0000-01-01T00:00:00Z|0001-01-01T00:00:00Z"
+          + "|9999-12-31T23:59:59.999999Z|+10000-01-01T00:00:00Z";
+
+  /** What is not the usual is one thing at a time. */
+  private static List<OutboxEvent> events() {
+    List<OutboxEvent> events = new ArrayList<>();
+    for (String name : NAMES.split("\\|", -1)) {
+      events.add(event("order", "42", "Placed", "a/b", Map.of(name, "x"), null, null));
+    }
+    for (int length : new int[] {128, 129}) {
+      events.add(
+          event("order", "42", "Placed", "a/b", Map.of("x".repeat(length), "x"), null, null));
+    }
+    for (int count : new int[] {64, 65}) {
+      Map<String, String> headers = new HashMap<>();
+      for (int i = 0; i < count; i++) {
+        headers.put("h" + i, "x");
+      }
+      events.add(event("order", "42", "Placed", "a/b", headers, null, null));
+    }
+    for (String value : VALUES.split("\\|", -1)) {
+      events.add(event("order", "42", "Placed", "a/b", Map.of("x", value), null, null));
+    }
+    for (String type : CONTENT_TYPES.split("\\|", -1)) {
+      events.add(event("order", "42", "Placed", type, Map.of(), null, null));
+    }
+    for (String line : LINES.split("\\|", -1)) {
+      events.add(event("order", line, "Placed", "a/b", Map.of(), null, null));
+      events.add(event("order", "42", line, "a/b", Map.of(), null, null));
+    }
+    for (String topic : TOPICS.split("\\|", -1)) {
+      events.add(event(topic, "42", "Placed", "a/b", Map.of(), null, null));
+      events.add(event("Shop::Order", "42", "Placed", "a/b", Map.of(), topic, null));
+    }
+    for (String time : TIMES.split("\\|", -1)) {
+      events.add(event("order", "42", "Placed", "a/b", Map.of(), null, Instant.parse(time)));
+    }
+    return events;
+  }
+
+  private static OutboxEvent event(
+      String aggregateType,
+      String aggregateId,
+      String eventType,
+      String contentType,
+      Map<String, String> headers,
+      @Nullable String topic,
+      @Nullable Instant occurredAt) {
+    return new OutboxEvent(
+        "0199aa00-0000-7000-8000-000000000001",
+        aggregateType,
+        aggregateId,
+        eventType,
+        "{}".getBytes(StandardCharsets.UTF_8),
+        contentType,
+        headers,
+        topic,
+        occurredAt,
+        Map.of());
+  }
+
+  @Test
+  void refusesWhatTheAgentWouldHaveToParkAndNothingElse() throws Exception {
+    PostgresDatabase database = postgres.newDatabase();
+    database.runScript("schema/postgresql/01_outbox.sql");
+    List<String> differences = new ArrayList<>();
+    int taken = 0;
+    try (Connection connection = database.connect()) {
+      for (OutboxEvent event : events()) {
+        // In either style: the application does not know which one the agent is set to.
+        boolean isRouted =
+            isRouted(event, HeaderStyle.CLOUDEVENTS) && isRouted(event, HeaderStyle.DEBEZIUM);
+        String refusal = insert(connection, event);
+        if (isRouted != refusal.isEmpty()) {
+          differences.add(
+              (isRouted ? "only the table refuses " : "only the agent refuses ") + event);
+        }
+        taken += isRouted ? 1 : 0;
+      }
+    }
+    assertThat(differences).isEmpty();
+    assertThat(taken).isBetween(20, events().size() - 20);
+  }
+
+  private static boolean isRouted(OutboxEvent event, HeaderStyle style) {
+    Router router =
+        new Router(
+            new RouteConfiguration("{aggregate_type}", List.of("*"), "{aggregate_id}", style, null),
+            "orders",
+            List.of());
+    try {
+      router.route(
+          new SequencedEvent(
+              event, SourcePosition.atCommit(1), Instant.parse("2026-01-02T03:04:05Z"), 7, 1));
+      return true;
+    } catch (RejectedEvent refused) {
+      return false;
+    }
+  }
+
+  /** What the database says; empty when it takes the row. */
+  private static String insert(Connection connection, OutboxEvent event) throws Exception {
+    String sql =
+        """
+        INSERT INTO outbox_event
+          (aggregate_type, aggregate_id, event_type, content_type, headers, topic, occurred_at)
+        VALUES (?, ?, ?, ?, ?::jsonb, ?, coalesce(?, now()))
+        """;
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, event.aggregateType());
+      statement.setString(2, event.aggregateId());
+      statement.setString(3, event.eventType());
+      statement.setString(4, event.contentType());
+      statement.setString(5, new ObjectMapper().writeValueAsString(event.headers()));
+      statement.setString(6, event.topic());
+      statement.setObject(
+          7,
+          event.occurredAt() == null ? null : event.occurredAt().atOffset(ZoneOffset.UTC),
+          java.sql.Types.TIMESTAMP_WITH_TIMEZONE);
+      statement.executeUpdate();
+      return "";
+    } catch (SQLException refused) {
+      return String.valueOf(refused.getMessage());
+    }
+  }
+}
