@@ -85,7 +85,7 @@ CREATE TABLE IF NOT EXISTS outbox_event (
     CHECK (char_length(content_type) <= 249),
   -- With application/cloudevents consumers would take id and type from the payload instead of the headers.
   CONSTRAINT outbox_event_content_type_must_be_a_media_type
-    CHECK (content_type = 'application/json'
+    CHECK (content_type IN ('application/json', '')
            OR (content_type ~ '^[ -~]*$' AND strpos(content_type, '/') <> 1 AND content_type LIKE '%/%'
                AND lower(btrim(content_type) COLLATE "C") NOT LIKE 'application/cloudevents%')),
 

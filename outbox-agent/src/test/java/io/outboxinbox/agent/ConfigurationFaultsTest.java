@@ -175,7 +175,7 @@ class ConfigurationFaultsTest {
             fault -> assertThat(fault).startsWith("schema: is a.b; " + asInCatalog + ", dots"),
             fault -> assertThat(fault).startsWith("table: is \"Outbox\"; " + asInCatalog),
             fault -> assertThat(fault).contains("publication: is Outbox; ", "RENAME"),
-            fault -> assertThat(fault).contains("payload", asInCatalog),
+            fault -> assertThat(fault).contains("columns.PAYLOAD", asInCatalog),
             fault -> assertThat(fault).contains("headers", "must have at most 63 bytes"),
             fault -> assertThat(fault).contains("extraColumns[0]", asInCatalog),
             fault -> assertThat(fault).contains("extraColumns[1]", asInCatalog),

@@ -21,7 +21,6 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
@@ -58,58 +57,55 @@ class TableRulesIT {
   /** What is not the usual is one thing at a time. */
   private static List<OutboxEvent> events() {
     List<OutboxEvent> events = new ArrayList<>();
-    for (String name : NAMES.split("\\|", -1)) {
-      events.add(event("order", "42", "Placed", "a/b", Map.of(name, "x"), null, null));
+    for (String name : each(NAMES)) {
+      events.add(event(Map.of("headers", Map.of(name, "x"))));
     }
     for (int length : new int[] {128, 129}) {
-      events.add(
-          event("order", "42", "Placed", "a/b", Map.of("x".repeat(length), "x"), null, null));
+      events.add(event(Map.of("headers", Map.of("x".repeat(length), "x"))));
     }
     for (int count : new int[] {64, 65}) {
       Map<String, String> headers = new HashMap<>();
       for (int i = 0; i < count; i++) {
         headers.put("h" + i, "x");
       }
-      events.add(event("order", "42", "Placed", "a/b", headers, null, null));
+      events.add(event(Map.of("headers", headers)));
     }
-    for (String value : VALUES.split("\\|", -1)) {
-      events.add(event("order", "42", "Placed", "a/b", Map.of("x", value), null, null));
+    for (String value : each(VALUES)) {
+      events.add(event(Map.of("headers", Map.of("x", value))));
     }
-    for (String type : CONTENT_TYPES.split("\\|", -1)) {
-      events.add(event("order", "42", "Placed", type, Map.of(), null, null));
+    for (String type : each(CONTENT_TYPES)) {
+      events.add(event(Map.of("content_type", type)));
     }
-    for (String line : LINES.split("\\|", -1)) {
-      events.add(event("order", line, "Placed", "a/b", Map.of(), null, null));
-      events.add(event("order", "42", line, "a/b", Map.of(), null, null));
+    for (String line : each(LINES)) {
+      events.add(event(Map.of("aggregate_id", line)));
+      events.add(event(Map.of("event_type", line)));
     }
-    for (String topic : TOPICS.split("\\|", -1)) {
-      events.add(event(topic, "42", "Placed", "a/b", Map.of(), null, null));
-      events.add(event("Shop::Order", "42", "Placed", "a/b", Map.of(), topic, null));
+    for (String topic : each(TOPICS)) {
+      events.add(event(Map.of("aggregate_type", topic)));
+      events.add(event(Map.of("aggregate_type", "Shop::Order", "topic", topic)));
     }
-    for (String time : TIMES.split("\\|", -1)) {
-      events.add(event("order", "42", "Placed", "a/b", Map.of(), null, Instant.parse(time)));
+    for (String time : each(TIMES)) {
+      events.add(event(Map.of("occurred_at", Instant.parse(time))));
     }
     return events;
   }
 
-  private static OutboxEvent event(
-      String aggregateType,
-      String aggregateId,
-      String eventType,
-      String contentType,
-      Map<String, String> headers,
-      @Nullable String topic,
-      @Nullable Instant occurredAt) {
+  private static String[] each(String texts) {
+    return texts.split("\\|", -1);
+  }
+
+  @SuppressWarnings("unchecked")
+  private static OutboxEvent event(Map<String, Object> values) {
     return new OutboxEvent(
         "0199aa00-0000-7000-8000-000000000001",
-        aggregateType,
-        aggregateId,
-        eventType,
+        (String) values.getOrDefault("aggregate_type", "order"),
+        (String) values.getOrDefault("aggregate_id", "42"),
+        (String) values.getOrDefault("event_type", "Placed"),
         "{}".getBytes(StandardCharsets.UTF_8),
-        contentType,
-        headers,
-        topic,
-        occurredAt,
+        (String) values.getOrDefault("content_type", "a/b"),
+        (Map<String, String>) values.getOrDefault("headers", Map.of()),
+        (String) values.get("topic"),
+        (Instant) values.get("occurred_at"),
         Map.of());
   }
 
