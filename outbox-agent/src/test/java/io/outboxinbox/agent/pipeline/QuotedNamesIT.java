@@ -152,21 +152,20 @@ class QuotedNamesIT {
   }
 
   private void replay(Names names) throws Exception {
-    Replay replay = new Replay(rig.configuration(names.yaml()));
     Selection some = new Selection(null, null, List.of(), "Order", "log-21");
-    rig.await(
-        () ->
-            replay.run(new Replay.Order("r", some, rig.topic, 1000, null), p -> {}).published()
-                > 0);
-    assertThat(rig.consume().stream().map(ConsumerRecord::key).filter("log-21"::equals))
-        .hasSizeGreaterThan(1);
+    rig.await(() -> replayed(names, some) == 1);
+    assertThat(rig.consume().stream().map(ConsumerRecord::key).filter("log-21"::equals)).hasSize(2);
     String id =
         one(
             "SELECT %s FROM %s WHERE %s = 'old-3'"
                 .formatted(names.column(0), names.qualified(), names.column(2)));
-    Selection one = new Selection(null, null, List.of(id), null, null);
-    assertThat(replay.run(new Replay.Order("i", one, rig.topic, 1000, null), p -> {}).published())
-        .isEqualTo(1);
+    assertThat(replayed(names, new Selection(null, null, List.of(id), null, null))).isEqualTo(1);
+  }
+
+  private long replayed(Names names, Selection selection) throws Exception {
+    return new Replay(rig.configuration(names.yaml()))
+        .run(new Replay.Order("r", selection, rig.topic, 1000, null), progress -> {})
+        .published();
   }
 
   @Test
