@@ -57,22 +57,37 @@ CREATE TABLE IF NOT EXISTS outbox_event (
     CHECK (aggregate_type <> ''),
   CONSTRAINT outbox_event_aggregate_type_at_most_249_characters
     CHECK (char_length(aggregate_type) <= 249),
+  -- Without a topic of its own an event goes where the agent's route.topic says, by default to a topic of this name. Where
+  -- route.topic does without {aggregate_type}, any type will do: drop this rule (schema/README.md).
+  CONSTRAINT outbox_event_aggregate_type_must_be_a_valid_topic_name
+    CHECK (topic IS NOT NULL
+           OR (aggregate_type ~ '^[a-zA-Z0-9._-]*$' AND aggregate_type NOT IN ('.', '..') AND aggregate_type NOT LIKE '\_\_%')),
 
   -- The id is the message key: events of one id stay in order. Without one they would be scattered over the partitions.
   CONSTRAINT outbox_event_aggregate_id_must_not_be_empty
     CHECK (aggregate_id <> ''),
   CONSTRAINT outbox_event_aggregate_id_at_most_1024_bytes
     CHECK (octet_length(aggregate_id) <= 1024),
+  -- Ids, types and headers become headers of the message, and a consumer may pass those on over HTTP, where a line's end ends one.
+  CONSTRAINT outbox_event_aggregate_id_must_be_one_line
+    CHECK (aggregate_id !~ '[\r\n]'),
 
   CONSTRAINT outbox_event_event_type_must_not_be_empty
     CHECK (event_type <> ''),
   CONSTRAINT outbox_event_event_type_at_most_249_characters
     CHECK (char_length(event_type) <= 249),
+  CONSTRAINT outbox_event_event_type_must_be_one_line
+    CHECK (event_type !~ '[\r\n]'),
 
   CONSTRAINT outbox_event_content_type_must_not_be_empty
     CHECK (content_type <> ''),
   CONSTRAINT outbox_event_content_type_at_most_249_characters
     CHECK (char_length(content_type) <= 249),
+  -- With application/cloudevents consumers would take id and type from the payload instead of the headers.
+  CONSTRAINT outbox_event_content_type_must_be_a_media_type
+    CHECK (content_type IN ('application/json', '')
+           OR (content_type ~ '^[ -~]*$' AND strpos(content_type, '/') <> 1 AND content_type LIKE '%/%'
+               AND lower(btrim(content_type) COLLATE "C") NOT LIKE 'application/cloudevents%')),
 
   -- Brokers refuse messages above about one megabyte by default. To change the limit, replace the constraint and raise the
   -- broker's message.max.bytes first (schema/README.md shows how).
@@ -85,12 +100,27 @@ CREATE TABLE IF NOT EXISTS outbox_event (
            AND NOT jsonb_path_exists(headers, 'strict $.* ? (@.type() != "string")', '{}', true)),
   CONSTRAINT outbox_event_headers_at_most_16384_bytes
     CHECK (octet_length(headers::text) <= 16384),
+  CONSTRAINT outbox_event_headers_at_most_64
+    CHECK (headers = '{}' OR jsonb_array_length(jsonb_path_query_array(headers, '$.*')) <= 64),
+  CONSTRAINT outbox_event_headers_must_have_plain_names
+    CHECK (headers = '{}' OR NOT jsonb_path_exists(headers,
+             '$.keyvalue() ? (!(@.key like_regex "^[A-Za-z0-9._-]{1,128}$"))', '{}', true)),
+  -- What the agent itself sends, in one style of headers or the other. A forged ce_id would make an inbox take one event for another.
+  CONSTRAINT outbox_event_headers_must_not_have_reserved_names
+    CHECK (headers = '{}' OR NOT jsonb_path_exists(headers,
+             '$.keyvalue() ? (@.key like_regex "^(ce[_-]|outbox_)|^(content-type|id|eventtype)$" flag "i")', '{}', true)),
+  CONSTRAINT outbox_event_headers_must_be_one_line_each
+    CHECK (headers = '{}' OR NOT jsonb_path_exists(headers, '$.* ? (@ like_regex "[\r\n]")', '{}', true)),
 
   -- Two underscores start the broker's own topics; an event must never reach one.
   CONSTRAINT outbox_event_topic_must_be_a_valid_topic_name
     CHECK (topic ~ '^[a-zA-Z0-9._-]{1,249}$' AND topic NOT IN ('.', '..')),
   CONSTRAINT outbox_event_topic_must_not_start_with_two_underscores
-    CHECK (topic NOT LIKE '\_\_%')
+    CHECK (topic NOT LIKE '\_\_%'),
+
+  -- Infinity is no time, and the header's format ends with these years.
+  CONSTRAINT outbox_event_occurred_at_must_be_in_years_0_to_9999
+    CHECK (occurred_at >= '0001-01-01 00:00:00+00 BC' AND occurred_at < '10000-01-01 00:00:00+00')
 )
 -- By id and not by time of arrival: the primary key of a partitioned table has to contain the partition key, and only an id
 -- that is unique everywhere can be told to be a repeat.
@@ -112,6 +142,9 @@ COMMENT ON COLUMN outbox_event.occurred_at IS 'When it happened. Travels as a he
 
 -- One call for every language -----------------------------------------------------------------------------------------------------
 -- SELECT outbox_publish('order', '4711', 'OrderPlaced', '{"total": 12.5}');
+--
+-- Columns of other types need casts, as in a trigger: outbox_publish('order', NEW.id::text, 'OrderPlaced', to_json(NEW)). There is
+-- one function only, because with several of them PostgreSQL could not tell which one a call with plain literals means.
 CREATE OR REPLACE FUNCTION outbox_publish(
   aggregate_type text,
   aggregate_id   text,

@@ -5,19 +5,21 @@
 --
 -- Publications belong to the database, not to a schema, so each schema with an outbox has one of its own: outbox_publication in
 -- schema public, outbox_publication_<schema> elsewhere. A schema whose agent has a position under the name outbox_publication,
--- from versions that had no other, keeps it: the position is kept under that name.
+-- from versions that had no other, keeps it: the position is kept under that name. Whoever reads the log cannot quote the name of
+-- a publication, so that of a schema whose name needs quotes is made plain, with a hash of the schema's name behind it.
 --
 -- insert only:                 an update or delete of an outbox row is housekeeping, never an event.
 -- publish_via_partition_root:  rows arrive as outbox_event, whichever partition holds them. Otherwise each would come under the name
 --                              of its partition, and the agent would not know it.
 DO $do$
 DECLARE
-  name        text := 'outbox_publication' || CASE current_schema() WHEN 'public' THEN '' ELSE '_' || current_schema() END;
+  plain       text := lower(regexp_replace(current_schema(), '[^a-zA-Z0-9_]+', '_', 'g') COLLATE "C");
+  name        text := 'outbox_publication' || CASE current_schema() WHEN 'public' THEN '' ELSE '_' || plain END;
   is_ours     boolean;
   publication pg_publication;
   membership  jsonb;
 BEGIN
-  IF octet_length(name) > 63 THEN
+  IF octet_length(name) > 63 OR plain <> current_schema() THEN
     name := left(name, 54) || '_' || left(md5(current_schema()), 8);
   END IF;
 

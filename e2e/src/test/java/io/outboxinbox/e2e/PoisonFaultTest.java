@@ -50,7 +50,11 @@ class PoisonFaultTest {
     try (Stage stage = Stage.start()) {
       SourceDatabase database = SourceDatabase.create(stage.postgres());
       // With the table's own limits the application would have been refused, and nothing to park.
-      for (String limit : List.of("payload_at_most_1000000_bytes", "headers_at_most_16384_bytes")) {
+      for (String limit :
+          List.of(
+              "payload_at_most_1000000_bytes",
+              "headers_at_most_16384_bytes",
+              "headers_must_have_plain_names")) {
         database.execute("ALTER TABLE outbox_event DROP CONSTRAINT outbox_event_" + limit);
       }
       try (Reader reader = stage.read(Stage.TOPIC);

@@ -3,6 +3,7 @@ package io.outboxinbox.agent;
 import io.dropwizard.core.cli.Cli;
 import io.dropwizard.core.cli.Command;
 import io.dropwizard.core.setup.Bootstrap;
+import io.outboxinbox.agent.capture.Identifiers;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.Map;
@@ -24,8 +25,6 @@ final class SchemaCommand extends Command {
 
   /** Files numbered from 10 on belong into the databases of consumers. */
   private static final String OF_CONSUMERS = "[1-9][0-9]_.*";
-
-  private static final String IDENTIFIER = "[a-z_][a-z0-9_]{0,62}";
 
   private final PrintStream out;
   private @Nullable ArgumentParser parser;
@@ -61,8 +60,9 @@ final class SchemaCommand extends Command {
   public void run(Bootstrap<?> bootstrap, Namespace namespace)
       throws IOException, ArgumentParserException {
     @Nullable String schemaName = namespace.getString(SCHEMA_NAME);
-    if (schemaName != null && !schemaName.matches(IDENTIFIER)) {
-      throw wrong("--schema-name must start with a-z or _ and have at most 63 of a-z, 0-9 and _");
+    if (schemaName != null && !Identifiers.isSchemaName(schemaName)) {
+      throw wrong(
+          "--schema-name must be 1 to 63 bytes without quotes, dots and control characters");
     }
     @Nullable String only = namespace.getString(ONLY);
     Map<String, String> files = SchemaFiles.read();
@@ -80,7 +80,9 @@ final class SchemaCommand extends Command {
               .formatted(only, String.join(", ", SchemaFiles.read().keySet())));
     }
     if (schemaName != null) {
-      out.printf("CREATE SCHEMA IF NOT EXISTS %s;%nSET search_path = %1$s;%n%n", schemaName);
+      out.printf(
+          "CREATE SCHEMA IF NOT EXISTS %s;%nSET search_path = %1$s;%n%n",
+          Identifiers.quoted(schemaName));
     }
     files.forEach(
         (name, sql) -> out.printf("-- ==== %s ====%n%n%s%n", name, sql.stripTrailing() + "\n"));

@@ -153,6 +153,51 @@ class ConfigurationFaultsTest {
   }
 
   @Test
+  void takesNamesAsTheCatalogHasThem() throws Exception {
+    SourceConfiguration source =
+        readOne(
+                inSource(
+                    "schema: My Schema",
+                    "table: Outbox",
+                    "columns: {aggregate_type: 'a, b', payload: 'd.o.t'}",
+                    "extraColumns: [tenantId, 'Größe (cm)', '" + "x".repeat(63) + "']"))
+            .source();
+    assertThat(source.schema()).isEqualTo("My Schema");
+    assertThat(source.mappedColumns()).containsEntry(Column.AGGREGATE_TYPE, "a, b");
+    assertThat(source.publication()).matches("outbox_publication_my_schema_outbox_[0-9a-f]{8}");
+  }
+
+  @Test
+  void refusesNamesThatCannotBeReadAndSaysWhy() throws Exception {
+    String asInCatalog = "must be the name as the catalog has it, without quotes";
+    assertThat(
+            reader.faultsOf(
+                inSource(
+                    "schema: a.b",
+                    "table: '\"Outbox\"'",
+                    "publication: Outbox",
+                    "columns: {payload: \"it's\", headers: " + "ü".repeat(32) + "}",
+                    "extraColumns: [\"a\\nb\", ''," + "ü".repeat(32) + "]")))
+        .allMatch(fault -> fault.startsWith("pipelines[0].source."))
+        .map(fault -> fault.substring("pipelines[0].source.".length()))
+        .satisfiesExactlyInAnyOrder(
+            fault -> assertThat(fault).startsWith("schema: is a.b; " + asInCatalog + ", dots"),
+            fault -> assertThat(fault).startsWith("table: is \"Outbox\"; " + asInCatalog),
+            fault -> assertThat(fault).contains("publication: is Outbox; ", "RENAME"),
+            fault -> assertThat(fault).contains("columns.PAYLOAD", asInCatalog),
+            fault -> assertThat(fault).contains("headers", "must have at most 63 bytes"),
+            fault -> assertThat(fault).contains("extraColumns[0]", asInCatalog),
+            fault -> assertThat(fault).contains("extraColumns[1]", asInCatalog),
+            fault -> assertThat(fault).contains("extraColumns[2]", "must have at most 63 bytes"));
+  }
+
+  private static String inSource(String... lines) {
+    return GOOD.replace(
+        "      password: pw\n",
+        "      password: pw\n      " + String.join("\n      ", lines) + "\n");
+  }
+
+  @Test
   void pointsToTheLine() {
     assertThatThrownBy(() -> reader.read(GOOD + "    batch: {maxEvents: 0}\n"))
         .isInstanceOf(ConfigurationException.class)

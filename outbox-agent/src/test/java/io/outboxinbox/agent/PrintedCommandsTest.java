@@ -83,11 +83,11 @@ class PrintedCommandsTest {
     List<String> words = new ArrayList<>();
     Matcher word = WORD.matcher(command);
     while (word.find()) {
+      String placeholder = words.contains("--accept-cluster") ? "7000000000000000001" : "orders";
       words.add(
           (word.group(1) == null ? word.group(2) : word.group(1))
               .replace("agent.yml", configuration.toString())
-              .replaceAll("^NAME$", "orders")
-              .replaceAll("^(OLD_ID|%s)$", "7000000000000000001")
+              .replaceAll("^(NAME|OLD_ID|%s)$", placeholder)
               .replaceAll("^payload\\.json$", configuration.toString()));
     }
     OutboxAgent agent = new OutboxAgent(Map.<String, String>of()::get);

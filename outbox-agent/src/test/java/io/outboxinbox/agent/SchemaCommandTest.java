@@ -8,6 +8,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import net.sourceforge.argparse4j.inf.Namespace;
 import org.junit.jupiter.api.Test;
@@ -52,14 +53,18 @@ class SchemaCommandTest {
   @Test
   void putsEverythingIntoTheSchemaAskedFor() throws Exception {
     assertThat(print(Map.of("schema-name", "shop")))
-        .startsWith("CREATE SCHEMA IF NOT EXISTS shop;")
-        .contains("SET search_path = shop;");
+        .startsWith("CREATE SCHEMA IF NOT EXISTS \"shop\";")
+        .contains("SET search_path = \"shop\";");
+    assertThat(print(Map.of("schema-name", "My Shop; DROP")))
+        .contains("SET search_path = \"My Shop; DROP\";");
   }
 
   @Test
-  void refusesNamesThatNeedQuotesAndFilesThatDoNotExist() {
-    assertThatThrownBy(() -> print(Map.of("schema-name", "x; DROP")))
-        .hasMessageContaining("--schema-name must start with");
+  void refusesNamesThatCannotBeReadAndFilesThatDoNotExist() {
+    for (String name : List.of("x\"", "a.b", "", "x".repeat(64))) {
+      assertThatThrownBy(() -> print(Map.of("schema-name", name)))
+          .hasMessageContaining("--schema-name must be 1 to 63 bytes");
+    }
     assertThatThrownBy(() -> print(Map.of("only", "99")))
         .hasMessageContaining("no file begins with 99; there are 01_outbox.sql");
   }

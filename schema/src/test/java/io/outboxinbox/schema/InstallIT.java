@@ -5,7 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.sql.Connection;
+import java.util.List;
+import java.util.regex.Pattern;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -75,6 +79,54 @@ class InstallIT extends SchemaOnEachVersion {
                     "SELECT outbox_publish('order', '1', 'OrderPlaced', to_json(repeat('x', 4000000)))")
                 .message())
         .contains("outbox_event_payload_at_most_4000000_bytes");
+  }
+
+  /** By the step of CHANGELOG.md; rows that were there stay, whatever they are. */
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
+  void aTableOfTheBuildBeforeGetsTheRulesOfANewOne(PostgresVersion version) throws Exception {
+    String step =
+        Pattern.compile("```sql\\n(  ALTER TABLE outbox_event\\n.*?)```", Pattern.DOTALL)
+            .matcher(Files.readString(Path.of("../CHANGELOG.md")))
+            .results()
+            .map(found -> found.group(1))
+            .findFirst()
+            .orElseThrow();
+    List<String> added =
+        Pattern.compile("ADD CONSTRAINT (\\w+)")
+            .matcher(step)
+            .results()
+            .map(found -> found.group(1))
+            .toList();
+    PostgresDatabase database = installed(version);
+    String rules = rules(database);
+    for (String name : added) {
+      database.execute("ALTER TABLE outbox_event DROP CONSTRAINT " + name);
+    }
+    String parkedLater =
+        "SELECT outbox_publish('Order Placed!', '1', 'OrderPlaced', '{}', '{\"ce_x\": \"1\"}')";
+    database.execute(
+        parkedLater,
+        "INSERT INTO outbox_event (id, aggregate_type, aggregate_id, event_type) VALUES (gen_random_uuid(), 'a b', '1', 'x')");
+    database.execute(step);
+    assertThat(rules(database)).isEqualTo(rules);
+    assertThat(failureOf(database, parkedLater).message()).contains("violates check constraint");
+    assertThat(query(database, "SELECT outbox_partitions_create(9)")).isEqualTo("2");
+    assertThat(query(database, "SELECT count(*) FROM outbox_event")).isEqualTo("2");
+    // A partition made later has the rules as well.
+    assertThat(
+            query(
+                database,
+                "SELECT count(DISTINCT n) FROM (SELECT count(*) AS n FROM pg_constraint WHERE contype = 'c' AND conrelid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'outbox_event'::regclass) GROUP BY conrelid) c"))
+        .isEqualTo("1");
+    install(database);
+  }
+
+  private static String rules(PostgresDatabase database) throws Exception {
+    return query(
+        database,
+        "SELECT string_agg(conname || ' ' || replace(pg_get_constraintdef(oid), ' NOT VALID', ''), E'\\n' ORDER BY conname)"
+            + " FROM pg_constraint WHERE conrelid = 'outbox_event'::regclass AND contype = 'c'");
   }
 
   private static String resource(String file) throws Exception {

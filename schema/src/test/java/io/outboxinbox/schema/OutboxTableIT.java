@@ -4,10 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresVersion;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.regex.Pattern;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -102,7 +105,169 @@ class OutboxTableIT extends SchemaOnEachVersion {
           "'__consumer_offsets'",
           "outbox_event_topic_must_not_start_with_two_underscores");
       refuses(connection, "occurred_at", "NULL", "null value in column \"occurred_at\"");
+      for (String time : new String[] {"infinity", "-infinity", "10000-01-01", "0002-01-01 BC"}) {
+        refuses(
+            connection,
+            "occurred_at",
+            "'" + time + "'",
+            "outbox_event_occurred_at_must_be_in_years_0_to_9999");
+      }
       assertThat(query(connection, "SELECT count(*) FROM outbox_event")).isEqualTo("0");
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
+  void refusesHeadersThatOnlyTheAgentMaySendWithTheNameOfTheRule(PostgresVersion version)
+      throws Exception {
+    PostgresDatabase database = installed(version);
+    try (Connection connection = database.connect()) {
+      for (String name : new String[] {"", "a b", "a:b", "grün", "a\\n", "x".repeat(129)}) {
+        refuses(
+            connection, "headers", header(name, "x"), "outbox_event_headers_must_have_plain_names");
+      }
+      for (String name :
+          new String[] {
+            "ce_x",
+            "CE_ID",
+            "ce-id",
+            "outbox_x",
+            "Outbox_X",
+            "id",
+            "ID",
+            "eventType",
+            "Content-Type"
+          }) {
+        refuses(
+            connection,
+            "headers",
+            header(name, "x"),
+            "outbox_event_headers_must_not_have_reserved_names");
+      }
+      for (String value : new String[] {"a\\rb", "a\\nb", "\\n"}) {
+        refuses(
+            connection,
+            "headers",
+            header("a", value),
+            "outbox_event_headers_must_be_one_line_each");
+      }
+      refuses(connection, "headers", headers(65), "outbox_event_headers_at_most_64");
+      assertThat(query(connection, "SELECT count(*) FROM outbox_event")).isEqualTo("0");
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
+  void refusesTypesThatAreNoTopicAndTextThatIsNoHeader(PostgresVersion version) throws Exception {
+    PostgresDatabase database = installed(version);
+    try (Connection connection = database.connect()) {
+      for (String type :
+          new String[] {"Order Placed!", "Shop::Order", "grün", ".", "..", "__consumer_offsets"}) {
+        refuses(
+            connection,
+            "aggregate_type",
+            "'" + type + "'",
+            "outbox_event_aggregate_type_must_be_a_valid_topic_name");
+      }
+      for (String text : new String[] {"a\\nb", "a\\rb", "a\\n"}) {
+        refuses(
+            connection,
+            "aggregate_id",
+            "E'" + text + "'",
+            "outbox_event_aggregate_id_must_be_one_line");
+        refuses(
+            connection,
+            "event_type",
+            "E'" + text + "'",
+            "outbox_event_event_type_must_be_one_line");
+      }
+      for (String type :
+          new String[] {
+            "text",
+            "/x",
+            "text/plän",
+            "text/plain\\n",
+            "a/\\t",
+            "application/cloudevents",
+            " Application/CloudEvents+json"
+          }) {
+        refuses(
+            connection,
+            "content_type",
+            "E'" + type + "'",
+            "outbox_event_content_type_must_be_a_media_type");
+      }
+      assertThat(query(connection, "SELECT count(*) FROM outbox_event")).isEqualTo("0");
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
+  void acceptsWhatTheAgentSends(PostgresVersion version) throws Exception {
+    PostgresDatabase database = installed(version);
+    database.execute(
+        insert("headers", header("A.b_c-9", "a\\tb grün")),
+        insert("headers", header("x".repeat(128), "")),
+        insert("headers", header("ce", "x")),
+        insert("headers", header("outboxx", "x")),
+        insert("headers", header("ids", "x")),
+        insert("headers", headers(64)),
+        insert("content_type", "'text/plain; charset=utf-8'"),
+        insert("content_type", "'x/'"),
+        insert("content_type", "'application/cloudevent'"),
+        insert("event_type", "E'a b\\tgrün'"),
+        insert("occurred_at", "'9999-12-31 23:59:59.999999Z'"),
+        insert("occurred_at", "'0001-01-01 00:00:00Z BC'"),
+        // With a topic of its own, any type.
+        "INSERT INTO outbox_event (aggregate_type, aggregate_id, event_type, topic)"
+            + " VALUES ('Shop::Order', '1', 'OrderPlaced', 'orders')");
+    assertThat(query(database, "SELECT count(*) FROM outbox_event")).isEqualTo("13");
+  }
+
+  private static String header(String name, String value) {
+    return "jsonb_build_object(E'" + name + "', E'" + value + "')";
+  }
+
+  private static String headers(int count) {
+    return "(SELECT jsonb_object_agg('h' || n, 'x') FROM generate_series(1, " + count + ") n)";
+  }
+
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
+  void theTriggerOfTheDocumentsPublishesWhateverTheIdsAre(PostgresVersion version)
+      throws Exception {
+    String trigger =
+        Pattern.compile("```sql\\n(CREATE FUNCTION .*?)```", Pattern.DOTALL)
+            .matcher(Files.readString(Path.of("README.md")))
+            .results()
+            .map(found -> found.group(1))
+            .findFirst()
+            .orElseThrow();
+    PostgresDatabase database = installed(version);
+    for (String id :
+        new String[] {
+          "bigint DEFAULT 4711", "uuid DEFAULT gen_random_uuid()", "text DEFAULT 'x'"
+        }) {
+      database.execute(
+          "CREATE TABLE orders (id " + id + " PRIMARY KEY, total numeric)",
+          trigger,
+          "INSERT INTO orders (total) VALUES (12.5)");
+      assertThat(
+              query(
+                  database,
+                  "SELECT e.aggregate_id = o.id::text AND e.payload ->> 'id' = o.id::text"
+                      + " AND e.payload ->> 'total' = '12.5' FROM outbox_event e, orders o"))
+          .isEqualTo("t");
+      // Why the documents have casts.
+      assertThat(
+              failureOf(
+                      database,
+                      "SELECT outbox_publish('order', id, 'X', to_jsonb(o)) FROM orders o")
+                  .message())
+          .contains("outbox_publish")
+          .contains("does not exist")
+          .contains("You might need to add explicit type casts");
+      database.execute("TRUNCATE outbox_event", "DROP TABLE orders", "DROP FUNCTION orders_event");
     }
   }
 
@@ -199,14 +364,14 @@ class OutboxTableIT extends SchemaOnEachVersion {
     try (Connection connection = database.connect();
         PreparedStatement publish =
             connection.prepareStatement(
-                "SELECT outbox_publish(?, ?, ?, to_json(?::text), jsonb_build_object(?::text, ?::text))")) {
-      for (int parameter = 1; parameter <= 6; parameter++) {
+                "SELECT outbox_publish('order', ?, ?, to_json(?::text), jsonb_build_object('a', ?::text))")) {
+      for (int parameter = 1; parameter <= 4; parameter++) {
         publish.setString(parameter, hostile);
       }
       publish.execute();
       try (PreparedStatement count =
           connection.prepareStatement(
-              "SELECT count(*) FROM outbox_event WHERE aggregate_type = ? AND aggregate_id = aggregate_type AND event_type = aggregate_type AND headers ->> aggregate_type = aggregate_type")) {
+              "SELECT count(*) FROM outbox_event WHERE aggregate_id = ? AND event_type = aggregate_id AND payload #>> '{}' = aggregate_id AND headers ->> 'a' = aggregate_id")) {
         count.setString(1, hostile);
         var rows = count.executeQuery();
         assertThat(rows.next()).isTrue();

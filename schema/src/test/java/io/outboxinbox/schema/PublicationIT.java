@@ -81,7 +81,7 @@ class PublicationIT extends SchemaOnEachVersion {
     PostgresDatabase database = installed(version);
     String longName = "a_schema_with_a_name_so_long_that_nothing_fits_behind_it_any_63";
     try (Connection connection = database.connect()) {
-      for (String schema : List.of("orders", longName)) {
+      for (String schema : List.of("orders", longName, "\"My Schema, (v2)\"", "\"Größe\"")) {
         for (int run = 0; run < 2; run++) {
           execute(
               connection, "CREATE SCHEMA IF NOT EXISTS " + schema, "SET search_path = " + schema);
@@ -94,10 +94,11 @@ class PublicationIT extends SchemaOnEachVersion {
     assertThat(
             query(
                 database,
-                "SELECT string_agg(pubname || ' ' || schemaname, ', ' ORDER BY schemaname DESC) FROM pg_publication_tables WHERE pubname LIKE 'outbox%'"))
+                "SELECT string_agg(pubname || ' ' || schemaname, ', ' ORDER BY schemaname COLLATE \"C\" DESC) FROM pg_publication_tables WHERE pubname LIKE 'outbox%'"))
         .isEqualTo(
             "outbox_publication public, outbox_publication_orders orders, outbox_publication_a_schema_with_a_name_so_long_that_n_0640bb26 "
-                + longName);
+                + longName
+                + ", outbox_publication_my_schema_v2__433e4255 My Schema, (v2), outbox_publication_gr_e_d2484533 Größe");
   }
 
   @ParameterizedTest

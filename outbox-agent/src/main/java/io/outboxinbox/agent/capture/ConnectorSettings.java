@@ -2,7 +2,6 @@ package io.outboxinbox.agent.capture;
 
 import java.util.HashMap;
 import java.util.Map;
-import java.util.regex.Pattern;
 
 /** Debezium's settings, each with the reason why it must be so. */
 final class ConnectorSettings {
@@ -22,6 +21,9 @@ final class ConnectorSettings {
   /** Keeps the log being read while a batch is published. */
   private static final int QUEUE_BATCHES = 4;
 
+  /** Which tables are read: {@link #pattern}. */
+  static final String TABLE = "table.include.list";
+
   private ConnectorSettings() {}
 
   static Map<String, String> of(SourceConfiguration source, int batchRows) {
@@ -33,9 +35,7 @@ final class ConnectorSettings {
     connection(settings, source);
     settings.put("slot.name", source.slot());
     settings.put("publication.name", source.publication());
-    settings.put(
-        "table.include.list",
-        Pattern.quote(source.schema()) + "\\." + Pattern.quote(source.table()));
+    settings.put(TABLE, pattern(source.schema(), source.table()));
     // Slot, publication and snapshot are ours to create or refuse; Debezium must never heal
     // silently what is a gap.
     settings.put("snapshot.mode", "no_data");
@@ -59,6 +59,26 @@ final class ConnectorSettings {
     settings.put("max.queue.size.in.bytes", String.valueOf(source.maxQueueBytes()));
     settings.put("executor.shutdown.timeout.ms", "1000");
     return settings;
+  }
+
+  /**
+   * Matches one table and no other. Debezium compares without regard to case, splits at commas and
+   * trims; hence the flag that ends the first, and every other character by its number.
+   */
+  static String pattern(String schema, String table) {
+    return "(?-i)" + literally(schema) + "\\." + literally(table);
+  }
+
+  private static String literally(String name) {
+    StringBuilder pattern = new StringBuilder();
+    name.codePoints()
+        .forEach(
+            c ->
+                pattern.append(
+                    c == '_' || (c < 128 && Character.isLetterOrDigit(c))
+                        ? Character.toString(c)
+                        : "\\x{%x}".formatted(c)));
+    return pattern.toString();
   }
 
   /**

@@ -9,7 +9,6 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
-import java.util.regex.Pattern;
 import org.apache.kafka.connect.source.SourceRecord;
 import org.apache.kafka.connect.storage.OffsetStorageReader;
 
@@ -58,7 +57,8 @@ public final class LogRehearsal {
     settings.put("topic.prefix", ConnectorSettings.prefix(source) + "_rehearsal");
     settings.put("name", ConnectorSettings.prefix(source) + "_rehearsal");
     settings.put("snapshot.mode", "initial_only");
-    settings.put("table.include.list", Pattern.quote(source.schema()) + "\\.outbox_agent_source");
+    settings.put(
+        ConnectorSettings.TABLE, ConnectorSettings.pattern(source.schema(), "outbox_agent_source"));
     settings.put("provide.transaction.metadata", "false");
     return settings;
   }

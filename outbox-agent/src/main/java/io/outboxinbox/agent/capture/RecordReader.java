@@ -25,6 +25,7 @@ final class RecordReader {
   private final String pulseMark;
   private final ResumePoint resumePoint;
   private final RowReader rows;
+  private final String schema;
   private final String table;
   private @Nullable Schema layout;
   private long skipped;
@@ -35,7 +36,8 @@ final class RecordReader {
     this.pulseMark = nonce + ":";
     this.resumePoint = resumePoint;
     this.rows = new RowReader(source);
-    this.table = source.schema() + "." + source.table();
+    this.schema = source.schema();
+    this.table = source.table();
   }
 
   List<Captured> read(List<SourceRecord> records) {
@@ -73,7 +75,7 @@ final class RecordReader {
 
   private @Nullable Captured row(Map<String, ?> offset, Struct value) {
     Struct after = value.getStruct("after");
-    if (after == null) {
+    if (after == null || !isOurs(after, value.getStruct("source"))) {
       return null;
     }
     SourcePosition position =
@@ -96,7 +98,13 @@ final class RecordReader {
     }
   }
 
-  /** Rows of one layout share their schema, so it is looked at once. */
+  /** Whether the row is of our table; a publication may have others of a name like it. */
+  private boolean isOurs(Struct row, Struct source) {
+    return row.schema() == layout
+        || (table.equals(source.getString("table")) && schema.equals(source.getString("schema")));
+  }
+
+  /** Rows of one table and layout share their schema, so it is looked at once. */
   private void requireColumns(Struct row) {
     if (row.schema() == layout) {
       return;
@@ -104,8 +112,9 @@ final class RecordReader {
     List<String> missing = rows.missing(name -> row.schema().field(name) != null);
     if (!missing.isEmpty()) {
       throw new AgentException.Gap(
-          "rows in the log of table %s have no column %s, they have %s: the table was altered after they were written"
+          "rows in the log of table %s.%s have no column %s, they have %s: the table was altered after they were written"
               .formatted(
+                  schema,
                   table,
                   String.join(", ", missing),
                   row.schema().fields().stream().map(Field::name).collect(joining(", "))),

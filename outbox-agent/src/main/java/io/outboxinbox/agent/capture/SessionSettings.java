@@ -82,9 +82,9 @@ final class SessionSettings {
         .collect(Collectors.joining(" "));
   }
 
-  /** Blanks would end the value. */
+  /** White space would end the value. */
   private static String escaped(String value) {
-    return value.replace("\\", "\\\\").replace(" ", "\\ ");
+    return value.replaceAll("[\\\\\\s]", "\\\\$0");
   }
 
   /**

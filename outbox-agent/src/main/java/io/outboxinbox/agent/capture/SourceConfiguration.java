@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import org.hibernate.validator.constraints.Range;
@@ -51,19 +52,22 @@ public record SourceConfiguration(
     @Nullable Path passwordFile,
     @JsonProperty(defaultValue = "verify-full") SslMode sslMode,
     @Nullable Path sslRootCert,
-    @JsonProperty(defaultValue = "public") @Pattern(regexp = IDENTIFIER, message = IDENTIFIER_RULE)
+    @JsonProperty(defaultValue = "public")
+        @Pattern(regexp = Identifiers.TABLE, message = Identifiers.TABLE_RULE)
         String schema,
     @JsonProperty(defaultValue = "outbox_event")
-        @Pattern(regexp = IDENTIFIER, message = IDENTIFIER_RULE)
+        @Pattern(regexp = Identifiers.TABLE, message = Identifiers.TABLE_RULE)
         String table,
-    @Nullable @Pattern(regexp = IDENTIFIER, message = IDENTIFIER_RULE) String publication,
+    @Nullable @Pattern(regexp = PUBLICATION, message = PUBLICATION_RULE) String publication,
     @Nullable @Pattern(regexp = "[a-z0-9_]{1,63}", message = "must be 1 to 63 of a-z, 0-9 and _")
         String slot,
     @JsonProperty(defaultValue = "standard") Layout layout,
     @JsonProperty(defaultValue = "{}")
-        Map<Column, @Pattern(regexp = IDENTIFIER, message = IDENTIFIER_RULE) String> columns,
+        Map<Column, @Pattern(regexp = Identifiers.COLUMN, message = Identifiers.COLUMN_RULE) String>
+            columns,
     @JsonProperty(defaultValue = "[]")
-        List<@Pattern(regexp = IDENTIFIER, message = IDENTIFIER_RULE) String> extraColumns,
+        List<@Pattern(regexp = Identifiers.COLUMN, message = Identifiers.COLUMN_RULE) String>
+            extraColumns,
     @JsonProperty(defaultValue = "publish") ExistingRows existingRows,
     @JsonProperty(defaultValue = "stop") OnGap onGap,
     @JsonProperty(defaultValue = "true") boolean failoverSlot,
@@ -71,11 +75,14 @@ public record SourceConfiguration(
         @Range(min = 1 << 20, max = 4L << 30, message = "must be 1MiB to 4GiB")
         long maxQueueBytes) {
 
-  /** Debezium puts names into SQL as they are, so they must not need quotes. */
-  private static final String IDENTIFIER = "[a-z_][a-z0-9_]{0,62}";
+  /**
+   * Debezium asks the catalog for the name as it is and gives the same to the server's decoder,
+   * which folds what is not quoted; so only a name that is the same either way is found by both.
+   */
+  private static final String PUBLICATION = "[a-z_][a-z0-9_]{0,62}";
 
-  private static final String IDENTIFIER_RULE =
-      "must start with a-z or _ and have at most 63 of a-z, 0-9 and _";
+  private static final String PUBLICATION_RULE =
+      "must start with a-z or _ and have at most 63 of a-z, 0-9 and _: Debezium cannot quote it; see ALTER PUBLICATION ... RENAME";
   private static final String REQUIRED_DATABASE = "must be the name of the database";
 
   /** The publication; without a name in the configuration, see {@link SourceNames#resolved}. */
@@ -134,6 +141,20 @@ public record SourceConfiguration(
           "password",
           "exactly one of password and passwordFile is needed, %s"
               .formatted(password == null ? "there is none" : "there are both"));
+    }
+    checkLength(faults, "schema", schema);
+    checkLength(faults, "table", table);
+    columns.forEach(
+        (column, name) ->
+            checkLength(faults, "columns." + column.name().toLowerCase(Locale.ROOT), name));
+    for (int i = 0; i < extraColumns.size(); i++) {
+      checkLength(faults, "extraColumns[" + i + "]", extraColumns.get(i));
+    }
+  }
+
+  private static void checkLength(ViolationCollector faults, String path, String name) {
+    if (Identifiers.isTooLong(name)) {
+      faults.addViolation(path, Identifiers.LENGTH_RULE);
     }
   }
 

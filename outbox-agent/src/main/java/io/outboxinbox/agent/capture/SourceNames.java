@@ -3,6 +3,7 @@ package io.outboxinbox.agent.capture;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.UUID;
 
@@ -64,17 +65,23 @@ public final class SourceNames {
   static String publication(String schema, String table) {
     boolean isDefaultTable = table.equals(DEFAULT_TABLE);
     if (schema.equals(DEFAULT_SCHEMA)) {
-      return isDefaultTable ? FIRST_PUBLICATION : shortened(FIRST_PUBLICATION + "_" + table, table);
+      return isDefaultTable ? FIRST_PUBLICATION : publication(table);
     }
-    String name = FIRST_PUBLICATION + "_" + schema;
     // Where the schema ends and the table begins, the name alone does not say.
     return isDefaultTable
-        ? shortened(name, schema)
-        : hashed(name + "_" + table, schema + "." + table);
+        ? publication(schema)
+        : hashed(
+            FIRST_PUBLICATION + "_" + plain(schema) + "_" + plain(table), schema + "." + table);
   }
 
-  private static String shortened(String name, String of) {
-    return name.length() <= IDENTIFIER_MAX ? name : hashed(name, of);
+  private static String publication(String of) {
+    String name = FIRST_PUBLICATION + "_" + plain(of);
+    return plain(of).equals(of) && name.length() <= IDENTIFIER_MAX ? name : hashed(name, of);
+  }
+
+  /** Names of publications must not need quotes, see {@link SourceConfiguration}. */
+  private static String plain(String name) {
+    return name.replaceAll("[^a-zA-Z0-9_]+", "_").toLowerCase(Locale.ROOT);
   }
 
   private static String hashed(String name, String of) {
@@ -89,7 +96,7 @@ public final class SourceNames {
     if (isPlain) {
       return plain;
     }
-    String readable = plain.toLowerCase(java.util.Locale.ROOT).replaceAll("[^a-z0-9_]", "_");
+    String readable = plain.toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9_]", "_");
     return hashed(readable, database + "/" + publication);
   }
 

@@ -6,8 +6,11 @@ import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -239,11 +242,32 @@ final class TablePreflight {
                     row.getString("generated"),
                     row.getInt("modifier"))),
         relation.oid());
+    checkCase(findings, names, present.keySet());
     config
         .mappedColumns()
         .forEach((column, name) -> checkColumn(findings, names, present, column, name));
     for (String name : config.extraColumns()) {
       checkExtraColumn(findings, names, present, name);
+    }
+  }
+
+  /** Debezium refuses such a table in the middle of the log, whichever columns are read. */
+  private static void checkCase(
+      List<Finding> findings, SqlNames names, Collection<String> columns) {
+    Map<String, String> seen = new HashMap<>();
+    for (String name : columns) {
+      @Nullable String other = seen.putIfAbsent(name.toLowerCase(Locale.ROOT), name);
+      if (other != null) {
+        findings.add(
+            Finding.misconfigured(
+                "table %s has columns %s and %s, which differ only by case: its log cannot be read"
+                    .formatted(names.table(), Identifiers.quoted(other), Identifiers.quoted(name)),
+                "ALTER TABLE %s RENAME COLUMN %s TO %s; -- the one the application can spare, and name it in source.columns"
+                    .formatted(
+                        names.table(),
+                        Identifiers.quoted(name),
+                        Identifiers.quoted(name.toLowerCase(Locale.ROOT) + "_2"))));
+      }
     }
   }
 

@@ -108,6 +108,9 @@ public record ObservedPipeline(
           "the oldest transaction of the database server has been open for %d s and keeps its log"
               .formatted((long) status.wal().oldestTransactionSeconds()));
     }
+    if (!status.retention().warning().isEmpty()) {
+      warnings.add(status.retention().warning());
+    }
     return List.copyOf(warnings);
   }
 }

@@ -6,6 +6,7 @@ import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.OneLine;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -73,7 +74,9 @@ final class Cleaner implements AutoCloseable {
 
   private void warn(String why) {
     if (!isClosed) {
-      LOG.warn("old partitions could not be dropped: {}", why);
+      String failure = OneLine.of("old partitions could not be dropped: " + why);
+      LOG.warn("{}", failure);
+      monitor.notDropped(failure);
     }
   }
 
@@ -86,6 +89,7 @@ final class Cleaner implements AutoCloseable {
       warn(String.valueOf(e.getMessage()));
     } catch (RuntimeException e) {
       LOG.warn("old partitions could not be dropped", e);
+      monitor.notDropped(OneLine.of("old partitions could not be dropped: " + e));
     }
   }
 

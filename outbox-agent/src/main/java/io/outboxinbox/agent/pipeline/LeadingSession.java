@@ -114,7 +114,7 @@ final class LeadingSession {
                   checkpoint.position(),
                   pulse.nonce(),
                   pipeline.batch().maxEvents());
-          SourceWatch watch = new SourceWatch(pipeline, checkpoint, reader);
+          SourceWatch watch = new SourceWatch(pipeline, checkpoint, reader, monitor);
           Cleaner cleaner = new Cleaner(pipeline, connections, monitor::durable, monitor)) {
         times.done("backlog");
         reader.start();

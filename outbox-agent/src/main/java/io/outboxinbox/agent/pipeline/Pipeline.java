@@ -190,9 +190,12 @@ public final class Pipeline {
       pulse.ensureAlive();
       if (!pause.equals(told)) {
         String reason =
-            "paused by %s at %s: %s; fix: outbox-agent resume"
+            "paused by %s at %s: %s; fix: 'java -jar outbox-agent.jar resume agent.yml --pipeline %s'"
                 .formatted(
-                    pause.by(), pause.since().truncatedTo(ChronoUnit.SECONDS), pause.reason());
+                    pause.by(),
+                    pause.since().truncatedTo(ChronoUnit.SECONDS),
+                    pause.reason(),
+                    configuration.name());
         LOG.warn("{}", reason);
         monitor.enter(State.PAUSED, reason);
         leadership.waited();

@@ -6,6 +6,8 @@ import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Keeps what a pipeline shows of itself. Written by its threads, read by any. */
@@ -42,6 +44,8 @@ final class PipelineMonitor {
   private long rowsSkipped;
   private double hiddenSeconds;
   private RetentionStatus retention = RetentionStatus.NONE;
+  private String notMadeAhead = "";
+  private String notDropped = "";
   private @Nullable Checkpoint durable;
 
   PipelineMonitor(String name, Clock clock) {
@@ -65,6 +69,8 @@ final class PipelineMonitor {
     if (newState == State.STANDBY) {
       // While this agent only waits to lead again its figures are the latest there are.
       waiting(-1, -1, null);
+      madeAhead("");
+      notDropped("");
     }
     state = newState;
     reason = newReason;
@@ -118,7 +124,28 @@ final class PipelineMonitor {
   }
 
   synchronized void cleaned(int dropped, @Nullable Instant oldestKept, String why) {
-    retention = new RetentionStatus(retention.partitionsDropped() + dropped, oldestKept, why);
+    notDropped = "";
+    retain(retention.partitionsDropped() + dropped, oldestKept, why);
+  }
+
+  /** Partitions could not be dropped at all; those that had to stay are no failure. */
+  synchronized void notDropped(String failure) {
+    notDropped = failure;
+    retain(retention.partitionsDropped(), retention.oldestKept(), retention.why());
+  }
+
+  /** Partitions could not be made ahead of time; empty when they could. */
+  synchronized void madeAhead(String failure) {
+    notMadeAhead = failure;
+    retain(retention.partitionsDropped(), retention.oldestKept(), retention.why());
+  }
+
+  private void retain(long dropped, @Nullable Instant oldestKept, String why) {
+    String warning =
+        Stream.of(notMadeAhead, notDropped)
+            .filter(failure -> !failure.isEmpty())
+            .collect(Collectors.joining("; "));
+    retention = new RetentionStatus(dropped, oldestKept, why, warning);
   }
 
   synchronized void pulsed(Pulse pulse) {

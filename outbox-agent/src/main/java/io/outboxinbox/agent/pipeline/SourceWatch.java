@@ -9,6 +9,7 @@ import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.OneLine;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -40,6 +41,7 @@ final class SourceWatch implements AutoCloseable {
   private final PipelineConfiguration pipeline;
   private final Checkpoint checkpoint;
   private final LogReader reader;
+  private final PipelineMonitor monitor;
   private final ScheduledExecutorService thread;
 
   private @Nullable SourceConnections connections;
@@ -50,7 +52,12 @@ final class SourceWatch implements AutoCloseable {
   private volatile @Nullable AgentException problem;
   private volatile boolean isServerBusy;
 
-  SourceWatch(PipelineConfiguration pipeline, Checkpoint checkpoint, LogReader reader) {
+  SourceWatch(
+      PipelineConfiguration pipeline,
+      Checkpoint checkpoint,
+      LogReader reader,
+      PipelineMonitor monitor) {
+    this.monitor = monitor;
     this.pipeline = pipeline;
     this.checkpoint = checkpoint;
     this.reader = reader;
@@ -129,10 +136,17 @@ final class SourceWatch implements AutoCloseable {
       if (made > 0) {
         LOG.info("made {} partitions of {} ahead of time", made, pipeline.source().table());
       }
+      monitor.madeAhead("");
     } catch (SQLException e) {
-      LOG.warn("partitions could not be made ahead of time: {}", ServerMessage.of(e));
+      if (!isClosed) {
+        String failure =
+            OneLine.of("partitions could not be made ahead of time: " + ServerMessage.of(e));
+        LOG.warn("{}", failure);
+        monitor.madeAhead(failure);
+      }
     } catch (RuntimeException e) {
       LOG.warn("partitions could not be made ahead of time", e);
+      monitor.madeAhead(OneLine.of("partitions could not be made ahead of time: " + e));
     }
   }
 

@@ -58,6 +58,22 @@ class SourceNamesTest {
             SourceNames.publication(
                 "a_schema_with_a_name_so_long_that_nothing_fits_behind_it_any_63", "outbox_event"))
         .isEqualTo("outbox_publication_a_schema_with_a_name_so_long_that_n_0640bb26");
+    assertThat(SourceNames.publication("My Schema, (v2)", "outbox_event"))
+        .isEqualTo("outbox_publication_my_schema_v2__433e4255");
+    assertThat(SourceNames.publication("Größe", "outbox_event"))
+        .isEqualTo("outbox_publication_gr_e_d2484533");
+    assertThat(SourceNames.publication("public", "Outbox"))
+        .matches("outbox_publication_outbox_[0-9a-f]{8}");
+  }
+
+  /** Debezium would find another than the server's decoder, or none. */
+  @Test
+  void publicationsAreNamedSoThatNobodyHasToQuoteThem() {
+    for (String schema : List.of("public", "Orders", "1st", "a-b", "ÄÖÜ", "x".repeat(63))) {
+      for (String table : List.of("outbox_event", "Outbox", "o'x", "ÄÖÜ", "x".repeat(63))) {
+        assertThat(SourceNames.publication(schema, table)).matches("[a-z_][a-z0-9_]{0,62}");
+      }
+    }
   }
 
   @Test

@@ -267,6 +267,30 @@ abstract class SourcePreflightContract extends AgentRightsContract {
         .hasMessageContaining("invalid byte sequence for encoding \"UTF8\"");
   }
 
+  /** They act with their owner's rights, and only a table's owner may add or drop partitions. */
+  @Test
+  void findsFunctionsThatMayNotTouchPartitionsAndMendsThem() throws SQLException {
+    source.execute(
+        "DO $$ BEGIN CREATE ROLE before_them; EXCEPTION WHEN duplicate_object THEN NULL; END $$",
+        "DO $$ BEGIN CREATE ROLE \"New Owner\"; EXCEPTION WHEN duplicate_object THEN NULL; END $$",
+        "DO $$ DECLARE p regclass; BEGIN FOR p IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'outbox_event'::regclass LOOP"
+            + " EXECUTE format('ALTER TABLE %s OWNER TO before_them', p); END LOOP; END $$",
+        "ALTER FUNCTION outbox_partitions_create(int) OWNER TO before_them",
+        "ALTER FUNCTION outbox_partitions_drop(timestamptz) OWNER TO before_them",
+        "ALTER TABLE outbox_event OWNER TO \"New Owner\"");
+    assertThatThrownBy(() -> source.execute("SELECT outbox_partitions_create(9)"))
+        .isInstanceOf(SQLException.class)
+        .hasMessageContaining("permission denied for table outbox_event");
+
+    source.expectProblemThatItsFixMends(
+        Severity.WARNING,
+        "functions outbox_partitions_create and outbox_partitions_drop act with the rights of before_them, but public.outbox_event or partitions of it belong to \"New Owner\": no partitions are made ahead and none can be dropped");
+
+    source.execute(
+        "SELECT outbox_partitions_create(9)",
+        "SELECT outbox_partitions_drop(clock_timestamp() - interval '2 days')");
+  }
+
   @Test
   void findsMissingColumnsEachWithItsDdl() throws SQLException {
     source.execute("ALTER TABLE outbox_event DROP COLUMN headers, DROP COLUMN occurred_at");

@@ -33,17 +33,26 @@ class ObservatoryTest {
   private static final RunningAgent AGENT = new RunningAgent("1.2.3", "host-a", 77);
 
   private static PipelineStatus status(State state, String reason, Instant since, Instant pulse) {
-    return status("orders", state, reason, new Times(since, pulse), 0);
+    return status("orders", state, reason, new Times(since, pulse), Trouble.NONE);
+  }
+
+  private static PipelineStatus withoutPartitions(String why) {
+    return status("orders", State.LEADING, "", new Times(NOW, NOW), new Trouble(0, why));
   }
 
   private static PipelineStatus withParked(State state) {
-    return status("orders", state, "", new Times(NOW.minusNanos(1), NOW), 30);
+    return status("orders", state, "", new Times(NOW.minusNanos(1), NOW), new Trouble(30, ""));
   }
 
   private record Times(Instant since, Instant pulse) {}
 
+  private record Trouble(int parked, String ofPartitions) {
+    static final Trouble NONE = new Trouble(0, "");
+  }
+
   private static PipelineStatus status(
-      String name, State state, String reason, Times times, int parked) {
+      String name, State state, String reason, Times times, Trouble trouble) {
+    int parked = trouble.parked();
     boolean leader = state == State.LEADING;
     return new PipelineStatus(
         name,
@@ -69,7 +78,7 @@ class ObservatoryTest {
         parked == 0 ? null : NOW.minusNanos(1),
         7,
         2,
-        new RetentionStatus(2, NOW, ""));
+        new RetentionStatus(2, NOW, "", trouble.ofPartitions()));
   }
 
   private static ObservedPipeline observed(PipelineStatus status) {
@@ -139,7 +148,8 @@ class ObservatoryTest {
   void readinessIsUnavailableUntilEveryPipelineIsReady() {
     PipelineStatus good = status(State.LEADING, "", NOW, NOW);
     PipelineStatus bad =
-        status("bills", State.WAITING_FOR_BROKER, "broker away", new Times(NOW, null), 0);
+        status(
+            "bills", State.WAITING_FOR_BROKER, "broker away", new Times(NOW, null), Trouble.NONE);
     assertThat(view(good).readiness())
         .isEqualTo(Page.text(200, "ready\norders: LEADING since " + NOW + "\n"));
     Page page = view(good, bad).readiness();
@@ -220,6 +230,14 @@ class ObservatoryTest {
             new ObjectMapper().readTree("{\"version\":\"1.2.3\",\"host\":\"host-a\",\"pid\":77}"));
     assertThat(RunningAgent.of(Test.class, "here").version()).matches("[0-9]+\\.[0-9]+\\.[0-9]+");
     assertThat(RunningAgent.of(ObservatoryTest.class, "here").version()).isEqualTo("unknown");
+  }
+
+  @Test
+  void warnsWhenPartitionsCannotBeMade() {
+    PipelineStatus status = withoutPartitions("must be owner of <x>");
+    assertThat(view(status).readiness().body())
+        .endsWith("\norders: warning: must be owner of <x>\n");
+    assertThat(page(status)).contains("must be owner of &lt;x&gt;");
   }
 
   @Test

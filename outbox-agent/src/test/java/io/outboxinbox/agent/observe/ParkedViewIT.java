@@ -103,7 +103,7 @@ class ParkedViewIT {
         null,
         0,
         0,
-        new RetentionStatus(0, null, ""));
+        new RetentionStatus(0, null, "", ""));
   }
 
   private ParkedDesk desk() {

@@ -204,7 +204,8 @@ class PipelineIT {
     assertThat(pause.pause("joe", "another")).as("paused already").isFalse();
     Pipeline leader = rig.start("");
     awaitState(leader, State.PAUSED);
-    assertThat(leader.status().reason()).contains("jane", "schema change", "outbox-agent resume");
+    assertThat(leader.status().reason())
+        .contains("jane", "schema change", "outbox-agent.jar resume agent.yml --pipeline test");
     Pipeline standby = rig.start("");
     awaitState(standby, State.STANDBY);
     rig.insert(0, 10);

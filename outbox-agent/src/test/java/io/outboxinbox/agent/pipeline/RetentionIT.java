@@ -5,6 +5,7 @@ import static org.awaitility.Awaitility.await;
 
 import io.outboxinbox.agent.capture.Retention;
 import io.outboxinbox.agent.capture.SourceConnections;
+import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.publish.Publisher;
@@ -296,6 +297,36 @@ class RetentionIT {
     }
     assertThat(lastReason()).contains("does not yet tell what has ended");
     assertThat(oldPartitions()).isEqualTo(4);
+  }
+
+  @Test
+  void saysThatPartitionsCannotBeMadeOrDropped() throws Exception {
+    rig.execute(
+        "DO $$ BEGIN CREATE ROLE some_owner; EXCEPTION WHEN duplicate_object THEN NULL; END $$",
+        "ALTER FUNCTION outbox_partitions_create(int) OWNER TO some_owner",
+        "ALTER FUNCTION outbox_partitions_drop(timestamptz) OWNER TO some_owner");
+    Pipeline pipeline = rig.start(configuration);
+    awaitLeading(pipeline);
+    rig.await(() -> !pipeline.status().retention().warning().isEmpty());
+    assertThat(pipeline.status().retention().warning())
+        .startsWith("partitions could not be made ahead of time: ")
+        .contains("outbox_event")
+        .doesNotContain("\n");
+    List<Finding> warnings =
+        SourcePreflight.check(configuration.source()).stream()
+            .filter(finding -> finding.what().contains("act with the rights of some_owner"))
+            .toList();
+    assertThat(warnings).singleElement().returns(Finding.Severity.WARNING, Finding::severity);
+    rig.execute(warnings.get(0).fix());
+    await().atMost(Duration.ofSeconds(60)).until(() -> checkpoint().endedXid() > 0);
+    cleanDownTo(0);
+    // The next lead tries at once, and this one within the hour.
+    assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+    Pipeline next = rig.start(configuration);
+    awaitLeading(next);
+    rig.insert(0, 1);
+    rig.awaitEvents(1);
+    assertThat(next.status().retention().warning()).isEmpty();
   }
 
   @Test
