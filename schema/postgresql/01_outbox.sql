@@ -68,16 +68,14 @@ CREATE TABLE IF NOT EXISTS outbox_event (
     CHECK (aggregate_id <> ''),
   CONSTRAINT outbox_event_aggregate_id_at_most_1024_bytes
     CHECK (octet_length(aggregate_id) <= 1024),
-  -- Ids, types and headers become headers of the message, and a consumer may pass those on over HTTP, where a line's end ends one.
-  CONSTRAINT outbox_event_aggregate_id_must_be_one_line
-    CHECK (aggregate_id !~ '[\r\n]'),
 
   CONSTRAINT outbox_event_event_type_must_not_be_empty
     CHECK (event_type <> ''),
   CONSTRAINT outbox_event_event_type_at_most_249_characters
     CHECK (char_length(event_type) <= 249),
-  CONSTRAINT outbox_event_event_type_must_be_one_line
-    CHECK (event_type !~ '[\r\n]'),
+  -- Both become headers of the message, and a consumer may pass those on over HTTP, where the end of a line ends a header.
+  CONSTRAINT outbox_event_aggregate_id_and_event_type_must_be_one_line
+    CHECK ((aggregate_id || event_type) !~ '[\r\n]'),
 
   CONSTRAINT outbox_event_content_type_must_not_be_empty
     CHECK (content_type <> ''),
@@ -85,9 +83,8 @@ CREATE TABLE IF NOT EXISTS outbox_event (
     CHECK (char_length(content_type) <= 249),
   -- With application/cloudevents consumers would take id and type from the payload instead of the headers.
   CONSTRAINT outbox_event_content_type_must_be_a_media_type
-    CHECK (content_type IN ('application/json', '')
-           OR (content_type ~ '^[ -~]*$' AND strpos(content_type, '/') <> 1 AND content_type LIKE '%/%'
-               AND lower(btrim(content_type) COLLATE "C") NOT LIKE 'application/cloudevents%')),
+    CHECK (content_type = 'application/json'
+           OR (content_type ~ '^([ -~]+/[ -~]*)?$' AND (content_type COLLATE "C") !~* '^ *application/cloudevents')),
 
   -- Brokers refuse messages above about one megabyte by default. To change the limit, replace the constraint and raise the
   -- broker's message.max.bytes first (schema/README.md shows how).
@@ -100,17 +97,13 @@ CREATE TABLE IF NOT EXISTS outbox_event (
            AND NOT jsonb_path_exists(headers, 'strict $.* ? (@.type() != "string")', '{}', true)),
   CONSTRAINT outbox_event_headers_at_most_16384_bytes
     CHECK (octet_length(headers::text) <= 16384),
-  CONSTRAINT outbox_event_headers_at_most_64
-    CHECK (headers = '{}' OR jsonb_array_length(jsonb_path_query_array(headers, '$.*')) <= 64),
-  CONSTRAINT outbox_event_headers_must_have_plain_names
-    CHECK (headers = '{}' OR NOT jsonb_path_exists(headers,
-             '$.keyvalue() ? (!(@.key like_regex "^[A-Za-z0-9._-]{1,128}$"))', '{}', true)),
-  -- What the agent itself sends, in one style of headers or the other. A forged ce_id would make an inbox take one event for another.
-  CONSTRAINT outbox_event_headers_must_not_have_reserved_names
-    CHECK (headers = '{}' OR NOT jsonb_path_exists(headers,
-             '$.keyvalue() ? (@.key like_regex "^(ce[_-]|outbox_)|^(content-type|id|eventtype)$" flag "i")', '{}', true)),
-  CONSTRAINT outbox_event_headers_must_be_one_line_each
-    CHECK (headers = '{}' OR NOT jsonb_path_exists(headers, '$.* ? (@ like_regex "[\r\n]")', '{}', true)),
+  -- Names of letters, digits, '.', '_' and '-', none of those that the agent sends in one style of headers or the other (a forged
+  -- ce_id would make an inbox take one event for another), and values of one line. One expression on the text, because a rule costs
+  -- each statement that inserts, and paths through JSON cost several times as much. In the text a name stands behind the first brace
+  -- or behind '", ': within a value each quote has a backslash before it.
+  CONSTRAINT outbox_event_headers_must_be_fit_to_send
+    CHECK (headers = '{}' OR (headers::text COLLATE "C") !~*
+           '(^\{|", )"(ce[_-]|outbox_|(content-type|id|eventtype)?"|[a-z0-9._-]*[^a-z0-9._"-])|(^|[^\\])(\\\\)*\\[rn]'),
 
   -- Two underscores start the broker's own topics; an event must never reach one.
   CONSTRAINT outbox_event_topic_must_be_a_valid_topic_name

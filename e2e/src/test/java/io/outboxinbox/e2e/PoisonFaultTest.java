@@ -54,7 +54,7 @@ class PoisonFaultTest {
           List.of(
               "payload_at_most_1000000_bytes",
               "headers_at_most_16384_bytes",
-              "headers_must_have_plain_names")) {
+              "headers_must_be_fit_to_send")) {
         database.execute("ALTER TABLE outbox_event DROP CONSTRAINT outbox_event_" + limit);
       }
       try (Reader reader = stage.read(Stage.TOPIC);

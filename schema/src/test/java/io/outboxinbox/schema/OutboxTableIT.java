@@ -122,9 +122,9 @@ class OutboxTableIT extends SchemaOnEachVersion {
       throws Exception {
     PostgresDatabase database = installed(version);
     try (Connection connection = database.connect()) {
-      for (String name : new String[] {"", "a b", "a:b", "grün", "a\\n", "x".repeat(129)}) {
+      for (String name : new String[] {"", "a b", "a:b", "grün", "a\\n"}) {
         refuses(
-            connection, "headers", header(name, "x"), "outbox_event_headers_must_have_plain_names");
+            connection, "headers", header(name, "x"), "outbox_event_headers_must_be_fit_to_send");
       }
       for (String name :
           new String[] {
@@ -139,19 +139,12 @@ class OutboxTableIT extends SchemaOnEachVersion {
             "Content-Type"
           }) {
         refuses(
-            connection,
-            "headers",
-            header(name, "x"),
-            "outbox_event_headers_must_not_have_reserved_names");
+            connection, "headers", header(name, "x"), "outbox_event_headers_must_be_fit_to_send");
       }
       for (String value : new String[] {"a\\rb", "a\\nb", "\\n"}) {
         refuses(
-            connection,
-            "headers",
-            header("a", value),
-            "outbox_event_headers_must_be_one_line_each");
+            connection, "headers", header("a", value), "outbox_event_headers_must_be_fit_to_send");
       }
-      refuses(connection, "headers", headers(65), "outbox_event_headers_at_most_64");
       assertThat(query(connection, "SELECT count(*) FROM outbox_event")).isEqualTo("0");
     }
   }
@@ -174,12 +167,12 @@ class OutboxTableIT extends SchemaOnEachVersion {
             connection,
             "aggregate_id",
             "E'" + text + "'",
-            "outbox_event_aggregate_id_must_be_one_line");
+            "outbox_event_aggregate_id_and_event_type_must_be_one_line");
         refuses(
             connection,
             "event_type",
             "E'" + text + "'",
-            "outbox_event_event_type_must_be_one_line");
+            "outbox_event_aggregate_id_and_event_type_must_be_one_line");
       }
       for (String type :
           new String[] {
@@ -269,6 +262,30 @@ class OutboxTableIT extends SchemaOnEachVersion {
           .contains("You might need to add explicit type casts");
       database.execute("TRUNCATE outbox_event", "DROP TABLE orders", "DROP FUNCTION orders_event");
     }
+  }
+
+  /** Why there are casts and no overloads: docs/decisions/0017. */
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
+  void aSecondFunctionForJsonbWouldMakePlainCallsAmbiguous(PostgresVersion version)
+      throws Exception {
+    PostgresDatabase database = installed(version);
+    database.execute(
+        "CREATE FUNCTION outbox_publish(text, text, text, jsonb, jsonb DEFAULT '{}') RETURNS uuid"
+            + " LANGUAGE sql AS $$ SELECT outbox_publish($1, $2, $3, $4::json, $5) $$");
+    assertThat(
+            failureOf(database, "SELECT outbox_publish('order', '4711', 'OrderPlaced', '{}')")
+                .message())
+        .contains("is not unique");
+    database.execute(
+        "DROP FUNCTION outbox_publish(text, text, text, jsonb, jsonb)",
+        "DROP FUNCTION outbox_publish(text, text, text, json, jsonb)",
+        "CREATE FUNCTION outbox_publish(text, anyelement, text, anynonarray) RETURNS void"
+            + " LANGUAGE sql AS $$ SELECT $$");
+    assertThat(
+            failureOf(database, "SELECT outbox_publish('order', '4711', 'OrderPlaced', '{}')")
+                .message())
+        .contains("could not determine polymorphic type");
   }
 
   @ParameterizedTest

@@ -35,7 +35,7 @@ class ParkingIT {
         "ALTER TABLE outbox_event DROP CONSTRAINT outbox_event_aggregate_id_must_not_be_empty",
         "ALTER TABLE outbox_event DROP CONSTRAINT outbox_event_payload_at_most_1000000_bytes",
         "ALTER TABLE outbox_event DROP CONSTRAINT outbox_event_headers_must_be_an_object_of_strings",
-        "ALTER TABLE outbox_event DROP CONSTRAINT outbox_event_headers_must_not_have_reserved_names",
+        "ALTER TABLE outbox_event DROP CONSTRAINT outbox_event_headers_must_be_fit_to_send",
         "ALTER TABLE outbox_event DROP CONSTRAINT outbox_event_headers_at_most_16384_bytes");
   }
 

@@ -70,7 +70,7 @@ class PipelineWithoutCheckpointIT {
       Pipeline pipeline = rig.start(configuration);
       rig.awaitState(pipeline, PipelineStatus.State.LEADING);
       rig.execute(
-          "ALTER TABLE outbox_event DROP CONSTRAINT outbox_event_headers_must_not_have_reserved_names");
+          "ALTER TABLE outbox_event DROP CONSTRAINT outbox_event_headers_must_be_fit_to_send");
       parked.insert("bad", "k", null, "{\"ce_id\": \"forged\"}");
       parked.insert("behind", "k", null, "{}");
       parked.insert("good", "l", null, "{}");

@@ -18,7 +18,6 @@ import java.sql.SQLException;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -26,7 +25,7 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 
 /**
  * The table refuses what the agent would have to park, and nothing else: both have the rules, and
- * here they meet.
+ * here they meet. Left to the agent alone are the number of headers and the length of their names.
  */
 class TableRulesIT {
   @RegisterExtension
@@ -38,7 +37,8 @@ class TableRulesIT {
           + "|traceparent||a\n|\na|ce_\n";
 
   private static final String VALUES =
-      "a|a\tb|a\rb|a\nb|\n|a\u0000b|a\u0001b|\u0085|\u2028|grün|😀| a |";
+      "a|a\tb|a\rb|a\nb|\n|a\u0000b|a\u0001b|\u0085|\u2028|grün|😀| a |"
+          + "|a\\nb|a\\\nb|\\|\\n|\", \"ce_x\": \"|{\"id\": \"1\"}|{\"ce_x\"|\", \"|\\\", \"id\"";
 
   private static final String CONTENT_TYPES =
       "application/json|avro/binary|text|/x|x/|text/plain; charset=utf-8|text/plän|text/plain\n"
@@ -59,16 +59,6 @@ class TableRulesIT {
     List<OutboxEvent> events = new ArrayList<>();
     for (String name : each(NAMES)) {
       events.add(event(Map.of("headers", Map.of(name, "x"))));
-    }
-    for (int length : new int[] {128, 129}) {
-      events.add(event(Map.of("headers", Map.of("x".repeat(length), "x"))));
-    }
-    for (int count : new int[] {64, 65}) {
-      Map<String, String> headers = new HashMap<>();
-      for (int i = 0; i < count; i++) {
-        headers.put("h" + i, "x");
-      }
-      events.add(event(Map.of("headers", headers)));
     }
     for (String value : each(VALUES)) {
       events.add(event(Map.of("headers", Map.of("x", value))));
