@@ -342,7 +342,10 @@ class FailoverIT {
 
   @Test
   void saysWhatKeepsASlotFromSurvivingAPromotion() throws Exception {
-    try (PostgresServer primary = PostgresServer.start(PostgresVersion.V18);
+    try (PostgresServer primary =
+            PostgresServer.start(
+                PostgresServer.Options.of(PostgresVersion.V18)
+                    .withSetting("max_slot_wal_keep_size", "1GB"));
         PipelineRig rig = PipelineRig.on(primary, kafka);
         PostgresStandby standby =
             PostgresStandby.of(primary, PostgresStandby.Options.named("second"))) {
