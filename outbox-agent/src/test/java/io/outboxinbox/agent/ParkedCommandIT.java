@@ -324,7 +324,7 @@ class ParkedCommandIT {
                 }
               });
       await()
-          .atMost(Duration.ofSeconds(30))
+          .atMost(Duration.ofSeconds(90))
           .until(
               () ->
                   one("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
@@ -350,7 +350,7 @@ class ParkedCommandIT {
                 throw new IllegalStateException(e);
               }
             });
-    await().atMost(Duration.ofSeconds(30)).until(() -> requests().contains("2 release"));
+    await().atMost(Duration.ofSeconds(90)).until(() -> requests().contains("2 release"));
     database.execute(
         "UPDATE outbox_parked SET state = 'released', settled_at = now(), published_sequence = 5, release = 1 WHERE ordinal = 1",
         "UPDATE outbox_parked SET requested = NULL, attempts = 2, reason = 'still too large' WHERE ordinal = 2");

@@ -91,7 +91,7 @@ public final class Backlog {
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, sourceId);
       statement.setString(2, sourceId);
-      while (statement.executeUpdate() == CLEARED_AT_ONCE) {
+      while (statement.executeUpdate() > 0) {
         // The next portion.
       }
     }

@@ -11,6 +11,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.sql.Types;
 import java.time.Instant;
 import java.time.OffsetDateTime;
@@ -218,7 +219,10 @@ public final class ParkedTable {
         RETURNING joined.lane
         """
             .formatted(table, Lane.SQL);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+    try (Statement limit = connection.createStatement();
+        PreparedStatement statement = connection.prepareStatement(sql)) {
+      // An operator's session may hold one of the rows; whoever waits for it tries again.
+      limit.execute("SET LOCAL lock_timeout = '2s'");
       statement.setString(1, source);
       statement.setArray(2, connection.createArrayOf("text", keys.toArray()));
       statement.setString(3, source);

@@ -100,7 +100,7 @@ class BrokerRefusalIT {
           .all()
           .get();
       await()
-          .atMost(Duration.ofSeconds(10))
+          .atMost(Duration.ofSeconds(90))
           .until(
               () ->
                   admin

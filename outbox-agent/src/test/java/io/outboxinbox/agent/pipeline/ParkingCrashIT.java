@@ -113,7 +113,7 @@ class ParkingCrashIT {
     Pipeline again = rig.start("");
     rig.awaitState(again, State.LEADING);
     await()
-        .atMost(Duration.ofSeconds(20))
+        .atMost(Duration.ofSeconds(90))
         .until(() -> parked.rows("state", "true").equals(List.of("discarded")));
     assertThat(parked.rows("coalesce(published_sequence::text, 'none')", "true"))
         .containsExactly("none");

@@ -91,7 +91,7 @@ class ParkingIT {
     assertThat(parked.sequences()).containsExactly(1L, 2L);
     assertThat(pipeline.status().state()).isEqualTo(State.LEADING);
     await()
-        .atMost(Duration.ofSeconds(10))
+        .atMost(Duration.ofSeconds(90))
         .untilAsserted(
             () -> {
               assertThat(pipeline.status().parkedWaiting()).isEqualTo(8);
@@ -149,10 +149,14 @@ class ParkingIT {
     assertThat(parked.publishedOf("k"))
         .containsExactlyElementsOf(IntStream.range(0, 1500).mapToObj(i -> "e" + i).toList());
     await()
-        .atMost(Duration.ofSeconds(10))
+        .atMost(Duration.ofSeconds(60))
         .untilAsserted(() -> assertThat(pipeline.status().parkedKeys()).isZero());
-    // The last ones came from the log again.
-    assertThat(parked.rows("event_type", "event_type = 'e1499'")).isEmpty();
+    // How many were parked depends on who was quicker; now nothing is held any more.
+    parked.insert("after", "k", null, "{}");
+    await()
+        .atMost(Duration.ofSeconds(60))
+        .untilAsserted(() -> assertThat(parked.publishedOf("k")).endsWith("after"));
+    assertThat(parked.rows("event_type", "event_type = 'after'")).isEmpty();
   }
 
   @Test
@@ -182,7 +186,7 @@ class ParkingIT {
     parked.awaitWaiting(3);
     rig.execute("UPDATE outbox_parked SET requested = 'release' WHERE NOT is_behind");
     await()
-        .atMost(Duration.ofSeconds(20))
+        .atMost(Duration.ofSeconds(90))
         .until(() -> parked.rows("event_type", "attempts = 2 AND requested IS NULL").size() == 2);
     assertThat(parked.publishedIn(rig.topic)).isEmpty();
     rig.execute(
@@ -207,14 +211,14 @@ class ParkingIT {
         "UPDATE outbox_parked SET topic = NULL, requested = 'release' WHERE event_type = 'first'");
     parked.awaitPublished("first");
     await()
-        .atMost(Duration.ofSeconds(20))
+        .atMost(Duration.ofSeconds(90))
         .until(() -> parked.rows("event_type", "NOT is_behind AND state = 'waiting'").size() == 1);
     assertThat(parked.rows("event_type || is_behind", "state = 'waiting'"))
         .containsExactly("secondfalse", "thirdtrue");
     try (Admin admin = kafka.admin()) {
       admin.createTopics(List.of(new NewTopic("later", 1, (short) 1))).all().get();
       await()
-          .atMost(Duration.ofSeconds(30))
+          .atMost(Duration.ofSeconds(90))
           .until(
               () -> {
                 rig.execute(
@@ -277,14 +281,14 @@ class ParkingIT {
     rig.awaitState(pipeline, State.PAUSED);
     assertThat(pipeline.status().reason()).contains("more than 3 events were refused", topic);
     long restarts = pipeline.status().restarts();
-    await().atMost(Duration.ofSeconds(30)).until(() -> pipeline.status().restarts() > restarts + 2);
+    await().atMost(Duration.ofSeconds(90)).until(() -> pipeline.status().restarts() > restarts + 2);
     assertThat(parked.rows("event_type", "true")).containsExactly("e0", "e1", "e2");
     try (Admin admin = kafka.admin()) {
       admin.createTopics(List.of(new NewTopic(topic, 1, (short) 1))).all().get();
     }
-    await().atMost(Duration.ofSeconds(30)).until(() -> parked.publishedIn(topic).size() == 17);
+    await().atMost(Duration.ofSeconds(90)).until(() -> parked.publishedIn(topic).size() == 17);
     rig.execute("UPDATE outbox_parked SET requested = 'release'");
-    await().atMost(Duration.ofSeconds(30)).until(() -> parked.publishedIn(topic).size() == 20);
+    await().atMost(Duration.ofSeconds(90)).until(() -> parked.publishedIn(topic).size() == 20);
   }
 
   @Test

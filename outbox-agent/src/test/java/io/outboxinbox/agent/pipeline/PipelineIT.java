@@ -219,7 +219,7 @@ class PipelineIT {
     awaitState(standby, State.PAUSED);
     rig.insert(10, 20);
     assertThat(standby.status().handover().leaderUntil()).isNotNull();
-    await().atMost(Duration.ofSeconds(30)).until(() -> standby.status().retainedWalBytes() > 0);
+    await().atMost(Duration.ofSeconds(90)).until(() -> standby.status().retainedWalBytes() > 0);
     assertThat(rig.consume()).hasSize(10);
     assertThat(pause.resume()).isTrue();
     assertThat(pause.resume()).as("nothing to end").isFalse();
@@ -248,7 +248,7 @@ class PipelineIT {
     List<Pipeline> agents = List.of(rig.start(""), rig.start(""), rig.start(""));
     int written = 0;
     for (int cut = 0; cut < CUTS; cut++) {
-      await().atMost(Duration.ofSeconds(30)).until(() -> leaders(agents) == 1);
+      await().atMost(Duration.ofSeconds(90)).until(() -> leaders(agents) == 1);
       rig.insert(written, written + 10);
       written += 10;
       awaitEvents(written);
@@ -277,7 +277,7 @@ class PipelineIT {
     awaitState(pipeline, State.WAITING_FOR_BROKER);
     assertThat(pipeline.status().nextTryAt()).isAfter(pipeline.status().since());
     // The log goes on growing meanwhile, so it is watched without a leader too.
-    await().atMost(Duration.ofSeconds(30)).until(() -> pipeline.status().retainedWalBytes() > 0);
+    await().atMost(Duration.ofSeconds(90)).until(() -> pipeline.status().retainedWalBytes() > 0);
   }
 
   @Test
@@ -302,7 +302,7 @@ class PipelineIT {
     assertThat(pipeline.status().reason()).contains("topic " + topic + " does not exist");
     kafka.admin().createTopics(List.of(new NewTopic(topic, 1, (short) 1))).all().get();
     awaitState(pipeline, State.LEADING);
-    await().atMost(Duration.ofSeconds(30)).until(() -> rig.consume(topic).size() == 1);
+    await().atMost(Duration.ofSeconds(90)).until(() -> rig.consume(topic).size() == 1);
   }
 
   @Test
@@ -362,7 +362,7 @@ class PipelineIT {
             + " LOOP EXECUTE 'DROP TABLE ' || p; END LOOP; END $$");
     rig.start("");
     await()
-        .atMost(Duration.ofSeconds(30))
+        .atMost(Duration.ofSeconds(90))
         .until(
             () -> {
               try (Connection connection = rig.database.connect();
@@ -404,7 +404,7 @@ class PipelineIT {
     long restarts = pipeline.status().restarts();
     await()
         .pollInterval(Duration.ofMillis(1))
-        .atMost(Duration.ofSeconds(30))
+        .atMost(Duration.ofSeconds(90))
         .until(
             () -> {
               assertThat(pipeline.status().state()).isEqualTo(State.MISCONFIGURED);
@@ -418,7 +418,7 @@ class PipelineIT {
 
   private static void awaitState(Pipeline pipeline, State state) {
     await()
-        .atMost(Duration.ofSeconds(30))
+        .atMost(Duration.ofSeconds(90))
         .untilAsserted(
             () ->
                 assertThat(pipeline.status().state())
@@ -427,7 +427,7 @@ class PipelineIT {
   }
 
   private void awaitEvents(int count) {
-    await().atMost(Duration.ofSeconds(30)).until(() -> rig.consume().size() >= count);
+    await().atMost(Duration.ofSeconds(90)).until(() -> rig.consume().size() >= count);
   }
 
   private void assertThatEventsAreExactly(int count) throws Exception {

@@ -44,12 +44,12 @@ class PipelineWithoutCheckpointIT {
     for (int round = 1; round <= 3; round++) {
       Pipeline pipeline = rig.start(configuration);
       await()
-          .atMost(Duration.ofSeconds(30))
+          .atMost(Duration.ofSeconds(90))
           .until(() -> pipeline.status().state() == PipelineStatus.State.LEADING);
       rig.insert(round * 20, round * 20 + 20);
       int expected = round * 20 + 20;
       await()
-          .atMost(Duration.ofSeconds(30))
+          .atMost(Duration.ofSeconds(90))
           .until(() -> new LinkedHashSet<>(List.copyOf(broker.arrived)).size() == expected);
       assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
     }

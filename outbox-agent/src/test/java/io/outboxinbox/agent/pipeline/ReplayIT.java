@@ -102,7 +102,7 @@ class ReplayIT {
     assertThat(ids(again)).containsExactlyInAnyOrderElementsOf(ids(first));
     assertThat(again.stream().map(ConsumerRecord::key).distinct()).hasSize(5);
     rig.insert(50, 60);
-    await().atMost(Duration.ofSeconds(30)).until(() -> rig.consume().size() == 110);
+    await().atMost(Duration.ofSeconds(90)).until(() -> rig.consume().size() == 110);
     assertThat(leader.status().restarts()).isEqualTo(restarts);
     assertThat(leader.status().lastSequence()).isEqualTo(60);
   }

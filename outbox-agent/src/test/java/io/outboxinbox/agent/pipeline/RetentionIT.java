@@ -242,7 +242,7 @@ class RetentionIT {
     assertThat(oldPartitions()).isEqualTo(3);
     assertThat(lastReason()).contains("rows of transactions that the position has not certainly");
     awaitLeading(rig.start(configuration));
-    await().atMost(Duration.ofSeconds(30)).until(() -> rig.consume().size() == 1);
+    await().atMost(Duration.ofSeconds(90)).until(() -> rig.consume().size() == 1);
     cleanDownTo(0);
   }
 

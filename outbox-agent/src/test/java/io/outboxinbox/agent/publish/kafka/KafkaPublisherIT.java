@@ -164,7 +164,7 @@ class KafkaPublisherIT extends PublisherContract {
           CompletableFuture.supplyAsync(() -> after.takeOver(source));
       Awaitility.await("it waits")
           .during(Duration.ofSeconds(1))
-          .atMost(Duration.ofSeconds(5))
+          .atMost(Duration.ofSeconds(90))
           .until(() -> !found.isDone());
       other.abortTransaction();
       assertThat(found).succeedsWithin(Duration.ofSeconds(20));
@@ -184,7 +184,7 @@ class KafkaPublisherIT extends PublisherContract {
           .hasMessageContaining("exceeds the limit of 10000");
       limit(admin, 1_000_000);
       Awaitility.await("the event is accepted")
-          .atMost(Duration.ofSeconds(15))
+          .atMost(Duration.ofSeconds(90))
           .ignoreExceptionsInstanceOf(AgentException.RejectedEvent.class)
           .untilAsserted(() -> publisher.check(large));
     }
