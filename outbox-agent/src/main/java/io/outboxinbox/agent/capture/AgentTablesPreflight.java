@@ -19,7 +19,7 @@ final class AgentTablesPreflight {
           "outbox_parked", List.of("SELECT", "INSERT", "UPDATE", "DELETE"),
           "outbox_parked_edit", List.of("SELECT", "INSERT", "UPDATE", "DELETE"),
           "outbox_reconciliation", List.of("SELECT", "INSERT", "UPDATE"),
-          "outbox_phantom", List.of("SELECT", "INSERT", "DELETE"));
+          "outbox_phantom", List.of("SELECT", "INSERT", "UPDATE", "DELETE"));
 
   /** Columns a later version added; they are missing until the file is applied again. */
   private static final Map<String, List<String>> ADDED =

@@ -81,18 +81,27 @@ public final class Backlog {
 
   /** Forgets a source's backlog, in portions that each take a moment, however long it is. */
   public void clear(Connection connection, String sourceId) throws SQLException {
+    // From where the last one ended: inside a transaction what was deleted is still passed over.
     String sql =
         """
-        DELETE FROM %1$s WHERE source = ? AND ordinal <= (
-          SELECT max(ordinal) FROM (
-            SELECT ordinal FROM %1$s WHERE source = ? ORDER BY ordinal LIMIT %2$d) AS portion)
+        WITH gone AS (
+          DELETE FROM %1$s WHERE source = ? AND ordinal > ? AND ordinal <= (
+            SELECT max(ordinal) FROM (
+              SELECT ordinal FROM %1$s WHERE source = ? AND ordinal > ? ORDER BY ordinal LIMIT %2$d) p)
+          RETURNING ordinal)
+        SELECT coalesce(max(ordinal), 0) FROM gone
         """
             .formatted(table, CLEARED_AT_ONCE);
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      statement.setString(2, sourceId);
-      while (statement.executeUpdate() > 0) {
-        // The next portion.
+      for (long after = 0, next = 1; next > 0; after = next) {
+        statement.setString(1, sourceId);
+        statement.setLong(2, after);
+        statement.setString(3, sourceId);
+        statement.setLong(4, after);
+        try (ResultSet row = statement.executeQuery()) {
+          row.next();
+          next = row.getLong(1);
+        }
       }
     }
   }
@@ -160,14 +169,27 @@ public final class Backlog {
     return new Filled(count(connection), written - parked, parked, oldest(connection, sourceId));
   }
 
-  /** Nobody could tell which of them is published; the log brings such rows one by one. */
-  private void refuseRowsWithoutId(Connection connection, Candidates candidates)
+  /**
+   * Looks for rows without an id: nobody could tell which of them are published. The log brings
+   * such rows one by one.
+   *
+   * @param connection without a limit to the time of an answer: the whole table may be read
+   * @throws AgentException.Misconfigured there are some
+   */
+  public void refuseRowsWithoutId(Connection connection, Candidates candidates)
       throws SQLException {
     String id = column(Column.ID);
     String sql =
         "SELECT count(*) FROM %s WHERE %s IS NULL AND (? = 0 OR age(xmin) <= age(?::text::xid))"
             .formatted(outbox, id);
-    if (isRequired(connection, Column.ID)) {
+    boolean isRequired =
+        CatalogQuery.one(
+            connection,
+            "SELECT attnotnull FROM pg_attribute WHERE attrelid = ?::regclass AND attname = ?",
+            row -> row.getBoolean(1),
+            outbox,
+            String.valueOf(source.mappedColumns().get(Column.ID)));
+    if (isRequired) {
       return;
     }
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
@@ -178,7 +200,7 @@ public final class Backlog {
           throw new AgentException.Misconfigured(
               "%d rows of table %s have no %s, so nobody could tell which of them are published"
                   .formatted(row.getLong(1), outbox, id),
-              "give each of these rows an id of its own, or delete them; and keep more from coming: ALTER TABLE %s ALTER COLUMN %s SET NOT NULL"
+              "delete those that were published or parked already, and give each of the others an id of its own; keep more from coming: ALTER TABLE %s ALTER COLUMN %s SET NOT NULL"
                   .formatted(outbox, id));
         }
       }
@@ -191,15 +213,6 @@ public final class Backlog {
     statement.setLong(first, candidates.endedXid());
     // 32 bits of it are what a row shows; 3 is the first that is no special number.
     statement.setString(first + 1, Long.toString(Math.max(3, candidates.endedXid() & 0xFFFFFFFFL)));
-  }
-
-  private boolean isRequired(Connection connection, Column column) throws SQLException {
-    return CatalogQuery.one(
-        connection,
-        "SELECT attnotnull FROM pg_attribute WHERE attrelid = ?::regclass AND attname = ?",
-        row -> row.getBoolean(1),
-        outbox,
-        java.util.Objects.requireNonNull(source.mappedColumns().get(column), column.name()));
   }
 
   private long removeParked(Connection connection, String sourceId) throws SQLException {
@@ -222,12 +235,7 @@ public final class Backlog {
    * @throws SQLException as the server says
    */
   public long count(Connection connection) throws SQLException {
-    try (PreparedStatement statement =
-            connection.prepareStatement("SELECT count(*) FROM " + outbox);
-        ResultSet row = statement.executeQuery()) {
-      row.next();
-      return row.getLong(1);
-    }
+    return count(connection, Candidates.ALL);
   }
 
   /** How many rows may have to be published, without writing any down. */
@@ -319,9 +327,9 @@ public final class Backlog {
   /**
    * Takes ids out that turned out to be published.
    *
-   * @return those that were there, with their ordinals
+   * @return the rows that were there; several where rows share an id
    */
-  public Map<String, Long> remove(Connection connection, String sourceId, List<String> ids)
+  public List<Numbered> remove(Connection connection, String sourceId, List<String> ids)
       throws SQLException {
     String sql =
         "DELETE FROM "
@@ -330,9 +338,12 @@ public final class Backlog {
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, sourceId);
       statement.setArray(2, connection.createArrayOf("text", ids.toArray()));
-      return ordinals(statement);
+      return numbered(statement);
     }
   }
+
+  /** A row of the list. */
+  public record Numbered(String id, long ordinal) {}
 
   /** The ids and ordinals of a page; its rows do not tell them. */
   public Map<String, Long> ordinals(Connection connection, String sourceId, long after, long last)
@@ -345,18 +356,25 @@ public final class Backlog {
       statement.setString(1, sourceId);
       statement.setLong(2, after);
       statement.setLong(3, last);
-      return ordinals(statement);
+      return byId(numbered(statement));
     }
   }
 
-  private static Map<String, Long> ordinals(PreparedStatement statement) throws SQLException {
+  /** The latest of each id. */
+  public static Map<String, Long> byId(List<Numbered> rows) {
     Map<String, Long> ordinals = new HashMap<>();
+    rows.forEach(row -> ordinals.merge(row.id(), row.ordinal(), Math::max));
+    return ordinals;
+  }
+
+  private static List<Numbered> numbered(PreparedStatement statement) throws SQLException {
+    List<Numbered> numbered = new ArrayList<>();
     try (ResultSet rows = statement.executeQuery()) {
       while (rows.next()) {
-        ordinals.put(rows.getString(1), rows.getLong(2));
+        numbered.add(new Numbered(rows.getString(1), rows.getLong(2)));
       }
     }
-    return ordinals;
+    return numbered;
   }
 
   /** Which of the ids no row of the outbox has; only for tables with UUIDs. */
@@ -380,14 +398,6 @@ public final class Backlog {
   }
 
   /**
-   * How much one page may hold.
-   *
-   * @param rows at most this many
-   * @param bytes the row that reaches this many bytes is the page's last
-   */
-  public record Limit(int rows, long bytes) {}
-
-  /**
    * Reads the next rows.
    *
    * @param connection in auto-commit mode, and left in it
@@ -396,7 +406,7 @@ public final class Backlog {
    * @return no rows and {@code lastOrdinal} equal to {@code after} at the end
    */
   public Page read(
-      Connection connection, String sourceId, long after, Limit limit, SourcePosition position)
+      Connection connection, String sourceId, long after, PageLimit limit, SourcePosition position)
       throws SQLException {
     String from =
         """
@@ -461,21 +471,22 @@ public final class Backlog {
   /** For the id: cast to, so that the join can use the outbox's primary key. */
   private String typeOf(Connection connection, Column column) throws SQLException {
     String sql =
-        """
-        SELECT format_type(atttypid, atttypmod) FROM pg_attribute
-        WHERE attrelid = ?::regclass AND attname = ?
-        """;
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, outbox);
-      statement.setString(2, source.mappedColumns().get(column));
-      try (ResultSet row = statement.executeQuery()) {
-        if (!row.next()) {
-          throw new SQLException(
-              "table " + outbox + " has no column " + column(column).toLowerCase(Locale.ROOT));
-        }
-        return row.getString(1);
-      }
-    }
+        "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = ?::regclass AND attname = ?";
+    return CatalogQuery.list(
+            connection,
+            sql,
+            row -> row.getString(1),
+            outbox,
+            String.valueOf(source.mappedColumns().get(column)))
+        .stream()
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new SQLException(
+                    "table "
+                        + outbox
+                        + " has no column "
+                        + column(column).toLowerCase(Locale.ROOT)));
   }
 
   private String column(Column column) {

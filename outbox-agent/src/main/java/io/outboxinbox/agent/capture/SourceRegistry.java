@@ -293,6 +293,31 @@ public final class SourceRegistry {
     }
   }
 
+  /**
+   * A source that has published from this very table under a name that no database or publication
+   * has any more: it was renamed, and is taken for another one.
+   *
+   * @param systemId of this server
+   */
+  public Optional<String> renamed(Connection connection, String systemId, String sourceId)
+      throws SQLException {
+    String sql =
+        """
+        SELECT source FROM (
+          SELECT source, substring(source from '^[^/]*/(.*)/[^/]*$') AS database,
+                 substring(source from '[^/]*$') AS publication
+          FROM %s WHERE seeded_at IS NOT NULL AND split_part(source, '/', 1) = ? AND source <> ?) s
+        WHERE NOT EXISTS (SELECT FROM pg_database d WHERE d.datname = s.database)
+           OR s.database = current_database()
+              AND NOT EXISTS (SELECT FROM pg_publication p WHERE p.pubname = s.publication)
+        LIMIT 1
+        """
+            .formatted(table);
+    return CatalogQuery.list(connection, sql, row -> row.getString("source"), systemId, sourceId)
+        .stream()
+        .findFirst();
+  }
+
   /** How long ago somebody last pulsed, by the database's clock alone; empty if nobody ever did. */
   public Optional<Duration> sincePulse(Connection connection, String sourceId) throws SQLException {
     String sql =

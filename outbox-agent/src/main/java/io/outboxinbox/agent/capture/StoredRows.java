@@ -48,14 +48,6 @@ public final class StoredRows {
    */
   public record Stored(String id, @Nullable OutboxEvent event, String fault, boolean isPublished) {}
 
-  /**
-   * How much one page may hold.
-   *
-   * @param rows at most this many
-   * @param bytes the row that reaches this many bytes is the page's last
-   */
-  public record Limit(int rows, long bytes) {}
-
   private final SourceConfiguration source;
   private final RowReader rows;
   private final String outbox;
@@ -100,7 +92,7 @@ public final class StoredRows {
    * @return no rows at the end
    */
   public List<Stored> page(
-      Connection connection, Selection selection, @Nullable String after, Limit limit)
+      Connection connection, Selection selection, @Nullable String after, PageLimit limit)
       throws SQLException {
     List<Object> values = new ArrayList<>();
     String published =
@@ -146,7 +138,8 @@ public final class StoredRows {
   private String where(
       Connection connection, Selection selection, @Nullable String after, List<Object> values)
       throws SQLException {
-    List<String> conditions = new ArrayList<>(List.of("true"));
+    // A row without an id has no place in the order of pages.
+    List<String> conditions = new ArrayList<>(List.of(id + " IS NOT NULL"));
     if (!selection.ids().isEmpty()) {
       conditions.add("%s = ANY(?::%s[])".formatted(id, idType(connection)));
       values.add(selection.ids().toArray(String[]::new));

@@ -42,7 +42,7 @@ public final class ParkedDesk implements AutoCloseable {
   /** Short transactions, so that a purge never holds up the leader. */
   private static final int PURGE_ROWS = 1_000;
 
-  private static final Pattern COLUMN = Pattern.compile("\\{([a-z_][a-z0-9_]*)}");
+  private static final Pattern COLUMN = Pattern.compile("\\{([^{}]+)}");
 
   /** A leader writes its sign of life every second or so. */
   private static final String LEADS =

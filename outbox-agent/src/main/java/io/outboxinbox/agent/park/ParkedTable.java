@@ -32,7 +32,9 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ParkedTable {
   private static final int FETCH_ROWS = 1000;
+  private static final int JOINED_AT_ONCE = 5_000;
   private static final String UNIQUE_VIOLATION = "23505";
+  private static final String LOCK_NOT_AVAILABLE = "55P03";
 
   private final String table;
   private final String source;
@@ -109,6 +111,13 @@ public final class ParkedTable {
       connection.commit();
       return left;
     } catch (SQLException e) {
+      if (LOCK_NOT_AVAILABLE.equals(e.getSQLState())) {
+        throw new AgentException.Retryable(
+            AgentException.Retryable.Side.DATABASE,
+            "parked events cannot be put in line: another session has locked one in table %s; fix: end its transaction; SELECT pid, query FROM pg_stat_activity WHERE state = 'idle in transaction' names it"
+                .formatted(table),
+            e);
+      }
       if (isUniqueViolation(e)) {
         throw new AgentException.Retryable(
             "parked events after number "
@@ -191,18 +200,26 @@ public final class ParkedTable {
   public void joinLanes(Connection leader, String rule) throws SQLException {
     String sql =
         """
-        UPDATE %1$s p SET destination = NULL, destination_rule = NULL
-        WHERE p.source = ? AND p.state = 'waiting' AND p.destination IS NOT NULL
-          AND EXISTS (
-            SELECT 1 FROM %1$s other
-            WHERE other.source = p.source AND other.key = p.key AND other.state = 'waiting'
-              AND (other.destination IS NULL OR other.destination_rule IS DISTINCT FROM ?))
+        UPDATE %1$s SET destination = NULL, destination_rule = NULL
+        WHERE source = ? AND ordinal = ANY (ARRAY(
+          SELECT p.ordinal FROM %1$s p
+          WHERE p.source = ? AND p.state = 'waiting' AND p.destination IS NOT NULL
+            AND EXISTS (
+              SELECT 1 FROM %1$s other
+              WHERE other.source = p.source AND other.key = p.key AND other.state = 'waiting'
+                AND (other.destination IS NULL OR other.destination_rule IS DISTINCT FROM ?))
+          LIMIT %2$d))
         """
-            .formatted(table);
+            .formatted(table, JOINED_AT_ONCE);
     try (PreparedStatement statement = leader.prepareStatement(sql)) {
       statement.setString(1, source);
-      statement.setString(2, rule);
-      statement.executeUpdate();
+      statement.setString(2, source);
+      statement.setString(3, rule);
+      // In portions, each well within what the leader's connection waits for an answer. A key
+      // joined in part is found again, by what has joined.
+      while (statement.executeUpdate() > 0) {
+        // The next portion.
+      }
     }
   }
 

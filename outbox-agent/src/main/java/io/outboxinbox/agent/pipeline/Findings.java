@@ -4,6 +4,8 @@ import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Finding.Severity;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -12,10 +14,13 @@ import org.slf4j.LoggerFactory;
 final class Findings {
   private static final Logger LOG = LoggerFactory.getLogger(Findings.class);
 
+  /** Warnings logged already: every start finds the same ones again. */
+  private static final Set<String> TOLD = ConcurrentHashMap.newKeySet();
+
   private Findings() {}
 
   /**
-   * Goes on only if nothing forbids it; warnings are logged.
+   * Goes on only if nothing forbids it; each warning is logged once.
    *
    * @throws AgentException.Fatal events may be missing
    * @throws AgentException.Gap events may be in no stream, and all else is as it should be
@@ -23,7 +28,8 @@ final class Findings {
    */
   static void require(List<Finding> findings) {
     refuse(findings);
-    of(findings, Severity.WARNING)
+    of(findings, Severity.WARNING).stream()
+        .filter(finding -> TOLD.add(finding.what()))
         .forEach(finding -> LOG.warn("{}; fix: {}", finding.what(), finding.fix()));
   }
 

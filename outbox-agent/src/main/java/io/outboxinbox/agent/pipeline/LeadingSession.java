@@ -3,6 +3,7 @@ package io.outboxinbox.agent.pipeline;
 import io.outboxinbox.agent.acknowledge.Acknowledger;
 import io.outboxinbox.agent.capture.Backlog;
 import io.outboxinbox.agent.capture.LogReader;
+import io.outboxinbox.agent.capture.PageLimit;
 import io.outboxinbox.agent.capture.RowCheck;
 import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.capture.SourcePreflight;
@@ -344,7 +345,7 @@ final class LeadingSession {
               control,
               source,
               checkpoint.backlogOrdinal(),
-              new Backlog.Limit(
+              new PageLimit(
                   Math.min(pipeline.batch().maxEvents(), memory.isolation().limit()),
                   Math.min(pipeline.batch().atomicBytes(), memory.size().bytes())),
               checkpoint.position());

@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.Backlog;
+import io.outboxinbox.agent.capture.PageLimit;
 import io.outboxinbox.agent.capture.ReachedTopics;
 import io.outboxinbox.agent.capture.Reconciliations;
 import io.outboxinbox.agent.capture.Reconciliations.Phantom;
@@ -44,7 +45,7 @@ final class PublishedRows {
    */
   private static final Duration MARGIN = Duration.ofHours(1);
 
-  private static final Backlog.Limit PAGE = new Backlog.Limit(1_000, 8 << 20);
+  private static final PageLimit PAGE = new PageLimit(1_000, 8 << 20);
 
   private static final Duration PROGRESS_EVERY = Duration.ofSeconds(5);
 
@@ -295,8 +296,9 @@ final class PublishedRows {
     if (events.isEmpty()) {
       return 0;
     }
-    Map<String, Long> ordinals =
+    List<Backlog.Numbered> removed =
         backlog.remove(control, sourceId, events.stream().map(PublishedEvent::id).toList());
+    Map<String, Long> ordinals = Backlog.byId(removed);
     for (PublishedEvent event : events) {
       byte @Nullable [] key = event.key();
       Long ordinal = ordinals.get(event.id());
@@ -304,8 +306,8 @@ final class PublishedRows {
         latest.put(event.topic(), key, ordinal);
       }
     }
-    found += ordinals.size();
-    return ordinals.size();
+    found += removed.size();
+    return removed.size();
   }
 
   /** Whether a message says that it is ours, as far as it says anything. */

@@ -238,12 +238,16 @@ final class Reconcile {
 
   private FirstStart.Seed newSlot(Connection leader, SourceRegistry.Turn turn, ReconcileBound bound)
       throws SQLException {
+    Backlog.Candidates candidates = Backlog.Candidates.notEndedAt(bound.endedXid());
+    try (Connection patient = connections.open("reconcile", 0)) {
+      // Before the slot is dropped, of which nothing may be wrong.
+      new Backlog(source).refuseRowsWithoutId(patient, candidates);
+    }
     FirstStart firstStart = new FirstStart(source, connections);
     if (SourcePreflight.slot(lead.control(), source.slot()).isPresent()) {
       firstStart.dropSlot(leader);
     }
-    return firstStart.createSlot(
-        identity.id(), turn, Backlog.Candidates.notEndedAt(bound.endedXid()));
+    return firstStart.createSlot(identity.id(), turn, candidates);
   }
 
   private Checkpoint checkpoint(

@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.pipeline;
 
+import io.outboxinbox.agent.capture.PageLimit;
 import io.outboxinbox.agent.capture.ServerMessage;
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
@@ -42,7 +43,7 @@ public final class Replay {
       Set.of("ce_sequence", "ce_epoch", "outbox_sequence", "outbox_epoch");
 
   /** Room for some of the largest events; a page is held in memory. */
-  private static final StoredRows.Limit PAGE = new StoredRows.Limit(500, 8L << 20);
+  private static final PageLimit PAGE = new PageLimit(500, 8L << 20);
 
   /** What goes to the broker at once: a slow one must be able to take it in time. A guess. */
   private static final long PORTION_BYTES = 256 << 10;

@@ -95,9 +95,10 @@ final class SessionStart {
     if (found == null) {
       @Nullable Checkpoint accepted = ofAcceptedCluster();
       if (accepted != null) {
-        publisher.takeOver(accepted.source());
+        // What its agent has published until it was shut out counts too.
+        Checkpoint last = publisher.takeOver(accepted.source()).orElse(accepted);
         publisher.takeOver(identity);
-        return reconcile.run(reconcile.due(accepted, null).orElseThrow(), accepted);
+        return reconcile.run(reconcile.due(last, null).orElseThrow(), last);
       }
       if (!registration().isSeeded()) {
         Checkpoint first = firstStart();
@@ -203,6 +204,7 @@ final class SessionStart {
 
   private Checkpoint firstStart() throws SQLException {
     refuseRebuiltCluster();
+    refuseRenamed();
     SourceRegistry.Registration registration = registration();
     Optional<SlotState> slot = SourcePreflight.slot(control, source.slot());
     boolean isOurs = registration.epoch() > 0;
@@ -275,6 +277,18 @@ final class SessionStart {
             "if this is another database, give its pipeline a name of its own; otherwise: "
                 + WayOut.acceptCluster(other.source().systemId()));
       }
+    }
+  }
+
+  /** Everything would be published again, under an id that nobody knows. */
+  private void refuseRenamed() throws SQLException {
+    Optional<String> before = registry.renamed(control, identity.systemId(), identity.id());
+    if (before.isPresent()) {
+      throw new AgentException.Fatal(
+          "source %s has published before as %s, and has no position under this name: its database or publication was renamed"
+              .formatted(identity.id(), before.get()),
+          "rename it back (ALTER DATABASE or ALTER PUBLICATION ... RENAME TO); or, to publish every row of the table again as a new source: DELETE FROM outbox_agent_source WHERE source = '%s'"
+              .formatted(before.get().replace("'", "''")));
     }
   }
 

@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 public record RouteConfiguration(
     @JsonProperty(defaultValue = "{aggregate_type}")
         @Pattern(
-            regexp = "([a-zA-Z0-9._-]|\\{[a-z_][a-z0-9_]*})+",
+            regexp = "([a-zA-Z0-9._-]|\\{[^{}]+})+",
             message = "must be of a-z, A-Z, 0-9, '.', '_', '-' and columns in braces")
         String topic,
     @NotEmpty(message = "must name the topics events may go to, such as orders or shop.*")

@@ -106,11 +106,7 @@ class PageBytesIT {
     do {
       page =
           backlog.read(
-              connection,
-              "s",
-              after,
-              new Backlog.Limit(5000, PAGE_BYTES),
-              SourcePosition.atCommit(1));
+              connection, "s", after, new PageLimit(5000, PAGE_BYTES), SourcePosition.atCommit(1));
       after = page.lastOrdinal();
       pages.add(page.rows().size());
     } while (!page.rows().isEmpty());
@@ -126,7 +122,7 @@ class PageBytesIT {
     String after = null;
     List<StoredRows.Stored> page;
     do {
-      page = rows.page(connection, ALL, after, new StoredRows.Limit(5000, PAGE_BYTES));
+      page = rows.page(connection, ALL, after, new PageLimit(5000, PAGE_BYTES));
       pages.add(page.size());
       after = page.isEmpty() ? after : page.get(page.size() - 1).id();
     } while (!page.isEmpty());

@@ -23,7 +23,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class StoredRowsIT {
-  private static final StoredRows.Limit PAGE = new StoredRows.Limit(100, 1 << 20);
+  private static final PageLimit PAGE = new PageLimit(100, 1 << 20);
 
   @RegisterExtension
   static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);

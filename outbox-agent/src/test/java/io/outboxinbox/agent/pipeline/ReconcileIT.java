@@ -413,7 +413,7 @@ class ReconcileIT {
     rig.execute(
         "UPDATE outbox_agent_source SET broker = NULL",
         "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION"
-            + " 'failed on purpose'; END $$",
+            + " 'failed on purpose' USING ERRCODE = '55000'; END $$",
         "CREATE TRIGGER fail BEFORE " + step + " FOR EACH STATEMENT EXECUTE FUNCTION fail()");
     Pipeline broken = rig.start("");
     rig.await(() -> broken.status().reason().contains("failed on purpose"));

@@ -1,0 +1,94 @@
+package io.outboxinbox.agent.pipeline;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.outboxinbox.agent.pipeline.PipelineStatus.State;
+import io.outboxinbox.testkit.KafkaExtension;
+import io.outboxinbox.testkit.PostgresDatabase;
+import io.outboxinbox.testkit.PostgresExtension;
+import io.outboxinbox.testkit.PostgresVersion;
+import java.time.Duration;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+
+/** A database or publication of another name is another source, and would be published anew. */
+class RenamedSourceIT {
+  @RegisterExtension
+  static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
+
+  @RegisterExtension static final KafkaExtension kafka = KafkaExtension.shared();
+
+  private PipelineRig rig;
+
+  @BeforeEach
+  void setUp() throws Exception {
+    rig = new PipelineRig(postgres, kafka);
+  }
+
+  @AfterEach
+  void tearDown() throws Exception {
+    rig.close();
+  }
+
+  private void publishTen() throws Exception {
+    Pipeline first = rig.start("");
+    rig.awaitLeading(first);
+    rig.insert(0, 10);
+    rig.awaitEvents(10);
+    assertThat(first.stop(Duration.ofSeconds(40))).isTrue();
+  }
+
+  private void assertThatNothingIsPublishedAgain(String before) throws Exception {
+    Pipeline second = rig.start("");
+    rig.awaitState(second, State.STOPPED);
+    assertThat(second.status().reason())
+        .contains(before, "was renamed", "DELETE FROM outbox_agent_source WHERE source = '");
+    assertThat(rig.consume()).hasSize(10);
+    assertThat(second.stop(Duration.ofSeconds(40))).isTrue();
+  }
+
+  @Test
+  void stopsInsteadOfPublishingEverythingAgainAfterThePublicationWasRenamed() throws Exception {
+    rig.names = "publication: outbox_publication";
+    publishTen();
+    rig.execute("ALTER PUBLICATION outbox_publication RENAME TO orders_publication");
+    rig.names = "publication: orders_publication";
+    assertThatNothingIsPublishedAgain("/outbox_publication");
+    rig.execute("ALTER PUBLICATION orders_publication RENAME TO outbox_publication");
+    rig.names = "publication: outbox_publication";
+    rig.awaitLeading(rig.start(""));
+    rig.insert(10, 12);
+    rig.awaitEvents(12);
+    rig.assertThatEventsAreExactly(12);
+  }
+
+  @Test
+  void stopsInsteadOfPublishingEverythingAgainAfterTheDatabaseWasRenamed() throws Exception {
+    rig.names = "existingRows: publish";
+    publishTen();
+    PostgresDatabase old = rig.database;
+    PostgresDatabase renamed =
+        new PostgresDatabase(
+            old.host(), old.port(), old.name() + "_renamed", old.user(), old.password());
+    PostgresDatabase server =
+        new PostgresDatabase(old.host(), old.port(), "postgres", old.user(), old.password());
+    rig.await(() -> rename(server, old, renamed));
+    rig.database = renamed;
+    assertThatNothingIsPublishedAgain("/" + old.name() + "/");
+    rig.await(() -> rename(server, renamed, old));
+    rig.database = old;
+  }
+
+  /** Sessions that have just ended still count for a moment. */
+  private static boolean rename(
+      PostgresDatabase server, PostgresDatabase from, PostgresDatabase to) {
+    try {
+      server.execute("ALTER DATABASE \"%s\" RENAME TO \"%s\"".formatted(from.name(), to.name()));
+      return true;
+    } catch (java.sql.SQLException inUse) {
+      return false;
+    }
+  }
+}
