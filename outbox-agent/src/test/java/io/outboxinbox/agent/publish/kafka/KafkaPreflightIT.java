@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.publish.kafka;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Finding.Severity;
@@ -19,6 +20,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
 class KafkaPreflightIT {
+  private static final Duration WITHIN = Duration.ofSeconds(90);
+
   @RegisterExtension static final KafkaExtension kafka = KafkaExtension.shared();
 
   private static KafkaConfiguration configuration(
@@ -66,8 +69,14 @@ class KafkaPreflightIT {
     Finding missing = find(KafkaPreflight.check(configuration, List.of(topic)), "topic " + topic);
     assertThat(missing.severity()).isEqualTo(Severity.MISCONFIGURED);
     run(TopicCommand::main, missing.fix(), "kafka-topics.sh");
-    assertThat(find(KafkaPreflight.check(configuration, List.of(topic)), "topic " + topic))
-        .isEqualTo(Finding.ok("kafka topic " + topic + " exists"));
+    // What the controller has done, the broker tells a moment later.
+    await()
+        .atMost(WITHIN)
+        .untilAsserted(
+            () ->
+                assertThat(
+                        find(KafkaPreflight.check(configuration, List.of(topic)), "topic " + topic))
+                    .isEqualTo(Finding.ok("kafka topic " + topic + " exists")));
   }
 
   @Test
@@ -77,8 +86,12 @@ class KafkaPreflightIT {
     Finding wrong = find(KafkaPreflight.check(configuration, List.of()), "cleanup.policy");
     assertThat(wrong.severity()).isEqualTo(Severity.MISCONFIGURED);
     run(ConfigCommand::main, wrong.fix(), "kafka-configs.sh");
-    assertThat(find(KafkaPreflight.check(configuration, List.of()), topic).severity())
-        .isEqualTo(Severity.OK);
+    await()
+        .atMost(WITHIN)
+        .untilAsserted(
+            () ->
+                assertThat(find(KafkaPreflight.check(configuration, List.of()), topic).severity())
+                    .isEqualTo(Severity.OK));
   }
 
   @Test
