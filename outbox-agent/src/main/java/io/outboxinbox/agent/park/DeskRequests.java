@@ -246,7 +246,6 @@ final class DeskRequests {
   /**
    * Deletes settled rows and the story of their edits. Of a discarded event whose row is still in
    * the outbox the id stays: it alone tells a reconciliation that the row is not to be published.
-   * The last number stays too: a position is compared with it after a promotion.
    *
    * @param isInOutbox condition on columns of {@code parked}
    */
@@ -256,10 +255,7 @@ final class DeskRequests {
         WITH old AS MATERIALIZED (
           SELECT parked.source, parked.ordinal, kept.is_kept
           FROM %1$s AS parked
-          CROSS JOIN LATERAL (
-            SELECT parked.state = 'discarded' AND %3$s
-                OR parked.ordinal = (SELECT max(ordinal) FROM %1$s WHERE source = ?) AS is_kept)
-            AS kept
+          CROSS JOIN LATERAL (SELECT parked.state = 'discarded' AND %3$s AS is_kept) AS kept
           WHERE parked.source = ? AND parked.state <> 'waiting' AND parked.settled_at < ?
             AND NOT (parked.reason = ? AND kept.is_kept)
           ORDER BY parked.settled_at LIMIT ? FOR UPDATE OF parked SKIP LOCKED),
@@ -280,11 +276,10 @@ final class DeskRequests {
             .formatted(table, edits, isInOutbox);
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, sourceId);
-      statement.setString(2, sourceId);
-      statement.setTimestamp(3, Timestamp.from(before));
-      statement.setString(4, PURGED);
-      statement.setInt(5, rowsMax);
-      statement.setString(6, PURGED);
+      statement.setTimestamp(2, Timestamp.from(before));
+      statement.setString(3, PURGED);
+      statement.setInt(4, rowsMax);
+      statement.setString(5, PURGED);
       try (ResultSet row = statement.executeQuery()) {
         row.next();
         return row.getInt(1);

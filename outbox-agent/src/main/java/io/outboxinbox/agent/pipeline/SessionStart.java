@@ -287,7 +287,7 @@ final class SessionStart {
       throw new AgentException.Fatal(
           "source %s has published before as %s, and has no position under this name: its database or publication was renamed"
               .formatted(identity.id(), before.get()),
-          "rename it back (ALTER DATABASE or ALTER PUBLICATION ... RENAME TO); or, to publish every row of the table again as a new source: DELETE FROM outbox_agent_source WHERE source = '%s'"
+          "rename it back (ALTER DATABASE or ALTER PUBLICATION ... RENAME TO), and reconcile if it was the publication; or, to publish every row of the table again as a new source: DELETE FROM outbox_agent_source WHERE source = '%s'"
               .formatted(before.get().replace("'", "''")));
     }
   }
