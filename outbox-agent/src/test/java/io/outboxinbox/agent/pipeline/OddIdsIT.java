@@ -3,7 +3,6 @@ package io.outboxinbox.agent.pipeline;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.agent.capture.StoredRows;
-import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
@@ -64,26 +63,6 @@ class OddIdsIT {
     insert("gen_random_uuid()", "k", 2);
     rig.awaitEvents(3);
     assertThat(rig.numbersOf(rig.consume())).containsExactly(0, 1, 2);
-  }
-
-  /** The slot is good until the moment it is dropped. */
-  @Test
-  void aReconcileThatCannotBeDoneTakesNothingFromAHealthyPipeline() throws Exception {
-    String source = table("ALTER TABLE odd ALTER COLUMN id DROP NOT NULL");
-    Pipeline pipeline = rig.start(source);
-    rig.awaitLeading(pipeline);
-    insert("NULL", "a", 0);
-    insert("gen_random_uuid()", "b", 1);
-    rig.awaitEvents(1);
-    new ReconcileRequest(rig.configuration(source), "operator").ask(null);
-    rig.await(
-        () ->
-            pipeline.status().state() == State.MISCONFIGURED
-                && pipeline.status().reason().contains("have no \"id\""));
-    rig.execute("DELETE FROM odd WHERE id IS NULL");
-    insert("gen_random_uuid()", "b", 2);
-    rig.awaitEvents(2);
-    assertThat(rig.numbersOf(rig.consume())).containsExactlyInAnyOrder(1, 2);
   }
 
   @Test
