@@ -13,7 +13,6 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -266,7 +265,7 @@ public final class Backlog {
                 table,
                 outbox,
                 column(Column.ID),
-                typeOf(connection, Column.ID));
+                OutboxColumns.typeOf(connection, source, Column.ID));
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, sourceId);
       try (ResultSet row = statement.executeQuery()) {
@@ -291,8 +290,8 @@ public final class Backlog {
     }
     if (source.mappedColumns().containsKey(Column.OCCURRED_AT)) {
       String occurredAt = "o." + column(Column.OCCURRED_AT);
-      boolean isUtc = typeOf(connection, Column.OCCURRED_AT).contains("without time zone");
-      times.add(isUtc ? occurredAt + " AT TIME ZONE 'UTC'" : occurredAt);
+      String type = OutboxColumns.typeOf(connection, source, Column.OCCURRED_AT);
+      times.add(OutboxColumns.instant(occurredAt, type));
     }
     return times.isEmpty() ? "NULL::timestamptz" : "LEAST(" + String.join(", ", times) + ")";
   }
@@ -303,7 +302,7 @@ public final class Backlog {
    * @param id the id as text, in SQL; anything an operator may have written
    */
   public String contains(Connection connection, String id) throws SQLException {
-    String type = typeOf(connection, Column.ID).replaceAll("\\(.*", "");
+    String type = OutboxColumns.typeOf(connection, source, Column.ID).replaceAll("\\(.*", "");
     String column = "o." + column(Column.ID);
     // With the type of the column, so that its index serves; and no text is cast that is none.
     String isSame =
@@ -321,7 +320,7 @@ public final class Backlog {
 
   /** Whether ids are unique in the world, and not only in their table. */
   public boolean hasUuids(Connection connection) throws SQLException {
-    return typeOf(connection, Column.ID).equals("uuid");
+    return OutboxColumns.typeOf(connection, source, Column.ID).equals("uuid");
   }
 
   /**
@@ -415,7 +414,11 @@ public final class Backlog {
         ORDER BY b.ordinal
         LIMIT ?
         """
-            .formatted(column(Column.ID), table, outbox, typeOf(connection, Column.ID));
+            .formatted(
+                column(Column.ID),
+                table,
+                outbox,
+                OutboxColumns.typeOf(connection, source, Column.ID));
     String sizes = "SELECT " + RowSizes.sql(connection, outbox) + " " + from;
     String rows =
         "SELECT b.ordinal, o.%s IS NOT NULL AS is_present, o.* %s"
@@ -466,27 +469,6 @@ public final class Backlog {
       return new Captured.BadRow(
           position, now, rows.raw(values::get), String.valueOf(e.getMessage()));
     }
-  }
-
-  /** For the id: cast to, so that the join can use the outbox's primary key. */
-  private String typeOf(Connection connection, Column column) throws SQLException {
-    String sql =
-        "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = ?::regclass AND attname = ?";
-    return CatalogQuery.list(
-            connection,
-            sql,
-            row -> row.getString(1),
-            outbox,
-            String.valueOf(source.mappedColumns().get(column)))
-        .stream()
-        .findFirst()
-        .orElseThrow(
-            () ->
-                new SQLException(
-                    "table "
-                        + outbox
-                        + " has no column "
-                        + column(column).toLowerCase(Locale.ROOT)));
   }
 
   private String column(Column column) {

@@ -1,9 +1,12 @@
 package io.outboxinbox.agent.capture;
 
 import io.outboxinbox.agent.capture.SourceConfiguration.Column;
+import java.sql.Connection;
+import java.sql.SQLException;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashSet;
+import java.util.Objects;
 import java.util.Set;
 
 /**
@@ -24,6 +27,36 @@ final class OutboxColumns {
 
   private static Set<String> ordered(String... types) {
     return Collections.unmodifiableSet(new LinkedHashSet<>(Arrays.asList(types)));
+  }
+
+  /**
+   * The type of a column as SQL writes it, to cast to.
+   *
+   * @throws SQLException as the server says, or the table has no such column
+   */
+  static String typeOf(Connection connection, SourceConfiguration source, Column column)
+      throws SQLException {
+    String table = Identifiers.qualified(source.schema(), source.table());
+    String name = Objects.requireNonNull(source.mappedColumns().get(column), column.name());
+    return CatalogQuery.list(
+            connection,
+            "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = ?::regclass AND attname = ?",
+            row -> row.getString(1),
+            table,
+            name)
+        .stream()
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new SQLException(
+                    "table %s has no column %s".formatted(table, Identifiers.quoted(name))));
+  }
+
+  /**
+   * A time as an instant: without a zone it is UTC, as the log reads it, whatever the session's.
+   */
+  static String instant(String column, String type) {
+    return column + (type.contains("without time zone") ? " AT TIME ZONE 'UTC'" : "");
   }
 
   static Set<String> typesOf(Column column) {

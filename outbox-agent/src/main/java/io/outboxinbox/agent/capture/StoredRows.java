@@ -174,9 +174,8 @@ public final class StoredRows {
               .formatted(outbox),
           "choose them by ids or by aggregate, or name the column in source.columns");
     }
-    // As the log is read: a time without a zone is UTC, whatever zone this session has.
-    boolean isUtc = type(connection, Column.OCCURRED_AT).contains("without time zone");
-    return column(Column.OCCURRED_AT) + (isUtc ? " AT TIME ZONE 'UTC'" : "");
+    return OutboxColumns.instant(
+        column(Column.OCCURRED_AT), OutboxColumns.typeOf(connection, source, Column.OCCURRED_AT));
   }
 
   private static void bind(PreparedStatement statement, List<Object> values) throws SQLException {
@@ -193,18 +192,9 @@ public final class StoredRows {
   /** Cast to, so that the primary key can be used. */
   private String idType(Connection connection) throws SQLException {
     if (idType == null) {
-      idType = type(connection, Column.ID);
+      idType = OutboxColumns.typeOf(connection, source, Column.ID);
     }
     return idType;
-  }
-
-  private String type(Connection connection, Column column) throws SQLException {
-    return CatalogQuery.one(
-        connection,
-        "SELECT format_type(atttypid, atttypmod) AS type FROM pg_attribute WHERE attrelid = ?::regclass AND attname = ?",
-        row -> row.getString("type"),
-        outbox,
-        Objects.requireNonNull(source.mappedColumns().get(column), column.name()));
   }
 
   private String column(Column column) {

@@ -12,7 +12,8 @@ import java.util.regex.Pattern;
 
 /** Conditions on table {@code outbox_parked} with their parameters, in order. */
 final class DeskWhere {
-  private static final Pattern COLUMN = Pattern.compile("\\{([^{}]+)}");
+  /** A column in a template of the route. */
+  static final Pattern COLUMN = Pattern.compile("\\{([^{}]+)}");
 
   private final StringBuilder sql = new StringBuilder();
   private final List<Object> parameters = new ArrayList<>();

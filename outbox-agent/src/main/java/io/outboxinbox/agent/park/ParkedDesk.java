@@ -22,7 +22,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -41,8 +40,6 @@ public final class ParkedDesk implements AutoCloseable {
 
   /** Short transactions, so that a purge never holds up the leader. */
   private static final int PURGE_ROWS = 1_000;
-
-  private static final Pattern COLUMN = Pattern.compile("\\{([^{}]+)}");
 
   /** A leader writes its sign of life every second or so. */
   private static final String LEADS =
@@ -74,7 +71,11 @@ public final class ParkedDesk implements AutoCloseable {
    */
   public record Templates(String topic, String key) {
     Set<String> keyColumns() {
-      return COLUMN.matcher(key).results().map(match -> match.group(1)).collect(Collectors.toSet());
+      return DeskWhere.COLUMN
+          .matcher(key)
+          .results()
+          .map(match -> match.group(1))
+          .collect(Collectors.toSet());
     }
   }
 
