@@ -263,6 +263,8 @@ abstract class LogReaderContract {
 
   private void start(SourceConfiguration source, SourcePosition from) {
     close();
+    // The server ends the session of a reader that has gone in its own time.
+    await().atMost(WITHIN).until(() -> !slot(source).active());
     reader = new LogReader(source, from, NONCE, 100);
     reader.start();
   }
@@ -301,8 +303,12 @@ abstract class LogReaderContract {
   }
 
   private long confirmedFlushLsn(SourceConfiguration source) throws Exception {
+    return slot(source).confirmedFlushLsn();
+  }
+
+  private SlotState slot(SourceConfiguration source) throws Exception {
     try (Connection connection = database.connect()) {
-      return SourcePreflight.slot(connection, source.slot()).orElseThrow().confirmedFlushLsn();
+      return SourcePreflight.slot(connection, source.slot()).orElseThrow();
     }
   }
 
