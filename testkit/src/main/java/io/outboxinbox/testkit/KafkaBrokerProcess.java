@@ -75,6 +75,11 @@ public final class KafkaBrokerProcess implements AutoCloseable {
     return port;
   }
 
+  /** Where the broker keeps its data, to read what lies there. */
+  public Path dataDirectory() {
+    return dataDirectory;
+  }
+
   /** A new client for administration, which the caller closes. */
   public Admin admin() {
     return KafkaTopics.admin(bootstrapServers());

@@ -4,17 +4,11 @@ import io.outboxinbox.testkit.KafkaBroker;
 import io.outboxinbox.testkit.KafkaBrokerProcess;
 import io.outboxinbox.testkit.PostgresServer;
 import io.outboxinbox.testkit.PostgresVersion;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.time.Duration;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.ListOffsetsOptions;
 import org.apache.kafka.clients.admin.ListOffsetsResult;
@@ -30,12 +24,10 @@ public final class Stage implements AutoCloseable {
 
   private final PostgresServer postgres;
   private final KafkaBrokerProcess kafka;
-  private final Path brokerData;
 
-  private Stage(PostgresServer postgres, KafkaBrokerProcess kafka, Path brokerData) {
+  private Stage(PostgresServer postgres, KafkaBrokerProcess kafka) {
     this.postgres = postgres;
     this.kafka = kafka;
-    this.brokerData = brokerData;
   }
 
   /** Starts both servers and creates the topic. */
@@ -48,19 +40,13 @@ public final class Stage implements AutoCloseable {
     return start(options, KafkaBroker.Options.defaults());
   }
 
-  /** Starts servers of one's own kind and creates the topic; data are deleted in the end. */
+  /** Starts servers of one's own kind and creates the topic. */
   public static Stage start(PostgresServer.Options options, KafkaBroker.Options brokerOptions) {
     PostgresServer postgres = PostgresServer.start(options);
     try {
-      Path given = brokerOptions.dataDirectory();
-      Path brokerData = given == null ? Files.createTempDirectory("outbox-e2e-kafka-") : given;
-      KafkaBrokerProcess kafka =
-          KafkaBrokerProcess.start(brokerOptions.withDataDirectory(brokerData));
+      KafkaBrokerProcess kafka = KafkaBrokerProcess.start(brokerOptions);
       kafka.createTopic(TOPIC, PARTITIONS, Map.of());
-      return new Stage(postgres, kafka, brokerData);
-    } catch (IOException e) {
-      postgres.close();
-      throw new UncheckedIOException("cannot create the broker's directory", e);
+      return new Stage(postgres, kafka);
     } catch (RuntimeException e) {
       postgres.close();
       throw e;
@@ -113,19 +99,12 @@ public final class Stage implements AutoCloseable {
 
   /** Reads the broker's files of a topic. */
   public BrokerLog brokerLog(String topic) {
-    return BrokerLog.read(brokerData, topic, PARTITIONS);
+    return BrokerLog.read(kafka.dataDirectory(), topic, PARTITIONS);
   }
 
   @Override
   public void close() {
     kafka.close();
     postgres.close();
-    try (Stream<Path> files = Files.walk(brokerData)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.deleteIfExists(file);
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot delete " + brokerData, e);
-    }
   }
 }

@@ -29,6 +29,12 @@ final class BatchSize {
   /** A quota lets one batch through quickly after a rest, and not the next. A guess. */
   private static final int QUICK_BEFORE_GROWING = 4;
 
+  /**
+   * So long after the last batch that took long, the limit has no reason any more: a broker with
+   * little to do would else be sent split transactions for ever. A guess.
+   */
+  private static final Duration EASED_AFTER = Duration.ofMinutes(1);
+
   /** Upper bound of what formats add to one event, and what a row without a payload costs. */
   private static final long EVENT_BYTES = 100;
 
@@ -37,6 +43,12 @@ final class BatchSize {
 
   /** Batches near the limit since it last changed that left most of the time unused. */
   private int quick;
+
+  /** When a batch last took a good part of the time, by the clock. */
+  private long strained;
+
+  /** Whether a batch went quickly since then. */
+  private boolean isEasing;
 
   /** One batch that took too long may be a broker on its way down; two say that it is the size. */
   private boolean hasFailed;
@@ -52,6 +64,9 @@ final class BatchSize {
 
   /** The event that reaches so many bytes is the last of its batch. */
   long bytes() {
+    if (isEasing && nanos.getAsLong() - strained > EASED_AFTER.toNanos()) {
+      limit = UNLIMITED;
+    }
     return limit;
   }
 
@@ -74,6 +89,11 @@ final class BatchSize {
 
   private void passed(long bytes, long tookNanos, long patienceNanos) {
     hasFailed = false;
+    if (tookNanos >= patienceNanos / 4) {
+      strain();
+    } else {
+      isEasing = true;
+    }
     if (tookNanos > patienceNanos / 2) {
       halve(bytes);
     } else if (tookNanos < patienceNanos / 4 && bytes >= limit / 2) {
@@ -91,10 +111,16 @@ final class BatchSize {
     if (tookNanos < patienceNanos) {
       return;
     }
+    strain();
     if (hasFailed || limit != UNLIMITED) {
       halve(bytes);
     }
     hasFailed = true;
+  }
+
+  private void strain() {
+    strained = nanos.getAsLong();
+    isEasing = false;
   }
 
   private void halve(long bytes) {

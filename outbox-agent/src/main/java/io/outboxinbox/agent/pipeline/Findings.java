@@ -10,14 +10,12 @@ import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Decides what findings mean for a pipeline. */
+/** Decides what findings mean for one pipeline. */
 final class Findings {
   private static final Logger LOG = LoggerFactory.getLogger(Findings.class);
 
   /** Warnings logged already: every start finds the same ones again. */
-  private static final Set<String> TOLD = ConcurrentHashMap.newKeySet();
-
-  private Findings() {}
+  private final Set<String> told = ConcurrentHashMap.newKeySet();
 
   /**
    * Goes on only if nothing forbids it; each warning is logged once.
@@ -26,10 +24,10 @@ final class Findings {
    * @throws AgentException.Gap events may be in no stream, and all else is as it should be
    * @throws AgentException.Misconfigured something must be mended first
    */
-  static void require(List<Finding> findings) {
+  void require(List<Finding> findings) {
     refuse(findings);
     of(findings, Severity.WARNING).stream()
-        .filter(finding -> TOLD.add(finding.what()))
+        .filter(finding -> told.add(finding.what()))
         .forEach(finding -> LOG.warn("{}; fix: {}", finding.what(), finding.fix()));
   }
 

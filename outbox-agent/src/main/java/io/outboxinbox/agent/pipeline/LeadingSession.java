@@ -88,7 +88,8 @@ final class LeadingSession {
     StepTimes times = new StepTimes();
     try (Publisher publisher = pipeline.publish().newPublisher();
         Connection control = connections.open("control", ANSWER_SECONDS)) {
-      SessionStart start = new SessionStart(pipeline, leadership, control, publisher, clock);
+      SessionStart start =
+          new SessionStart(pipeline, memory.findings(), leadership, control, publisher, clock);
       times.done("connect");
       Reconcile reconcile = reconcile(publisher, control);
       Checkpoint checkpoint = start.run(router.fixedTopics(), reconcile, times);

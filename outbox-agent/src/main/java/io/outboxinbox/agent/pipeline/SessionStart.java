@@ -44,15 +44,18 @@ final class SessionStart {
   private final Connection control;
   private final Publisher publisher;
   private final SourceRegistry registry;
+  private final Findings findings;
   private final Clock clock;
 
   SessionStart(
       PipelineConfiguration pipeline,
+      Findings findings,
       Leadership leadership,
       Connection control,
       Publisher publisher,
       Clock clock) {
     this.pipeline = pipeline;
+    this.findings = findings;
     this.source = pipeline.source();
     this.leadership = leadership;
     this.identity = leadership.source();
@@ -72,13 +75,13 @@ final class SessionStart {
       throws SQLException, InterruptedException {
     // Before the broker is asked, which may be slow or away, and before a leader that could publish
     // is shut out. What changes from here on, the comparison with the checkpoint and the watch see.
-    Findings.require(SourcePreflight.check(control, source));
+    findings.require(SourcePreflight.check(control, source));
     times.done("look at source");
     Optional<Checkpoint> found = publisher.takeOver(identity);
     times.done("shut out and read position");
     leadership.ensureHeld();
     reconcile.noteTopics();
-    Findings.require(pipeline.publish().preflight(fixedTopics));
+    findings.require(pipeline.publish().preflight(fixedTopics));
     times.done("look at broker");
     freeSlot(found);
     times.done("free slot");
@@ -122,7 +125,7 @@ final class SessionStart {
       verifySlot(found);
       String mark = SourcePreflight.publicationMark(control, source);
       if (!mark.equals(found.publicationMark())) {
-        Findings.require(List.of(publicationEdited(source, found.publicationMark(), mark)));
+        findings.require(List.of(publicationEdited(source, found.publicationMark(), mark)));
       }
       int timeline = SourcePreflight.server(control).timeline();
       if (ParkingCarryOver.areMissing(control, source, found, timeline)) {
@@ -142,7 +145,7 @@ final class SessionStart {
    * between would have been created anew by Debezium, without what lies behind it.
    */
   void verifySlot(Checkpoint checkpoint) throws SQLException {
-    Findings.require(
+    findings.require(
         SourcePreflight.checkSlot(control, new SourceConnections(source), source, checkpoint));
   }
 

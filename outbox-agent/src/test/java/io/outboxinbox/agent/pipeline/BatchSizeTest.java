@@ -80,6 +80,30 @@ class BatchSizeTest {
     assertThat(size.bytes()).isGreaterThan(1L << 40);
   }
 
+  @Test
+  void keepsTransactionsWholeAgainSoonAfterAnOutageHoweverSmallTheyAre() {
+    timesOut(MEGABYTE);
+    for (int i = 0; i < 6; i++) {
+      timesOut(MEGABYTE);
+    }
+    nanos += Duration.ofHours(1).toNanos();
+    assertThat(size.bytes()).as("before anything went").isLessThan(520_000L);
+    takes(SMALL, 1);
+    assertThat(size.bytes()).as("once a batch went").isGreaterThan(1L << 40);
+  }
+
+  @Test
+  void keepsTheLimitWhileBatchesTakeMuchOfTheTime() {
+    takes(MEGABYTE, 8);
+    for (int i = 0; i < 20; i++) {
+      takes(events(50, 10_000), 4);
+      takes(SMALL, 1);
+    }
+    assertThat(size.bytes()).isLessThan(520_000L);
+    nanos += Duration.ofMinutes(2).toNanos();
+    assertThat(size.bytes()).isGreaterThan(1L << 40);
+  }
+
   private void takes(List<RoutedEvent> batch, int seconds) {
     size.measured(batch, PATIENCE, () -> nanos += Duration.ofSeconds(seconds).toNanos());
   }

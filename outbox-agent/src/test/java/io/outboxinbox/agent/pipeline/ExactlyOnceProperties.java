@@ -87,7 +87,8 @@ class ExactlyOnceProperties {
                 new PipelineMemory(
                     new FloodBreaker(1, System::nanoTime),
                     new Isolation(),
-                    new BatchSize(System::nanoTime)),
+                    new BatchSize(System::nanoTime),
+                    new Findings()),
                 UnknownTopic.PARK),
             from);
     Acknowledger acknowledger =

@@ -198,7 +198,8 @@ class ParkingProperties {
         new PipelineMemory(
             new FloodBreaker(100_000, () -> world.nanos),
             new Isolation(),
-            new BatchSize(() -> world.nanos));
+            new BatchSize(() -> world.nanos),
+            new Findings());
     ParkingLot lot =
         new ParkingLot(
             world.table, new PipelineMonitor("test", Clock.systemUTC()), Clock.systemUTC());

@@ -222,7 +222,8 @@ class TransactionGrouperTest {
         new PipelineMemory(
             new FloodBreaker(perMinute, System::nanoTime),
             new Isolation(),
-            new BatchSize(System::nanoTime)),
+            new BatchSize(System::nanoTime),
+            new Findings()),
         unknownTopic);
   }
 

@@ -51,6 +51,8 @@ final class TopicCatalog implements AutoCloseable {
 
   private static final int MISSING_MAX = 1000;
 
+  private static final int PARTITIONS_AT_ONCE = 100;
+
   /** Enough to keep sources apart, few enough to read quickly. */
   private static final int POSITION_PARTITIONS = 8;
 
@@ -235,16 +237,7 @@ final class TopicCatalog implements AutoCloseable {
    * @throws AgentException.Retryable the cluster does not answer
    */
   Map<TopicPartition, Long> endOffsets(List<TopicPartition> partitions, IsolationLevel isolation) {
-    Map<TopicPartition, OffsetSpec> latest =
-        partitions.stream().collect(Collectors.toMap(p -> p, p -> OffsetSpec.latest()));
-    try {
-      Map<TopicPartition, Long> ends = new HashMap<>();
-      get(admin.listOffsets(latest, new ListOffsetsOptions(isolation)).all())
-          .forEach((partition, info) -> ends.put(partition, info.offset()));
-      return ends;
-    } catch (ExecutionException e) {
-      throw retryable("reading end offsets of " + partitions, e);
-    }
+    return offsets(partitions, OffsetSpec.latest(), isolation);
   }
 
   /**
@@ -256,22 +249,32 @@ final class TopicCatalog implements AutoCloseable {
    * @throws AgentException.Retryable the cluster does not answer
    */
   Map<TopicPartition, Long> offsetsSince(List<TopicPartition> partitions, Instant since) {
-    Map<TopicPartition, OffsetSpec> first =
-        partitions.stream()
-            .collect(Collectors.toMap(p -> p, p -> OffsetSpec.forTimestamp(since.toEpochMilli())));
-    try {
-      Map<TopicPartition, Long> offsets = new HashMap<>();
-      get(admin.listOffsets(first, new ListOffsetsOptions(IsolationLevel.READ_UNCOMMITTED)).all())
-          .forEach(
-              (partition, info) -> {
-                if (info.offset() >= 0) {
-                  offsets.put(partition, info.offset());
-                }
-              });
-      return offsets;
-    } catch (ExecutionException e) {
-      throw retryable("reading offsets since " + since, e);
+    return offsets(
+        partitions, OffsetSpec.forTimestamp(since.toEpochMilli()), IsolationLevel.READ_UNCOMMITTED);
+  }
+
+  /** In portions, each with its own time: brokers look times up partition by partition. */
+  private Map<TopicPartition, Long> offsets(
+      List<TopicPartition> partitions, OffsetSpec spec, IsolationLevel isolation) {
+    Map<TopicPartition, Long> offsets = new HashMap<>();
+    ListOffsetsOptions options = new ListOffsetsOptions(isolation);
+    for (int from = 0; from < partitions.size(); from += PARTITIONS_AT_ONCE) {
+      int to = Math.min(from + PARTITIONS_AT_ONCE, partitions.size());
+      Map<TopicPartition, OffsetSpec> portion =
+          partitions.subList(from, to).stream().collect(Collectors.toMap(p -> p, p -> spec));
+      try {
+        get(admin.listOffsets(portion, options).all())
+            .forEach(
+                (partition, info) -> {
+                  if (info.offset() >= 0) {
+                    offsets.put(partition, info.offset());
+                  }
+                });
+      } catch (ExecutionException e) {
+        throw retryable("reading offsets of " + portion.keySet(), e);
+      }
     }
+    return offsets;
   }
 
   /** The finalized level of {@code transaction.version}; 0 where the cluster knows none. */
