@@ -1,6 +1,6 @@
 /**
- * What people and orchestrators look at: health checks, metrics, admin tasks. Reads from the
- * pipelines, changes nothing in them but start and stop.
+ * What people and orchestrators look at: health checks, metrics, pages. Reads from the pipelines,
+ * changes nothing in them.
  */
 @NullMarked
 package io.outboxinbox.agent.observe;

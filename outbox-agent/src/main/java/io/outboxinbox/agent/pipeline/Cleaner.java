@@ -107,6 +107,10 @@ final class Cleaner implements AutoCloseable {
     } else {
       try (Connection open = connections.open("retention", ANSWER_SECONDS)) {
         connection = open;
+        if (isClosed) {
+          // Whoever closed us in between found nothing to abort.
+          return;
+        }
         tell(new Retention(source, keep.get()).run(open, checkpoint.endedXid()));
       } finally {
         connection = null;

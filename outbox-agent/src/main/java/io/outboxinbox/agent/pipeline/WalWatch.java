@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.pipeline;
 
+import io.outboxinbox.agent.capture.ServerMessage;
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.capture.SourceNames;
@@ -28,6 +29,8 @@ final class WalWatch implements AutoCloseable {
 
   private static final int ANSWER_TIMEOUT_SECONDS = 10;
 
+  private static final String SLOT_IN_USE = "55006";
+
   private final PipelineConfiguration pipeline;
   private final SourceConnections connections;
   private final PipelineMonitor monitor;
@@ -37,6 +40,7 @@ final class WalWatch implements AutoCloseable {
   private final ScheduledExecutorService thread;
 
   private @Nullable Connection connection;
+  private String lastWarned = "";
 
   WalWatch(PipelineConfiguration pipeline, PipelineMonitor monitor) {
     this.pipeline = pipeline;
@@ -53,7 +57,8 @@ final class WalWatch implements AutoCloseable {
     thread.scheduleWithFixedDelay(this::look, 0, INTERVAL.toMillis(), TimeUnit.MILLISECONDS);
   }
 
-  private void look() {
+  /** Looks once; what goes wrong is no reason not to look again. */
+  void look() {
     MDC.put("pipeline", pipeline.name());
     try {
       SourceConfiguration source = SourceNames.resolved(open(), pipeline.source());
@@ -62,7 +67,7 @@ final class WalWatch implements AutoCloseable {
         WalBudget budget = meter.add(System.nanoTime(), room.get());
         monitor.wal(room.get().retainedBytes(), budget);
         alarm.level(budget).ifPresent(LOG::warn);
-        valve.openIfSpent(open(), budget);
+        openValve(budget);
       } else {
         forget();
       }
@@ -74,6 +79,20 @@ final class WalWatch implements AutoCloseable {
     } catch (RuntimeException e) {
       LOG.debug("looking at the slot failed", e);
       forget();
+    }
+  }
+
+  private void openValve(WalBudget budget) throws SQLException {
+    try {
+      valve.openIfSpent(open(), budget);
+    } catch (SQLException e) {
+      // An agent that began to read just now is as good; anything else stays until it is mended.
+      String why = ServerMessage.of(e);
+      if (!SLOT_IN_USE.equals(e.getSQLState()) && !why.equals(lastWarned)) {
+        LOG.warn("the slot has used its budget and cannot be let go of: {}", why);
+        lastWarned = why;
+      }
+      throw e;
     }
   }
 
