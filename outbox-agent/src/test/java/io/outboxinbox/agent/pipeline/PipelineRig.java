@@ -23,16 +23,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
-import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
-import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.serialization.ByteArrayDeserializer;
-import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 import org.awaitility.Awaitility;
 
@@ -46,6 +43,7 @@ final class PipelineRig implements AutoCloseable {
 
   private final KafkaExtension kafka;
   private final List<Pipeline> pipelines = new ArrayList<>();
+  private final Map<String, CommittedRecords> committed = new ConcurrentHashMap<>();
   PostgresDatabase database;
 
   /** Events go there from pipelines started from now on. */
@@ -230,29 +228,9 @@ final class PipelineRig implements AutoCloseable {
   }
 
   List<ConsumerRecord<String, byte[]>> consume(String topic) {
-    Map<String, Object> properties =
-        Map.of(
-            "bootstrap.servers",
-            kafka.bootstrapServers(),
-            "isolation.level",
-            "read_committed",
-            "enable.auto.commit",
-            false);
-    List<ConsumerRecord<String, byte[]>> records = new ArrayList<>();
-    try (KafkaConsumer<String, byte[]> consumer =
-        new KafkaConsumer<>(properties, new StringDeserializer(), new ByteArrayDeserializer())) {
-      List<TopicPartition> partitions =
-          consumer.partitionsFor(topic).stream()
-              .map(p -> new TopicPartition(topic, p.partition()))
-              .toList();
-      consumer.assign(partitions);
-      consumer.seekToBeginning(partitions);
-      Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
-      while (partitions.stream().anyMatch(p -> consumer.position(p) < ends.get(p))) {
-        consumer.poll(Duration.ofMillis(100)).forEach(records::add);
-      }
-    }
-    return records;
+    return committed
+        .computeIfAbsent(topic, name -> new CommittedRecords(kafka.bootstrapServers(), name))
+        .all();
   }
 
   /** From now on the database is this one, such as a promoted standby's. */
@@ -361,5 +339,6 @@ final class PipelineRig implements AutoCloseable {
     for (Pipeline pipeline : pipelines) {
       pipeline.stop(Duration.ofSeconds(20));
     }
+    committed.values().forEach(CommittedRecords::close);
   }
 }
