@@ -129,7 +129,8 @@ public final class Backlog {
    *
    * @param candidates rows written down, without those parked
    * @param parked rows that would have been candidates but are parked, or were discarded
-   * @param oldest no candidate was written before; null when they do not tell
+   * @param oldest no candidate was written before, as far as clocks were right; null when they do
+   *     not tell, or one tells a time to come
    */
   public record Filled(long rowsInTable, long candidates, long parked, @Nullable Instant oldest) {
     /** Nothing was looked at. */
@@ -153,10 +154,10 @@ public final class Backlog {
     String sql =
         """
         INSERT INTO %s (source, ordinal, event_id)
-        SELECT ?, row_number() OVER (ORDER BY %s), %s::text FROM %s
+        SELECT ?, row_number() OVER (ORDER BY %s), %s FROM %s
         WHERE ? = 0 OR age(xmin) <= age(?::text::xid)
         """
-            .formatted(table, order, id, outbox);
+            .formatted(table, order, OutboxColumns.logText(id), outbox);
     refuseRowsWithoutId(connection, candidates);
     long written;
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
@@ -165,7 +166,11 @@ public final class Backlog {
       written = statement.executeLargeUpdate();
     }
     long parked = removeParked(connection, sourceId);
-    return new Filled(count(connection), written - parked, parked, oldest(connection, sourceId));
+    return new Filled(
+        count(connection),
+        written - parked,
+        parked,
+        new ToldTimes(source).oldest(connection, sourceId));
   }
 
   /**
@@ -251,71 +256,24 @@ public final class Backlog {
   }
 
   /**
-   * The oldest time any candidate tells, from its id (UUIDv7) or the time it says it happened,
-   * whichever is earlier.
-   */
-  private @Nullable Instant oldest(Connection connection, String sourceId) throws SQLException {
-    String sql =
-        """
-        SELECT min(t.told), bool_or(t.told IS NULL OR NOT isfinite(t.told))
-        FROM (SELECT %s AS told FROM %s b JOIN %s o ON o.%s = b.event_id::%s WHERE b.source = ?) t
-        """
-            .formatted(
-                toldTime(connection),
-                table,
-                outbox,
-                column(Column.ID),
-                OutboxColumns.typeOf(connection, source, Column.ID));
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        return row.getBoolean(2) || row.getTimestamp(1) == null
-            ? null
-            : row.getTimestamp(1).toInstant();
-      }
-    }
-  }
-
-  private String toldTime(Connection connection) throws SQLException {
-    List<String> times = new ArrayList<>();
-    if (hasUuids(connection)) {
-      // The first 48 bits are milliseconds, the next 4 the version.
-      times.add(
-          """
-          CASE WHEN substr(o.%1$s::text, 15, 1) = '7' THEN to_timestamp(
-            ('x' || replace(left(o.%1$s::text, 13), '-', ''))::bit(48)::bigint / 1000.0) END
-          """
-              .formatted(column(Column.ID)));
-    }
-    if (source.mappedColumns().containsKey(Column.OCCURRED_AT)) {
-      String occurredAt = "o." + column(Column.OCCURRED_AT);
-      String type = OutboxColumns.typeOf(connection, source, Column.OCCURRED_AT);
-      times.add(OutboxColumns.instant(occurredAt, type));
-    }
-    return times.isEmpty() ? "NULL::timestamptz" : "LEAST(" + String.join(", ", times) + ")";
-  }
-
-  /**
    * A condition, true where the outbox has the row of an id.
    *
    * @param id the id as text, in SQL; anything an operator may have written
    */
   public String contains(Connection connection, String id) throws SQLException {
-    String type = OutboxColumns.typeOf(connection, source, Column.ID).replaceAll("\\(.*", "");
+    String type = OutboxColumns.typeOf(connection, source, Column.ID);
     String column = "o." + column(Column.ID);
     // With the type of the column, so that its index serves; and no text is cast that is none.
     String isSame =
         switch (type) {
           case "uuid" ->
-              "%s = CASE WHEN %s ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN %2$s::uuid"
-                  + " END";
+              "%s = CASE WHEN %s ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN %2$s::uuid END"
+                  .formatted(column, id);
           case "bigint", "integer", "smallint" ->
-              "%s = CASE WHEN %s ~ '^-?[0-9]{1,18}$' THEN %2$s::bigint END";
-          case "text", "character varying" -> "%s = %s";
-          default -> "%s::text = %s";
+              "%s = CASE WHEN %s ~ '^-?[0-9]{1,18}$' THEN %2$s::bigint END".formatted(column, id);
+          default -> OutboxColumns.isSame(column, type, id);
         };
-    return "EXISTS (SELECT FROM %s o WHERE %s)".formatted(outbox, isSame.formatted(column, id));
+    return "EXISTS (SELECT FROM %s o WHERE %s)".formatted(outbox, isSame);
   }
 
   /** Whether ids are unique in the world, and not only in their table. */

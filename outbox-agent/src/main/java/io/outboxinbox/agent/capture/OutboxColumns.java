@@ -30,7 +30,8 @@ final class OutboxColumns {
   }
 
   /**
-   * The type of a column as SQL writes it, to cast to.
+   * The type of a column as SQL writes it, to cast to: without its length, as a cast to that would
+   * cut what is longer, and of a domain the type beneath.
    *
    * @throws SQLException as the server says, or the table has no such column
    */
@@ -40,7 +41,11 @@ final class OutboxColumns {
     String name = Objects.requireNonNull(source.mappedColumns().get(column), column.name());
     return CatalogQuery.list(
             connection,
-            "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = ?::regclass AND attname = ?",
+            """
+            SELECT format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END, -1)
+            FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+            WHERE a.attrelid = ?::regclass AND a.attname = ?
+            """,
             row -> row.getString(1),
             table,
             name)
@@ -57,6 +62,28 @@ final class OutboxColumns {
    */
   static String instant(String column, String type) {
     return column + (type.contains("without time zone") ? " AT TIME ZONE 'UTC'" : "");
+  }
+
+  /**
+   * A value as the log and messages have it. Not {@code ::text}, which takes the blanks off the end
+   * of a char(n).
+   */
+  static String logText(String column) {
+    return "concat(" + column + ")";
+  }
+
+  /**
+   * A condition, true where a column has a value as people or the log write it.
+   *
+   * @param type as {@link #typeOf} tells it
+   * @param value text, in SQL; may be none that the type takes
+   */
+  static String isSame(String column, String type, String value) {
+    return switch (type) {
+      // With the type of the column, so that its index serves.
+      case "text", "character varying", "bpchar" -> "%s = %s::%s".formatted(column, value, type);
+      default -> "%s = %s".formatted(logText(column), value);
+    };
   }
 
   static Set<String> typesOf(Column column) {

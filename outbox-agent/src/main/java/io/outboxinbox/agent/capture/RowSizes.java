@@ -23,13 +23,16 @@ final class RowSizes {
 
   /** SQL for the bytes of a row of the table, which the query calls {@code o}. */
   static String sql(Connection connection, String table) throws SQLException {
-    // Of text and bytea the server knows the length without reading them.
+    // Of text and bytea the server knows the length without reading them; a char(n) as text would
+    // be without its blanks.
     String sql =
         """
         SELECT coalesce(string_agg(format(
-                 CASE WHEN atttypid = 'bytea'::regtype THEN ' + coalesce(octet_length(o.%1$s), 0)'
+                 CASE WHEN t.oid IN ('bytea'::regtype, 'bpchar'::regtype)
+                        OR t.typbasetype IN ('bytea'::regtype, 'bpchar'::regtype)
+                      THEN ' + coalesce(octet_length(o.%1$s), 0)'
                       ELSE ' + coalesce(octet_length(o.%1$s::text), 0)' END, attname), ''), '')
-        FROM pg_attribute
+        FROM pg_attribute JOIN pg_type t ON t.oid = atttypid
         WHERE attrelid = ?::regclass AND attnum > 0 AND NOT attisdropped AND attlen = -1
         """
             .formatted("%I");

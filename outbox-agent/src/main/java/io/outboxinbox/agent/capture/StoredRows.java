@@ -153,11 +153,11 @@ public final class StoredRows {
       values.add(Timestamp.from(selection.until()));
     }
     if (selection.aggregateType() != null) {
-      conditions.add(column(Column.AGGREGATE_TYPE) + "::text = ?");
+      conditions.add(isSame(connection, Column.AGGREGATE_TYPE));
       values.add(selection.aggregateType());
     }
     if (selection.aggregateId() != null) {
-      conditions.add(column(Column.AGGREGATE_ID) + "::text = ?");
+      conditions.add(isSame(connection, Column.AGGREGATE_ID));
       values.add(selection.aggregateId());
     }
     if (after != null) {
@@ -165,6 +165,11 @@ public final class StoredRows {
       values.add(after);
     }
     return String.join(" AND ", conditions);
+  }
+
+  private String isSame(Connection connection, Column column) throws SQLException {
+    return OutboxColumns.isSame(
+        column(column), OutboxColumns.typeOf(connection, source, column), "?");
   }
 
   private String occurredAt(Connection connection) throws SQLException {

@@ -7,6 +7,7 @@ import io.outboxinbox.agent.capture.Reconciliations;
 import io.outboxinbox.agent.capture.Reconciliations.Phantom;
 import io.outboxinbox.agent.capture.SourceRegistry;
 import io.outboxinbox.agent.capture.SourceRegistry.Registration;
+import io.outboxinbox.agent.capture.ToldTimes;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.Destination;
@@ -38,12 +39,6 @@ import org.slf4j.LoggerFactory;
  */
 final class PublishedRows {
   private static final Logger LOG = LoggerFactory.getLogger(PublishedRows.class);
-
-  /**
-   * How far the clocks of applications, database and agent may be apart. A guess, and a generous
-   * one: reading an hour more of the topics costs seconds, a repeat costs trust.
-   */
-  private static final Duration MARGIN = Duration.ofHours(1);
 
   private static final PageLimit PAGE = new PageLimit(1_000, 8 << 20);
 
@@ -157,8 +152,20 @@ final class PublishedRows {
   }
 
   private List<String> doubts(
-      PublishedSearch search, ReachedTopics.Reached reached, @Nullable Instant since) {
+      PublishedSearch search, ReachedTopics.Reached reached, @Nullable Instant since)
+      throws SQLException {
     List<String> doubts = new ArrayList<>(search.gone());
+    boolean isLeftOut =
+        search.hasEarlier() || reached.since(since).size() < reached.since(null).size();
+    long timeless =
+        isLeftOut
+            ? new ToldTimes(lead.pipeline().source()).countWithoutTimeInId(control, sourceId)
+            : 0;
+    if (timeless > 0) {
+      doubts.add(
+          "messages from before %s were not looked at, and %d events have ids that tell no time: if a clock was ahead when it wrote their occurred_at, they may be among those messages"
+              .formatted(since, timeless));
+    }
     if (reached.isIncompleteSince(since)) {
       doubts.add(
           "which topics events were published to before "
@@ -253,7 +260,7 @@ final class PublishedRows {
       return null;
     }
     Instant earliest = lostSince != null && lostSince.isBefore(oldest) ? lostSince : oldest;
-    return earliest.minus(MARGIN);
+    return earliest.minus(ToldTimes.CLOCKS_APART);
   }
 
   /**
@@ -266,7 +273,7 @@ final class PublishedRows {
             .find(control, sourceId)
             .map(Registration::branchedAt)
             .orElse(null);
-    return branchedAt == null ? Instant.EPOCH.plus(MARGIN) : branchedAt;
+    return branchedAt == null ? Instant.EPOCH.plus(ToldTimes.CLOCKS_APART) : branchedAt;
   }
 
   private void take(List<PublishedEvent> events, boolean hasUuids, @Nullable Instant lostSince)

@@ -48,6 +48,9 @@ public interface PublishedSearch extends AutoCloseable {
   /** Messages there are to read. */
   long total();
 
+  /** Whether messages are there that were published before the search begins. */
+  boolean hasEarlier();
+
   /** Whether of each key only the last message is sure to be kept. */
   boolean isCompacted(String topic);
 

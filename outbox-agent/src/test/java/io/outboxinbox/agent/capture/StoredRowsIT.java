@@ -15,22 +15,39 @@ import java.sql.Statement;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.TimeZone;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
+/** Processes and sessions are in other zones than the times of the log. */
 class StoredRowsIT {
   private static final PageLimit PAGE = new PageLimit(100, 1 << 20);
 
   @RegisterExtension
   static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
 
+  private static TimeZone zone;
+
   private PostgresDatabase database;
   private Connection connection;
   private SourceConfiguration source;
+
+  @BeforeAll
+  static void goToNewYork() {
+    zone = TimeZone.getDefault();
+    TimeZone.setDefault(TimeZone.getTimeZone("America/New_York"));
+  }
+
+  @AfterAll
+  static void comeBack() {
+    TimeZone.setDefault(zone);
+  }
 
   @BeforeEach
   void setUp() throws Exception {
@@ -50,6 +67,7 @@ class StoredRowsIT {
 
   private void create(String timeType) throws SQLException {
     database.execute(
+        "CREATE DOMAIN late AS timestamp",
         "CREATE TABLE own (id text PRIMARY KEY, aggregatetype text, aggregateid text, type text,"
             + " payload text, happened "
             + timeType
@@ -67,11 +85,11 @@ class StoredRowsIT {
 
   /** The log brings a time without a zone as UTC; a session elsewhere must choose by the same. */
   @ParameterizedTest
-  @ValueSource(strings = {"timestamp", "timestamptz"})
+  @ValueSource(strings = {"timestamp", "timestamptz", "late"})
   void choosesByTheTimeTheMessageTellsWhateverTheSessionsZone(String type) throws Exception {
     create(type);
     try (Statement statement = connection.createStatement()) {
-      statement.execute("SET TimeZone = 'America/New_York'");
+      statement.execute("SET TimeZone = 'Asia/Kathmandu'");
     }
     Instant noon = Instant.parse("2026-11-24T12:00:00Z");
     assertThat(read(0, noon, noon.plusSeconds(60)))
@@ -80,6 +98,33 @@ class StoredRowsIT {
     assertThat(read(0, noon.plusSeconds(60), null))
         .extracting(StoredRows.Stored::id)
         .containsExactly("b");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"timestamp", "timestamptz", "late"})
+  void theOldestTimeIsThatOfTheLogWhateverTheSessionsZone(String type) throws Exception {
+    create(type);
+    database.runScript("schema/postgresql/04_agent.sql");
+    database.execute("UPDATE own SET happened = happened - interval '10 years'");
+    try (Statement statement = connection.createStatement()) {
+      statement.execute("SET TimeZone = 'Asia/Kathmandu'");
+    }
+    assertThat(new Backlog(source).fill(connection, "s", Backlog.Candidates.ALL).oldest())
+        .isEqualTo(Instant.parse("2016-11-24T12:00:00Z"));
+  }
+
+  /** A clock that is ahead does not tell how long ago its rows were published. */
+  @Test
+  void noTimeIsTheOldestOfRowsOfWhichOneTellsATimeToCome() throws Exception {
+    create("timestamptz");
+    database.runScript("schema/postgresql/04_agent.sql");
+    database.execute("UPDATE own SET happened = now() + interval '3 days' WHERE id = 'b'");
+    Backlog backlog = new Backlog(source);
+    assertThat(backlog.fill(connection, "s", Backlog.Candidates.ALL).oldest()).isNull();
+    database.execute("UPDATE own SET id = '01985bd4-a1a5-7000-8000-000000000000' WHERE id = 'b'");
+    database.execute("TRUNCATE outbox_backlog");
+    assertThat(backlog.fill(connection, "s", Backlog.Candidates.ALL).oldest()).isNotNull();
+    assertThat(new ToldTimes(source).countWithoutTimeInId(connection, "s")).isEqualTo(1);
   }
 
   /** Nothing of a first start is lost in silence, and it does not fail at them for ever. */

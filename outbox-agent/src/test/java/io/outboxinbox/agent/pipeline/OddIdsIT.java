@@ -2,18 +2,24 @@ package io.outboxinbox.agent.pipeline;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.outboxinbox.agent.capture.Reconciliations;
 import io.outboxinbox.agent.capture.StoredRows;
+import io.outboxinbox.agent.park.ParkedDesk;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
+import java.sql.Connection;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
-/** Tables whose ids are missing, or several times the same. */
+/** Tables whose ids are missing, several times the same, or of types with more than one text. */
 class OddIdsIT {
   @RegisterExtension
   static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
@@ -43,10 +49,25 @@ class OddIdsIT {
     return "table: odd\n      onGap: reconcile\n      ";
   }
 
+  private Reconciliations.Report report(String source) throws Exception {
+    try (Connection connection = rig.database.connect()) {
+      return new Reconciliations(rig.configuration(source).source())
+          .last(connection, rig.checkpoint().source().id())
+          .orElseThrow();
+    }
+  }
+
   private void insert(String id, String key, int number) throws Exception {
+    insert(id, key, number, "", "");
+  }
+
+  private void insert(String id, String key, int number, String columns, String values)
+      throws Exception {
     rig.execute(
-        "INSERT INTO odd (id, aggregate_type, aggregate_id, event_type, payload)"
-            + " VALUES (%s, 'order', '%s', 'placed', '{\"n\":%d}')".formatted(id, key, number));
+        "INSERT INTO odd (id, aggregate_type, aggregate_id, event_type, payload%s)"
+                .formatted(columns)
+            + " VALUES (%s, 'order', '%s', 'placed', '{\"n\":%d}'%s)"
+                .formatted(id, key, number, values));
   }
 
   @Test
@@ -63,6 +84,87 @@ class OddIdsIT {
     insert("gen_random_uuid()", "k", 2);
     rig.awaitEvents(3);
     assertThat(rig.numbersOf(rig.consume())).containsExactly(0, 1, 2);
+  }
+
+  /** As text the server takes the blanks off the end of a char(n); the log has them. */
+  @ParameterizedTest
+  @ValueSource(strings = {"char(10)", "fixed", "citext", "letter"})
+  void knowsAnIdAgainWhateverItsType(String type) throws Exception {
+    rig.execute(
+        "CREATE EXTENSION citext",
+        "CREATE DOMAIN fixed AS char(10)",
+        "CREATE TYPE letter AS ENUM ('a', 'b', 'waits', 'dropped', 'late')");
+    String source = table("ALTER TABLE odd ALTER COLUMN id TYPE %s USING NULL".formatted(type));
+    Pipeline first = rig.start(source);
+    rig.awaitLeading(first);
+    insert("'a'", "a", 0);
+    insert("'b'", "b", 1);
+    insert("'waits'", "c", 2, ", topic", ", 'nowhere-" + rig.topic + "'");
+    insert("'dropped'", "d", 3, ", topic", ", 'nowhere-" + rig.topic + "'");
+    try (ParkingRig parked = new ParkingRig(rig)) {
+      parked.awaitWaiting(2);
+      rig.awaitEvents(2);
+      assertThat(first.stop(Duration.ofSeconds(40))).isTrue();
+      rig.execute(
+          "UPDATE outbox_parked SET state = 'discarded', settled_at = now() - interval '40 days'"
+              + " WHERE event_id LIKE 'dropped%'");
+      try (ParkedDesk desk =
+          ParkedDesk.open(
+              rig.configuration(source).source(),
+              new ParkedDesk.Templates(rig.topic, "{aggregate_id}"),
+              60)) {
+        desk.purge(Duration.ofDays(30));
+      }
+      assertThat(parked.rows("ordinal", "state = 'discarded'")).as("its row is there").hasSize(1);
+      rig.forgetPosition();
+      insert("'late'", "e", 4);
+      rig.awaitLeading(rig.start(source));
+      rig.awaitEvents(3);
+      assertThat(rig.numbersOf(rig.consume())).containsExactlyInAnyOrder(0, 1, 4);
+      assertThat(report(source).foundInTopics()).isEqualTo(2);
+      assertThat(report(source).alreadyParked()).isEqualTo(2);
+      assertThat(parked.rows("event_id", "state = 'waiting'")).hasSize(1);
+    }
+    StoredRows.Selection some =
+        new StoredRows.Selection(null, null, List.of("a", "waits"), "order", null);
+    Replay.Progress done =
+        new Replay(rig.configuration(source))
+            .run(new Replay.Order("again", some, null, 100_000, null), progress -> {});
+    assertThat(done.rows()).isEqualTo(2);
+    assertThat(done.parked()).isEqualTo(1);
+  }
+
+  /** Where the search begins must not be told by a clock that is ahead. */
+  @Test
+  void publishesNothingAgainThatTellsATimeToCome() throws Exception {
+    String source = table("ALTER TABLE odd ALTER COLUMN id TYPE text USING ''");
+    Pipeline first = rig.start(source);
+    rig.awaitLeading(first);
+    insert("'a'", "k", 0, ", occurred_at", ", now() + interval '3 days'");
+    rig.awaitEvents(1);
+    assertThat(first.stop(Duration.ofSeconds(40))).isTrue();
+    rig.forgetPosition();
+    insert("'b'", "k", 1, ", occurred_at", ", now() + interval '3 days'");
+    rig.awaitLeading(rig.start(source));
+    rig.awaitEvents(2);
+    assertThat(rig.numbersOf(rig.consume())).containsExactly(0, 1);
+    assertThat(report(source).possibleRepeats()).isNull();
+  }
+
+  /** What a clock that was ahead wrote some days ago looks like a time gone by. */
+  @Test
+  void saysThatRepeatsArePossibleWhereOnlyClocksOfApplicationsTellWhereToBegin() throws Exception {
+    String source = table("ALTER TABLE odd ALTER COLUMN id TYPE text USING ''");
+    Pipeline first = rig.start(source);
+    rig.awaitLeading(first);
+    assertThat(first.stop(Duration.ofSeconds(40))).isTrue();
+    insert("'a'", "k", 0, ", occurred_at", ", now() - interval '2 hours'");
+    rig.send("a", "/test", "ce_sourceid", Instant.now().minus(Duration.ofHours(10)));
+    rig.forgetPosition();
+    rig.awaitLeading(rig.start(source));
+    rig.awaitEvents(2);
+    assertThat(report(source).possibleRepeats())
+        .contains("messages from before", "1 events have ids that tell no time", "occurred_at");
   }
 
   @Test

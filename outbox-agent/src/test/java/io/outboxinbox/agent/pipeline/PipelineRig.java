@@ -18,6 +18,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -289,10 +290,16 @@ final class PipelineRig implements AutoCloseable {
 
   /** Puts a message with an event's id into the topic, as somebody else may. */
   void send(String id, String source, String header) throws Exception {
+    send(id, source, header, Instant.now());
+  }
+
+  /** The same some time ago. */
+  void send(String id, String source, String header, Instant at) throws Exception {
     Map<String, Object> properties = Map.of("bootstrap.servers", kafka.bootstrapServers());
     try (KafkaProducer<String, String> producer =
         new KafkaProducer<>(properties, new StringSerializer(), new StringSerializer())) {
-      ProducerRecord<String, String> record = new ProducerRecord<>(topic, "k", "{\"n\":0}");
+      ProducerRecord<String, String> record =
+          new ProducerRecord<>(topic, null, at.toEpochMilli(), "k", "{\"n\":0}");
       Map.of("ce_id", id, "ce_source", source, "ce_sequence", "0", header, "1")
           .forEach(
               (name, value) -> record.headers().add(name, value.getBytes(StandardCharsets.UTF_8)));

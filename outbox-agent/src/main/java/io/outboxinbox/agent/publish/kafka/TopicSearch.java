@@ -45,6 +45,7 @@ final class TopicSearch implements PublishedSearch {
   private final Set<TopicPartition> open = new LinkedHashSet<>();
   private final Set<String> compacted = new HashSet<>();
   private final List<String> gone = new ArrayList<>();
+  private boolean hasEarlier;
   private long read;
   private long movedNanos = System.nanoTime();
 
@@ -103,6 +104,7 @@ final class TopicSearch implements PublishedSearch {
         shortened.add(partition.topic());
       }
       starts.put(partition, Math.min(from, end));
+      hasEarlier |= beginning < Math.min(from, end);
       if (from < end) {
         consumer.seek(partition, from);
         open.add(partition);
@@ -206,6 +208,11 @@ final class TopicSearch implements PublishedSearch {
     return starts.keySet().stream()
         .mapToLong(p -> ends.getOrDefault(p, 0L) - starts.getOrDefault(p, 0L))
         .sum();
+  }
+
+  @Override
+  public boolean hasEarlier() {
+    return hasEarlier;
   }
 
   @Override
