@@ -365,12 +365,17 @@ public final class Backlog {
   public Page read(
       Connection connection, String sourceId, long after, PageLimit limit, SourcePosition position)
       throws SQLException {
+    // Rows that share an id come together, in the place of the first.
     String from =
         """
-        FROM %2$s b LEFT JOIN %3$s o ON o.%1$s = b.event_id::%4$s
-        WHERE b.source = ? AND b.ordinal > ?
+        FROM (
+          SELECT l.ordinal, l.event_id, EXISTS (
+            SELECT FROM %2$s e
+            WHERE e.source = l.source AND e.event_id = l.event_id AND e.ordinal < l.ordinal)
+            AS is_repeat
+          FROM %2$s l WHERE l.source = ? AND l.ordinal > ? ORDER BY l.ordinal LIMIT ?) b
+        LEFT JOIN %3$s o ON o.%1$s = b.event_id::%4$s AND NOT b.is_repeat
         ORDER BY b.ordinal
-        LIMIT ?
         """
             .formatted(
                 column(Column.ID),
@@ -379,7 +384,7 @@ public final class Backlog {
                 OutboxColumns.typeOf(connection, source, Column.ID));
     String sizes = "SELECT " + RowSizes.sql(connection, outbox) + " " + from;
     String rows =
-        "SELECT b.ordinal, o.%s IS NOT NULL AS is_present, o.* %s"
+        "SELECT b.ordinal, b.is_repeat, o.%s IS NOT NULL AS is_present, o.* %s"
             .formatted(column(Column.ID), from);
     connection.setAutoCommit(false);
     try (PreparedStatement size = connection.prepareStatement(sizes);
@@ -411,7 +416,7 @@ public final class Backlog {
     while (result.next()) {
       last = result.getLong("ordinal");
       if (!result.getBoolean("is_present")) {
-        missing++;
+        missing += result.getBoolean("is_repeat") ? 0 : 1;
         continue;
       }
       captured.add(row(table.values(), position));

@@ -6,6 +6,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.outboxinbox.agent.capture.SourceConfiguration.Column;
 import io.outboxinbox.agent.capture.SourceConfiguration.Layout;
 import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Captured;
+import io.outboxinbox.agent.event.OutboxEvent;
+import io.outboxinbox.agent.event.SourcePosition;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
@@ -13,6 +16,7 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TimeZone;
@@ -125,6 +129,33 @@ class StoredRowsIT {
     database.execute("TRUNCATE outbox_backlog");
     assertThat(backlog.fill(connection, "s", Backlog.Candidates.ALL).oldest()).isNotNull();
     assertThat(new ToldTimes(source).countWithoutTimeInId(connection, "s")).isEqualTo(1);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 100})
+  void readsEachOfTheOlderRowsThatShareAnIdOnceHoweverPagesEnd(int rowsMax) throws Exception {
+    create("timestamptz");
+    database.runScript("schema/postgresql/04_agent.sql");
+    database.execute(
+        "ALTER TABLE own DROP CONSTRAINT own_pkey",
+        "INSERT INTO own VALUES ('a', 'order', '2', 'placed', '{}', now())");
+    Backlog backlog = new Backlog(source);
+    backlog.fill(connection, "s", Backlog.Candidates.ALL);
+    List<String> read = new ArrayList<>();
+    PageLimit limit = new PageLimit(rowsMax, 1 << 20);
+    long after = -1;
+    long last = 0;
+    while (after != last) {
+      after = last;
+      Backlog.Page page = backlog.read(connection, "s", after, limit, SourcePosition.atCommit(1));
+      for (Captured row : page.rows()) {
+        OutboxEvent event = ((Captured.Row) row).event();
+        read.add(event.id() + event.aggregateId());
+      }
+      last = page.lastOrdinal();
+    }
+    assertThat(read).containsExactlyInAnyOrder("a1", "a2", "b1");
+    assertThat(last).isEqualTo(backlog.end(connection, "s"));
   }
 
   /** Nothing of a first start is lost in silence, and it does not fail at them for ever. */
