@@ -1,12 +1,14 @@
 package io.outboxinbox.agent.park;
 
 import io.outboxinbox.agent.capture.Identifiers;
+import io.outboxinbox.agent.capture.LongText;
 import io.outboxinbox.agent.capture.WayOut;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.event.RawRow;
 import java.nio.charset.StandardCharsets;
+import java.sql.Array;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -206,11 +208,11 @@ public final class ParkedTable {
           WHERE p.source = ? AND p.state = 'waiting' AND p.destination IS NOT NULL
             AND EXISTS (
               SELECT 1 FROM %1$s other
-              WHERE other.source = p.source AND other.key = p.key AND other.state = 'waiting'
+              WHERE other.source = p.source AND other.state = 'waiting' AND %3$s
                 AND (other.destination IS NULL OR other.destination_rule IS DISTINCT FROM ?))
           LIMIT %2$d))
         """
-            .formatted(table, JOINED_AT_ONCE);
+            .formatted(table, JOINED_AT_ONCE, LongText.isSame("other.key", "p.key"));
     try (PreparedStatement statement = leader.prepareStatement(sql)) {
       statement.setString(1, source);
       statement.setString(2, source);
@@ -229,20 +231,22 @@ public final class ParkedTable {
         """
         WITH joined AS MATERIALIZED (
           SELECT ordinal, %2$s AS lane FROM %1$s
-          WHERE source = ? AND key = ANY (?) AND state = 'waiting' AND destination IS NOT NULL
+          WHERE source = ? AND %3$s AND state = 'waiting' AND destination IS NOT NULL
           FOR UPDATE)
         UPDATE %1$s p SET destination = NULL, destination_rule = NULL
         FROM joined WHERE p.source = ? AND p.ordinal = joined.ordinal
         RETURNING joined.lane
         """
-            .formatted(table, Lane.SQL);
+            .formatted(table, Lane.SQL, LongText.isOneOf("key"));
     try (Statement limit = connection.createStatement();
         PreparedStatement statement = connection.prepareStatement(sql)) {
       // An operator's session may hold one of the rows; whoever waits for it tries again.
       limit.execute("SET LOCAL lock_timeout = '2s'");
+      Array joined = connection.createArrayOf("text", keys.toArray());
       statement.setString(1, source);
-      statement.setArray(2, connection.createArrayOf("text", keys.toArray()));
-      statement.setString(3, source);
+      statement.setArray(2, joined);
+      statement.setArray(3, joined);
+      statement.setString(4, source);
       Set<String> left = new LinkedHashSet<>();
       try (ResultSet rows = statement.executeQuery()) {
         while (rows.next()) {

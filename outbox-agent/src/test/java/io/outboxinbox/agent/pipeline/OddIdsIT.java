@@ -6,6 +6,9 @@ import io.outboxinbox.agent.capture.StoredRows;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
+import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -63,6 +66,37 @@ class OddIdsIT {
     insert("gen_random_uuid()", "k", 2);
     rig.awaitEvents(3);
     assertThat(rig.numbersOf(rig.consume())).containsExactly(0, 1, 2);
+  }
+
+  /** Nothing is wrong with the slot: it alone has what was written since. */
+  @Test
+  void keepsTheSlotWhenAReconcileIsRefusedForARowWithoutId() throws Exception {
+    String source =
+        table("ALTER TABLE odd ALTER COLUMN id TYPE text USING '', ALTER COLUMN id DROP NOT NULL");
+    Pipeline first = rig.start(source);
+    rig.awaitLeading(first);
+    insert("'a'", "a", 0);
+    insert("NULL", "c", 1);
+    rig.awaitEvents(1);
+    assertThat(first.stop(Duration.ofSeconds(40))).isTrue();
+    rig.forgetPosition();
+    String before = slot();
+    Pipeline refused = rig.start(source);
+    rig.awaitState(refused, PipelineStatus.State.MISCONFIGURED);
+    assertThat(refused.status().reason()).contains("1 rows of table").contains("have no \"id\"");
+    rig.await(() -> refused.status().restarts() > 1);
+    assertThat(slot()).as("the same slot").isEqualTo(before);
+  }
+
+  private String slot() throws Exception {
+    try (Connection connection = rig.database.connect();
+        Statement statement = connection.createStatement();
+        ResultSet row =
+            statement.executeQuery(
+                "SELECT concat(confirmed_flush_lsn, ' ', catalog_xmin, ' ', restart_lsn)"
+                    + " FROM pg_replication_slots WHERE database = current_database()")) {
+      return row.next() ? row.getString(1) : "none";
+    }
   }
 
   @Test
