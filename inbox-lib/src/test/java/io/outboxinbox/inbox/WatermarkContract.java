@@ -57,8 +57,7 @@ abstract class WatermarkContract {
             .collect(StringBuilder::new, StringBuilder::appendCodePoint, StringBuilder::append)
             .toString();
     String topic = "t".repeat(Origin.TOPIC_CHARACTERS_MAX);
-    Arrival first =
-        new Arrival(InboxDatabase.newId(), null, new Origin(source, topic, 0, 1, 1));
+    Arrival first = new Arrival(InboxDatabase.newId(), null, new Origin(source, topic, 0, 1, 1));
     try (Connection connection = database.connect()) {
       assertThat(admit(connection, first)).containsExactly(Status.NEW);
       assertThat(admit(connection, first)).containsExactly(Status.DUPLICATE);

@@ -351,7 +351,10 @@ class ParkedCommandIT {
               new String[] {"release", "--all", "--yes"},
               new String[] {"discard", "1", "--reason", "x"},
               new String[] {"edit", "1", "--reason", "x", "--type", "T"})) {
-        CommandRun ended = run(arguments[0], List.of(arguments).subList(1, arguments.length).toArray(String[]::new));
+        CommandRun ended =
+            run(
+                arguments[0],
+                List.of(arguments).subList(1, arguments.length).toArray(String[]::new));
         assertThat(ended.exitCode()).as(ended.toString()).isEqualTo(3);
         assertThat(ended.err())
             .contains("another session has locked one of these events", "nothing was changed")

@@ -127,7 +127,8 @@ class InstallIT extends SchemaOnEachVersion {
   @EnumSource(PostgresVersion.class)
   void aTableOfTheBuildBeforeGetsIndexesThatTakeLongKeys(PostgresVersion version) throws Exception {
     String step =
-        Pattern.compile("```sql\\n(  CREATE INDEX CONCURRENTLY outbox_parked_key.*?)```", Pattern.DOTALL)
+        Pattern.compile(
+                "```sql\\n(  CREATE INDEX CONCURRENTLY outbox_parked_key.*?)```", Pattern.DOTALL)
             .matcher(Files.readString(Path.of("../CHANGELOG.md")))
             .results()
             .map(found -> found.group(1))
@@ -147,8 +148,7 @@ class InstallIT extends SchemaOnEachVersion {
       install(database);
       assertThat(indexes(database)).isEqualTo(indexes);
     }
-    String chance =
-        "(SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 6000))";
+    String chance = "(SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 6000))";
     database.execute(
         "INSERT INTO outbox_backlog VALUES ('s', 1, %s)".formatted(chance),
         "INSERT INTO outbox_parked (source, ordinal, key, reason, is_behind, epoch, xid, lsn, committed_at) VALUES ('s', 1, %s, 'r', false, 1, 1, '0/1', now())"

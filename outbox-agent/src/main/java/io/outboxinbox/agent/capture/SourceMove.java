@@ -6,8 +6,8 @@ import java.sql.SQLException;
 
 /**
  * Carries over to another source id what the tables keep of a source, when an operator has said
- * that the one goes on as the other. Each step is one statement and does no harm the second time, so
- * what a crash has cut short is done by the next try.
+ * that the one goes on as the other. Each step is one statement and does no harm the second time,
+ * so what a crash has cut short is done by the next try.
  */
 public final class SourceMove {
   private final SourceConfiguration source;
@@ -108,8 +108,8 @@ public final class SourceMove {
 
   /**
    * Puts what the tables keep under the new id already behind what comes: numbers stay in order and
-   * are used once. A batch that was on its way under the new id counts as not published, because its
-   * number says nothing any more.
+   * are used once. A batch that was on its way under the new id counts as not published, because
+   * its number says nothing any more.
    */
   private void makeRoom(Connection leader) throws SQLException {
     execute(

@@ -389,14 +389,17 @@ class FailoverIT {
             .containsExactly("first", "second", "third", "fourth", "fifth");
         assertThat(parked.rows("event_type || source", "state = 'discarded'"))
             .containsExactly("settled" + newId);
-        assertThat(parked.list("SELECT e.field || p.event_type FROM outbox_parked_edit e"
-                + " JOIN outbox_parked p USING (source, ordinal)"))
+        assertThat(
+                parked.list(
+                    "SELECT e.field || p.event_type FROM outbox_parked_edit e"
+                        + " JOIN outbox_parked p USING (source, ordinal)"))
             .containsExactly("topicfourth");
         assertThat(rig.checkpoint().epoch())
             .as("consumers know a higher one under this id")
             .isGreaterThan(before.epoch() + 5);
-        rig.execute("UPDATE outbox_parked SET topic = NULL, requested = 'release'"
-            + " WHERE state = 'waiting'");
+        rig.execute(
+            "UPDATE outbox_parked SET topic = NULL, requested = 'release'"
+                + " WHERE state = 'waiting'");
         parked.awaitPublished("first", "second", "third", "fourth", "fifth");
         assertThat(parked.publishedOf("key-a"))
             .containsExactly("first", "second", "third", "fourth", "fifth");

@@ -108,7 +108,9 @@ class HeldPerTopicIT {
     parked.awaitWaiting(0);
   }
 
-  /** Whoever has looked at a row with FOR UPDATE and gone home must not stop the leader silently. */
+  /**
+   * Whoever has looked at a row with FOR UPDATE and gone home must not stop the leader silently.
+   */
   @Test
   void saysThatALockedEventKeepsOthersFromBeingPutInLineAndGoesOnAfterwards() throws Exception {
     Pipeline pipeline = start();

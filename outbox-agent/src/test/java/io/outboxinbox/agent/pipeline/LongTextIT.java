@@ -111,7 +111,8 @@ class LongTextIT {
     restart(pipeline);
     insert("last", "4", longText, null);
     parked.awaitWaiting(3);
-    assertThat(list(longText)).extracting(DeskEntry::eventType)
+    assertThat(list(longText))
+        .extracting(DeskEntry::eventType)
         .containsExactly("first", "behind", "last");
     assertThat(list(longText + "x")).isEmpty();
     mend(1);
@@ -127,8 +128,7 @@ class LongTextIT {
     insert("behind", longText + "x", "k", null);
     parked.awaitWaiting(2);
     restart(pipeline);
-    assertThat(list("k")).extracting(DeskEntry::eventId)
-        .containsExactly(longText, longText + "x");
+    assertThat(list("k")).extracting(DeskEntry::eventId).containsExactly(longText, longText + "x");
     mend(1);
     parked.awaitWaiting(0);
     assertThat(parked.publishedOf("k")).containsExactly("first", "behind");
@@ -149,8 +149,8 @@ class LongTextIT {
     rig.awaitLeading(rig.start(source));
     parked.awaitPublished("older", "late");
     parked.awaitWaiting(1);
-    assertThat(rig.consume().stream().map(LongTextIT::id)).containsExactlyInAnyOrder(
-        longText, longText + "y");
+    assertThat(rig.consume().stream().map(LongTextIT::id))
+        .containsExactlyInAnyOrder(longText, longText + "y");
   }
 
   private static String id(ConsumerRecord<String, byte[]> record) {
