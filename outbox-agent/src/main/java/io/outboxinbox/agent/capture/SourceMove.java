@@ -88,14 +88,15 @@ public final class SourceMove {
     execute(
         leader,
         """
-        WITH twice AS MATERIALIZED (
-          SELECT CASE WHEN older.state = 'waiting' AND newer.state <> 'waiting'
-              THEN older.source ELSE newer.source END AS source,
-            CASE WHEN older.state = 'waiting' AND newer.state <> 'waiting'
-              THEN older.ordinal ELSE newer.ordinal END AS ordinal
-          FROM %1$soutbox_parked older JOIN %1$soutbox_parked newer
-            ON newer.event_id = older.event_id AND newer.payload IS NOT DISTINCT FROM older.payload
-          WHERE older.source = ? AND newer.source = ?),
+        WITH numbered AS (
+          SELECT source, ordinal, state, event_id, payload,
+            row_number() OVER (PARTITION BY event_id, payload, source ORDER BY ordinal) AS nth
+          FROM %1$soutbox_parked WHERE source IN (?, ?) AND event_id IS NOT NULL),
+        ranked AS (
+          SELECT source, ordinal, row_number() OVER (
+            PARTITION BY event_id, payload, nth ORDER BY state = 'waiting', source = ?) AS rank
+          FROM numbered),
+        twice AS MATERIALIZED (SELECT source, ordinal FROM ranked WHERE rank = 2),
         edits AS (
           DELETE FROM %1$soutbox_parked_edit edit USING twice
           WHERE edit.source = twice.source AND edit.ordinal = twice.ordinal)
@@ -103,6 +104,7 @@ public final class SourceMove {
         WHERE parked.source = twice.source AND parked.ordinal = twice.ordinal
         """,
         from,
+        to,
         to);
   }
 

@@ -204,19 +204,20 @@ public final class ParkedTable {
         """
         UPDATE %1$s SET destination = NULL, destination_rule = NULL
         WHERE source = ? AND ordinal = ANY (ARRAY(
-          SELECT p.ordinal FROM %1$s p
-          WHERE p.source = ? AND p.state = 'waiting' AND p.destination IS NOT NULL
-            AND EXISTS (
-              SELECT 1 FROM %1$s other
-              WHERE other.source = p.source AND other.state = 'waiting' AND %3$s
-                AND (other.destination IS NULL OR other.destination_rule IS DISTINCT FROM ?))
-          LIMIT %2$d))
+          SELECT ordinal FROM (
+            SELECT ordinal, destination,
+              bool_or(destination IS NULL OR destination_rule IS DISTINCT FROM ?)
+                OVER (PARTITION BY key) AS is_mixed
+            FROM %1$s WHERE source = ? AND state = 'waiting' AND key IS NOT NULL) p
+          WHERE is_mixed AND destination IS NOT NULL LIMIT %2$d))
         """
-            .formatted(table, JOINED_AT_ONCE, LongText.isSame("other.key", "p.key"));
+            // A window and no join: of a table filled a moment ago the server knows nothing, and
+            // would compare each row with each.
+            .formatted(table, JOINED_AT_ONCE);
     try (PreparedStatement statement = leader.prepareStatement(sql)) {
       statement.setString(1, source);
-      statement.setString(2, source);
-      statement.setString(3, rule);
+      statement.setString(2, rule);
+      statement.setString(3, source);
       // In portions, each well within what the leader's connection waits for an answer. A key
       // joined in part is found again, by what has joined.
       while (statement.executeUpdate() > 0) {
