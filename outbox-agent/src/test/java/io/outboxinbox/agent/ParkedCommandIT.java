@@ -19,6 +19,8 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.Timeout.ThreadMode;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -339,6 +341,7 @@ class ParkedCommandIT {
 
   /** Somebody has looked at the row with FOR UPDATE in another session and gone home. */
   @Test
+  @Timeout(value = 60, threadMode = ThreadMode.SEPARATE_THREAD)
   void everyCommandThatMeetsALockedEventEndsAndSaysSo() throws Exception {
     park(1, "k", false, "why");
     try (Connection other = database.connect();

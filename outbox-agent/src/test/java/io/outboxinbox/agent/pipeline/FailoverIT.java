@@ -352,7 +352,8 @@ class FailoverIT {
   }
 
   /** Moves every table to another server, as a dump and its restore do. */
-  static void moveByCopy(PipelineRig rig, PostgresServer to, KafkaExtension kafka) throws Exception {
+  static void moveByCopy(PipelineRig rig, PostgresServer to, KafkaExtension kafka)
+      throws Exception {
     List<String> tables =
         List.of(
             "outbox_event",
