@@ -66,8 +66,11 @@ CREATE TABLE IF NOT EXISTS outbox_backlog (
 COMMENT ON TABLE outbox_backlog IS 'Ids of the events older than the replication slot, published once at the first start, or in a reconciliation after the slot was lost.';
 COMMENT ON COLUMN outbox_backlog.event_id IS 'As text, because tables of other layouts have ids of other types.';
 
--- A reconciliation takes out what it finds in the topics.
-CREATE INDEX IF NOT EXISTS outbox_backlog_event ON outbox_backlog (source, event_id);
+-- A reconciliation takes out what it finds in the topics. By a hash, because an entry of an index holds 2,700 bytes at most and an
+-- id or key may be longer: the index narrows the search down, and queries compare the text as well. The server's own hash, which its
+-- hash partitions rest on; md5() fails where the server's libraries allow approved algorithms only.
+CREATE INDEX IF NOT EXISTS outbox_backlog_id ON outbox_backlog (source, hashtextextended(event_id, 0));
+DROP INDEX IF EXISTS outbox_backlog_event;
 
 -- What was done after events may have been missed: the report of each reconciliation.
 CREATE TABLE IF NOT EXISTS outbox_reconciliation (
@@ -182,8 +185,9 @@ COMMENT ON COLUMN outbox_parked.release IS 'Batch it was last published with. Th
 -- Payloads may be large and are mostly JSON of a few kilobytes: not worth the time to compress while events behind it wait.
 ALTER TABLE outbox_parked ALTER COLUMN payload SET STORAGE EXTERNAL;
 
--- What waits, by key and topic: who is first, and is somebody still waiting?
-CREATE INDEX IF NOT EXISTS outbox_parked_lane ON outbox_parked (source, key, ordinal) INCLUDE (destination) WHERE state = 'waiting';
+-- What waits, by key: who is first, and is somebody still waiting? By a hash, as in outbox_backlog_id.
+CREATE INDEX IF NOT EXISTS outbox_parked_key ON outbox_parked (source, hashtextextended(key, 0), ordinal) WHERE state = 'waiting';
+DROP INDEX IF EXISTS outbox_parked_lane;
 DROP INDEX IF EXISTS outbox_parked_waiting;
 -- What an operator has asked for and the leader has not done yet.
 CREATE INDEX IF NOT EXISTS outbox_parked_requested ON outbox_parked (source, ordinal) WHERE state = 'waiting' AND requested IS NOT NULL;

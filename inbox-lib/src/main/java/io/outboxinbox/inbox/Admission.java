@@ -154,7 +154,11 @@ final class Admission {
   private @Nullable Origin origin(Arrival arrival) {
     if (mode == InboxMode.WATERMARK && arrival.origin() == null) {
       throw new InboxException.BadMessage(
-          "message " + arrival.id() + " is not numbered (headers ce_source, ce_epoch, ce_sequence)",
+          "message "
+              + arrival.id()
+              + " is not numbered (headers ce_source of at most "
+              + Origin.SOURCE_CHARACTERS_MAX
+              + " characters, ce_epoch, ce_sequence)",
           "use mode HYBRID or IDS where others than outbox-agent write to the topic");
     }
     return mode == InboxMode.IDS ? null : arrival.origin();

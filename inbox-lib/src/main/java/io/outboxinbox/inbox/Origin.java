@@ -1,6 +1,5 @@
 package io.outboxinbox.inbox;
 
-import java.nio.charset.StandardCharsets;
 import java.util.Optional;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
@@ -23,8 +22,24 @@ public record Origin(
     int partition,
     long epoch,
     long sequence) {
-  /** With consumer and topic it has to fit into an index entry of PostgreSQL, 2,700 bytes. */
-  private static final int SOURCE_BYTES_MAX = 1_000;
+  /**
+   * What columns of MySQL hold, and what fits with consumer and topic into an entry of an index of
+   * PostgreSQL, 2,700 bytes. Sources of the agent have at most 148 characters.
+   */
+  public static final int SOURCE_CHARACTERS_MAX = 255;
+
+  /** The same of a topic; Kafka allows no more. */
+  public static final int TOPIC_CHARACTERS_MAX = 249;
+
+  /**
+   * Checks what the tables can hold.
+   *
+   * @throws InboxException.BadMessage source or topic is too long
+   */
+  public Origin {
+    refuseLonger("source", source, SOURCE_CHARACTERS_MAX);
+    refuseLonger("topic", topic, TOPIC_CHARACTERS_MAX);
+  }
 
   public Origin(String source, String topic, int partition, long epoch, long sequence) {
     this(source, null, topic, partition, epoch, sequence);
@@ -43,7 +58,8 @@ public record Origin(
     Optional<String> source = id.isPresent() ? id.filter(Origin::isUsable) : name;
     OptionalLong epoch = number(envelope.header("ce_epoch"));
     OptionalLong sequence = number(envelope.header("ce_sequence"));
-    if (source.isEmpty() || epoch.isEmpty() || sequence.isEmpty()) {
+    boolean isTopicUsable = envelope.topic().length() <= TOPIC_CHARACTERS_MAX;
+    if (source.isEmpty() || epoch.isEmpty() || sequence.isEmpty() || !isTopicUsable) {
       return Optional.empty();
     }
     return Optional.of(
@@ -58,9 +74,17 @@ public record Origin(
 
   private static boolean isUsable(String source) {
     return !source.isEmpty()
-        && source.length() <= SOURCE_BYTES_MAX
-        && source.getBytes(StandardCharsets.UTF_8).length <= SOURCE_BYTES_MAX
+        && source.length() <= SOURCE_CHARACTERS_MAX
         && source.chars().noneMatch(Character::isISOControl);
+  }
+
+  private static void refuseLonger(String what, String text, int charactersMax) {
+    if (text.length() > charactersMax) {
+      throw new InboxException.BadMessage(
+          "the %s of a message has %d characters, more than %d"
+              .formatted(what, text.length(), charactersMax),
+          "use mode IDS, which does without it");
+    }
   }
 
   private static OptionalLong number(Optional<String> text) {

@@ -49,6 +49,22 @@ abstract class WatermarkContract {
   }
 
   @Test
+  void keepsAMarkForTheLongestSourceInTheLongestTopic() throws Exception {
+    // Three bytes each, and of many kinds, so that nothing of it can be compressed.
+    String source =
+        new Random(3)
+            .ints(Origin.SOURCE_CHARACTERS_MAX, 0x4e00, 0x9fa5)
+            .collect(StringBuilder::new, StringBuilder::appendCodePoint, StringBuilder::append)
+            .toString();
+    String topic = "t".repeat(Origin.TOPIC_CHARACTERS_MAX);
+    Arrival first = new Arrival(InboxDatabase.newId(), null, new Origin(source, topic, 0, 1, 1));
+    try (Connection connection = database.connect()) {
+      assertThat(admit(connection, first)).containsExactly(Status.NEW);
+      assertThat(admit(connection, first)).containsExactly(Status.DUPLICATE);
+    }
+  }
+
+  @Test
   void takesEverythingUpToTheMarkForARepeat() throws Exception {
     try (Connection connection = database.connect()) {
       assertThat(admit(connection, arrival(0, 1, 5))).containsExactly(Status.NEW);

@@ -19,6 +19,8 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.Timeout.ThreadMode;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -335,6 +337,35 @@ class ParkedCommandIT {
     }
     assertThat(one("SELECT event_type FROM outbox_parked")).isEqualTo("OrderPlaced");
     assertThat(one("SELECT count(*) FROM outbox_parked_edit")).isEqualTo("0");
+  }
+
+  /** Somebody has looked at the row with FOR UPDATE in another session and gone home. */
+  @Test
+  @Timeout(value = 60, threadMode = ThreadMode.SEPARATE_THREAD)
+  void everyCommandThatMeetsALockedEventEndsAndSaysSo() throws Exception {
+    park(1, "k", false, "why");
+    try (Connection other = database.connect();
+        Statement statement = other.createStatement()) {
+      other.setAutoCommit(false);
+      statement.execute("SELECT 1 FROM outbox_parked FOR UPDATE");
+      for (String[] arguments :
+          List.of(
+              new String[] {"release", "1"},
+              new String[] {"release", "--all", "--yes"},
+              new String[] {"discard", "1", "--reason", "x"},
+              new String[] {"edit", "1", "--reason", "x", "--type", "T"})) {
+        CommandRun ended =
+            run(
+                arguments[0],
+                List.of(arguments).subList(1, arguments.length).toArray(String[]::new));
+        assertThat(ended.exitCode()).as(ended.toString()).isEqualTo(3);
+        assertThat(ended.err())
+            .contains("another session has locked one of these events", "nothing was changed")
+            .contains("SELECT pid, query FROM pg_stat_activity");
+      }
+    }
+    assertThat(requests()).isEmpty();
+    succeed("release", "1");
   }
 
   @Test

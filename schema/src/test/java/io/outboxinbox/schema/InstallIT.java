@@ -122,6 +122,45 @@ class InstallIT extends SchemaOnEachVersion {
     install(database);
   }
 
+  /** With the step of CHANGELOG.md that large tables take before, and without it. */
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
+  void aTableOfTheBuildBeforeGetsIndexesThatTakeLongKeys(PostgresVersion version) throws Exception {
+    String step =
+        Pattern.compile(
+                "```sql\\n(  CREATE INDEX CONCURRENTLY outbox_parked_key.*?)```", Pattern.DOTALL)
+            .matcher(Files.readString(Path.of("../CHANGELOG.md")))
+            .results()
+            .map(found -> found.group(1))
+            .findFirst()
+            .orElseThrow();
+    PostgresDatabase database = installed(version);
+    String indexes = indexes(database);
+    for (boolean isLarge : new boolean[] {true, false}) {
+      database.execute(
+          "DROP INDEX outbox_parked_key",
+          "DROP INDEX outbox_backlog_id",
+          "CREATE INDEX outbox_backlog_event ON outbox_backlog (source, event_id)",
+          "CREATE INDEX outbox_parked_lane ON outbox_parked (source, key, ordinal) INCLUDE (destination) WHERE state = 'waiting'");
+      if (isLarge) {
+        database.execute(step.split(";"));
+      }
+      install(database);
+      assertThat(indexes(database)).isEqualTo(indexes);
+    }
+    String chance = "(SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 6000))";
+    database.execute(
+        "INSERT INTO outbox_backlog VALUES ('s', 1, %s)".formatted(chance),
+        "INSERT INTO outbox_parked (source, ordinal, key, reason, is_behind, epoch, xid, lsn, committed_at) VALUES ('s', 1, %s, 'r', false, 1, 1, '0/1', now())"
+            .formatted(chance));
+  }
+
+  private static String indexes(PostgresDatabase database) throws Exception {
+    return query(
+        database,
+        "SELECT string_agg(indexdef, E'\\n' ORDER BY indexname) FROM pg_indexes WHERE tablename IN ('outbox_parked', 'outbox_backlog')");
+  }
+
   private static String rules(PostgresDatabase database) throws Exception {
     return query(
         database,

@@ -4,6 +4,7 @@ import io.outboxinbox.agent.capture.SourceConfiguration.Column;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.SourcePosition;
+import java.sql.Array;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -223,10 +224,13 @@ public final class Backlog {
     String sql =
         """
         DELETE FROM %s b USING %s p
-        WHERE b.source = ? AND p.source = b.source AND p.event_id = b.event_id
+        WHERE b.source = ? AND p.source = b.source AND %s
           AND p.state IN ('waiting', 'discarded')
         """
-            .formatted(table, Identifiers.qualified(source.schema(), "outbox_parked"));
+            .formatted(
+                table,
+                Identifiers.qualified(source.schema(), "outbox_parked"),
+                LongText.isSame("b.event_id", "p.event_id"));
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, sourceId);
       return statement.executeLargeUpdate();
@@ -289,12 +293,13 @@ public final class Backlog {
   public List<Numbered> remove(Connection connection, String sourceId, List<String> ids)
       throws SQLException {
     String sql =
-        "DELETE FROM "
-            + table
-            + " WHERE source = ? AND event_id = ANY (?) RETURNING event_id, ordinal";
+        "DELETE FROM %s WHERE source = ? AND %s RETURNING event_id, ordinal"
+            .formatted(table, LongText.isOneOf("event_id"));
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      Array texts = connection.createArrayOf("text", ids.toArray());
       statement.setString(1, sourceId);
-      statement.setArray(2, connection.createArrayOf("text", ids.toArray()));
+      statement.setArray(2, texts);
+      statement.setArray(3, texts);
       return numbered(statement);
     }
   }

@@ -6,7 +6,7 @@ import java.sql.SQLException;
 
 /**
  * Carries over to another source id what the tables keep of a source, when an operator has said
- * that the one goes on as the other. Each step is one statement and does nothing the second time,
+ * that the one goes on as the other. Each step is one statement and does no harm the second time,
  * so what a crash has cut short is done by the next try.
  */
 public final class SourceMove {
@@ -28,6 +28,8 @@ public final class SourceMove {
    * @param leader the leader's connection
    */
   public void run(Connection leader) throws SQLException {
+    dropRepeats(leader);
+    makeRoom(leader);
     execute(
         leader,
         """
@@ -41,17 +43,23 @@ public final class SourceMove {
     execute(
         leader,
         """
-        WITH phantoms AS (UPDATE %1$soutbox_phantom SET source = ? WHERE source = ?),
-        reports AS (
-          UPDATE %1$soutbox_reconciliation SET source = ? WHERE source = ? RETURNING reconciliation)
-        UPDATE %1$soutbox_agent_source SET reconciliation =
-          greatest(reconciliation, (SELECT max(reconciliation) FROM reports)) WHERE source = ?
+        UPDATE %1$soutbox_agent_source SET reconciliation = greatest(reconciliation,
+          (SELECT max(reconciliation) FROM %1$soutbox_reconciliation WHERE source IN (?, ?)))
+        WHERE source = ?
+        """,
+        from,
+        to,
+        to);
+    execute(
+        leader,
+        """
+        WITH phantoms AS (UPDATE %1$soutbox_phantom SET source = ? WHERE source = ?)
+        UPDATE %1$soutbox_reconciliation SET source = ? WHERE source = ?
         """,
         to,
         from,
         to,
-        from,
-        to);
+        from);
     execute(
         leader,
         """
@@ -69,6 +77,79 @@ public final class SourceMove {
         from,
         to);
     execute(leader, "DELETE FROM %1$soutbox_backlog WHERE source = ?", from);
+  }
+
+  /**
+   * Of an event parked under both ids, such as by an agent that began anew in the new cluster, one
+   * stays: the one that is settled, else the older. An event that was corrected under one of them
+   * stays twice, for people to decide.
+   */
+  private void dropRepeats(Connection leader) throws SQLException {
+    execute(
+        leader,
+        """
+        WITH numbered AS (
+          SELECT source, ordinal, state, event_id, payload,
+            row_number() OVER (PARTITION BY event_id, payload, source ORDER BY ordinal) AS nth
+          FROM %1$soutbox_parked WHERE source IN (?, ?) AND event_id IS NOT NULL),
+        ranked AS (
+          SELECT source, ordinal, row_number() OVER (
+            PARTITION BY event_id, payload, nth ORDER BY state = 'waiting', source = ?) AS rank
+          FROM numbered),
+        twice AS MATERIALIZED (SELECT source, ordinal FROM ranked WHERE rank = 2),
+        edits AS (
+          DELETE FROM %1$soutbox_parked_edit edit USING twice
+          WHERE edit.source = twice.source AND edit.ordinal = twice.ordinal)
+        DELETE FROM %1$soutbox_parked parked USING twice
+        WHERE parked.source = twice.source AND parked.ordinal = twice.ordinal
+        """,
+        from,
+        to,
+        to);
+  }
+
+  /**
+   * Puts what the tables keep under the new id already behind what comes: numbers stay in order and
+   * are used once. A batch that was on its way under the new id counts as not published, because
+   * its number says nothing any more.
+   */
+  private void makeRoom(Connection leader) throws SQLException {
+    execute(
+        leader,
+        """
+        WITH room AS MATERIALIZED (
+          SELECT max(ordinal) AS ordinals FROM %1$soutbox_parked WHERE source IN (?, ?)
+          HAVING bool_or(source = ?)),
+        edits AS (
+          UPDATE %1$soutbox_parked_edit SET ordinal = ordinal + room.ordinals
+          FROM room WHERE source = ?)
+        UPDATE %1$soutbox_parked SET ordinal = ordinal + room.ordinals,
+          release = CASE WHEN state <> 'waiting' THEN release END,
+          published_sequence = CASE WHEN state <> 'waiting' THEN published_sequence END
+        FROM room WHERE source = ?
+        """,
+        from,
+        to,
+        from,
+        to,
+        to);
+    execute(
+        leader,
+        """
+        WITH room AS MATERIALIZED (
+          SELECT max(reconciliation) AS reports FROM %1$soutbox_reconciliation
+          WHERE source IN (?, ?) HAVING bool_or(source = ?)),
+        phantoms AS (
+          UPDATE %1$soutbox_phantom SET reconciliation = reconciliation + room.reports
+          FROM room WHERE source = ?)
+        UPDATE %1$soutbox_reconciliation SET reconciliation = reconciliation + room.reports
+        FROM room WHERE source = ?
+        """,
+        from,
+        to,
+        from,
+        to,
+        to);
   }
 
   /** Carries a pause over: what an operator has stopped stays stopped under the new id. */

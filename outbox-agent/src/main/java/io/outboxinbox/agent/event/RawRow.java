@@ -25,6 +25,13 @@ public record RawRow(
     @Nullable Instant occurredAt,
     Map<String, String> extra) {
 
+  private static final int ID_CHARS_SHOWN = 120;
+
+  /** The id for a message, cut where it is long; the row may hold anything. */
+  public String shownId() {
+    return OneLine.of(String.valueOf(id), ID_CHARS_SHOWN);
+  }
+
   public int payloadBytes() {
     return payload == null ? 0 : payload.length;
   }

@@ -30,8 +30,8 @@ final class DeskRequests {
 
   /** Reason of what is left of a purged event. */
   static final String PURGED =
-      "purged; its id is kept as long as its row is in the outbox, so that no reconciliation"
-          + " publishes it";
+      "purged; what is left keeps a reconciliation from publishing a discarded event whose row is in"
+          + " the outbox, or, of the last number, tells a promotion that nothing was lost";
 
   private final Connection connection;
   private final String sourceId;
@@ -246,6 +246,8 @@ final class DeskRequests {
   /**
    * Deletes settled rows and the story of their edits. Of a discarded event whose row is still in
    * the outbox the id stays: it alone tells a reconciliation that the row is not to be published.
+   * The last number stays too, without its event: after a promotion the position is compared with
+   * it, and would seem to cover events that were lost.
    *
    * @param isInOutbox condition on columns of {@code parked}
    */
@@ -255,7 +257,10 @@ final class DeskRequests {
         WITH old AS MATERIALIZED (
           SELECT parked.source, parked.ordinal, kept.is_kept
           FROM %1$s AS parked
-          CROSS JOIN LATERAL (SELECT parked.state = 'discarded' AND %3$s AS is_kept) AS kept
+          CROSS JOIN LATERAL (
+            SELECT parked.state = 'discarded' AND %3$s
+                OR parked.ordinal = (SELECT max(ordinal) FROM %1$s WHERE source = ?) AS is_kept)
+            AS kept
           WHERE parked.source = ? AND parked.state <> 'waiting' AND parked.settled_at < ?
             AND NOT (parked.reason = ? AND kept.is_kept)
           ORDER BY parked.settled_at LIMIT ? FOR UPDATE OF parked SKIP LOCKED),
@@ -276,10 +281,11 @@ final class DeskRequests {
             .formatted(table, edits, isInOutbox);
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, sourceId);
-      statement.setTimestamp(2, Timestamp.from(before));
-      statement.setString(3, PURGED);
-      statement.setInt(4, rowsMax);
-      statement.setString(5, PURGED);
+      statement.setString(2, sourceId);
+      statement.setTimestamp(3, Timestamp.from(before));
+      statement.setString(4, PURGED);
+      statement.setInt(5, rowsMax);
+      statement.setString(6, PURGED);
       try (ResultSet row = statement.executeQuery()) {
         row.next();
         return row.getInt(1);

@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.park;
 
 import io.outboxinbox.agent.capture.Identifiers;
+import io.outboxinbox.agent.capture.LongText;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
@@ -50,7 +51,7 @@ final class DeskWhere {
       }
     }
     if (filter.key() != null) {
-      and("key = ?", filter.key());
+      and(LongText.isSame("key", "?"), filter.key(), filter.key());
     }
     if (filter.topic() != null) {
       and(topicSql + " = ?", filter.topic());

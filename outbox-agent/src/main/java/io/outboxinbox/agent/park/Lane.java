@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.park;
 
+import io.outboxinbox.agent.capture.LongText;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,9 +17,8 @@ public final class Lane {
 
   /** Whether a row is in the lane {@code k.lane}; the key comes first, as in the index. */
   static final String SQL_IS_IN =
-      """
-      key = substr(k.lane, strpos(k.lane, '/') + 1)
-      AND destination IS NOT DISTINCT FROM nullif(split_part(k.lane, '/', 1), '')""";
+      LongText.isSame("key", "substr(k.lane, strpos(k.lane, '/') + 1)")
+          + " AND destination IS NOT DISTINCT FROM nullif(split_part(k.lane, '/', 1), '')";
 
   private Lane() {}
 

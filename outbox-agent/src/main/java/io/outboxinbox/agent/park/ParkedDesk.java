@@ -15,6 +15,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Collection;
@@ -40,6 +41,9 @@ public final class ParkedDesk implements AutoCloseable {
 
   /** Short transactions, so that a purge never holds up the leader. */
   private static final int PURGE_ROWS = 1_000;
+
+  /** The leader holds a row for a moment only; who holds it longer has forgotten a transaction. */
+  private static final String LOCK_TIMEOUT = "SET lock_timeout = '2s'";
 
   /** A leader writes its sign of life every second or so. */
   private static final String LEADS =
@@ -104,6 +108,9 @@ public final class ParkedDesk implements AutoCloseable {
         String systemId = SourcePreflight.server(connection).systemId();
         String publication = SourceNames.resolved(connection, source).publication();
         String id = new SourceIdentity(systemId, source.database(), publication).id();
+        try (Statement statement = connection.createStatement()) {
+          statement.execute(LOCK_TIMEOUT);
+        }
         connection.setAutoCommit(false);
         return new ParkedDesk(source, templates, connection, id);
       } catch (SQLException | RuntimeException e) {
@@ -290,6 +297,11 @@ public final class ParkedDesk implements AutoCloseable {
               "%s: %s".formatted(at, ServerMessage.of(e)),
               "apply schema/postgresql/05_roles.sql, then as superuser: GRANT outbox_controller TO %s; to purge, use the agent's own role"
                   .formatted(Identifiers.quoted(source.username())));
+      case "55P03" ->
+          new AgentException.Retryable(
+              "%s: another session has locked one of these events in table outbox_parked, so nothing was changed; fix: end its transaction and try again; SELECT pid, query FROM pg_stat_activity WHERE state = 'idle in transaction' names it"
+                  .formatted(at),
+              e);
       case "28P01", "28000", "3D000" ->
           new AgentException.Misconfigured(
               "%s: %s".formatted(at, ServerMessage.of(e)), "see what 'check' says of it");

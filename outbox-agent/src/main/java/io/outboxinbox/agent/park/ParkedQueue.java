@@ -38,7 +38,7 @@ public final class ParkedQueue {
    * An event somebody wants published.
    *
    * @param key its {@link Lane}; null when its row does not tell its key
-   * @param bytes of payload and headers
+   * @param bytes of payload, headers, key and id
    */
   public record Requested(long ordinal, @Nullable String key, long bytes) {}
 
@@ -97,9 +97,10 @@ public final class ParkedQueue {
     }
   }
 
-  // Stored uncompressed, so this reads no payload.
+  // Stored uncompressed, so this reads no payload. Key and id may be as long.
   private static final String BYTES =
-      "coalesce(octet_length(payload), 0) + coalesce(octet_length(headers), 0)";
+      "coalesce(octet_length(payload), 0) + coalesce(octet_length(headers), 0)"
+          + " + coalesce(octet_length(key), 0) + coalesce(octet_length(event_id), 0)";
 
   /**
    * The first waiting events of some lanes.

@@ -1,12 +1,14 @@
 package io.outboxinbox.agent.park;
 
 import io.outboxinbox.agent.capture.Identifiers;
+import io.outboxinbox.agent.capture.LongText;
 import io.outboxinbox.agent.capture.WayOut;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.event.RawRow;
 import java.nio.charset.StandardCharsets;
+import java.sql.Array;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -202,19 +204,20 @@ public final class ParkedTable {
         """
         UPDATE %1$s SET destination = NULL, destination_rule = NULL
         WHERE source = ? AND ordinal = ANY (ARRAY(
-          SELECT p.ordinal FROM %1$s p
-          WHERE p.source = ? AND p.state = 'waiting' AND p.destination IS NOT NULL
-            AND EXISTS (
-              SELECT 1 FROM %1$s other
-              WHERE other.source = p.source AND other.key = p.key AND other.state = 'waiting'
-                AND (other.destination IS NULL OR other.destination_rule IS DISTINCT FROM ?))
-          LIMIT %2$d))
+          SELECT ordinal FROM (
+            SELECT ordinal, destination,
+              bool_or(destination IS NULL OR destination_rule IS DISTINCT FROM ?)
+                OVER (PARTITION BY key) AS is_mixed
+            FROM %1$s WHERE source = ? AND state = 'waiting' AND key IS NOT NULL) p
+          WHERE is_mixed AND destination IS NOT NULL LIMIT %2$d))
         """
+            // A window and no join: of a table filled a moment ago the server knows nothing, and
+            // would compare each row with each.
             .formatted(table, JOINED_AT_ONCE);
     try (PreparedStatement statement = leader.prepareStatement(sql)) {
       statement.setString(1, source);
-      statement.setString(2, source);
-      statement.setString(3, rule);
+      statement.setString(2, rule);
+      statement.setString(3, source);
       // In portions, each well within what the leader's connection waits for an answer. A key
       // joined in part is found again, by what has joined.
       while (statement.executeUpdate() > 0) {
@@ -229,20 +232,22 @@ public final class ParkedTable {
         """
         WITH joined AS MATERIALIZED (
           SELECT ordinal, %2$s AS lane FROM %1$s
-          WHERE source = ? AND key = ANY (?) AND state = 'waiting' AND destination IS NOT NULL
+          WHERE source = ? AND %3$s AND state = 'waiting' AND destination IS NOT NULL
           FOR UPDATE)
         UPDATE %1$s p SET destination = NULL, destination_rule = NULL
         FROM joined WHERE p.source = ? AND p.ordinal = joined.ordinal
         RETURNING joined.lane
         """
-            .formatted(table, Lane.SQL);
+            .formatted(table, Lane.SQL, LongText.isOneOf("key"));
     try (Statement limit = connection.createStatement();
         PreparedStatement statement = connection.prepareStatement(sql)) {
       // An operator's session may hold one of the rows; whoever waits for it tries again.
       limit.execute("SET LOCAL lock_timeout = '2s'");
+      Array joined = connection.createArrayOf("text", keys.toArray());
       statement.setString(1, source);
-      statement.setArray(2, connection.createArrayOf("text", keys.toArray()));
-      statement.setString(3, source);
+      statement.setArray(2, joined);
+      statement.setArray(3, joined);
+      statement.setString(4, source);
       Set<String> left = new LinkedHashSet<>();
       try (ResultSet rows = statement.executeQuery()) {
         while (rows.next()) {

@@ -23,6 +23,20 @@ final class ParkingCarryOver {
   }
 
   /**
+   * For a position that goes on under another id: behind the events it covers come those that were
+   * parked under the new id before.
+   */
+  static Parking moved(
+      Connection leader, SourceConfiguration source, String sourceId, Parking before)
+      throws SQLException {
+    return new Parking(
+        Math.max(
+            before.lastOrdinal(),
+            new ParkedTable(source.schema(), sourceId).extent(leader).lastOrdinal()),
+        before.lastRelease());
+  }
+
+  /**
    * Deletes what was written down and never covered by the position. A reconciliation finds these
    * events in the table again; would they count as parked, they would be left out there and then
    * taken back here.

@@ -156,7 +156,7 @@ final class Reconcile {
     ServerState server = SourcePreflight.server(lead.control());
     ReconcileBound bound = bound(base, server);
     refuseRowsNobodyCanTell(bound);
-    long epoch = base == null ? registration().nextEpoch(lead.clock().instant()) : base.epoch();
+    long epoch = epoch(base);
     // On the leader's own connection: whoever has been replaced meanwhile has lost that one.
     Connection leader = lead.leadership().connection();
     if (base != null) {
@@ -206,6 +206,14 @@ final class Reconcile {
         checkpoint.sequence(),
         Lsn.format(checkpoint.position().commitLsn()));
     return checkpoint;
+  }
+
+  private long epoch(@Nullable Checkpoint base) throws SQLException {
+    Registration known = registration();
+    // A new id under which somebody has begun before: to consumers a lower epoch would be a repeat.
+    boolean isBehind =
+        base != null && !base.source().equals(identity) && base.epoch() < known.epoch();
+    return base == null || isBehind ? known.nextEpoch(lead.clock().instant()) : base.epoch();
   }
 
   private void refuseRowsNobodyCanTell(ReconcileBound bound) {
@@ -267,12 +275,20 @@ final class Reconcile {
         base == null ? 0 : base.sequence(),
         remaining == 0 ? Checkpoint.BACKLOG_DONE : 0,
         seed.position(),
-        base == null
-            ? ParkingCarryOver.adopt(lead.leadership().connection(), source, identity.id())
-            : base.parking(),
+        parking(base),
         bound.endedXid(),
         turn.reconciliation(),
         remaining == 0 ? 0 : new Backlog(source).end(lead.control(), identity.id()));
+  }
+
+  private Checkpoint.Parking parking(@Nullable Checkpoint base) throws SQLException {
+    Connection leader = lead.leadership().connection();
+    if (base == null) {
+      return ParkingCarryOver.adopt(leader, source, identity.id());
+    }
+    return base.source().equals(identity)
+        ? base.parking()
+        : ParkingCarryOver.moved(leader, source, identity.id(), base.parking());
   }
 
   private void makeDurable(Checkpoint checkpoint, @Nullable Checkpoint base, Cause cause)

@@ -293,7 +293,7 @@ final class Releases {
     throw new AgentException.RejectedEvent(
         "row %s of the outbox is no event: %s"
             .formatted(
-                taken.row().id(), checked instanceof Captured.BadRow bad ? bad.reason() : ""));
+                taken.row().shownId(), checked instanceof Captured.BadRow bad ? bad.reason() : ""));
   }
 
   /** Gives a page up: its rest goes with the next one, in an order that is right again. */
@@ -343,7 +343,7 @@ final class Releases {
         refuse(
             List.of(
                 new Refusal(
-                    culprit.ordinal(), "event " + culprit.row().id() + ": " + e.getMessage())),
+                    culprit.ordinal(), "event " + culprit.row().shownId() + ": " + e.getMessage())),
             before);
         isolation.found();
       }

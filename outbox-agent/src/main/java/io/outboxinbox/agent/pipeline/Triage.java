@@ -81,7 +81,7 @@ final class Triage {
     @Nullable String topic = row.topic() == null ? rules.topic(row) : null;
     @Nullable Line line = heldLine(topic, key);
     // It has a fault of its own, but its turn comes after the others of its key all the same.
-    String reason = "row " + row.id() + " of the outbox is no event: " + bad.reason();
+    String reason = "row " + row.shownId() + " of the outbox is no event: " + bad.reason();
     if (line != null) {
       return new Park(
           ParkedEvent.behind(row, line.key(), line.topic(), bad.position(), bad.committedAt()));

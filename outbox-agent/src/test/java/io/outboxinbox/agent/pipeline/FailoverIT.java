@@ -8,6 +8,7 @@ import io.outboxinbox.agent.capture.Reconciliations.Report;
 import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.park.ParkedDesk;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresServer;
@@ -182,6 +183,51 @@ class FailoverIT {
     }
   }
 
+  /** The position covers a number whose event nobody needs any more: that is no loss. */
+  @Test
+  void takesNoPurgedEventForALostOneAfterAPromotion() throws Exception {
+    PostgresServer.Options options =
+        PostgresServer.Options.of(PostgresVersion.V17)
+            .withSetting("synchronized_standby_slots", "second");
+    try (PostgresServer primary = PostgresServer.start(options);
+        PipelineRig rig = PipelineRig.on(primary, kafka);
+        ParkingRig parked = new ParkingRig(rig);
+        PostgresStandby standby =
+            PostgresStandby.of(
+                primary, PostgresStandby.Options.named("second").withSyncedSlots())) {
+      Pipeline pipeline = rig.start("");
+      rig.awaitLeading(pipeline);
+      standby.awaitSlot(PipelineRig.SLOT);
+      for (String type : List.of("first", "second")) {
+        parked.insert(type, "key-a", rig.topic + "-nowhere", "{\"a\": \"secret\"}");
+      }
+      parked.awaitWaiting(2);
+      rig.execute("UPDATE outbox_parked SET topic = NULL, requested = 'release'");
+      parked.awaitPublished("first", "second");
+      parked.awaitWaiting(0);
+      try (ParkedDesk desk =
+          ParkedDesk.open(
+              rig.configuration("").source(),
+              new ParkedDesk.Templates(rig.topic, "{aggregate_id}"),
+              60)) {
+        assertThat(desk.purge(Duration.ZERO)).isEqualTo(2);
+        assertThat(desk.purge(Duration.ZERO)).as("of the last nothing is left to purge").isZero();
+      }
+      assertThat(parked.rows("concat(ordinal, state, key, payload, headers)", "true"))
+          .as("the number, and nothing of the event")
+          .containsExactly("2released");
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      standby.awaitReplayed();
+      primary.killPostmaster();
+      standby.promote();
+      rig.moveTo(standby.server());
+      Pipeline after = rig.start("");
+      rig.awaitLeading(after);
+      assertThat(reports(rig)).isEmpty();
+      rig.await(() -> rig.checkpoint().timeline() == 2);
+    }
+  }
+
   @Test
   void publishesWhatTheRestoredServerHasAndTheTopicsHaveNot() throws Exception {
     try (PostgresServer primary = PostgresServer.start(PostgresVersion.V17);
@@ -279,7 +325,7 @@ class FailoverIT {
           "UPDATE outbox_parked SET state = 'discarded', settled_at = now()"
               + " WHERE event_type = 'discarded'");
       String oldId = rig.checkpoint().source().systemId();
-      moveByCopy(rig, rebuilt);
+      moveByCopy(rig, rebuilt, kafka);
       rig.insert(20, 25);
       Pipeline moved = rig.start("");
       rig.awaitState(moved, State.STOPPED);
@@ -306,7 +352,8 @@ class FailoverIT {
   }
 
   /** Moves every table to another server, as a dump and its restore do. */
-  private static void moveByCopy(PipelineRig rig, PostgresServer to) throws Exception {
+  static void moveByCopy(PipelineRig rig, PostgresServer to, KafkaExtension kafka)
+      throws Exception {
     List<String> tables =
         List.of(
             "outbox_event",
@@ -382,7 +429,7 @@ class FailoverIT {
         new String(record.value(), StandardCharsets.UTF_8).replaceAll("\\D", ""));
   }
 
-  private static List<Report> reports(PipelineRig rig) throws Exception {
+  static List<Report> reports(PipelineRig rig) throws Exception {
     try (Connection connection = rig.database.connect()) {
       return new Reconciliations(rig.configuration("").source())
           .list(connection, rig.checkpoint().source().id());

@@ -6,6 +6,8 @@ import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
+import java.sql.Connection;
+import java.sql.Statement;
 import java.time.Duration;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -106,6 +108,28 @@ class HeldPerTopicIT {
     parked.awaitWaiting(0);
   }
 
+  /**
+   * Whoever has looked at a row with FOR UPDATE and gone home must not stop the leader silently.
+   */
+  @Test
+  void saysThatALockedEventKeepsOthersFromBeingPutInLineAndGoesOnAfterwards() throws Exception {
+    Pipeline pipeline = start();
+    parked.insertLarge("large", "1", null, TOO_LARGE_BYTES);
+    parked.awaitWaiting(1);
+    try (Connection operator = rig.database.connect();
+        Statement statement = operator.createStatement()) {
+      operator.setAutoCommit(false);
+      statement.execute("SELECT 1 FROM outbox_parked FOR UPDATE");
+      parked.insert("lost", "1", "no-such-topic", "{}");
+      rig.await(() -> pipeline.status().reason().contains("another session has locked one"));
+      assertThat(pipeline.status().reason()).contains("pg_stat_activity");
+    }
+    parked.awaitWaiting(2);
+    rig.execute("UPDATE outbox_parked SET topic = NULL, payload = '{}', requested = 'release'");
+    rig.await(() -> parked.publishedOf("1").size() == 2);
+    assertThat(parked.publishedOf("1")).containsExactly("large", "lost");
+  }
+
   @Test
   void keepsOrderBehindWhatTheVersionBeforeHasParked() throws Exception {
     Pipeline before = start();
@@ -116,7 +140,7 @@ class HeldPerTopicIT {
     // The table as that version made it, and then its upgrade.
     rig.execute(
         "ALTER TABLE outbox_parked DROP COLUMN destination, DROP COLUMN destination_rule",
-        "DROP INDEX IF EXISTS outbox_parked_lane",
+        "DROP INDEX outbox_parked_key",
         "CREATE INDEX outbox_parked_waiting ON outbox_parked (source, key, ordinal) WHERE state = 'waiting'");
     rig.database.runScript("schema/postgresql/04_agent.sql");
     start();

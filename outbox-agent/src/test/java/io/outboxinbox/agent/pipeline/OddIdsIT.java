@@ -9,6 +9,8 @@ import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.Statement;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -165,6 +167,37 @@ class OddIdsIT {
     rig.awaitEvents(2);
     assertThat(report(source).possibleRepeats())
         .contains("messages from before", "1 events have ids that tell no time", "occurred_at");
+  }
+
+  /** Nothing is wrong with the slot: it alone has what was written since. */
+  @Test
+  void keepsTheSlotWhenAReconcileIsRefusedForARowWithoutId() throws Exception {
+    String source =
+        table("ALTER TABLE odd ALTER COLUMN id TYPE text USING '', ALTER COLUMN id DROP NOT NULL");
+    Pipeline first = rig.start(source);
+    rig.awaitLeading(first);
+    insert("'a'", "a", 0);
+    insert("NULL", "c", 1);
+    rig.awaitEvents(1);
+    assertThat(first.stop(Duration.ofSeconds(40))).isTrue();
+    rig.forgetPosition();
+    String before = slot();
+    Pipeline refused = rig.start(source);
+    rig.awaitState(refused, PipelineStatus.State.MISCONFIGURED);
+    assertThat(refused.status().reason()).contains("1 rows of table").contains("have no \"id\"");
+    rig.await(() -> refused.status().restarts() > 1);
+    assertThat(slot()).as("the same slot").isEqualTo(before);
+  }
+
+  private String slot() throws Exception {
+    try (Connection connection = rig.database.connect();
+        Statement statement = connection.createStatement();
+        ResultSet row =
+            statement.executeQuery(
+                "SELECT concat(confirmed_flush_lsn, ' ', catalog_xmin, ' ', restart_lsn)"
+                    + " FROM pg_replication_slots WHERE database = current_database()")) {
+      return row.next() ? row.getString(1) : "none";
+    }
   }
 
   @Test
