@@ -3,6 +3,7 @@ package io.outboxinbox.agent;
 import io.dropwizard.core.cli.Cli;
 import io.dropwizard.core.cli.ConfiguredCommand;
 import io.dropwizard.core.setup.Bootstrap;
+import io.outboxinbox.agent.capture.WayOut;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Finding.Severity;
@@ -56,7 +57,7 @@ final class CheckCommand extends ConfiguredCommand<AgentConfiguration> {
       out.println("pipeline " + pipeline.name());
       for (Finding finding : findings(pipeline)) {
         counts.merge(finding.severity(), 1, Integer::sum);
-        print(finding);
+        print(pipeline.name(), finding);
       }
     }
     int failures =
@@ -90,7 +91,7 @@ final class CheckCommand extends ConfiguredCommand<AgentConfiguration> {
     return findings.stream().distinct().toList();
   }
 
-  private void print(Finding finding) {
+  private void print(String pipeline, Finding finding) {
     String word =
         switch (finding.severity()) {
           case OK -> "OK   ";
@@ -99,7 +100,9 @@ final class CheckCommand extends ConfiguredCommand<AgentConfiguration> {
         };
     out.println("  " + word + finding.what());
     if (!finding.fix().isEmpty()) {
-      finding.fix().lines().forEach(line -> out.println("       fix: " + line));
+      WayOut.of(pipeline, finding.fix())
+          .lines()
+          .forEach(line -> out.println("       fix: " + line));
     }
   }
 

@@ -16,7 +16,6 @@ import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineConfiguration;
 import io.outboxinbox.agent.pipeline.PositionCheck;
 import io.outboxinbox.agent.publish.kafka.KafkaConfiguration;
-import io.outboxinbox.agent.route.Router;
 import java.io.PrintStream;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
@@ -68,7 +67,7 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
   protected void addDefaultCommands(Bootstrap<AgentConfiguration> bootstrap) {
     bootstrap.addCommand(new ServeCommand(this));
     bootstrap.addCommand(check(System.out));
-    bootstrap.addCommand(new ReconcileCommand(System.out, self().name()));
+    bootstrap.addCommand(new ReconcileCommand(System.out, user()));
     bootstrap.addCommand(new ResetCommand(System.out, self().name()));
     bootstrap.addCommand(new PauseCommand(System.out, PauseCommand.Verb.PAUSE, user()));
     bootstrap.addCommand(new PauseCommand(System.out, PauseCommand.Verb.RESUME, user()));
@@ -93,9 +92,7 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
   }
 
   private static List<Finding> broker(PipelineConfiguration pipeline) {
-    Router router =
-        new Router(pipeline.route(), pipeline.name(), pipeline.publish().reservedTopics());
-    return pipeline.publish().preflight(router.fixedTopics());
+    return pipeline.publish().preflight(pipeline.router().fixedTopics());
   }
 
   @Override

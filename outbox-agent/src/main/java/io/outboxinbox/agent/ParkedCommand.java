@@ -12,9 +12,11 @@ import io.outboxinbox.agent.park.DeskFilter.State;
 import io.outboxinbox.agent.park.DeskSelection;
 import io.outboxinbox.agent.park.ParkedDesk;
 import io.outboxinbox.agent.pipeline.PipelineConfiguration;
+import io.outboxinbox.agent.route.Router;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintStream;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -78,7 +80,7 @@ final class ParkedCommand extends ConfiguredCommand<AgentConfiguration> {
         case "release" -> release(desk, arguments);
         case "discard" -> discard(desk, arguments);
         case "cancel" -> cancel(desk, arguments);
-        case "edit" -> edit(desk, arguments);
+        case "edit" -> edit(desk, arguments, pipeline.router());
         case "purge" -> purge(desk, arguments);
         default -> throw new IllegalStateException("no such action: " + arguments.action());
       }
@@ -108,7 +110,7 @@ final class ParkedCommand extends ConfiguredCommand<AgentConfiguration> {
     }
     @Nullable String file = arguments.out();
     if (file != null) {
-      try (OutputStream to = Files.newOutputStream(Path.of(file), StandardOpenOption.CREATE_NEW)) {
+      try (OutputStream to = newFile(file)) {
         requirePayload(desk.copyPayload(ordinal, to), ordinal);
       }
       out.printf("payload of event %d is in %s%n", ordinal, file);
@@ -202,6 +204,19 @@ final class ParkedCommand extends ConfiguredCommand<AgentConfiguration> {
     settle(desk, answer, arguments);
   }
 
+  private static OutputStream newFile(String file) throws IOException {
+    try {
+      return Files.newOutputStream(Path.of(file), StandardOpenOption.CREATE_NEW);
+    } catch (FileAlreadyExistsException e) {
+      throw new IOException(
+          "--out %s: the file is there already and is left as it is; name another one"
+              .formatted(file),
+          e);
+    } catch (IOException e) {
+      throw new IOException("--out %s cannot be written: %s".formatted(file, e), e);
+    }
+  }
+
   private void cancel(ParkedDesk desk, ParkedArguments arguments) throws ArgumentParserException {
     DeskSelection selection = arguments.selection(State.REQUESTED);
     if (!isOnlyAsked(desk, selection, arguments, "take back the requests for")) {
@@ -209,9 +224,13 @@ final class ParkedCommand extends ConfiguredCommand<AgentConfiguration> {
     }
   }
 
-  private void edit(ParkedDesk desk, ParkedArguments arguments) throws Exception {
+  private void edit(ParkedDesk desk, ParkedArguments arguments, Router router) throws Exception {
     long ordinal = arguments.ordinal();
     DeskChange change = arguments.change();
+    @Nullable String topic = change.values().get(DeskChange.Field.TOPIC);
+    if (topic != null) {
+      router.requireTopic(topic);
+    }
     List<String> changed = desk.edit(ordinal, change, arguments.by(), arguments.reason());
     if (changed.isEmpty()) {
       out.printf("event %d has these values already; nothing was changed%n", ordinal);

@@ -23,11 +23,11 @@ final class ReconcileCommand extends PipelineCommand {
   /** The table has them all; a screen has not. */
   private static final int PHANTOMS_SHOWN = 1_000;
 
-  private final String holder;
+  private final String user;
 
-  ReconcileCommand(PrintStream out, String holder) {
+  ReconcileCommand(PrintStream out, String user) {
     super("reconcile", "publishes what is in the table and not in the topics, then goes on", out);
-    this.holder = holder;
+    this.user = user;
   }
 
   @Override
@@ -52,7 +52,7 @@ final class ReconcileCommand extends PipelineCommand {
 
   @Override
   void run(Namespace namespace, PipelineConfiguration pipeline) throws Exception {
-    ReconcileRequest reconcile = new ReconcileRequest(pipeline, holder);
+    ReconcileRequest reconcile = new ReconcileRequest(pipeline, user);
     if (namespace.getBoolean("report")) {
       List<Report> reports = reconcile.reports();
       reports.forEach(report -> print(report, reconcile));

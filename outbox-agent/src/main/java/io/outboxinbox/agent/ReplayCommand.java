@@ -157,6 +157,10 @@ final class ReplayCommand extends PipelineCommand {
   private void sum(Replay replay, Replay.Order order) {
     Replay.Progress progress = replay.progress();
     replay.refusals().forEach(reason -> out.println("refused: " + shown(reason)));
+    long unshown = progress.refused() - replay.refusals().size();
+    if (unshown > 0) {
+      out.printf("%,d more were refused%n", unshown);
+    }
     out.printf(
         "replay %s: %,d published, %,d refused",
         order.id(), progress.published(), progress.refused());

@@ -39,7 +39,7 @@ final class ResetCommand extends PipelineCommand {
     String next =
         switch (pipeline.source().existingRows()) {
           case PUBLISH ->
-              "the next start publishes every row still in the table again, with the same ids";
+              "the next start publishes every row still in the table again, with the same ids, but for those parked or discarded";
           case SKIP -> "the next start publishes only rows written after it";
         };
     if (pipeline.source().existingRows() == ExistingRows.SKIP

@@ -2,7 +2,7 @@ package io.outboxinbox.agent.capture;
 
 /**
  * What an operator does when events may be missing, worded once for every refusal. Commands are
- * printed as the runbook has them; agent.yml and NAME stand for what only the operator knows.
+ * printed as the runbook has them; agent.yml stands for what only the operator knows.
  */
 public final class WayOut {
 
@@ -27,7 +27,14 @@ public final class WayOut {
           + RESET_COMMAND
           + "; it starts a new epoch";
 
+  private static final String ANY_PIPELINE = "--pipeline NAME";
+
   private WayOut() {}
+
+  /** A text with the commands for a pipeline; who finds a fault does not know whose it is. */
+  public static String of(String pipeline, String text) {
+    return text.replace(ANY_PIPELINE, "--pipeline " + pipeline);
+  }
 
   /** The same for a database that was rebuilt as another cluster. */
   public static String acceptCluster(String oldSystemId) {

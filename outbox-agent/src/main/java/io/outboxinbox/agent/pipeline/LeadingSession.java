@@ -64,17 +64,13 @@ final class LeadingSession {
       AgentException.@Nullable Gap seen) {
     this.pipeline = pipeline;
     this.memory = memory;
-    this.router = router(pipeline).forSource(leadership.source());
+    this.router = pipeline.router().forSource(leadership.source());
     this.leadership = leadership;
     this.pulse = pulse;
     this.monitor = monitor;
     this.clock = clock;
     this.mustEnd = mustEnd;
     this.seen = seen;
-  }
-
-  static Router router(PipelineConfiguration pipeline) {
-    return new Router(pipeline.route(), pipeline.name(), pipeline.publish().reservedTopics());
   }
 
   /**

@@ -4,6 +4,7 @@ import io.outboxinbox.agent.capture.ServerMessage;
 import io.outboxinbox.agent.capture.SourceConfiguration.OnGap;
 import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.capture.SourceRegistry.Pause;
+import io.outboxinbox.agent.capture.WayOut;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import java.sql.SQLException;
@@ -252,9 +253,7 @@ public final class Pipeline {
     if (!hasRehearsed) {
       hasRehearsed = true;
       Rehearsal.start(
-          leadership.pipeline(),
-          leadership.source(),
-          LeadingSession.router(configuration).fixedTopics());
+          leadership.pipeline(), leadership.source(), configuration.router().fixedTopics());
     }
   }
 
@@ -283,8 +282,9 @@ public final class Pipeline {
 
   /** Until the agent ends, or an operator has decided: no agent has to be started anew for that. */
   private void stayStopped(AgentException e) throws InterruptedException {
-    LOG.error("pipeline stopped: {}", e.getMessage());
-    monitor.enter(State.STOPPED, String.valueOf(e.getMessage()));
+    String message = messageOf(e);
+    LOG.error("pipeline stopped: {}", message);
+    monitor.enter(State.STOPPED, message);
     try (decision) {
       while (!waitUnlessStopping(LOOK_FOR_DECISION_EVERY)) {
         if (decision.hasCome()) {
@@ -309,8 +309,7 @@ public final class Pipeline {
       }
     }
     monitor.restarted();
-    String message =
-        e instanceof SQLException of ? ServerMessage.of(of) : String.valueOf(e.getMessage());
+    String message = e instanceof SQLException of ? ServerMessage.of(of) : messageOf(e);
     Recovery.Step step = recovery.after(message);
     monitor.enter(state, message, step.pause());
     if (step.isNews()) {
@@ -321,6 +320,10 @@ public final class Pipeline {
     if (waitUnlessStopping(step.pause())) {
       LOG.debug("stopping instead of trying again");
     }
+  }
+
+  private String messageOf(Exception e) {
+    return WayOut.of(configuration.name(), String.valueOf(e.getMessage()));
   }
 
   private boolean waitUnlessStopping(Duration wait) throws InterruptedException {

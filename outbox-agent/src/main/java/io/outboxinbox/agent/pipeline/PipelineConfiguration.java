@@ -125,6 +125,11 @@ public record PipelineConfiguration(
     }
   }
 
+  /** Where events go, as this configuration says. */
+  public Router router() {
+    return new Router(route, name, publish.reservedTopics());
+  }
+
   /** What the configuration allows but leaves a connection open to others. */
   public List<Finding> cautions() {
     return Stream.concat(source.cautions().stream(), publish.cautions().stream()).toList();

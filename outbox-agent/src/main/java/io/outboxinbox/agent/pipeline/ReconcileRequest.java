@@ -35,7 +35,7 @@ public final class ReconcileRequest {
   /**
    * Makes one that is not yet connected.
    *
-   * @param by names the operator's process in the report
+   * @param by names the operator in the report
    */
   public ReconcileRequest(PipelineConfiguration pipeline, String by) {
     this.pipeline = pipeline;

@@ -92,8 +92,7 @@ public final class Replay {
   public Replay(PipelineConfiguration pipeline) {
     this.pipeline = pipeline;
     this.source = pipeline.source();
-    this.router =
-        new Router(pipeline.route(), pipeline.name(), pipeline.publish().reservedTopics());
+    this.router = pipeline.router();
   }
 
   /**
@@ -103,7 +102,7 @@ public final class Replay {
    * @throws AgentException.Retryable the database is away
    */
   public long count(Order order) {
-    requireTopic(order.topic());
+    requireTopic(order);
     try (Connection connection = new SourceConnections(source).open("replay", ANSWER_SECONDS)) {
       return new StoredRows(source, 0).count(connection, order.selection(), order.after());
     } catch (SQLException e) {
@@ -111,13 +110,9 @@ public final class Replay {
     }
   }
 
-  private void requireTopic(@Nullable String topic) {
-    @Nullable String problem = topic == null ? null : router.problemWithTopic(topic);
-    if (problem != null) {
-      throw new AgentException.Misconfigured(
-          "topic %s %s".formatted(topic, problem),
-          "choose another, or add it to route.allowedTopics of pipeline %s"
-              .formatted(pipeline.name()));
+  private void requireTopic(Order order) {
+    if (order.topic() != null) {
+      router.requireTopic(order.topic());
     }
   }
 
@@ -130,7 +125,7 @@ public final class Replay {
    *     the last id
    */
   public Progress run(Order order, Consumer<Progress> watcher) throws InterruptedException {
-    requireTopic(order.topic());
+    requireTopic(order);
     Pace pace = new Pace(order.perSecond(), System::nanoTime);
     try (Connection connection = new SourceConnections(source).open("replay", ANSWER_SECONDS);
         Replayer replayer = pipeline.publish().newReplayer()) {

@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.route;
 
+import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.AgentException.RejectedEvent;
 import io.outboxinbox.agent.event.Destination;
 import io.outboxinbox.agent.event.HeaderNames;
@@ -27,6 +28,7 @@ public final class Router {
   private final TopicRules rules;
   private final MessageHeaders headers;
   private final String ceSource;
+  private final String pipeline;
   private final HeaderStyle style;
 
   /**
@@ -45,6 +47,7 @@ public final class Router {
     String source = config.ceSource() == null ? "/" + pipelineName : config.ceSource();
     checkSource(source);
     ceSource = source;
+    pipeline = pipelineName;
     style = config.headers();
     headers = new MessageHeaders(config.headers(), source, null);
   }
@@ -54,6 +57,7 @@ public final class Router {
     key = router.key;
     rules = router.rules;
     ceSource = router.ceSource;
+    pipeline = router.pipeline;
     style = router.style;
     headers = new MessageHeaders(style, ceSource, source.id());
   }
@@ -181,6 +185,20 @@ public final class Router {
   /** Why no event may go to a topic, to be read behind its name; null if events may. */
   public @Nullable String problemWithTopic(String name) {
     return rules.problemWith(name);
+  }
+
+  /**
+   * Refuses a topic no event may go to, when somebody names one.
+   *
+   * @throws AgentException.Misconfigured with the reason and the way out
+   */
+  public void requireTopic(String name) {
+    @Nullable String problem = problemWithTopic(name);
+    if (problem != null) {
+      throw new AgentException.Misconfigured(
+          "topic %s %s".formatted(name, problem),
+          "choose another, or add it to route.allowedTopics of pipeline " + pipeline);
+    }
   }
 
   /** Names and patterns of all topics an event may go to. */
