@@ -101,8 +101,9 @@ class OddIdsIT {
     rig.awaitLeading(first);
     insert("'a'", "a", 0);
     insert("'b'", "b", 1);
-    insert("'waits'", "c", 2, ", topic", ", 'nowhere-" + rig.topic + "'");
+    // Not the last of them, which a purge keeps whatever its id is.
     insert("'dropped'", "d", 3, ", topic", ", 'nowhere-" + rig.topic + "'");
+    insert("'waits'", "c", 2, ", topic", ", 'nowhere-" + rig.topic + "'");
     try (ParkingRig parked = new ParkingRig(rig)) {
       parked.awaitWaiting(2);
       rig.awaitEvents(2);
