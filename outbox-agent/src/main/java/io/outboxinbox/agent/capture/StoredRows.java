@@ -100,10 +100,13 @@ public final class StoredRows {
             ? String.valueOf(endedXid == NO_POSITION)
             : "age(xmin) > age('%s'::xid8::xid)".formatted(Long.toUnsignedString(endedXid));
     String from =
-        "FROM %s o WHERE %s ORDER BY %s LIMIT ?"
+        "FROM %s o WHERE %s ORDER BY %s"
             .formatted(outbox, where(connection, selection, after, values), id);
-    String sizes = "SELECT " + RowSizes.sql(connection, outbox) + " " + from;
-    String rows = "SELECT *, %s AS %s %s".formatted(published, IS_PUBLISHED, from);
+    String sizes = "SELECT %s %s LIMIT ?".formatted(RowSizes.sql(connection, outbox), from);
+    // The next page begins behind an id, so all rows that share one are in one page.
+    String rows =
+        "SELECT *, %s AS %s %s FETCH FIRST (?) ROWS WITH TIES"
+            .formatted(published, IS_PUBLISHED, from);
     connection.setAutoCommit(false);
     try (PreparedStatement size = connection.prepareStatement(sizes);
         PreparedStatement read = connection.prepareStatement(rows)) {

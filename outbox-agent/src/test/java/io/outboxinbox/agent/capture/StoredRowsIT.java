@@ -158,6 +158,28 @@ class StoredRowsIT {
     assertThat(last).isEqualTo(backlog.end(connection, "s"));
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 100})
+  void pagesEndBehindAllRowsThatShareAnId(int rowsMax) throws Exception {
+    create("timestamptz");
+    database.execute(
+        "ALTER TABLE own DROP CONSTRAINT own_pkey",
+        "INSERT INTO own VALUES ('a', 'order', '2', 'placed', '{}', now())");
+    StoredRows rows = new StoredRows(source, StoredRows.NO_POSITION);
+    StoredRows.Selection all = new StoredRows.Selection(null, null, List.of(), "order", null);
+    List<String> read = new ArrayList<>();
+    String after = null;
+    List<StoredRows.Stored> page;
+    do {
+      page = rows.page(connection, all, after, new PageLimit(rowsMax, 1 << 20));
+      for (StoredRows.Stored stored : page) {
+        read.add(stored.id() + stored.event().aggregateId());
+        after = stored.id();
+      }
+    } while (!page.isEmpty());
+    assertThat(read).containsExactlyInAnyOrder("a1", "a2", "b1");
+  }
+
   /** Nothing of a first start is lost in silence, and it does not fail at them for ever. */
   @Test
   void refusesOlderRowsWithoutAnIdWithAWayOut() throws Exception {
