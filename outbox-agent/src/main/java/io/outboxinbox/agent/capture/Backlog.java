@@ -376,7 +376,7 @@ public final class Backlog {
         FROM (
           SELECT l.ordinal, l.event_id, EXISTS (
             SELECT FROM %2$s e
-            WHERE e.source = l.source AND e.event_id = l.event_id AND e.ordinal < l.ordinal)
+            WHERE e.source = l.source AND e.ordinal < l.ordinal AND %5$s)
             AS is_repeat
           FROM %2$s l WHERE l.source = ? AND l.ordinal > ? ORDER BY l.ordinal LIMIT ?) b
         LEFT JOIN %3$s o ON o.%1$s = b.event_id::%4$s AND NOT b.is_repeat
@@ -386,7 +386,8 @@ public final class Backlog {
                 column(Column.ID),
                 table,
                 outbox,
-                OutboxColumns.typeOf(connection, source, Column.ID));
+                OutboxColumns.typeOf(connection, source, Column.ID),
+                LongText.isSame("e.event_id", "l.event_id"));
     String sizes = "SELECT " + RowSizes.sql(connection, outbox) + " " + from;
     String rows =
         "SELECT b.ordinal, b.is_repeat, o.%s IS NOT NULL AS is_present, o.* %s"
