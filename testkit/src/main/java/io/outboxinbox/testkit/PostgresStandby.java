@@ -28,7 +28,8 @@ import java.util.regex.Pattern;
  * <p>Any thread may use it, one at a time. Who makes it closes it, before or after the primary.
  */
 public final class PostgresStandby implements AutoCloseable {
-  private static final Duration LIMIT = Duration.ofSeconds(60);
+  // The server looks after slots every 30 s when little happens, and may need several looks.
+  private static final Duration LIMIT = Duration.ofMinutes(4);
   private static final long LOOK_EVERY_MILLIS = 20;
 
   /** What only a primary may wait for; a promoted standby with it would wait for itself. */
