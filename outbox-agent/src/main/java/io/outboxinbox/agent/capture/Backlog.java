@@ -145,7 +145,7 @@ public final class Backlog {
    * @throws AgentException.Misconfigured some of the rows have no id
    */
   Filled fill(Connection connection, String sourceId, Candidates candidates) throws SQLException {
-    String id = column(Column.ID);
+    String id = OutboxColumns.quoted(source, Column.ID);
     String occurredAt = source.mappedColumns().get(Column.OCCURRED_AT);
     // Commit order is gone; time of occurrence is nearest to it, else the order of storage.
     String order =
@@ -183,7 +183,7 @@ public final class Backlog {
    */
   public void refuseRowsWithoutId(Connection connection, Candidates candidates)
       throws SQLException {
-    String id = column(Column.ID);
+    String id = OutboxColumns.quoted(source, Column.ID);
     String sql =
         "SELECT count(*) FROM %s WHERE %s IS NULL AND (? = 0 OR age(xmin) <= age(?::text::xid))"
             .formatted(outbox, id);
@@ -266,7 +266,7 @@ public final class Backlog {
    */
   public String contains(Connection connection, String id) throws SQLException {
     String type = OutboxColumns.typeOf(connection, source, Column.ID);
-    String column = "o." + column(Column.ID);
+    String column = "o." + OutboxColumns.quoted(source, Column.ID);
     // With the type of the column, so that its index serves; and no text is cast that is none.
     String isSame =
         switch (type) {
@@ -346,7 +346,7 @@ public final class Backlog {
         SELECT i.id::text FROM unnest(?::uuid[]) AS i(id)
         WHERE NOT EXISTS (SELECT FROM %s o WHERE o.%s = i.id)
         """
-            .formatted(outbox, column(Column.ID));
+            .formatted(outbox, OutboxColumns.quoted(source, Column.ID));
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setArray(1, connection.createArrayOf("text", ids.toArray()));
       Set<String> missing = new HashSet<>();
@@ -383,7 +383,7 @@ public final class Backlog {
         ORDER BY b.ordinal
         """
             .formatted(
-                column(Column.ID),
+                OutboxColumns.quoted(source, Column.ID),
                 table,
                 outbox,
                 OutboxColumns.typeOf(connection, source, Column.ID),
@@ -391,7 +391,7 @@ public final class Backlog {
     String sizes = "SELECT " + RowSizes.sql(connection, outbox) + " " + from;
     String rows =
         "SELECT b.ordinal, b.is_repeat, o.%s IS NOT NULL AS is_present, o.* %s"
-            .formatted(column(Column.ID), from);
+            .formatted(OutboxColumns.quoted(source, Column.ID), from);
     connection.setAutoCommit(false);
     try (PreparedStatement size = connection.prepareStatement(sizes);
         PreparedStatement read = connection.prepareStatement(rows)) {
@@ -438,10 +438,5 @@ public final class Backlog {
       return new Captured.BadRow(
           position, now, rows.raw(values::get), String.valueOf(e.getMessage()));
     }
-  }
-
-  private String column(Column column) {
-    return Identifiers.quoted(
-        java.util.Objects.requireNonNull(source.mappedColumns().get(column), column.name()));
   }
 }

@@ -29,6 +29,15 @@ final class OutboxColumns {
     return Collections.unmodifiableSet(new LinkedHashSet<>(Arrays.asList(types)));
   }
 
+  /** The name of a mapped column, quoted for SQL. */
+  static String quoted(SourceConfiguration source, Column column) {
+    return Identifiers.quoted(name(source, column));
+  }
+
+  private static String name(SourceConfiguration source, Column column) {
+    return Objects.requireNonNull(source.mappedColumns().get(column), column.name());
+  }
+
   /**
    * The type of a column as SQL writes it, to cast to: without its length, as a cast to that would
    * cut what is longer, and of a domain the type beneath.
@@ -38,7 +47,7 @@ final class OutboxColumns {
   static String typeOf(Connection connection, SourceConfiguration source, Column column)
       throws SQLException {
     String table = Identifiers.qualified(source.schema(), source.table());
-    String name = Objects.requireNonNull(source.mappedColumns().get(column), column.name());
+    String name = name(source, column);
     return CatalogQuery.list(
             connection,
             """

@@ -3,6 +3,10 @@ package io.outboxinbox.agent.capture;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * Carries over to another source id what the tables keep of a source, when an operator has said
@@ -10,6 +14,8 @@ import java.sql.SQLException;
  * so what a crash has cut short is done by the next try.
  */
 public final class SourceMove {
+  private static final Pattern ID = Pattern.compile("(?<!:):(from|to)\\b");
+
   private final SourceConfiguration source;
   private final String from;
   private final String to;
@@ -33,33 +39,22 @@ public final class SourceMove {
     execute(
         leader,
         """
-        WITH edits AS (UPDATE %1$soutbox_parked_edit SET source = ? WHERE source = ?)
-        UPDATE %1$soutbox_parked SET source = ? WHERE source = ?
-        """,
-        to,
-        from,
-        to,
-        from);
+        WITH edits AS (UPDATE %1$soutbox_parked_edit SET source = :to WHERE source = :from)
+        UPDATE %1$soutbox_parked SET source = :to WHERE source = :from
+        """);
     execute(
         leader,
         """
         UPDATE %1$soutbox_agent_source SET reconciliation = greatest(reconciliation,
-          (SELECT max(reconciliation) FROM %1$soutbox_reconciliation WHERE source IN (?, ?)))
-        WHERE source = ?
-        """,
-        from,
-        to,
-        to);
+          (SELECT max(reconciliation) FROM %1$soutbox_reconciliation WHERE source IN (:from, :to)))
+        WHERE source = :to
+        """);
     execute(
         leader,
         """
-        WITH phantoms AS (UPDATE %1$soutbox_phantom SET source = ? WHERE source = ?)
-        UPDATE %1$soutbox_reconciliation SET source = ? WHERE source = ?
-        """,
-        to,
-        from,
-        to,
-        from);
+        WITH phantoms AS (UPDATE %1$soutbox_phantom SET source = :to WHERE source = :from)
+        UPDATE %1$soutbox_reconciliation SET source = :to WHERE source = :from
+        """);
     execute(
         leader,
         """
@@ -67,16 +62,13 @@ public final class SourceMove {
           topics_since = CASE WHEN before.topics IS NULL THEN clock_timestamp()
             ELSE greatest(before.topics_since, source.topics_since) END,
           topics = coalesce(before.topics, '{}') || coalesce(source.topics, '{}'),
-          former_ids = coalesce(before.former_ids, '{}') || ?::text
+          former_ids = coalesce(before.former_ids, '{}') || :from::text
         FROM (SELECT max(topics::text)::jsonb AS topics, max(topics_since) AS topics_since,
                 max(former_ids) AS former_ids
-              FROM %1$soutbox_agent_source WHERE source = ?) before
-        WHERE source.source = ?
-        """,
-        from,
-        from,
-        to);
-    execute(leader, "DELETE FROM %1$soutbox_backlog WHERE source = ?", from);
+              FROM %1$soutbox_agent_source WHERE source = :from) before
+        WHERE source.source = :to
+        """);
+    execute(leader, "DELETE FROM %1$soutbox_backlog WHERE source = :from");
   }
 
   /**
@@ -91,10 +83,10 @@ public final class SourceMove {
         WITH numbered AS (
           SELECT source, ordinal, state, event_id, payload,
             row_number() OVER (PARTITION BY event_id, payload, source ORDER BY ordinal) AS nth
-          FROM %1$soutbox_parked WHERE source IN (?, ?) AND event_id IS NOT NULL),
+          FROM %1$soutbox_parked WHERE source IN (:from, :to) AND event_id IS NOT NULL),
         ranked AS (
           SELECT source, ordinal, row_number() OVER (
-            PARTITION BY event_id, payload, nth ORDER BY state = 'waiting', source = ?) AS rank
+            PARTITION BY event_id, payload, nth ORDER BY state = 'waiting', source = :to) AS rank
           FROM numbered),
         twice AS MATERIALIZED (SELECT source, ordinal FROM ranked WHERE rank = 2),
         edits AS (
@@ -102,10 +94,7 @@ public final class SourceMove {
           WHERE edit.source = twice.source AND edit.ordinal = twice.ordinal)
         DELETE FROM %1$soutbox_parked parked USING twice
         WHERE parked.source = twice.source AND parked.ordinal = twice.ordinal
-        """,
-        from,
-        to,
-        to);
+        """);
   }
 
   /**
@@ -118,38 +107,28 @@ public final class SourceMove {
         leader,
         """
         WITH room AS MATERIALIZED (
-          SELECT max(ordinal) AS ordinals FROM %1$soutbox_parked WHERE source IN (?, ?)
-          HAVING bool_or(source = ?)),
+          SELECT max(ordinal) AS ordinals FROM %1$soutbox_parked WHERE source IN (:from, :to)
+          HAVING bool_or(source = :from)),
         edits AS (
           UPDATE %1$soutbox_parked_edit SET ordinal = ordinal + room.ordinals
-          FROM room WHERE source = ?)
+          FROM room WHERE source = :to)
         UPDATE %1$soutbox_parked SET ordinal = ordinal + room.ordinals,
           release = CASE WHEN state <> 'waiting' THEN release END,
           published_sequence = CASE WHEN state <> 'waiting' THEN published_sequence END
-        FROM room WHERE source = ?
-        """,
-        from,
-        to,
-        from,
-        to,
-        to);
+        FROM room WHERE source = :to
+        """);
     execute(
         leader,
         """
         WITH room AS MATERIALIZED (
           SELECT max(reconciliation) AS reports FROM %1$soutbox_reconciliation
-          WHERE source IN (?, ?) HAVING bool_or(source = ?)),
+          WHERE source IN (:from, :to) HAVING bool_or(source = :from)),
         phantoms AS (
           UPDATE %1$soutbox_phantom SET reconciliation = reconciliation + room.reports
-          FROM room WHERE source = ?)
+          FROM room WHERE source = :to)
         UPDATE %1$soutbox_reconciliation SET reconciliation = reconciliation + room.reports
-        FROM room WHERE source = ?
-        """,
-        from,
-        to,
-        from,
-        to,
-        to);
+        FROM room WHERE source = :to
+        """);
   }
 
   /** Carries a pause over: what an operator has stopped stays stopped under the new id. */
@@ -160,25 +139,28 @@ public final class SourceMove {
         UPDATE %1$soutbox_agent_source source SET paused_at = before.paused_at,
           paused_by = before.paused_by, paused_reason = before.paused_reason
         FROM %1$soutbox_agent_source before
-        WHERE source.source = ? AND before.source = ? AND before.paused_at IS NOT NULL
-        """,
-        to,
-        from);
+        WHERE source.source = :to AND before.source = :from AND before.paused_at IS NOT NULL
+        """);
     execute(
         connection,
         """
         UPDATE %1$soutbox_agent_source SET paused_at = NULL, paused_by = NULL, paused_reason = NULL
-        WHERE source = ? AND paused_at IS NOT NULL
-        """,
-        from);
+        WHERE source = :from AND paused_at IS NOT NULL
+        """);
   }
 
-  private void execute(Connection connection, String sql, String... parameters)
-      throws SQLException {
+  /** Runs a statement on the tables of the schema; {@code :from} and {@code :to} are the ids. */
+  private void execute(Connection connection, String sql) throws SQLException {
+    List<String> ids = new ArrayList<>();
+    Matcher names = ID.matcher(sql);
+    while (names.find()) {
+      ids.add(names.group().equals(":from") ? from : to);
+    }
     String schema = Identifiers.quoted(source.schema()) + ".";
-    try (PreparedStatement statement = connection.prepareStatement(sql.formatted(schema))) {
-      for (int i = 0; i < parameters.length; i++) {
-        statement.setString(i + 1, parameters[i]);
+    try (PreparedStatement statement =
+        connection.prepareStatement(names.replaceAll("?").formatted(schema))) {
+      for (int i = 0; i < ids.size(); i++) {
+        statement.setString(i + 1, ids.get(i));
       }
       statement.executeUpdate();
     }

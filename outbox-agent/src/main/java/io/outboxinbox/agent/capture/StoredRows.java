@@ -10,6 +10,7 @@ import java.sql.SQLException;
 import java.sql.Timestamp;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -53,7 +54,9 @@ public final class StoredRows {
   private final String outbox;
   private final String id;
   private final long endedXid;
-  private @Nullable String idType;
+
+  /** Asked for once, and not with each page. */
+  private final Map<Column, String> types = new EnumMap<>(Column.class);
 
   /**
    * Reads the rows of one source.
@@ -65,7 +68,7 @@ public final class StoredRows {
     this.source = source;
     this.rows = new RowReader(source);
     this.outbox = Identifiers.qualified(source.schema(), source.table());
-    this.id = column(Column.ID);
+    this.id = OutboxColumns.quoted(source, Column.ID);
     this.endedXid = endedXid;
   }
 
@@ -144,7 +147,7 @@ public final class StoredRows {
     // A row without an id has no place in the order of pages.
     List<String> conditions = new ArrayList<>(List.of(id + " IS NOT NULL"));
     if (!selection.ids().isEmpty()) {
-      conditions.add("%s = ANY(?::%s[])".formatted(id, idType(connection)));
+      conditions.add("%s = ANY(?::%s[])".formatted(id, type(connection, Column.ID)));
       values.add(selection.ids().toArray(String[]::new));
     }
     if (selection.from() != null) {
@@ -164,7 +167,8 @@ public final class StoredRows {
       values.add(selection.aggregateId());
     }
     if (after != null) {
-      conditions.add("%s > ?::%s".formatted(id, idType(connection)));
+      // Cast, so that the primary key can be used.
+      conditions.add("%s > ?::%s".formatted(id, type(connection, Column.ID)));
       values.add(after);
     }
     return String.join(" AND ", conditions);
@@ -172,7 +176,7 @@ public final class StoredRows {
 
   private String isSame(Connection connection, Column column) throws SQLException {
     return OutboxColumns.isSame(
-        column(column), OutboxColumns.typeOf(connection, source, column), "?");
+        OutboxColumns.quoted(source, column), type(connection, column), "?");
   }
 
   private String occurredAt(Connection connection) throws SQLException {
@@ -183,7 +187,7 @@ public final class StoredRows {
           "choose them by ids or by aggregate, or name the column in source.columns");
     }
     return OutboxColumns.instant(
-        column(Column.OCCURRED_AT), OutboxColumns.typeOf(connection, source, Column.OCCURRED_AT));
+        OutboxColumns.quoted(source, Column.OCCURRED_AT), type(connection, Column.OCCURRED_AT));
   }
 
   private static void bind(PreparedStatement statement, List<Object> values) throws SQLException {
@@ -197,16 +201,12 @@ public final class StoredRows {
     }
   }
 
-  /** Cast to, so that the primary key can be used. */
-  private String idType(Connection connection) throws SQLException {
-    if (idType == null) {
-      idType = OutboxColumns.typeOf(connection, source, Column.ID);
+  private String type(Connection connection, Column column) throws SQLException {
+    String known = types.get(column);
+    if (known == null) {
+      known = OutboxColumns.typeOf(connection, source, column);
+      types.put(column, known);
     }
-    return idType;
-  }
-
-  private String column(Column column) {
-    return Identifiers.quoted(
-        Objects.requireNonNull(source.mappedColumns().get(column), column.name()));
+    return known;
   }
 }

@@ -7,7 +7,6 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** What the rows of a backlog tell of the time they were written; clocks of applications say it. */
@@ -47,7 +46,7 @@ public final class ToldTimes {
                 toldTime(connection),
                 table,
                 outbox,
-                column(Column.ID),
+                OutboxColumns.quoted(source, Column.ID),
                 OutboxColumns.typeOf(connection, source, Column.ID));
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, sourceId);
@@ -73,7 +72,9 @@ public final class ToldTimes {
     }
     String type = OutboxColumns.typeOf(connection, source, Column.OCCURRED_AT);
     return "LEAST(%s, %s)"
-        .formatted(ofId, OutboxColumns.instant("o." + column(Column.OCCURRED_AT), type));
+        .formatted(
+            ofId,
+            OutboxColumns.instant("o." + OutboxColumns.quoted(source, Column.OCCURRED_AT), type));
   }
 
   /** How many rows written down tell their time by no UUIDv7, but at most by what they say. */
@@ -87,10 +88,5 @@ public final class ToldTimes {
         return row.getLong(1);
       }
     }
-  }
-
-  private String column(Column column) {
-    return Identifiers.quoted(
-        Objects.requireNonNull(source.mappedColumns().get(column), column.name()));
   }
 }

@@ -182,18 +182,13 @@ public final class Router {
     return List.copyOf(fixed);
   }
 
-  /** Why no event may go to a topic, to be read behind its name; null if events may. */
-  public @Nullable String problemWithTopic(String name) {
-    return rules.problemWith(name);
-  }
-
   /**
    * Refuses a topic no event may go to, when somebody names one.
    *
    * @throws AgentException.Misconfigured with the reason and the way out
    */
   public void requireTopic(String name) {
-    @Nullable String problem = problemWithTopic(name);
+    @Nullable String problem = rules.problemWith(name);
     if (problem != null) {
       throw new AgentException.Misconfigured(
           "topic %s %s".formatted(name, problem),

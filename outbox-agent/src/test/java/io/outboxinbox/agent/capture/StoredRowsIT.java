@@ -3,6 +3,7 @@ package io.outboxinbox.agent.capture;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.outboxinbox.agent.ProcessZone;
 import io.outboxinbox.agent.capture.SourceConfiguration.Column;
 import io.outboxinbox.agent.capture.SourceConfiguration.Layout;
 import io.outboxinbox.agent.event.AgentException;
@@ -19,10 +20,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.TimeZone;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -36,22 +34,11 @@ class StoredRowsIT {
   @RegisterExtension
   static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
 
-  private static TimeZone zone;
+  @RegisterExtension static final ProcessZone zone = new ProcessZone("America/New_York");
 
   private PostgresDatabase database;
   private Connection connection;
   private SourceConfiguration source;
-
-  @BeforeAll
-  static void goToNewYork() {
-    zone = TimeZone.getDefault();
-    TimeZone.setDefault(TimeZone.getTimeZone("America/New_York"));
-  }
-
-  @AfterAll
-  static void comeBack() {
-    TimeZone.setDefault(zone);
-  }
 
   @BeforeEach
   void setUp() throws Exception {

@@ -9,8 +9,6 @@ import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.sql.Connection;
-import java.sql.ResultSet;
-import java.sql.Statement;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -191,14 +189,9 @@ class OddIdsIT {
   }
 
   private String slot() throws Exception {
-    try (Connection connection = rig.database.connect();
-        Statement statement = connection.createStatement();
-        ResultSet row =
-            statement.executeQuery(
-                "SELECT concat(confirmed_flush_lsn, ' ', catalog_xmin, ' ', restart_lsn)"
-                    + " FROM pg_replication_slots WHERE database = current_database()")) {
-      return row.next() ? row.getString(1) : "none";
-    }
+    return rig.query(
+        "SELECT coalesce(max(concat(confirmed_flush_lsn, ' ', catalog_xmin, ' ', restart_lsn)), 'none')"
+            + " FROM pg_replication_slots WHERE database = current_database()");
   }
 
   @Test

@@ -2,6 +2,7 @@ package io.outboxinbox.agent.pipeline;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.outboxinbox.agent.ProcessZone;
 import io.outboxinbox.agent.capture.StoredRows.Selection;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.testkit.KafkaExtension;
@@ -20,14 +21,11 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.TimeZone;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.header.Header;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -51,20 +49,9 @@ class OddRowsIT {
 
   @RegisterExtension static final KafkaExtension kafka = KafkaExtension.shared();
 
-  private static TimeZone zone;
+  @RegisterExtension static final ProcessZone zone = new ProcessZone("America/New_York");
 
   private PipelineRig rig;
-
-  @BeforeAll
-  static void goToNewYork() {
-    zone = TimeZone.getDefault();
-    TimeZone.setDefault(TimeZone.getTimeZone("America/New_York"));
-  }
-
-  @AfterAll
-  static void comeBack() {
-    TimeZone.setDefault(zone);
-  }
 
   @BeforeEach
   void setUp() throws Exception {

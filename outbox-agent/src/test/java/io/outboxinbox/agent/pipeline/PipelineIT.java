@@ -9,7 +9,6 @@ import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.sql.Connection;
-import java.sql.ResultSet;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -364,17 +363,12 @@ class PipelineIT {
     await()
         .atMost(Duration.ofSeconds(90))
         .until(
-            () -> {
-              try (Connection connection = rig.database.connect();
-                  Statement statement = connection.createStatement();
-                  ResultSet row =
-                      statement.executeQuery(
-                          "SELECT count(*) FROM pg_inherits WHERE inhparent ="
-                              + " 'outbox_event'::regclass")) {
-                row.next();
-                return row.getInt(1) > 5;
-              }
-            });
+            () ->
+                Integer.parseInt(
+                        rig.query(
+                            "SELECT count(*) FROM pg_inherits WHERE inhparent ="
+                                + " 'outbox_event'::regclass"))
+                    > 5);
   }
 
   @Test

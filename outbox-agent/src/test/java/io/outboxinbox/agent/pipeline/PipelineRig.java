@@ -16,6 +16,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -276,15 +277,18 @@ final class PipelineRig implements AutoCloseable {
   }
 
   private String ofEvent(String column, int number) throws SQLException {
+    return query(
+        "SELECT %s::text FROM outbox_event WHERE (payload ->> 'n')::int = %d"
+            .formatted(column, number));
+  }
+
+  /** The first value of a query. */
+  String query(String sql) throws SQLException {
     try (Connection connection = database.connect();
-        PreparedStatement statement =
-            connection.prepareStatement(
-                "SELECT " + column + "::text FROM outbox_event WHERE (payload ->> 'n')::int = ?")) {
-      statement.setInt(1, number);
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        return row.getString(1);
-      }
+        Statement statement = connection.createStatement();
+        ResultSet row = statement.executeQuery(sql)) {
+      row.next();
+      return row.getString(1);
     }
   }
 
