@@ -69,7 +69,7 @@ COMMENT ON COLUMN outbox_backlog.event_id IS 'As text, because tables of other l
 -- A reconciliation takes out what it finds in the topics. By a hash, because an entry of an index holds 2,700 bytes at most and an
 -- id or key may be longer: the index narrows the search down, and queries compare the text as well. The server's own hash, which its
 -- hash partitions rest on; md5() fails where the server's libraries allow approved algorithms only.
-CREATE INDEX IF NOT EXISTS outbox_backlog_id ON outbox_backlog (source, hashtextextended(event_id, 0));
+CREATE INDEX IF NOT EXISTS outbox_backlog_id ON outbox_backlog (source, pg_catalog.hashtextextended(event_id, 0::bigint));
 DROP INDEX IF EXISTS outbox_backlog_event;
 
 -- What was done after events may have been missed: the report of each reconciliation.
@@ -186,7 +186,7 @@ COMMENT ON COLUMN outbox_parked.release IS 'Batch it was last published with. Th
 ALTER TABLE outbox_parked ALTER COLUMN payload SET STORAGE EXTERNAL;
 
 -- What waits, by key: who is first, and is somebody still waiting? By a hash, as in outbox_backlog_id.
-CREATE INDEX IF NOT EXISTS outbox_parked_key ON outbox_parked (source, hashtextextended(key, 0), ordinal) WHERE state = 'waiting';
+CREATE INDEX IF NOT EXISTS outbox_parked_key ON outbox_parked (source, pg_catalog.hashtextextended(key, 0::bigint), ordinal) WHERE state = 'waiting';
 DROP INDEX IF EXISTS outbox_parked_lane;
 DROP INDEX IF EXISTS outbox_parked_waiting;
 -- What an operator has asked for and the leader has not done yet.

@@ -9,15 +9,22 @@ public final class LongText {
 
   /** A condition, true where two texts are the same; the index has the hash of either. */
   public static String isSame(String one, String other) {
-    return "hashtextextended(%1$s, 0) = hashtextextended(%2$s, 0) AND %1$s = %2$s"
-        .formatted(one, other);
+    return "%s = %s AND %s = %s".formatted(hash(one), hash(other), one, other);
   }
 
   /** The same for an array of texts, whose parameter is wanted twice. */
   public static String isOneOf(String one) {
     return """
-        hashtextextended(%1$s, 0) = ANY (ARRAY(SELECT hashtextextended(t, 0) FROM unnest(?::text[]) t))
-          AND %1$s = ANY (?)"""
-        .formatted(one);
+        %s = ANY (ARRAY(SELECT %s FROM unnest(?::text[]) t))
+          AND %s = ANY (?)"""
+        .formatted(hash(one), hash("t"), one);
+  }
+
+  /**
+   * The server's own function, by schema and exact types: one of the same name in a schema of the
+   * search path, which others may write to, would be preferred if its types fitted better.
+   */
+  private static String hash(String text) {
+    return "pg_catalog.hashtextextended(" + text + ", 0::bigint)";
   }
 }

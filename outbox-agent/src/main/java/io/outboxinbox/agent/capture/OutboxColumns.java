@@ -78,7 +78,7 @@ final class OutboxColumns {
    * of a char(n).
    */
   static String logText(String column) {
-    return "concat(" + column + ")";
+    return "pg_catalog.concat(" + column + ")";
   }
 
   /**

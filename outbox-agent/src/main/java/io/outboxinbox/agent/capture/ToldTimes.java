@@ -63,8 +63,8 @@ public final class ToldTimes {
     // The first 48 bits are milliseconds.
     String ofId =
         """
-        CASE WHEN %s THEN to_timestamp(
-          ('x' || replace(left(b.event_id, 13), '-', ''))::bit(48)::bigint / 1000.0) END
+        CASE WHEN %s THEN pg_catalog.to_timestamp(
+          ('x' || replace(left(b.event_id, 13), '-', ''))::bit(48)::bigint / 1000.0::float8) END
         """
             .formatted(IS_UUID7);
     if (!source.mappedColumns().containsKey(Column.OCCURRED_AT)) {

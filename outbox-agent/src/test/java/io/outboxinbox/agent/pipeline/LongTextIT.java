@@ -153,6 +153,21 @@ class LongTextIT {
         .containsExactlyInAnyOrder(longText, longText + "y");
   }
 
+  /** Whoever may create functions could put his own in front, to be run with the agent's rights. */
+  @Test
+  void callsTheServersOwnFunctionsWhateverElseHasTheirNames() throws Exception {
+    for (String function :
+        List.of("hashtextextended(text, integer)", "concat(text)", "to_timestamp(numeric)")) {
+      rig.execute(
+          "CREATE FUNCTION public.%s RETURNS text LANGUAGE plpgsql AS $$BEGIN RAISE 'taken in'; END$$"
+              .formatted(function));
+    }
+    publishesOlderAndReconciledEventsWithALongIdOnce();
+    mend(1);
+    parked.awaitWaiting(0);
+    parked.awaitPublished("older", "late", "parked");
+  }
+
   private static String id(ConsumerRecord<String, byte[]> record) {
     return PipelineRig.header(record, "ce_id");
   }
