@@ -27,15 +27,20 @@ END
 $do$;
 
 DO $do$
+DECLARE
+  exposed name;
 BEGIN
   EXECUTE format('GRANT CONNECT ON DATABASE %I TO outbox_writer, outbox_agent, outbox_operator', current_database());
   EXECUTE format('GRANT USAGE ON SCHEMA %I TO outbox_writer, outbox_agent, outbox_operator', current_schema());
 
-  -- Whoever may create objects beside the outbox could put a function of the same name in the way of the owner's.
-  IF has_schema_privilege('outbox_writer', current_schema(), 'CREATE') THEN
-    RAISE WARNING 'everybody may create objects in schema %', current_schema()
-      USING HINT = format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC;', current_schema());
-  END IF;
+  -- Whoever may create objects where the agent looks for names could put a function in the way of the owner's.
+  FOR exposed IN
+    SELECT nspname FROM pg_namespace
+    WHERE nspname IN (current_schema(), 'public') AND has_schema_privilege('outbox_writer', oid, 'CREATE')
+  LOOP
+    RAISE WARNING 'everybody may create objects in schema %', exposed
+      USING HINT = format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC;', exposed);
+  END LOOP;
 END
 $do$;
 

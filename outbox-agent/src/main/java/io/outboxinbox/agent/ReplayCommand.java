@@ -125,10 +125,8 @@ final class ReplayCommand extends PipelineCommand {
           });
       isDone = true;
     } finally {
-      if (!isDone && replay.progress().lastId() != null) {
-        err.printf(
-            "cut short; the same command goes on with --id %s --after %s%n",
-            order.id(), shown(replay.progress().lastId()));
+      if (!isDone) {
+        err.println("cut short; the same command " + wayOn(order, replay.progress().lastId()));
       }
       sum(replay, order);
     }
@@ -143,6 +141,18 @@ final class ReplayCommand extends PipelineCommand {
     if (replay.progress().refused() > 0 || missing > 0) {
       throw new ExitCode.FindingsException("some events were not published");
     }
+  }
+
+  /** Only a whole id leads on to the right place, and a shell must take it for one word. */
+  static String wayOn(Replay.Order order, @Nullable String lastId) {
+    @Nullable String after = lastId == null ? order.after() : lastId;
+    if (after == null) {
+      return "begins again with --id " + order.id();
+    }
+    return after.equals(OneLine.of(after))
+        ? "goes on with --id %s --after='%s'".formatted(order.id(), after.replace("'", "'\\''"))
+        : "begins again with --id %s; it cannot go on behind an id that is not printable: %s"
+            .formatted(order.id(), shown(after));
   }
 
   private void tell(Replay.Progress progress, long rows, long nanos) {

@@ -2,10 +2,13 @@ package io.outboxinbox.agent;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.outboxinbox.agent.capture.StoredRows;
+import io.outboxinbox.agent.pipeline.Replay;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -18,6 +21,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The command as an operator types it; no agent runs. */
 class ReplayCommandIT {
@@ -124,5 +129,30 @@ class ReplayCommandIT {
     }
     CommandRun noPipeline = run("--aggregate-id", "7", "--pipeline", "others");
     assertThat(noPipeline.err()).contains("no pipeline others in the configuration");
+  }
+
+  /** What is printed leads on as it stands, whatever the id. */
+  @ParameterizedTest
+  @ValueSource(strings = {"42", "-42", "it's $HOME; \"x\" `y`", "long"})
+  void printsHowToGoOnSoThatAShellTakesIt(String given) throws Exception {
+    String id = "long".equals(given) ? "x".repeat(2000) : given;
+    String told = ReplayCommand.wayOn(anyOrder(), id);
+    String word = told.substring(told.indexOf("--after"));
+    Process shell = new ProcessBuilder("sh", "-c", "printf %s " + word).start();
+    assertThat(new String(shell.getInputStream().readAllBytes(), StandardCharsets.UTF_8))
+        .isEqualTo("--after=" + id);
+  }
+
+  @Test
+  void doesNotGoOnBehindAnIdThatCannotBePrintedOrNone() {
+    assertThat(ReplayCommand.wayOn(anyOrder(), "a\u001bb"))
+        .isEqualTo(
+            "begins again with --id r1; it cannot go on behind an id that is not printable: a?b");
+    assertThat(ReplayCommand.wayOn(anyOrder(), null)).isEqualTo("begins again with --id r1");
+  }
+
+  private static Replay.Order anyOrder() {
+    return new Replay.Order(
+        "r1", new StoredRows.Selection(null, null, List.of(), "order", null), null, 1, null);
   }
 }

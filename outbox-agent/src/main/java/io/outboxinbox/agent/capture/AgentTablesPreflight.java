@@ -39,7 +39,7 @@ final class AgentTablesPreflight {
       """
       SELECT c.relname AS name,
              row_security_active(c.oid) AS is_filtered,
-             ARRAY(SELECT p FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
+             ARRAY(SELECT p FROM pg_catalog.unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
                     WHERE has_table_privilege(c.oid, p)) AS privileges,
              ARRAY(SELECT a.attname::text FROM pg_attribute a
                     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns

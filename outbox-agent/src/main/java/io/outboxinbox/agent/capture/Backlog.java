@@ -343,7 +343,7 @@ public final class Backlog {
   public Set<String> missing(Connection connection, List<String> ids) throws SQLException {
     String sql =
         """
-        SELECT i.id::text FROM unnest(?::uuid[]) AS i(id)
+        SELECT i.id::text FROM pg_catalog.unnest(?::uuid[]) AS i(id)
         WHERE NOT EXISTS (SELECT FROM %s o WHERE o.%s = i.id)
         """
             .formatted(outbox, OutboxColumns.quoted(source, Column.ID));

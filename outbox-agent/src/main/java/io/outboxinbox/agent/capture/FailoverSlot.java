@@ -21,7 +21,7 @@ final class FailoverSlot {
       SELECT nullif(current_setting('synchronized_standby_slots', true), '') AS waited_for,
              (SELECT string_agg(p.slot_name, ',' ORDER BY p.slot_name) FROM pg_replication_slots p
                WHERE p.slot_type = 'physical' AND p.active) AS standbys,
-             (SELECT (to_jsonb(s) ->> 'failover')::boolean FROM pg_replication_slots s
+             (SELECT (pg_catalog.to_jsonb(s) ->> 'failover')::boolean FROM pg_replication_slots s
                WHERE s.slot_name = ?) AS is_failover
       """;
 

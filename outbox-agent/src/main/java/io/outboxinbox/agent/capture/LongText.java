@@ -15,7 +15,7 @@ public final class LongText {
   /** The same for an array of texts, whose parameter is wanted twice. */
   public static String isOneOf(String one) {
     return """
-        %s = ANY (ARRAY(SELECT %s FROM unnest(?::text[]) t))
+        %s = ANY (ARRAY(SELECT %s FROM pg_catalog.unnest(?::text[]) t))
           AND %s = ANY (?)"""
         .formatted(hash(one), hash("t"), one);
   }

@@ -25,7 +25,7 @@ final class PartitionsPreflight {
          WHERE n.nspname = ? AND c.relname = ? AND c.relkind = 'p'
       ), functions AS (
         SELECT f.proowner AS owner,
-               format('ALTER FUNCTION %I.%I(%s) OWNER TO %I', o.nspname, f.proname,
+               pg_catalog.format('ALTER FUNCTION %I.%I(%s) OWNER TO %I', o.nspname, f.proname,
                       pg_get_function_identity_arguments(f.oid), pg_get_userbyid(o.owner)) AS fix
           FROM outbox o JOIN pg_proc f ON f.pronamespace = o.namespace
          WHERE f.proname IN ('outbox_partitions_create', 'outbox_partitions_drop') AND f.prosecdef
@@ -33,12 +33,12 @@ final class PartitionsPreflight {
         SELECT o.owner, NULL AS fix FROM outbox o
         UNION ALL
         SELECT c.relowner,
-               format('ALTER TABLE %I.%I OWNER TO %I', n.nspname, c.relname, pg_get_userbyid(o.owner))
+               pg_catalog.format('ALTER TABLE %I.%I OWNER TO %I', n.nspname, c.relname, pg_get_userbyid(o.owner))
           FROM outbox o JOIN pg_inherits i ON i.inhparent = o.oid
           JOIN pg_class c ON c.oid = i.inhrelid
           JOIN pg_namespace n ON n.oid = c.relnamespace
       ), rights AS (
-        SELECT format('GRANT CREATE ON SCHEMA %I TO %I', o.nspname, pg_get_userbyid(o.owner)) AS fix
+        SELECT pg_catalog.format('GRANT CREATE ON SCHEMA %I TO %I', o.nspname, pg_get_userbyid(o.owner)) AS fix
           FROM outbox o WHERE NOT has_schema_privilege(o.owner, o.namespace, 'CREATE')
       ), faults AS (
         SELECT DISTINCT f.owner AS acts, t.owner AS owns FROM functions f, tables t

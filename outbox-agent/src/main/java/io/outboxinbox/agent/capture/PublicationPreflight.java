@@ -21,7 +21,7 @@ final class PublicationPreflight {
   private static final String FACTS =
       """
       WITH sent AS MATERIALIZED (
-        SELECT c.oid AS relid, to_jsonb(t) AS facts
+        SELECT c.oid AS relid, pg_catalog.to_jsonb(t) AS facts
           FROM pg_publication_tables t
           JOIN pg_namespace n ON n.nspname = t.schemaname
           JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename
@@ -36,12 +36,12 @@ final class PublicationPreflight {
              ARRAY(SELECT a.attname::text FROM pg_attribute a
                     WHERE a.attrelid = s.relid AND a.attnum > 0 AND NOT a.attisdropped
                       AND a.attgenerated = ''
-                      AND NOT s.facts -> 'attnames' @> to_jsonb(a.attname::text)
+                      AND NOT s.facts -> 'attnames' @> pg_catalog.to_jsonb(a.attname::text)
                     ORDER BY a.attnum) AS hidden_columns,
              EXISTS (SELECT FROM pg_partition_tree(o.relid) t
                        JOIN sent l ON l.relid = t.relid
                       WHERE t.relid <> o.relid) AS has_partition,
-             (SELECT format('%I.%I', an.nspname, ac.relname)
+             (SELECT pg_catalog.format('%I.%I', an.nspname, ac.relname)
                 FROM pg_partition_ancestors(o.relid) a
                 JOIN sent l ON l.relid = a.relid
                 JOIN pg_class ac ON ac.oid = a.relid
@@ -63,14 +63,14 @@ final class PublicationPreflight {
    */
   private static final String MARK =
       """
-      SELECT format('publication %s/%s', p.oid, p.xmin)
+      SELECT pg_catalog.format('publication %s/%s', p.oid, p.xmin)
              || CASE WHEN p.puballtables THEN ' all tables' ELSE '' END
-             || coalesce((SELECT format(' table %s/%s', r.oid, r.xmin)
+             || coalesce((SELECT pg_catalog.format(' table %s/%s', r.oid, r.xmin)
                             FROM pg_publication_rel r
                             JOIN pg_class c ON c.oid = r.prrelid
                             JOIN pg_namespace n ON n.oid = c.relnamespace
                            WHERE r.prpubid = p.oid AND n.nspname = ? AND c.relname = ?), '')
-             || coalesce((SELECT format(' schema %s/%s', s.oid, s.xmin)
+             || coalesce((SELECT pg_catalog.format(' schema %s/%s', s.oid, s.xmin)
                             FROM pg_publication_namespace s
                             JOIN pg_namespace n ON n.oid = s.pnnspid
                            WHERE s.pnpubid = p.oid AND n.nspname = ?), '')

@@ -65,13 +65,13 @@ public final class ReachedTopics {
           topics_since = CASE WHEN topics IS NULL AND seeded_at IS NOT NULL
             THEN clock_timestamp() ELSE topics_since END,
           topics = coalesce(
-              (SELECT jsonb_object_agg(key, CASE value WHEN 'null'::jsonb
-                 THEN to_jsonb(clock_timestamp()) ELSE value END)
+              (SELECT pg_catalog.jsonb_object_agg(key, CASE value WHEN 'null'::jsonb
+                 THEN pg_catalog.to_jsonb(clock_timestamp()) ELSE value END)
                FROM jsonb_each(topics) WHERE key <> ALL (?)), '{}')
-            || (SELECT jsonb_object_agg(topic, 'null'::jsonb) FROM unnest(?) topic)
+            || (SELECT pg_catalog.jsonb_object_agg(topic, 'null'::jsonb) FROM pg_catalog.unnest(?) topic)
         WHERE source = ?
           AND ARRAY(SELECT key FROM jsonb_each(topics) WHERE value = 'null'::jsonb ORDER BY key)
-            IS DISTINCT FROM ARRAY(SELECT DISTINCT topic FROM unnest(?) topic ORDER BY topic)
+            IS DISTINCT FROM ARRAY(SELECT DISTINCT topic FROM pg_catalog.unnest(?) topic ORDER BY topic)
         """
             .formatted(table);
     try (PreparedStatement statement = leader.prepareStatement(sql)) {

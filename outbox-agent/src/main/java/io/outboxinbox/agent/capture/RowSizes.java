@@ -27,7 +27,7 @@ final class RowSizes {
     // be without its blanks.
     String sql =
         """
-        SELECT coalesce(string_agg(format(
+        SELECT coalesce(string_agg(pg_catalog.format(
                  CASE WHEN t.oid IN ('bytea'::regtype, 'bpchar'::regtype)
                         OR t.typbasetype IN ('bytea'::regtype, 'bpchar'::regtype)
                       THEN ' + coalesce(octet_length(o.%1$s), 0)'

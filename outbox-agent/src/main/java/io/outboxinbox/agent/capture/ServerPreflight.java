@@ -41,7 +41,7 @@ final class ServerPreflight {
              quote_ident(current_user) AS role,
              quote_ident(current_database()) AS database,
              quote_ident(?) AS schema,
-             format('%I.%I', ?, ?) AS qualified_table,
+             pg_catalog.format('%I.%I', ?, ?) AS qualified_table,
              quote_ident(?) AS publication
         FROM pg_roles r
        WHERE r.rolname = current_user

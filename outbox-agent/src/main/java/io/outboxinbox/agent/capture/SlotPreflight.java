@@ -26,7 +26,7 @@ final class SlotPreflight {
              coalesce((s.confirmed_flush_lsn - '0/0'::pg_lsn)::bigint, 0) AS confirmed_flush_lsn,
              coalesce((s.restart_lsn - '0/0'::pg_lsn)::bigint, 0) AS restart_lsn,
              s.wal_status AS wal_status,
-             to_jsonb(s) ->> 'invalidation_reason' AS invalidation_reason,
+             pg_catalog.to_jsonb(s) ->> 'invalidation_reason' AS invalidation_reason,
              s.temporary AS temporary,
              s.two_phase AS two_phase
         FROM pg_replication_slots s

@@ -108,7 +108,7 @@ public final class SourceRegistry {
   public Decision decision(Connection connection, String sourceId) throws SQLException {
     String sql =
         """
-        SELECT concat_ws(' ', source, reconcile_requested_at, epoch, seeded_at IS NULL,
+        SELECT pg_catalog.concat_ws(' ', source, reconcile_requested_at, epoch, seeded_at IS NULL,
             reconciliation),
           reconcile_requested_at::text
         FROM %s WHERE source = ?

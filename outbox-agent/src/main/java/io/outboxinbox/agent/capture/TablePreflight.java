@@ -34,7 +34,7 @@ final class TablePreflight {
                       WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid
                         AND i.indpred IS NULL AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum)
                AS id_is_unique,
-             ARRAY(SELECT format('%I.%I', ln.nspname, l.relname)
+             ARRAY(SELECT pg_catalog.format('%I.%I', ln.nspname, l.relname)
                      FROM pg_partition_tree(c.oid) p
                      JOIN pg_class l ON l.oid = p.relid
                      JOIN pg_namespace ln ON ln.oid = l.relnamespace

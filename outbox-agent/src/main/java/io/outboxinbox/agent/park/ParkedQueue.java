@@ -114,7 +114,7 @@ public final class ParkedQueue {
     String sql =
         """
         SELECT k.lane, coalesce(r.ordinal, 0), coalesce(r.bytes, 0), coalesce(r.may_go, false)
-        FROM unnest(?::text[]) WITH ORDINALITY k(lane, n)
+        FROM pg_catalog.unnest(?::text[]) WITH ORDINALITY k(lane, n)
         LEFT JOIN LATERAL (
           SELECT ordinal, %s AS bytes,
                  coalesce(requested, CASE WHEN is_behind THEN 'release' END)
@@ -165,8 +165,8 @@ public final class ParkedQueue {
         FROM numbered WHERE p.source = ? AND p.ordinal = numbered.ordinal
         RETURNING p.ordinal, %2$s AS lane, p.event_id, p.aggregate_type, p.aggregate_id, p.event_type,
                   p.payload, p.content_type, p.headers, p.topic, p.occurred_at,
-                  (SELECT array_agg(e.key) FROM jsonb_each_text(p.extra) e) AS extra_names,
-                  (SELECT array_agg(e.value) FROM jsonb_each_text(p.extra) e) AS extra_values,
+                  (SELECT pg_catalog.array_agg(e.key) FROM jsonb_each_text(p.extra) e) AS extra_names,
+                  (SELECT pg_catalog.array_agg(e.value) FROM jsonb_each_text(p.extra) e) AS extra_values,
                   p.published_sequence, p.committed_at, p.parked_at
         """
             .formatted(table, Lane.SQL);

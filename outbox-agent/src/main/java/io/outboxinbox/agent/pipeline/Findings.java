@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.pipeline;
 
+import io.outboxinbox.agent.capture.WayOut;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Finding.Severity;
@@ -17,6 +18,13 @@ final class Findings {
   /** Warnings logged already: every start finds the same ones again. */
   private final Set<String> told = ConcurrentHashMap.newKeySet();
 
+  private final String pipeline;
+
+  /** Makes those of the pipeline of that name. */
+  Findings(String pipeline) {
+    this.pipeline = pipeline;
+  }
+
   /**
    * Goes on only if nothing forbids it; each warning is logged once.
    *
@@ -28,7 +36,8 @@ final class Findings {
     refuse(findings);
     of(findings, Severity.WARNING).stream()
         .filter(finding -> told.add(finding.what()))
-        .forEach(finding -> LOG.warn("{}; fix: {}", finding.what(), finding.fix()));
+        .forEach(
+            finding -> LOG.warn("{}; fix: {}", finding.what(), WayOut.of(pipeline, finding.fix())));
   }
 
   /** The same without logging, for looking again while running. */

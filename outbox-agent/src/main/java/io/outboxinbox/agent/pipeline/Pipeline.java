@@ -55,7 +55,7 @@ public final class Pipeline {
     this.holder = holder;
     this.clock = clock;
     this.monitor = new PipelineMonitor(configuration.name(), clock);
-    this.memory = PipelineMemory.of(configuration.parking());
+    this.memory = PipelineMemory.of(configuration);
     this.recovery =
         new Recovery(new Backoff(configuration.retry(), random), configuration.retry().max());
     this.wal = new WalWatch(configuration, monitor);

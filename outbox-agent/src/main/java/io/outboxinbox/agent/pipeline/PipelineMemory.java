@@ -6,12 +6,12 @@ import io.outboxinbox.agent.park.FloodBreaker;
 record PipelineMemory(
     FloodBreaker breaker, Isolation isolation, BatchSize size, Findings findings) {
 
-  static PipelineMemory of(PipelineConfiguration.ParkingConfiguration parking) {
+  static PipelineMemory of(PipelineConfiguration pipeline) {
     return new PipelineMemory(
-        new FloodBreaker(parking.perMinute(), System::nanoTime),
+        new FloodBreaker(pipeline.parking().perMinute(), System::nanoTime),
         new Isolation(),
         new BatchSize(System::nanoTime),
-        new Findings());
+        new Findings(pipeline.name()));
   }
 
   void beginSession() {

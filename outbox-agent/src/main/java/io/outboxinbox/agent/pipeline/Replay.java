@@ -43,7 +43,7 @@ public final class Replay {
       Set.of("ce_sequence", "ce_epoch", "outbox_sequence", "outbox_epoch");
 
   /** Room for some of the largest events; a page is held in memory. */
-  private static final PageLimit PAGE = new PageLimit(500, 8L << 20);
+  private static final PageLimit PAGE_MAX = new PageLimit(500, 8L << 20);
 
   /** What goes to the broker at once: a slow one must be able to take it in time. A guess. */
   private static final long PORTION_BYTES = 256 << 10;
@@ -74,12 +74,26 @@ public final class Replay {
    * @param refused faulty rows, and what route or broker do not take
    * @param parked left out: they wait to be published for the first time
    * @param unpublished left out: the agent may not have published them for the first time
-   * @param lastId of the last event dealt with; null before the first
+   * @param lastId behind which to go on: every row up to it was dealt with, also those that share
+   *     it; null before the first
    */
   public record Progress(
       long published, long refused, long parked, long unpublished, @Nullable String lastId) {
     public long rows() {
       return published + refused + parked + unpublished;
+    }
+
+    private Progress plus(long published, long refused, long parked, long unpublished) {
+      return new Progress(
+          this.published + published,
+          this.refused + refused,
+          this.parked + parked,
+          this.unpublished + unpublished,
+          lastId);
+    }
+
+    private Progress behind(String id) {
+      return new Progress(published, refused, parked, unpublished, id);
     }
   }
 
@@ -133,24 +147,31 @@ public final class Replay {
       router = router.forSource(identity);
       StoredRows rows = new StoredRows(source, endedXid(identity));
       @Nullable String after = order.after();
-      List<StoredRows.Stored> page = rows.page(connection, order.selection(), after, PAGE);
+      List<StoredRows.Stored> page = rows.page(connection, order.selection(), after, limit(order));
       while (!page.isEmpty()) {
         List<String> ids = page.stream().map(StoredRows.Stored::id).toList();
         Set<String> parked = ParkedIds.waitingAmong(connection, source.schema(), ids);
+        after = ids.get(ids.size() - 1);
         List<StoredRows.Stored> rest = page;
         while (!rest.isEmpty()) {
           int portion = portion(rest, pace.portion());
           publish(order, rest.subList(0, portion), parked, replayer, pace);
-          watcher.accept(progress);
           rest = rest.subList(portion, rest.size());
+          // Only a page surely ends behind all rows that share an id, or are equal by its type.
+          progress = rest.isEmpty() ? progress.behind(after) : progress;
+          watcher.accept(progress);
         }
-        after = ids.get(ids.size() - 1);
-        page = rows.page(connection, order.selection(), after, PAGE);
+        page = rows.page(connection, order.selection(), after, limit(order));
       }
       return progress;
     } catch (SQLException e) {
       throw failed(e);
     }
+  }
+
+  /** About a second of work: what is cut short begins again at its page. */
+  private static PageLimit limit(Order order) {
+    return new PageLimit(Math.min(order.perSecond(), PAGE_MAX.rows()), PAGE_MAX.bytes());
   }
 
   /** How many of the rows go together, at least one. */
@@ -211,19 +232,9 @@ public final class Replay {
       List<String> refusedByBroker = replayer.send(events);
       refusedByBroker.forEach(this::keepRefusal);
       refused += refusedByBroker.size();
-      progress = plus(events.size() - refusedByBroker.size(), 0, 0, 0, progress.lastId());
+      progress = progress.plus(events.size() - refusedByBroker.size(), 0, 0, 0);
     }
-    progress = plus(0, refused, waiting, unpublished, rows.get(rows.size() - 1).id());
-  }
-
-  private Progress plus(
-      long published, long refused, long parked, long unpublished, @Nullable String lastId) {
-    return new Progress(
-        progress.published() + published,
-        progress.refused() + refused,
-        progress.parked() + parked,
-        progress.unpublished() + unpublished,
-        lastId);
+    progress = progress.plus(0, refused, waiting, unpublished);
   }
 
   private @Nullable RoutedEvent routed(Order order, StoredRows.Stored row, Replayer replayer) {

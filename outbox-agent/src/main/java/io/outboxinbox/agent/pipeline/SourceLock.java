@@ -56,12 +56,12 @@ record SourceLock(int lockClass, String publication) {
 
   /** Takes it for this session alone, if nobody has it. */
   boolean tryExclusive(Connection connection) throws SQLException {
-    return isTrue(connection, "SELECT pg_try_advisory_lock(?, hashtext(?))");
+    return isTrue(connection, "SELECT pg_try_advisory_lock(?, pg_catalog.hashtext(?))");
   }
 
   /** Takes it beside others, if nobody has it alone. */
   boolean tryShared(Connection connection) throws SQLException {
-    return isTrue(connection, "SELECT pg_try_advisory_lock_shared(?, hashtext(?))");
+    return isTrue(connection, "SELECT pg_try_advisory_lock_shared(?, pg_catalog.hashtext(?))");
   }
 
   /** Whether this session holds it. */
@@ -72,7 +72,7 @@ record SourceLock(int lockClass, String publication) {
         SELECT EXISTS (
           SELECT FROM pg_locks
           WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND pid = pg_backend_pid()
-            AND classid = ? AND objid = (hashtext(?)::bigint & 4294967295)::oid)
+            AND classid = ? AND objid = (pg_catalog.hashtext(?)::bigint & 4294967295)::oid)
         """);
   }
 
@@ -101,7 +101,7 @@ record SourceLock(int lockClass, String publication) {
         LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
         WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-          AND l.classid = ? AND l.objid = (hashtext(?)::bigint & 4294967295)::oid
+          AND l.classid = ? AND l.objid = (pg_catalog.hashtext(?)::bigint & 4294967295)::oid
           AND l.pid IS DISTINCT FROM pg_backend_pid()
         """;
     try (PreparedStatement statement = connection.prepareStatement(sql)) {

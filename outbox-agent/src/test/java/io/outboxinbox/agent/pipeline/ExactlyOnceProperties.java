@@ -88,7 +88,7 @@ class ExactlyOnceProperties {
                     new FloodBreaker(1, System::nanoTime),
                     new Isolation(),
                     new BatchSize(System::nanoTime),
-                    new Findings()),
+                    new Findings("p")),
                 UnknownTopic.PARK),
             from);
     Acknowledger acknowledger =

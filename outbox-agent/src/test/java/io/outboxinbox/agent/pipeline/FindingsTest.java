@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.core.read.ListAppender;
+import io.outboxinbox.agent.capture.WayOut;
 import io.outboxinbox.agent.event.Finding;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -29,12 +30,16 @@ class FindingsTest {
 
   @Test
   void warnsEveryPipelineOnceOfWhatTheyShare() {
-    List<Finding> shared = List.of(Finding.warning("the server is old", "renew it"));
-    Findings one = new Findings();
+    List<Finding> shared = List.of(Finding.warning("rows may repeat", WayOut.RECONCILE));
+    Findings one = new Findings("one");
     one.require(shared);
     one.require(shared);
     assertThat(log.list).hasSize(1);
-    new Findings().require(shared);
-    assertThat(log.list).hasSize(2);
+    new Findings("other").require(shared);
+    assertThat(log.list)
+        .extracting(ILoggingEvent::getFormattedMessage)
+        .satisfiesExactly(
+            first -> assertThat(first).contains("--pipeline one "),
+            second -> assertThat(second).contains("--pipeline other "));
   }
 }

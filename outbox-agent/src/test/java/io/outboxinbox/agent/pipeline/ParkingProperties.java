@@ -199,7 +199,7 @@ class ParkingProperties {
             new FloodBreaker(100_000, () -> world.nanos),
             new Isolation(),
             new BatchSize(() -> world.nanos),
-            new Findings());
+            new Findings("p"));
     ParkingLot lot =
         new ParkingLot(
             world.table, new PipelineMonitor("test", Clock.systemUTC()), Clock.systemUTC());

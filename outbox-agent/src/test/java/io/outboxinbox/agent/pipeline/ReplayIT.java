@@ -172,4 +172,43 @@ class ReplayIT {
         .isInstanceOf(AgentException.Misconfigured.class)
         .hasMessageContaining("outbox-agent-positions");
   }
+
+  private static final class CutShort extends RuntimeException {
+    private static final long serialVersionUID = 1;
+  }
+
+  /** Rows that share an id, or have ids the type takes for equal, are one place in the order. */
+  @Test
+  void goesOnBehindNoRowItHasNotDealtWithWhereverItIsCutShort() throws Exception {
+    rig.execute(
+        "CREATE EXTENSION citext",
+        "CREATE TABLE odd (LIKE outbox_event INCLUDING DEFAULTS)",
+        "ALTER TABLE odd ALTER COLUMN id DROP DEFAULT",
+        "ALTER TABLE odd ALTER COLUMN id TYPE citext",
+        "GRANT SELECT ON odd TO outbox_agent",
+        "ALTER PUBLICATION outbox_publication SET TABLE odd",
+        "INSERT INTO odd (id, aggregate_type, aggregate_id, event_type, payload)"
+            + " SELECT i, 'order', n, 't', '{}' FROM unnest(ARRAY['a', 'a', 'B', 'b', 'c'])"
+            + " WITH ORDINALITY r(i, n)");
+    PipelineConfiguration odd = rig.configuration("table: odd");
+    for (int portions = 1; portions <= 5; portions++) {
+      String to = kafka.newTopic("cut", 1);
+      Replay cut = new Replay(odd);
+      int[] left = {portions};
+      assertThatThrownBy(
+              () ->
+                  cut.run(
+                      new Replay.Order("again-1", ORDERS, to, 3, null),
+                      progress -> {
+                        if (--left[0] == 0) {
+                          throw new CutShort();
+                        }
+                      }))
+          .isInstanceOf(CutShort.class);
+      new Replay(odd).run(order(ORDERS, to, cut.progress().lastId()), progress -> {});
+      assertThat(replayed(to).stream().map(ConsumerRecord::key))
+          .as("cut short after %d portions, at %s", portions, cut.progress().lastId())
+          .contains("1", "2", "3", "4", "5");
+    }
+  }
 }

@@ -223,7 +223,7 @@ class TransactionGrouperTest {
             new FloodBreaker(perMinute, System::nanoTime),
             new Isolation(),
             new BatchSize(System::nanoTime),
-            new Findings()),
+            new Findings("p")),
         unknownTopic);
   }
 
