@@ -142,7 +142,7 @@ final class Leadership implements AutoCloseable {
   private void join(Connection session) throws SQLException {
     if (!sessions.tryShared(session)) {
       throw new AgentException.Misconfigured(
-          "lock (%d, hashtext('%s')) of the leader's sessions is held by %s, which is no agent of source %s"
+          "lock (%d, pg_catalog.hashtext('%s')) of the leader's sessions is held by %s, which is no agent of source %s"
               .formatted(
                   SESSIONS_CLASS,
                   source.publication(),
