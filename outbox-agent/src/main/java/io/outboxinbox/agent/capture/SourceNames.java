@@ -1,7 +1,10 @@
 package io.outboxinbox.agent.capture;
 
+import io.outboxinbox.agent.event.SourceIdentity;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.Locale;
 import java.util.Optional;
@@ -122,6 +125,31 @@ public final class SourceNames {
     SourceConfiguration published =
         source.withNames(publication(connection, source, registered), source.slotOrNull());
     return published.withNames(published.publication(), slot(connection, published, registered));
+  }
+
+  /**
+   * Which source the connected database is.
+   *
+   * @throws SQLException the connection broke or an answer took too long
+   */
+  public static SourceIdentity identify(Connection connection, SourceConfiguration source)
+      throws SQLException {
+    SourceConfiguration named = resolved(connection, source);
+    try (PreparedStatement statement =
+            connection.prepareStatement("SELECT system_identifier::text FROM pg_control_system()");
+        ResultSet row = statement.executeQuery()) {
+      row.next();
+      return identity(row.getString(1), named);
+    }
+  }
+
+  /**
+   * The source on a cluster.
+   *
+   * @param named with the names that hold in the database, as {@link #resolved} gives them
+   */
+  public static SourceIdentity identity(String systemId, SourceConfiguration named) {
+    return new SourceIdentity(systemId, named.database(), named.publication());
   }
 
   /** What the agent's own table in the schema of the outbox knows. */

@@ -15,4 +15,9 @@ public record SourceIdentity(String systemId, String database, String publicatio
   public String id() {
     return systemId + "/" + database + "/" + publication;
   }
+
+  /** The stream of the same names on another cluster. */
+  public SourceIdentity onCluster(String otherSystemId) {
+    return new SourceIdentity(otherSystemId, database, publication);
+  }
 }

@@ -8,7 +8,6 @@ import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.capture.SourceNames;
 import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.event.AgentException;
-import io.outboxinbox.agent.event.SourceIdentity;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.sql.Connection;
@@ -106,8 +105,7 @@ public final class ParkedDesk implements AutoCloseable {
       Connection connection = new SourceConnections(source).open("parked", answerSeconds);
       try {
         String systemId = SourcePreflight.server(connection).systemId();
-        String publication = SourceNames.resolved(connection, source).publication();
-        String id = new SourceIdentity(systemId, source.database(), publication).id();
+        String id = SourceNames.identity(systemId, SourceNames.resolved(connection, source)).id();
         try (Statement statement = connection.createStatement()) {
           statement.execute(LOCK_TIMEOUT);
         }

@@ -94,23 +94,11 @@ final class Leadership implements AutoCloseable {
     try {
       PipelineConfiguration named =
           pipeline.withSource(SourceNames.resolved(connection, pipeline.source()));
-      SourceIdentity source = identify(connection, named);
+      SourceIdentity source = SourceNames.identify(connection, named.source());
       return new Leadership(named, connection, source, holder, takeoverAfter);
     } catch (SQLException | RuntimeException e) {
       connection.close();
       throw e;
-    }
-  }
-
-  /** Which source the connected database is. */
-  static SourceIdentity identify(Connection connection, PipelineConfiguration pipeline)
-      throws SQLException {
-    SourceConfiguration source = SourceNames.resolved(connection, pipeline.source());
-    try (PreparedStatement statement =
-            connection.prepareStatement("SELECT system_identifier::text FROM pg_control_system()");
-        ResultSet row = statement.executeQuery()) {
-      row.next();
-      return new SourceIdentity(row.getString(1), source.database(), source.publication());
     }
   }
 

@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.SourceConnections;
+import io.outboxinbox.agent.capture.SourceNames;
 import io.outboxinbox.agent.capture.SourceRegistry;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -71,7 +72,7 @@ final class OperatorDecision implements AutoCloseable {
   }
 
   private SourceRegistry.Decision look(Connection open) throws SQLException {
-    return registry.decision(open, Leadership.identify(open, pipeline).id());
+    return registry.decision(open, SourceNames.identify(open, pipeline.source()).id());
   }
 
   /** A request that came too late for the attempt that failed counts as made after it. */

@@ -44,8 +44,7 @@ public final class PositionCheck {
         // A replica has no slot and may lag; the look at the source says so.
         return List.of();
       }
-      SourceIdentity identity =
-          new SourceIdentity(server.systemId(), source.database(), source.publication());
+      SourceIdentity identity = SourceNames.identity(server.systemId(), source);
       Optional<Checkpoint> checkpoint =
           checkpoints.stream().filter(candidate -> candidate.source().equals(identity)).findFirst();
       List<Finding> findings =

@@ -66,7 +66,7 @@ public final class ReconcileRequest {
     SourceConnections connections = new SourceConnections(pipeline.source());
     try (Connection connection = open(connections);
         Publisher publisher = pipeline.publish().newPublisher()) {
-      SourceIdentity identity = Leadership.identify(connection, pipeline);
+      SourceIdentity identity = SourceNames.identify(connection, pipeline.source());
       @Nullable Checkpoint checkpoint =
           publisher.allCheckpoints().stream()
               .filter(candidate -> candidate.source().equals(identity))
@@ -103,15 +103,14 @@ public final class ReconcileRequest {
    */
   public Request ask(@Nullable String acceptedCluster) {
     try (Connection connection = open(new SourceConnections(pipeline.source()))) {
-      SourceIdentity identity = Leadership.identify(connection, pipeline);
+      SourceIdentity identity = SourceNames.identify(connection, pipeline.source());
       // Together: an agent that sees the request must see the pause.
       connection.setAutoCommit(false);
       Request request =
           new Reconciliations(pipeline.source())
               .ask(connection, identity.id(), by, acceptedCluster);
       if (acceptedCluster != null && !acceptedCluster.equals(identity.systemId())) {
-        String former =
-            new SourceIdentity(acceptedCluster, identity.database(), identity.publication()).id();
+        String former = identity.onCluster(acceptedCluster).id();
         new SourceMove(pipeline.source(), former, identity.id()).pause(connection);
       }
       connection.commit();
@@ -166,7 +165,7 @@ public final class ReconcileRequest {
   }
 
   private String sourceId(Connection connection) throws SQLException {
-    return Leadership.identify(connection, pipeline).id();
+    return SourceNames.identify(connection, pipeline.source()).id();
   }
 
   private AgentException away(SQLException e) {

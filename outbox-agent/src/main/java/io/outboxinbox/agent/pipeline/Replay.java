@@ -4,6 +4,7 @@ import io.outboxinbox.agent.capture.PageLimit;
 import io.outboxinbox.agent.capture.ServerMessage;
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
+import io.outboxinbox.agent.capture.SourceNames;
 import io.outboxinbox.agent.capture.StoredRows;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
@@ -143,7 +144,7 @@ public final class Replay {
     Pace pace = new Pace(order.perSecond(), System::nanoTime);
     try (Connection connection = new SourceConnections(source).open("replay", ANSWER_SECONDS);
         Replayer replayer = pipeline.publish().newReplayer()) {
-      SourceIdentity identity = Leadership.identify(connection, pipeline);
+      SourceIdentity identity = SourceNames.identify(connection, pipeline.source());
       router = router.forSource(identity);
       StoredRows rows = new StoredRows(source, endedXid(identity));
       @Nullable String after = order.after();

@@ -4,6 +4,7 @@ import io.outboxinbox.agent.capture.Identifiers;
 import io.outboxinbox.agent.capture.ServerMessage;
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
+import io.outboxinbox.agent.capture.SourceNames;
 import io.outboxinbox.agent.capture.SourceRegistry;
 import io.outboxinbox.agent.event.AgentException;
 import java.sql.Connection;
@@ -55,7 +56,7 @@ public final class SourcePause {
   private boolean ask(Question question) {
     try (Connection connection =
         new SourceConnections(pipeline.source()).open("pause", ANSWER_TIMEOUT_SECONDS)) {
-      String source = Leadership.identify(connection, pipeline).id();
+      String source = SourceNames.identify(connection, pipeline.source()).id();
       return question.ask(new SourceRegistry(pipeline.source()), connection, source);
     } catch (SQLException e) {
       throw failed(pipeline.source(), e);

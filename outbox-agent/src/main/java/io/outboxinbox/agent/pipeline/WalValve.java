@@ -34,7 +34,7 @@ final class WalValve {
     if (pipeline.wal().whenSpent() != WhenSpent.RELEASE || budget.usedRatio() < 1) {
       return;
     }
-    SourceIdentity source = Leadership.identify(connection, pipeline);
+    SourceIdentity source = SourceNames.identify(connection, pipeline.source());
     boolean hasPosition =
         new SourceRegistry(pipeline.source())
             .find(connection, source.id())
