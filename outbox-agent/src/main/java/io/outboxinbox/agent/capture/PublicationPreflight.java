@@ -56,38 +56,6 @@ final class PublicationPreflight {
 
   private static final String NAMES = "SELECT pubname FROM pg_publication ORDER BY pubname";
 
-  /**
-   * Object ids change when publication or membership are made anew, xmin also when the publication
-   * is altered: {@code publish} or a filter may have hidden rows for a while. xmin survives
-   * freezing (PostgreSQL 9.4 on), so vacuum does not change the mark.
-   */
-  private static final String MARK =
-      """
-      SELECT pg_catalog.format('publication %s/%s', p.oid, p.xmin)
-             || CASE WHEN p.puballtables THEN ' all tables' ELSE '' END
-             || coalesce((SELECT pg_catalog.format(' table %s/%s', r.oid, r.xmin)
-                            FROM pg_publication_rel r
-                            JOIN pg_class c ON c.oid = r.prrelid
-                            JOIN pg_namespace n ON n.oid = c.relnamespace
-                           WHERE r.prpubid = p.oid AND n.nspname = ? AND c.relname = ?), '')
-             || coalesce((SELECT pg_catalog.format(' schema %s/%s', s.oid, s.xmin)
-                            FROM pg_publication_namespace s
-                            JOIN pg_namespace n ON n.oid = s.pnnspid
-                           WHERE s.pnpubid = p.oid AND n.nspname = ?), '')
-             AS mark
-        FROM pg_publication p
-       WHERE p.pubname = ?
-      """;
-
-  /** Publishing by schema exists from 15 on; before, a table nobody has stands in for it. */
-  private static final String NO_SCHEMAS =
-      "(SELECT 0 AS oid, 0 AS xmin, 0::oid AS pnpubid, 0::oid AS pnnspid WHERE false)";
-
-  /** Where there is no publication. */
-  static final String NO_MARK = "none";
-
-  private static final int SCHEMA_PUBLICATIONS_SINCE = 150000;
-
   private record Facts(
       boolean inserts,
       boolean viaRoot,
@@ -233,26 +201,5 @@ final class PublicationPreflight {
                   .formatted(names.publication(), names.table(), String.join(", ", needed)),
               fix));
     }
-  }
-
-  static String mark(Connection connection, SourceConfiguration config) throws SQLException {
-    return CatalogQuery.list(
-            connection, markSql(connection), row -> row.getString("mark"), markParameters(config))
-        .stream()
-        .findFirst()
-        .orElse(NO_MARK);
-  }
-
-  /** A query for the mark, without a row where there is no publication. */
-  static String markSql(Connection connection) throws SQLException {
-    int version = connection.getMetaData().getDatabaseMajorVersion() * 10_000;
-    return version < SCHEMA_PUBLICATIONS_SINCE
-        ? MARK.replace("pg_publication_namespace", NO_SCHEMAS)
-        : MARK;
-  }
-
-  /** The parameters of {@link #markSql}, in order. */
-  static Object[] markParameters(SourceConfiguration config) {
-    return new Object[] {config.schema(), config.table(), config.schema(), config.publication()};
   }
 }

@@ -79,7 +79,7 @@ public final class SourcePreflight {
 
   /**
    * Looks at server, role, table, publication and the agent's tables. Whether rows were missed in
-   * the meantime is not seen here: compare {@link #publicationMark} and call {@link #checkSlot}.
+   * the meantime is not seen here: compare {@link PublicationMark} and call {@link #checkSlot}.
    *
    * @param connection to the source database, not closed
    * @return in the order in which fixes should be made; OK findings included
@@ -187,19 +187,5 @@ public final class SourcePreflight {
       TimelineHistory history,
       @Nullable Checkpoint checkpoint) {
     return SlotPreflight.check(config, slot, server, history, checkpoint);
-  }
-
-  /**
-   * Identifies the table's membership in the publication, for comparison only. Another mark means
-   * that rows may have been written while the publication did not have them: it, or the table's
-   * place in it, was dropped, made anew or altered. A change of the publication's owner alters the
-   * mark too, which costs a look and no event.
-   *
-   * @return {@code none} without publication
-   * @throws SQLException as {@link #check(Connection, SourceConfiguration)}
-   */
-  public static String publicationMark(Connection connection, SourceConfiguration config)
-      throws SQLException {
-    return PublicationPreflight.mark(connection, config);
   }
 }

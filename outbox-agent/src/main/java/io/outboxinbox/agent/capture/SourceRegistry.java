@@ -235,15 +235,15 @@ public final class SourceRegistry {
         FROM message, log, durability WHERE durability.commit = 'local' AND source = ?
         RETURNING paused_at, paused_by, paused_reason
         """
-            .formatted(PublicationPreflight.markSql(connection), table);
+            .formatted(PublicationMark.sql(connection), table);
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       int next = 1;
-      for (Object parameter : PublicationPreflight.markParameters(source)) {
+      for (Object parameter : PublicationMark.parameters(source)) {
         statement.setObject(next++, parameter);
       }
       statement.setString(next++, ConnectorSettings.PULSE_PREFIX);
       statement.setString(next++, content);
-      statement.setString(next++, PublicationPreflight.NO_MARK);
+      statement.setString(next++, PublicationMark.NONE);
       statement.setString(next++, holder);
       statement.setString(next, sourceId);
       try (ResultSet row = statement.executeQuery()) {

@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.pipeline;
 
+import io.outboxinbox.agent.capture.PublicationMark;
 import io.outboxinbox.agent.capture.ServerState;
 import io.outboxinbox.agent.capture.SlotState;
 import io.outboxinbox.agent.capture.SourceConfiguration;
@@ -64,9 +65,9 @@ public final class PositionCheck {
   private static List<Finding> position(
       Connection connection, SourceConfiguration source, Checkpoint checkpoint)
       throws SQLException {
-    String mark = SourcePreflight.publicationMark(connection, source);
+    String mark = PublicationMark.of(connection, source);
     if (!mark.equals(checkpoint.publicationMark())) {
-      return List.of(SessionStart.publicationEdited(source, checkpoint.publicationMark(), mark));
+      return List.of(PublicationMark.edited(source, checkpoint.publicationMark(), mark));
     }
     return List.of(
         Finding.ok(

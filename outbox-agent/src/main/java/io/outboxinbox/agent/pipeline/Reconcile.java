@@ -2,6 +2,7 @@ package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.Backlog;
 import io.outboxinbox.agent.capture.FirstStart;
+import io.outboxinbox.agent.capture.PublicationMark;
 import io.outboxinbox.agent.capture.ReachedTopics;
 import io.outboxinbox.agent.capture.Reconciliations;
 import io.outboxinbox.agent.capture.Reconciliations.Cause;
@@ -270,7 +271,7 @@ final class Reconcile {
         lead.pipeline().name(),
         SourcePreflight.server(lead.control()).timeline(),
         source.slot(),
-        SourcePreflight.publicationMark(lead.control(), source),
+        PublicationMark.of(lead.control(), source),
         turn.epoch(),
         base == null ? 0 : base.sequence(),
         remaining == 0 ? Checkpoint.BACKLOG_DONE : 0,

@@ -2,6 +2,7 @@ package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.Backlog;
 import io.outboxinbox.agent.capture.FirstStart;
+import io.outboxinbox.agent.capture.PublicationMark;
 import io.outboxinbox.agent.capture.Reconciliations;
 import io.outboxinbox.agent.capture.SlotState;
 import io.outboxinbox.agent.capture.SourceConfiguration;
@@ -12,7 +13,6 @@ import io.outboxinbox.agent.capture.SourceRegistry;
 import io.outboxinbox.agent.capture.WayOut;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
-import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.event.SourcePosition;
@@ -123,9 +123,9 @@ final class SessionStart {
   private AgentException.@Nullable Gap gapBehind(Checkpoint found) throws SQLException {
     try {
       verifySlot(found);
-      String mark = SourcePreflight.publicationMark(control, source);
+      String mark = PublicationMark.of(control, source);
       if (!mark.equals(found.publicationMark())) {
-        findings.require(List.of(publicationEdited(source, found.publicationMark(), mark)));
+        findings.require(List.of(PublicationMark.edited(source, found.publicationMark(), mark)));
       }
       int timeline = SourcePreflight.server(control).timeline();
       if (ParkingCarryOver.areMissing(control, source, found, timeline)) {
@@ -178,20 +178,6 @@ final class SessionStart {
               .formatted(source.slot(), slot.get().activePid(), pipeline.name()),
           "set source.slot to a name that no other slot of the server has; or, to take this slot over, stop whoever reads it");
     }
-  }
-
-  static Finding publicationEdited(SourceConfiguration source, String before, String now) {
-    return Finding.gap(
-        "publication "
-            + source.publication()
-            + " was altered or created again, or table "
-            + source.table()
-            + " was taken out and put back, since the last position (mark "
-            + before
-            + ", now "
-            + now
-            + "); rows written in between are in no stream",
-        WayOut.RECONCILE);
   }
 
   private AgentException.Gap positionLost() throws SQLException {
@@ -336,7 +322,7 @@ final class SessionStart {
         pipeline.name(),
         SourcePreflight.server(control).timeline(),
         source.slot(),
-        SourcePreflight.publicationMark(control, source),
+        PublicationMark.of(control, source),
         epoch,
         0,
         hasBacklog ? 0 : Checkpoint.BACKLOG_DONE,

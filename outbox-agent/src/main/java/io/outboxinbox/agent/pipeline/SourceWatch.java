@@ -2,6 +2,7 @@ package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.LogReader;
 import io.outboxinbox.agent.capture.Partitions;
+import io.outboxinbox.agent.capture.PublicationMark;
 import io.outboxinbox.agent.capture.Reconciliations;
 import io.outboxinbox.agent.capture.ServerMessage;
 import io.outboxinbox.agent.capture.SlotState;
@@ -152,12 +153,10 @@ final class SourceWatch implements AutoCloseable {
 
   private void look(Connection open) throws SQLException {
     Findings.refuse(SourcePreflight.check(open, pipeline.source()));
-    String mark = SourcePreflight.publicationMark(open, pipeline.source());
+    String mark = PublicationMark.of(open, pipeline.source());
     if (!mark.equals(checkpoint.publicationMark())) {
       Findings.refuse(
-          List.of(
-              SessionStart.publicationEdited(
-                  pipeline.source(), checkpoint.publicationMark(), mark)));
+          List.of(PublicationMark.edited(pipeline.source(), checkpoint.publicationMark(), mark)));
     }
     refuseRequest(open);
     Optional<SlotState> slot = SourcePreflight.slot(open, pipeline.source().slot());

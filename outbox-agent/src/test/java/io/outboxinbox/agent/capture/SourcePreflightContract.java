@@ -418,7 +418,7 @@ abstract class SourcePreflightContract extends AgentRightsContract {
 
   private String mark() throws SQLException {
     try (Connection connection = source.agent()) {
-      return SourcePreflight.publicationMark(connection, source.config());
+      return PublicationMark.of(connection, source.config());
     }
   }
 

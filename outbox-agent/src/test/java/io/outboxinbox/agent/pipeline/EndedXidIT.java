@@ -4,9 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.agent.capture.FirstStart;
 import io.outboxinbox.agent.capture.LogReader;
+import io.outboxinbox.agent.capture.PublicationMark;
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
-import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.capture.SourceRegistry;
 import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.Checkpoint;
@@ -123,7 +123,7 @@ class EndedXidIT {
   private static void follow(
       Connection connection, SourceConfiguration source, SourcePosition start) throws Exception {
     SourceRegistry registry = new SourceRegistry(source);
-    String mark = SourcePreflight.publicationMark(connection, source);
+    String mark = PublicationMark.of(connection, source);
     EndedTransactions ended = new EndedTransactions(mark);
     Set<String> delivered = new HashSet<>();
     int pulses = 0;
