@@ -82,6 +82,14 @@ public record Checkpoint(
     return backlogOrdinal == BACKLOG_DONE;
   }
 
+  /** Whether a pipeline of this name wrote it for a cluster that is gone. */
+  public boolean isOfRebuiltCluster(String pipelineName, SourceIdentity now) {
+    return pipeline.equals(pipelineName)
+        && source.database().equals(now.database())
+        && source.publication().equals(now.publication())
+        && !source.systemId().equals(now.systemId());
+  }
+
   /** The same source further on in its log. */
   public Checkpoint advancedTo(SourcePosition newPosition, long newSequence) {
     return with(newPosition, newSequence, backlogOrdinal, parking, endedXid);

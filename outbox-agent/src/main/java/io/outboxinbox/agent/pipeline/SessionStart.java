@@ -246,7 +246,7 @@ final class SessionStart {
             .map(Reconciliations.Request::accepts)
             .orElse(null);
     return publisher.allCheckpoints().stream()
-        .filter(other -> isOfRebuiltCluster(other, pipeline, identity))
+        .filter(other -> other.isOfRebuiltCluster(pipeline.name(), identity))
         .filter(other -> other.source().systemId().equals(accepted))
         .findFirst()
         .orElse(null);
@@ -254,7 +254,7 @@ final class SessionStart {
 
   private void refuseRebuiltCluster() {
     for (Checkpoint other : publisher.allCheckpoints()) {
-      if (isOfRebuiltCluster(other, pipeline, identity)) {
+      if (other.isOfRebuiltCluster(pipeline.name(), identity)) {
         throw new AgentException.Fatal(
             "pipeline "
                 + pipeline.name()
@@ -279,15 +279,6 @@ final class SessionStart {
           "rename it back (ALTER DATABASE or ALTER PUBLICATION ... RENAME TO), and reconcile if it was the publication; or, to publish every row of the table again as a new source: DELETE FROM outbox_agent_source WHERE source = '%s'"
               .formatted(before.get().replace("'", "''")));
     }
-  }
-
-  /** Whether a checkpoint was written by this pipeline for a cluster that is gone. */
-  static boolean isOfRebuiltCluster(
-      Checkpoint other, PipelineConfiguration pipeline, SourceIdentity identity) {
-    return other.pipeline().equals(pipeline.name())
-        && other.source().database().equals(identity.database())
-        && other.source().publication().equals(identity.publication())
-        && !other.source().systemId().equals(identity.systemId());
   }
 
   private SourceRegistry.Registration registration() throws SQLException {

@@ -64,7 +64,7 @@ public final class SourceReset {
       shutOthersOut(publisher, leadership.source());
       publisher.forget(leadership.source());
       for (Checkpoint other : publisher.allCheckpoints()) {
-        if (SessionStart.isOfRebuiltCluster(other, pipeline, leadership.source())) {
+        if (other.isOfRebuiltCluster(pipeline.name(), leadership.source())) {
           publisher.forget(other.source());
         }
       }
