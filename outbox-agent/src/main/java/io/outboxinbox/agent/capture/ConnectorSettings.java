@@ -5,9 +5,6 @@ import java.util.Map;
 
 /** Debezium's settings, each with the reason why it must be so. */
 final class ConnectorSettings {
-  /** Prefix of our logical messages; Debezium drops those of others. */
-  static final String PULSE_PREFIX = "outbox-agent";
-
   /** Depends on the server's version, so whoever starts a connector adds it. */
   static final String OPTIONS = "driver.options";
 
@@ -49,7 +46,7 @@ final class ConnectorSettings {
     settings.put("provide.transaction.metadata", "true");
     settings.put("skipped.operations", "u,d,t");
     settings.put("tombstones.on.delete", "false");
-    settings.put("message.prefix.include.list", PULSE_PREFIX);
+    settings.put("message.prefix.include.list", SourceRegistry.PULSE_PREFIX);
     settings.put("binary.handling.mode", "bytes");
     settings.put("converters", "values");
     settings.put("values.type", LogValues.class.getName());

@@ -16,6 +16,8 @@ import org.jspecify.annotations.Nullable;
  * first start from a lost position, which the broker alone cannot.
  */
 public final class SourceRegistry {
+  /** Prefix of our logical messages; Debezium drops those of others. */
+  static final String PULSE_PREFIX = "outbox-agent";
 
   /**
    * What is known of a source.
@@ -241,7 +243,7 @@ public final class SourceRegistry {
       for (Object parameter : PublicationMark.parameters(source)) {
         statement.setObject(next++, parameter);
       }
-      statement.setString(next++, ConnectorSettings.PULSE_PREFIX);
+      statement.setString(next++, PULSE_PREFIX);
       statement.setString(next++, content);
       statement.setString(next++, PublicationMark.NONE);
       statement.setString(next++, holder);
