@@ -3,6 +3,7 @@ package io.outboxinbox.agent.capture;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.Properties;
 import org.postgresql.PGProperty;
 
@@ -61,6 +62,17 @@ public final class SourceConnections {
     PGProperty.PREFER_QUERY_MODE.set(properties, "simple");
     PGProperty.ASSUME_MIN_SERVER_VERSION.set(properties, "14");
     return connect(properties);
+  }
+
+  /**
+   * Asks for an answer.
+   *
+   * @throws SQLException the connection is dead
+   */
+  public static void ensureAnswers(Connection connection) throws SQLException {
+    try (Statement statement = connection.createStatement()) {
+      statement.execute("SELECT 1");
+    }
   }
 
   /**

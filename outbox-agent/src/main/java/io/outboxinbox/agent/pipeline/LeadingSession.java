@@ -18,7 +18,6 @@ import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.route.Router;
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
@@ -205,7 +204,7 @@ final class LeadingSession {
       pulse.ensureAlive();
       open.watch().ensureSound(pulse);
       if (System.nanoTime() - askedNanos > ASK_CONTROL_EVERY.toNanos()) {
-        ensureAnswers(open.control());
+        SourceConnections.ensureAnswers(open.control());
         askedNanos = System.nanoTime();
       }
       for (Captured captured : reader.poll()) {
@@ -232,12 +231,6 @@ final class LeadingSession {
         pulse.wasNotRead(System.nanoTime() - begun);
         grouper.skipTo(durable.sequence());
       }
-    }
-  }
-
-  private static void ensureAnswers(Connection control) throws SQLException {
-    try (Statement statement = control.createStatement()) {
-      statement.execute("SELECT 1");
     }
   }
 
