@@ -2,35 +2,17 @@ package io.outboxinbox.agent.capture;
 
 import io.debezium.spi.converter.CustomConverter;
 import io.debezium.spi.converter.RelationalColumn;
-import java.nio.ByteBuffer;
 import java.sql.Types;
-import java.time.Instant;
-import java.time.OffsetDateTime;
-import java.time.temporal.ChronoUnit;
 import java.util.Properties;
 import org.apache.kafka.connect.data.SchemaBuilder;
-import org.jspecify.annotations.Nullable;
-import org.postgresql.PGStatement;
 
 /**
- * The one form a value has whether it comes from the log or from the table: bytes, or text as the
- * server writes it; times as {@link Instant} does, or {@value #INFINITE}.
+ * Gives values of the log the one form of {@link ColumnValue}.
  *
  * <p>Debezium makes this object, of its class name. Its own conversions would take the place of
  * what they cannot convert with null, and of NULL with a default. They only log it, with the value.
  */
 public final class LogValues implements CustomConverter<SchemaBuilder, RelationalColumn> {
-  /** PostgreSQL's {@code infinity} and {@code -infinity}: no time at all. */
-  static final String INFINITE = "infinite";
-
-  private static final Instant DEBEZIUM_INFINITY =
-      Instant.EPOCH.plus(PGStatement.DATE_POSITIVE_INFINITY, ChronoUnit.MICROS);
-  private static final Instant DEBEZIUM_MINUS_INFINITY =
-      Instant.EPOCH.plus(PGStatement.DATE_NEGATIVE_INFINITY, ChronoUnit.MICROS);
-
-  /** What the server can store ends long before; the driver's infinities lie far outside. */
-  private static final int YEAR_MAX = 300_000;
-
   @Override
   public void configure(Properties properties) {}
 
@@ -40,31 +22,11 @@ public final class LogValues implements CustomConverter<SchemaBuilder, Relationa
     // A schema of its own for each, as Debezium goes on to change it.
     if (column.jdbcType() == Types.BINARY) {
       registration.register(
-          SchemaBuilder.bytes().optional(), value -> isBytes(value) ? value : null);
+          SchemaBuilder.bytes().optional(), value -> ColumnValue.isBytes(value) ? value : null);
     } else {
       registration.register(
-          SchemaBuilder.string().optional(), value -> isBytes(value) ? null : of(value));
+          SchemaBuilder.string().optional(),
+          value -> ColumnValue.isBytes(value) ? null : ColumnValue.of(value));
     }
-  }
-
-  private static boolean isBytes(@Nullable Object value) {
-    return value instanceof byte[] || value instanceof ByteBuffer;
-  }
-
-  /** A value of driver or decoder in this form; null only for null. */
-  static @Nullable Object of(@Nullable Object value) {
-    if (value == null || isBytes(value)) {
-      return value;
-    }
-    if (value instanceof OffsetDateTime time) {
-      return Math.abs((long) time.getYear()) > YEAR_MAX ? INFINITE : time.toInstant().toString();
-    }
-    if (value instanceof Instant time) {
-      // Of a timestamp without zone, where Debezium has numbers for it that are times as well.
-      return time.equals(DEBEZIUM_INFINITY) || time.equals(DEBEZIUM_MINUS_INFINITY)
-          ? INFINITE
-          : time.toString();
-    }
-    return value.toString();
   }
 }

@@ -65,7 +65,8 @@ final class RowReader {
   /**
    * Reads one row.
    *
-   * @param row name of a column it has to the value, as {@link LogValues} has it; null for SQL NULL
+   * @param row name of a column it has to the value, as {@link ColumnValue} has it; null for SQL
+   *     NULL
    * @throws BadRowException a required value is missing or cannot be read
    */
   OutboxEvent read(Function<String, @Nullable Object> row) throws BadRowException {

@@ -12,7 +12,7 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** Reads rows of the table into the values the log would have brought ({@link LogValues}). */
+/** Reads rows of the table into the values the log would have brought ({@link ColumnValue}). */
 final class TableRows {
   private final ResultSet rows;
   private final ResultSetMetaData columns;
@@ -54,10 +54,10 @@ final class TableRows {
       // Not as java.sql.Timestamp: that one has the time zone of this process, and no infinity.
       case "timestamp" -> {
         @Nullable LocalDateTime time = rows.getObject(i, LocalDateTime.class);
-        yield time == null ? null : LogValues.of(time.atOffset(ZoneOffset.UTC));
+        yield time == null ? null : ColumnValue.of(time.atOffset(ZoneOffset.UTC));
       }
-      case "timestamptz" -> LogValues.of(rows.getObject(i, OffsetDateTime.class));
-      default -> LogValues.of(rows.getObject(i));
+      case "timestamptz" -> ColumnValue.of(rows.getObject(i, OffsetDateTime.class));
+      default -> ColumnValue.of(rows.getObject(i));
     };
   }
 }
