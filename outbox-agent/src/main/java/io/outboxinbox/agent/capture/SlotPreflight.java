@@ -4,7 +4,6 @@ import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Lsn;
 import java.sql.Connection;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
@@ -16,92 +15,7 @@ import org.jspecify.annotations.Nullable;
  * switched off by resuming at a COMMIT, so nobody else looks.
  */
 final class SlotPreflight {
-  /** Columns differ between versions, hence jsonb; those a version lacks are NULL. */
-  private static final String SLOT =
-      """
-      SELECT s.plugin AS plugin,
-             s.database AS database,
-             s.active AS active,
-             coalesce(s.active_pid, 0) AS active_pid,
-             coalesce((s.confirmed_flush_lsn - '0/0'::pg_lsn)::bigint, 0) AS confirmed_flush_lsn,
-             coalesce((s.restart_lsn - '0/0'::pg_lsn)::bigint, 0) AS restart_lsn,
-             s.wal_status AS wal_status,
-             pg_catalog.to_jsonb(s) ->> 'invalidation_reason' AS invalidation_reason,
-             s.temporary AS temporary,
-             s.two_phase AS two_phase
-        FROM pg_replication_slots s
-       WHERE s.slot_name = ?
-      """;
-
-  /**
-   * The timeline of the file being written, not pg_control_checkpoint's: after a promotion that one
-   * stays behind until the first checkpoint. All of it may be called by PUBLIC (15, 17, 18).
-   */
-  private static final String SERVER =
-      """
-      SELECT (SELECT system_identifier FROM pg_control_system())::text AS system_id,
-             CASE WHEN pg_is_in_recovery()
-                  THEN (SELECT timeline_id FROM pg_control_checkpoint())
-                  ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int
-             END AS timeline,
-             (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
-                   ELSE pg_current_wal_flush_lsn() END - '0/0'::pg_lsn)::bigint AS current_lsn,
-             current_setting('server_version_num')::int AS version_num,
-             pg_is_in_recovery() AS in_recovery,
-             pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next_xid
-      """;
-
-  /**
-   * A sender at work waits for nothing or for disk; one with nothing to send waits for new log, and
-   * one whose reader has gone away waits to write.
-   */
-  private static final String IS_DECODING =
-      """
-      SELECT coalesce(bool_or(wait_event IS NULL OR wait_event NOT IN (
-               'WalSenderMain', 'WalSenderWaitForWal', 'WalSenderWaitForWAL',
-               'WalSenderWriteData', 'ClientWrite', 'ClientRead')), false) AS is_decoding
-        FROM pg_stat_activity
-       WHERE pid = ?
-      """;
-
   private SlotPreflight() {}
-
-  static boolean isDecoding(Connection connection, int pid) throws SQLException {
-    return CatalogQuery.one(connection, IS_DECODING, row -> row.getBoolean("is_decoding"), pid);
-  }
-
-  static Optional<SlotState> slot(Connection connection, String slotName) throws SQLException {
-    return CatalogQuery.list(connection, SLOT, SlotPreflight::readSlot, slotName).stream()
-        .findFirst();
-  }
-
-  private static SlotState readSlot(ResultSet row) throws SQLException {
-    return new SlotState(
-        row.getString("plugin"),
-        row.getString("database"),
-        row.getBoolean("active"),
-        row.getInt("active_pid"),
-        row.getLong("confirmed_flush_lsn"),
-        row.getLong("restart_lsn"),
-        row.getString("wal_status"),
-        row.getString("invalidation_reason"),
-        row.getBoolean("temporary"),
-        row.getBoolean("two_phase"));
-  }
-
-  static ServerState server(Connection connection) throws SQLException {
-    return CatalogQuery.one(
-        connection,
-        SERVER,
-        row ->
-            new ServerState(
-                row.getString("system_id"),
-                row.getInt("timeline"),
-                row.getLong("current_lsn"),
-                row.getInt("version_num"),
-                row.getBoolean("in_recovery"),
-                row.getLong("next_xid")));
-  }
 
   static List<Finding> check(
       SourceConfiguration config,
@@ -200,7 +114,7 @@ final class SlotPreflight {
   static List<Finding> checkKind(Connection connection, SourceConfiguration config)
       throws SQLException {
     List<Finding> findings = new ArrayList<>();
-    slot(connection, config.slot()).ifPresent(slot -> checkKind(findings, config, slot));
+    SlotState.of(connection, config.slot()).ifPresent(slot -> checkKind(findings, config, slot));
     return findings;
   }
 

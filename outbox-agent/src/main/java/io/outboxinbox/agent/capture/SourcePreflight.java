@@ -110,35 +110,6 @@ public final class SourcePreflight {
   }
 
   /**
-   * The slot as the server shows it, empty if there is none.
-   *
-   * @throws SQLException as {@link #check(Connection, SourceConfiguration)}
-   */
-  public static Optional<SlotState> slot(Connection connection, String slotName)
-      throws SQLException {
-    return SlotPreflight.slot(connection, slotName);
-  }
-
-  /**
-   * Identity of the server and end of its log. Take it after the position it is compared with.
-   *
-   * @throws SQLException as {@link #check(Connection, SourceConfiguration)}
-   */
-  public static ServerState server(Connection connection) throws SQLException {
-    return SlotPreflight.server(connection);
-  }
-
-  /**
-   * Whether the server process that streams from a slot is busy with log it has not sent yet, such
-   * as a huge transaction of other tables; then silence is no stall.
-   *
-   * @throws SQLException as {@link #check(Connection, SourceConfiguration)}
-   */
-  public static boolean isDecoding(Connection connection, int walsenderPid) throws SQLException {
-    return SlotPreflight.isDecoding(connection, walsenderPid);
-  }
-
-  /**
    * Reads slot, server and timelines, and judges as the other one does.
    *
    * @param connections for the replication protocol, which alone tells of timelines
@@ -151,7 +122,11 @@ public final class SourcePreflight {
       @Nullable Checkpoint checkpoint)
       throws SQLException {
     return checkSlot(
-        connections, config, slot(connection, config.slot()), server(connection), checkpoint);
+        connections,
+        config,
+        SlotState.of(connection, config.slot()),
+        ServerState.of(connection),
+        checkpoint);
   }
 
   /**

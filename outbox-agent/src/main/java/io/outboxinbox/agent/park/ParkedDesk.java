@@ -3,10 +3,10 @@ package io.outboxinbox.agent.park;
 import io.outboxinbox.agent.capture.Backlog;
 import io.outboxinbox.agent.capture.Identifiers;
 import io.outboxinbox.agent.capture.ServerMessage;
+import io.outboxinbox.agent.capture.ServerState;
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.capture.SourceNames;
-import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.event.AgentException;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -104,7 +104,7 @@ public final class ParkedDesk implements AutoCloseable {
     try {
       Connection connection = new SourceConnections(source).open("parked", answerSeconds);
       try {
-        String systemId = SourcePreflight.server(connection).systemId();
+        String systemId = ServerState.of(connection).systemId();
         String id = SourceNames.identity(systemId, SourceNames.resolved(connection, source)).id();
         try (Statement statement = connection.createStatement()) {
           statement.execute(LOCK_TIMEOUT);

@@ -38,9 +38,9 @@ public final class PositionCheck {
       SourceConfiguration source = SourceNames.resolved(connection, pipeline.source());
       // In this order, because a leader may move both: the slot never passes the position, and the
       // position never passes the server's log.
-      Optional<SlotState> slot = SourcePreflight.slot(connection, source.slot());
+      Optional<SlotState> slot = SlotState.of(connection, source.slot());
       List<Checkpoint> checkpoints = publisher.allCheckpoints();
-      ServerState server = SourcePreflight.server(connection);
+      ServerState server = ServerState.of(connection);
       if (server.inRecovery()) {
         // A replica has no slot and may lag; the look at the source says so.
         return List.of();

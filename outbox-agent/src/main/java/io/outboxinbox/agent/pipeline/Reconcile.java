@@ -10,12 +10,12 @@ import io.outboxinbox.agent.capture.Reconciliations.Prepared;
 import io.outboxinbox.agent.capture.Reconciliations.Report;
 import io.outboxinbox.agent.capture.Reconciliations.Request;
 import io.outboxinbox.agent.capture.ServerState;
+import io.outboxinbox.agent.capture.SlotState;
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.capture.SourceConfiguration.OnGap;
 import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.capture.SourceMove;
-import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.capture.SourceRegistry;
 import io.outboxinbox.agent.capture.SourceRegistry.Registration;
 import io.outboxinbox.agent.capture.WayOut;
@@ -154,7 +154,7 @@ final class Reconcile {
    * @return the durable checkpoint to go on from
    */
   Checkpoint run(Cause cause, @Nullable Checkpoint base) throws SQLException, InterruptedException {
-    ServerState server = SourcePreflight.server(lead.control());
+    ServerState server = ServerState.of(lead.control());
     ReconcileBound bound = bound(base, server);
     refuseRowsNobodyCanTell(bound);
     long epoch = epoch(base);
@@ -253,7 +253,7 @@ final class Reconcile {
       new Backlog(source).refuseRowsWithoutId(patient, candidates);
     }
     FirstStart firstStart = new FirstStart(source, connections);
-    if (SourcePreflight.slot(lead.control(), source.slot()).isPresent()) {
+    if (SlotState.of(lead.control(), source.slot()).isPresent()) {
       firstStart.dropSlot(leader);
     }
     return firstStart.createSlot(identity.id(), turn, candidates);
@@ -269,7 +269,7 @@ final class Reconcile {
     return new Checkpoint(
         identity,
         lead.pipeline().name(),
-        SourcePreflight.server(lead.control()).timeline(),
+        ServerState.of(lead.control()).timeline(),
         source.slot(),
         PublicationMark.of(lead.control(), source),
         turn.epoch(),

@@ -9,7 +9,6 @@ import io.outboxinbox.agent.capture.ServerState;
 import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.capture.SourceMove;
 import io.outboxinbox.agent.capture.SourceNames;
-import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
@@ -72,7 +71,7 @@ public final class ReconcileRequest {
               .filter(candidate -> candidate.source().equals(identity))
               .findFirst()
               .orElse(null);
-      ServerState server = SourcePreflight.server(connection);
+      ServerState server = ServerState.of(connection);
       ReconcileBound bound = ReconcileBound.of(checkpoint, identity, server, connections);
       Backlog backlog = new Backlog(pipeline.source());
       List<String> causes =

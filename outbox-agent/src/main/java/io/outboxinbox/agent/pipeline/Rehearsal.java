@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.capture.LogRehearsal;
+import io.outboxinbox.agent.capture.ServerState;
 import io.outboxinbox.agent.capture.SourceConnections;
 import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.event.SourceIdentity;
@@ -46,7 +47,7 @@ final class Rehearsal implements Runnable {
         Connection connection =
             new SourceConnections(pipeline.source()).open("rehearsal", ANSWER_TIMEOUT_SECONDS)) {
       SourcePreflight.check(connection, pipeline.source());
-      SourcePreflight.server(connection);
+      ServerState.of(connection);
       pipeline.publish().preflight(fixedTopics);
       publisher.rehearse(source);
       LogRehearsal.run(pipeline.source());

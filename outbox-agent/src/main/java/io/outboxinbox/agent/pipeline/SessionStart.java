@@ -4,6 +4,7 @@ import io.outboxinbox.agent.capture.Backlog;
 import io.outboxinbox.agent.capture.FirstStart;
 import io.outboxinbox.agent.capture.PublicationMark;
 import io.outboxinbox.agent.capture.Reconciliations;
+import io.outboxinbox.agent.capture.ServerState;
 import io.outboxinbox.agent.capture.SlotState;
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConfiguration.ExistingRows;
@@ -116,7 +117,7 @@ final class SessionStart {
     }
     Checkpoint checkpoint = Objects.requireNonNull(found);
     registry.markSeeded(control, identity.id(), publisher.cluster().orElse(null));
-    return checkpoint.onTimeline(SourcePreflight.server(control).timeline());
+    return checkpoint.onTimeline(ServerState.of(control).timeline());
   }
 
   /** Null when everything behind the checkpoint still comes through the slot. */
@@ -127,7 +128,7 @@ final class SessionStart {
       if (!mark.equals(found.publicationMark())) {
         findings.require(List.of(PublicationMark.edited(source, found.publicationMark(), mark)));
       }
-      int timeline = SourcePreflight.server(control).timeline();
+      int timeline = ServerState.of(control).timeline();
       if (ParkingCarryOver.areMissing(control, source, found, timeline)) {
         throw new AgentException.Gap(
             "the position of timeline %d covers %d parked events, but the server, now on timeline %d, has not all of them: it was promoted or restored without them"
@@ -171,7 +172,7 @@ final class SessionStart {
   }
 
   private void refuseSlotInUse() throws SQLException {
-    Optional<SlotState> slot = SourcePreflight.slot(control, source.slot());
+    Optional<SlotState> slot = SlotState.of(control, source.slot());
     if (slot.isPresent() && slot.get().active()) {
       throw new AgentException.Misconfigured(
           "slot %s is being read by process %d, and pipeline %s has never read it: it is somebody else's"
@@ -195,7 +196,7 @@ final class SessionStart {
     refuseRebuiltCluster();
     refuseRenamed();
     SourceRegistry.Registration registration = registration();
-    Optional<SlotState> slot = SourcePreflight.slot(control, source.slot());
+    Optional<SlotState> slot = SlotState.of(control, source.slot());
     boolean isOurs = registration.epoch() > 0;
     if (slot.isPresent() && source.existingRows() == ExistingRows.PUBLISH && !isOurs) {
       throw new AgentException.Misconfigured(
@@ -290,7 +291,7 @@ final class SessionStart {
   /** For brokers that keep no checkpoint: the slot's own confirmed position is the memory. */
   private Checkpoint fromSlot() throws SQLException {
     SourceRegistry.Registration registration = registration();
-    Optional<SlotState> slot = SourcePreflight.slot(control, source.slot());
+    Optional<SlotState> slot = SlotState.of(control, source.slot());
     if (!registration.isSeeded()) {
       return firstStart();
     }
@@ -311,7 +312,7 @@ final class SessionStart {
     return new Checkpoint(
         identity,
         pipeline.name(),
-        SourcePreflight.server(control).timeline(),
+        ServerState.of(control).timeline(),
         source.slot(),
         PublicationMark.of(control, source),
         epoch,

@@ -3,9 +3,9 @@ package io.outboxinbox.agent.pipeline;
 import io.outboxinbox.agent.capture.Backlog;
 import io.outboxinbox.agent.capture.FirstStart;
 import io.outboxinbox.agent.capture.ServerMessage;
+import io.outboxinbox.agent.capture.SlotState;
 import io.outboxinbox.agent.capture.SourceConfiguration;
 import io.outboxinbox.agent.capture.SourceConnections;
-import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.capture.SourceRegistry;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
@@ -71,7 +71,7 @@ public final class SourceReset {
       // The slot goes first: a source without slot and seed begins anew, one with an old slot
       // would be taken for an operator's own.
       SourceConfiguration named = leadership.pipeline().source();
-      if (SourcePreflight.slot(control, named.slot()).isPresent()) {
+      if (SlotState.of(control, named.slot()).isPresent()) {
         new FirstStart(named, connections).dropSlot(control);
       }
       new Backlog(pipeline.source()).clear(control, source);

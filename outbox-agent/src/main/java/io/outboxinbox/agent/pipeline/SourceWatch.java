@@ -159,8 +159,8 @@ final class SourceWatch implements AutoCloseable {
           List.of(PublicationMark.edited(pipeline.source(), checkpoint.publicationMark(), mark)));
     }
     refuseRequest(open);
-    Optional<SlotState> slot = SourcePreflight.slot(open, pipeline.source().slot());
-    isServerBusy = slot.isPresent() && SourcePreflight.isDecoding(open, slot.get().activePid());
+    Optional<SlotState> slot = SlotState.of(open, pipeline.source().slot());
+    isServerBusy = slot.isPresent() && slot.get().isDecoding(open);
   }
 
   /** The start order alone reconciles; it clears the request once it has done so. */

@@ -124,12 +124,12 @@ class BrokenServerIT {
 
       assertThat(source.onlyProblem().what()).contains("is in recovery (a standby)");
       try (Connection connection = source.agent()) {
-        ServerState standby = SourcePreflight.server(connection);
+        ServerState standby = ServerState.of(connection);
         assertThat(standby.inRecovery()).isTrue();
         assertThat(standby.timeline()).isEqualTo(1);
 
         source.execute("SELECT pg_promote()");
-        ServerState promoted = SourcePreflight.server(connection);
+        ServerState promoted = ServerState.of(connection);
         assertThat(promoted.inRecovery()).isFalse();
         assertThat(promoted.timeline()).isEqualTo(2);
         assertThat(promoted.systemId()).isEqualTo(standby.systemId());

@@ -100,7 +100,7 @@ abstract class LogReaderContract {
     database.execute("INSERT INTO outbox_agent_source (source) VALUES ('rehearsed')");
     LogRehearsal.run(source);
     try (Connection connection = database.connect()) {
-      assertThat(SourcePreflight.slot(connection, source.slot())).isEmpty();
+      assertThat(SlotState.of(connection, source.slot())).isEmpty();
     }
     SourcePosition seed = createSlot(source);
     try (Connection connection = database.connect()) {
@@ -308,7 +308,7 @@ abstract class LogReaderContract {
 
   private SlotState slot(SourceConfiguration source) throws Exception {
     try (Connection connection = database.connect()) {
-      return SourcePreflight.slot(connection, source.slot()).orElseThrow();
+      return SlotState.of(connection, source.slot()).orElseThrow();
     }
   }
 

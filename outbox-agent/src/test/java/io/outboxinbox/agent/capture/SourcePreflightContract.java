@@ -425,10 +425,10 @@ abstract class SourcePreflightContract extends AgentRightsContract {
   @Test
   void showsSlotAndServerToPlainReplicationRole() throws SQLException {
     try (Connection connection = source.agent()) {
-      assertThat(SourcePreflight.slot(connection, "preflight_none")).isEmpty();
+      assertThat(SlotState.of(connection, "preflight_none")).isEmpty();
       source.execute("SELECT pg_create_logical_replication_slot('preflight_slot', 'pgoutput')");
 
-      SlotState slot = SourcePreflight.slot(connection, "preflight_slot").orElseThrow();
+      SlotState slot = SlotState.of(connection, "preflight_slot").orElseThrow();
       assertThat(slot.plugin()).isEqualTo("pgoutput");
       assertThat(slot.database()).isEqualTo(source.config().database());
       assertThat(slot.walStatus()).isEqualTo("reserved");
@@ -437,7 +437,7 @@ abstract class SourcePreflightContract extends AgentRightsContract {
       assertThat(slot.restartLsn()).isPositive();
       assertThat(slot.confirmedFlushLsn()).isGreaterThanOrEqualTo(slot.restartLsn());
 
-      ServerState server = SourcePreflight.server(connection);
+      ServerState server = ServerState.of(connection);
       assertThat(server.systemId()).matches("\\d{15,20}");
       assertThat(server.timeline()).isPositive();
       assertThat(server.currentWalLsn()).isGreaterThanOrEqualTo(slot.restartLsn());

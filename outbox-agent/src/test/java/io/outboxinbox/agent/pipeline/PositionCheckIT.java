@@ -2,6 +2,7 @@ package io.outboxinbox.agent.pipeline;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.outboxinbox.agent.capture.SlotState;
 import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
@@ -53,7 +54,7 @@ class PositionCheckIT {
   }
 
   private static long confirmed(Connection connection) throws SQLException {
-    return SourcePreflight.slot(connection, PipelineRig.SLOT).orElseThrow().confirmedFlushLsn();
+    return SlotState.of(connection, PipelineRig.SLOT).orElseThrow().confirmedFlushLsn();
   }
 
   /** Whoever follows the advice must not turn a replica into a second primary. */
