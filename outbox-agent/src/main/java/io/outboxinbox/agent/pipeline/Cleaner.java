@@ -37,7 +37,7 @@ final class Cleaner implements AutoCloseable {
   private final SourceConnections connections;
   private final Optional<Duration> keep;
   private final Supplier<@Nullable Checkpoint> durable;
-  private final PipelineMonitor monitor;
+  private final WatchReport report;
   private final ScheduledExecutorService thread;
 
   private volatile @Nullable Connection connection;
@@ -54,12 +54,12 @@ final class Cleaner implements AutoCloseable {
       PipelineConfiguration pipeline,
       SourceConnections connections,
       Supplier<@Nullable Checkpoint> durable,
-      PipelineMonitor monitor) {
+      WatchReport report) {
     this.source = pipeline.source();
     this.connections = connections;
     this.keep = pipeline.retention().kept();
     this.durable = durable;
-    this.monitor = monitor;
+    this.report = report;
     this.thread = Daemon.named("retention-" + pipeline.name());
   }
 
@@ -76,7 +76,7 @@ final class Cleaner implements AutoCloseable {
     if (!isClosed) {
       String failure = OneLine.of("old partitions could not be dropped: " + why);
       LOG.warn("{}", failure);
-      monitor.notDropped(failure);
+      report.notDropped(failure);
     }
   }
 
@@ -89,7 +89,7 @@ final class Cleaner implements AutoCloseable {
       warn(String.valueOf(e.getMessage()));
     } catch (RuntimeException e) {
       LOG.warn("old partitions could not be dropped", e);
-      monitor.notDropped(OneLine.of("old partitions could not be dropped: " + e));
+      report.notDropped(OneLine.of("old partitions could not be dropped: " + e));
     }
   }
 
@@ -119,7 +119,7 @@ final class Cleaner implements AutoCloseable {
   }
 
   private void tell(Retention.Result result) {
-    monitor.cleaned(result.dropped(), result.oldestKept(), result.why());
+    report.cleaned(result.dropped(), result.oldestKept(), result.why());
     if (result.dropped() > 0) {
       LOG.info("dropped {} old partitions of {}", result.dropped(), source.table());
     }

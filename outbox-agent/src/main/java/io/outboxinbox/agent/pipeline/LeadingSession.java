@@ -142,7 +142,7 @@ final class LeadingSession {
             publisher,
             router,
             pulse,
-            monitor,
+            monitor::explain,
             clock,
             mustEnd,
             seen));
@@ -174,7 +174,7 @@ final class LeadingSession {
                 memory.isolation(),
                 memory.size(),
                 System::nanoTime),
-            monitor));
+            monitor::released));
   }
 
   private Triage triage(Publisher publisher, ParkingLot lot, long reconciliation) {
@@ -202,7 +202,7 @@ final class LeadingSession {
     pulse.expectAnew();
     while (!mustEnd.getAsBoolean()) {
       pulse.ensureAlive();
-      open.watch().ensureSound(pulse);
+      open.watch().ensureSound(pulse.sinceReturn());
       if (System.nanoTime() - askedNanos > ASK_CONTROL_EVERY.toNanos()) {
         SourceConnections.ensureAnswers(open.control());
         askedNanos = System.nanoTime();

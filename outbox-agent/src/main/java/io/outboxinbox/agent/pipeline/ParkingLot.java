@@ -30,7 +30,7 @@ final class ParkingLot {
   private static final long MINUTE_NANOS = 60_000_000_000L;
 
   private final ParkedEvents table;
-  private final PipelineMonitor monitor;
+  private final ParkingReport report;
   private final Clock clock;
   private final HeldKeys held = new HeldKeys();
   private final List<String> joined = new ArrayList<>();
@@ -40,9 +40,9 @@ final class ParkingLot {
   private long loggedSince = System.nanoTime();
   private int logged;
 
-  ParkingLot(ParkedEvents table, PipelineMonitor monitor, Clock clock) {
+  ParkingLot(ParkedEvents table, ParkingReport report, Clock clock) {
     this.table = table;
-    this.monitor = monitor;
+    this.report = report;
     this.clock = clock;
   }
 
@@ -156,7 +156,7 @@ final class ParkingLot {
         .filter(event -> !event.isBehind())
         .forEach(
             event -> log("parked, and later events of its key wait behind it", event.reason()));
-    monitor.parked(events.size());
+    report.parked(events.size());
     show();
   }
 
@@ -198,7 +198,7 @@ final class ParkingLot {
 
   private void show() {
     Oldest known = oldest;
-    monitor.waiting(Math.max(0, waiting), held.size(), known == null ? null : known.parkedAt());
+    report.waiting(Math.max(0, waiting), held.size(), known == null ? null : known.parkedAt());
   }
 
   boolean isEmpty() {

@@ -11,7 +11,7 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Keeps what a pipeline shows of itself. Written by its threads, read by any. */
-final class PipelineMonitor {
+final class PipelineMonitor implements ParkingReport, WatchReport {
   private static final double MILLIS_PER_SECOND = 1e3;
 
   private final String name;
@@ -88,13 +88,15 @@ final class PipelineMonitor {
     ledBy = agent;
   }
 
-  synchronized void waiting(long events, int keys, @Nullable Instant oldestAt) {
+  @Override
+  public synchronized void waiting(long events, int keys, @Nullable Instant oldestAt) {
     parkedWaiting = events;
     parkedKeys = keys;
     parkedOldestAt = oldestAt;
   }
 
-  synchronized void parked(int events) {
+  @Override
+  public synchronized void parked(int events) {
     parkedTotal += events;
   }
 
@@ -123,19 +125,20 @@ final class PipelineMonitor {
     return durable;
   }
 
-  synchronized void cleaned(int dropped, @Nullable Instant oldestKept, String why) {
+  @Override
+  public synchronized void cleaned(int dropped, @Nullable Instant oldestKept, String why) {
     notDropped = "";
     retain(retention.partitionsDropped() + dropped, oldestKept, why);
   }
 
-  /** Partitions could not be dropped at all; those that had to stay are no failure. */
-  synchronized void notDropped(String failure) {
+  @Override
+  public synchronized void notDropped(String failure) {
     notDropped = failure;
     retain(retention.partitionsDropped(), retention.oldestKept(), retention.why());
   }
 
-  /** Partitions could not be made ahead of time; empty when they could. */
-  synchronized void madeAhead(String failure) {
+  @Override
+  public synchronized void madeAhead(String failure) {
     notMadeAhead = failure;
     retain(retention.partitionsDropped(), retention.oldestKept(), retention.why());
   }
@@ -153,7 +156,8 @@ final class PipelineMonitor {
     lastPulseAt = pulse.returnedAt();
   }
 
-  synchronized void wal(long retainedBytes, WalBudget budget) {
+  @Override
+  public synchronized void wal(long retainedBytes, WalBudget budget) {
     retainedWalBytes = retainedBytes;
     wal = budget;
   }

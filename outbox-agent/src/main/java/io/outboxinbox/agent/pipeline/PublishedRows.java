@@ -373,7 +373,7 @@ final class PublishedRows {
           "reconciliation %d: read %d of %d messages, %d candidates found"
               .formatted(number, search.read(), search.total(), found);
       LOG.info(progress);
-      lead.monitor().explain(progress);
+      lead.progress().accept(progress);
     }
   }
 }

@@ -31,6 +31,7 @@ import java.time.Clock;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -48,6 +49,7 @@ final class Reconcile {
   /**
    * What the leader has at hand.
    *
+   * @param progress shown while it lasts
    * @param seen a gap this process saw while reading; null if none
    */
   record Lead(
@@ -57,7 +59,7 @@ final class Reconcile {
       Publisher publisher,
       Router router,
       Pulse pulse,
-      PipelineMonitor monitor,
+      Consumer<String> progress,
       Clock clock,
       BooleanSupplier isStopping,
       AgentException.@Nullable Gap seen) {}
@@ -166,7 +168,7 @@ final class Reconcile {
     registry.beginSeededEpoch(leader, identity.id(), epoch);
     long number = reconciliations.begin(leader, identity.id(), cause);
     LOG.warn("reconciliation {} of source {} begins: {}", number, identity.id(), cause.text());
-    lead.monitor().explain("reconciliation " + number + ": making a slot");
+    lead.progress().accept("reconciliation " + number + ": making a slot");
     SourceRegistry.Turn turn = new SourceRegistry.Turn(epoch, number);
     FirstStart.Seed seed = newSlot(leader, turn, bound);
     Backlog.Filled filled = seed.filled();

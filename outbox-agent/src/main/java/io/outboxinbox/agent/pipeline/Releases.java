@@ -50,7 +50,7 @@ final class Releases {
   private final RowCheck rows;
   private final Isolation isolation;
   private final BatchSize size;
-  private final PipelineMonitor monitor;
+  private final Report report;
 
   private final Set<String> flowing = new LinkedHashSet<>();
   private boolean isMoreFlowing;
@@ -73,7 +73,18 @@ final class Releases {
   record Rules(
       EventRules events, RowCheck rows, Isolation isolation, BatchSize size, LongSupplier nanos) {}
 
-  Releases(ParkingLot lot, Publisher publisher, Rules rules, PipelineMonitor monitor) {
+  /** Shows what was published. */
+  @FunctionalInterface
+  interface Report {
+    /**
+     * So many more events are released.
+     *
+     * @param after what is durable with them
+     */
+    void released(int events, Checkpoint after);
+  }
+
+  Releases(ParkingLot lot, Publisher publisher, Rules rules, Report report) {
     this.lot = lot;
     this.table = lot.table();
     this.nanos = rules.nanos();
@@ -83,7 +94,7 @@ final class Releases {
     this.rows = rules.rows();
     this.isolation = rules.isolation();
     this.size = rules.size();
-    this.monitor = monitor;
+    this.report = report;
   }
 
   /** Takes note of a key whose first event waits for nobody any more. */
@@ -183,7 +194,7 @@ final class Releases {
             .withParking(new Checkpoint.Parking(at.parking().lastOrdinal(), release));
     publish(events, taken, after, at);
     lot.settled(table.settle(release).size());
-    monitor.released(events.size(), after);
+    report.released(events.size(), after);
     letGo(page.keys(), at);
     return after;
   }

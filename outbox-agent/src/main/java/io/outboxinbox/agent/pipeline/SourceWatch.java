@@ -42,7 +42,7 @@ final class SourceWatch implements AutoCloseable {
   private final PipelineConfiguration pipeline;
   private final Checkpoint checkpoint;
   private final LogReader reader;
-  private final PipelineMonitor monitor;
+  private final WatchReport report;
   private final ScheduledExecutorService thread;
 
   private @Nullable SourceConnections connections;
@@ -54,11 +54,8 @@ final class SourceWatch implements AutoCloseable {
   private volatile boolean isServerBusy;
 
   SourceWatch(
-      PipelineConfiguration pipeline,
-      Checkpoint checkpoint,
-      LogReader reader,
-      PipelineMonitor monitor) {
-    this.monitor = monitor;
+      PipelineConfiguration pipeline, Checkpoint checkpoint, LogReader reader, WatchReport report) {
+    this.report = report;
     this.pipeline = pipeline;
     this.checkpoint = checkpoint;
     this.reader = reader;
@@ -137,17 +134,17 @@ final class SourceWatch implements AutoCloseable {
       if (made > 0) {
         LOG.info("made {} partitions of {} ahead of time", made, pipeline.source().table());
       }
-      monitor.madeAhead("");
+      report.madeAhead("");
     } catch (SQLException e) {
       if (!isClosed) {
         String failure =
             OneLine.of("partitions could not be made ahead of time: " + ServerMessage.of(e));
         LOG.warn("{}", failure);
-        monitor.madeAhead(failure);
+        report.madeAhead(failure);
       }
     } catch (RuntimeException e) {
       LOG.warn("partitions could not be made ahead of time", e);
-      monitor.madeAhead(OneLine.of("partitions could not be made ahead of time: " + e));
+      report.madeAhead(OneLine.of("partitions could not be made ahead of time: " + e));
     }
   }
 
@@ -177,9 +174,10 @@ final class SourceWatch implements AutoCloseable {
    * Fails when the source has changed for the worse, or when its log has silently stopped coming:
    * no pulse and nothing else for too long although the server has nothing left to send.
    *
+   * @param sincePulse how long ago the last pulse came back through the log
    * @throws AgentException as found
    */
-  void ensureSound(Pulse pulse) {
+  void ensureSound(Duration sincePulse) {
     AgentException found = problem;
     if (found != null) {
       throw found;
@@ -193,11 +191,11 @@ final class SourceWatch implements AutoCloseable {
           null);
     }
     if (!isServerBusy
-        && pulse.sinceReturn().compareTo(limit) > 0
+        && sincePulse.compareTo(limit) > 0
         && reader.sinceActivity().compareTo(limit) > 0) {
       throw new AgentException.Retryable(
           AgentException.Retryable.Side.DATABASE,
-          "the log has stopped coming: no pulse has come back for " + pulse.sinceReturn(),
+          "the log has stopped coming: no pulse has come back for " + sincePulse,
           null);
     }
   }

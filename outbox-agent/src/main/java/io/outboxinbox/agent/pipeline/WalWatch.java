@@ -33,7 +33,7 @@ final class WalWatch implements AutoCloseable {
 
   private final PipelineConfiguration pipeline;
   private final SourceConnections connections;
-  private final PipelineMonitor monitor;
+  private final WatchReport report;
   private final WalMeter meter;
   private final WalValve valve;
   private final WalAlarm alarm = new WalAlarm();
@@ -42,16 +42,16 @@ final class WalWatch implements AutoCloseable {
   private @Nullable Connection connection;
   private String lastWarned = "";
 
-  WalWatch(PipelineConfiguration pipeline, PipelineMonitor monitor) {
+  WalWatch(PipelineConfiguration pipeline, WatchReport report) {
     this.pipeline = pipeline;
     this.connections = new SourceConnections(pipeline.source());
-    this.monitor = monitor;
+    this.report = report;
     this.meter = new WalMeter(pipeline.wal().budgetBytes());
     this.valve = new WalValve(pipeline);
     this.thread = Daemon.named("wal-" + pipeline.name());
   }
 
-  // The executor runs until close; what it finds goes to the monitor.
+  // The executor runs until close; what it finds goes to the report.
   @SuppressWarnings("FutureReturnValueIgnored")
   void start() {
     thread.scheduleWithFixedDelay(this::look, 0, INTERVAL.toMillis(), TimeUnit.MILLISECONDS);
@@ -65,7 +65,7 @@ final class WalWatch implements AutoCloseable {
       Optional<WalRoom> room = WalRoom.of(open(), source.slot());
       if (room.isPresent()) {
         WalBudget budget = meter.add(System.nanoTime(), room.get());
-        monitor.wal(room.get().retainedBytes(), budget);
+        report.wal(room.get().retainedBytes(), budget);
         alarm.level(budget).ifPresent(LOG::warn);
         openValve(budget);
       } else {
@@ -108,7 +108,7 @@ final class WalWatch implements AutoCloseable {
   /** An old figure would be taken for a current one. */
   private void forget() {
     meter.reset();
-    monitor.wal(-1, WalBudget.UNKNOWN);
+    report.wal(-1, WalBudget.UNKNOWN);
   }
 
   private void disconnect() {

@@ -213,7 +213,7 @@ class ParkingProperties {
                 memory.isolation(),
                 memory.size(),
                 () -> world.nanos),
-            new PipelineMonitor("test", Clock.systemUTC()));
+            new PipelineMonitor("test", Clock.systemUTC())::released);
     lot.open(durable, releases::flow);
     TransactionGrouper grouper =
         new TransactionGrouper(
