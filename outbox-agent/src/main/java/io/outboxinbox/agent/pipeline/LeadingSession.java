@@ -49,7 +49,8 @@ final class LeadingSession {
   private final PipelineMonitor monitor;
   private final Clock clock;
   private final BooleanSupplier mustEnd;
-  private final PipelineMemory memory;
+  private final StreamMemory memory;
+  private final Findings findings;
   private final AgentException.@Nullable Gap seen;
 
   LeadingSession(
@@ -62,7 +63,8 @@ final class LeadingSession {
       BooleanSupplier mustEnd,
       AgentException.@Nullable Gap seen) {
     this.pipeline = pipeline;
-    this.memory = memory;
+    this.memory = memory.stream();
+    this.findings = memory.findings();
     this.router = pipeline.router().forSource(leadership.source());
     this.leadership = leadership;
     this.pulse = pulse;
@@ -84,7 +86,7 @@ final class LeadingSession {
     try (Publisher publisher = pipeline.publish().newPublisher();
         Connection control = connections.open("control", ANSWER_SECONDS)) {
       SessionStart start =
-          new SessionStart(pipeline, memory.findings(), leadership, control, publisher, clock);
+          new SessionStart(pipeline, findings, leadership, control, publisher, clock);
       times.done("connect");
       Reconcile reconcile = reconcile(publisher, control);
       Checkpoint checkpoint = start.run(router.fixedTopics(), reconcile, times);

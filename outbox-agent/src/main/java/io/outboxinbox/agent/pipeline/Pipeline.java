@@ -303,7 +303,7 @@ public final class Pipeline {
     if (state != State.MISCONFIGURED && state != State.PAUSED) {
       // Rows older than the slot are published before it leads, and count as well.
       boolean hasPublished =
-          before.eventsPublished() > publishedBefore || memory.isolation().isLooking();
+          before.eventsPublished() > publishedBefore || memory.stream().isolation().isLooking();
       if (before.leader() || hasPublished) {
         recovery.led(Duration.between(before.since(), clock.instant()), hasPublished);
       }

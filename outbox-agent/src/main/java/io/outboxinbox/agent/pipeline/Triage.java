@@ -33,10 +33,10 @@ final class Triage {
 
   private final EventRules rules;
   private final HeldKeys held;
-  private final PipelineMemory memory;
+  private final StreamMemory memory;
   private final UnknownTopic unknownTopic;
 
-  Triage(EventRules rules, HeldKeys held, PipelineMemory memory, UnknownTopic unknownTopic) {
+  Triage(EventRules rules, HeldKeys held, StreamMemory memory, UnknownTopic unknownTopic) {
     this.rules = rules;
     this.held = held;
     this.memory = memory;

@@ -84,11 +84,10 @@ class ExactlyOnceProperties {
             new Triage(
                 new ScriptedRules(),
                 new HeldKeys(),
-                new PipelineMemory(
+                new StreamMemory(
                     new FloodBreaker(1, System::nanoTime),
                     new Isolation(),
-                    new BatchSize(System::nanoTime),
-                    new Findings("p")),
+                    new BatchSize(System::nanoTime)),
                 UnknownTopic.PARK),
             from);
     Acknowledger acknowledger =

@@ -194,12 +194,11 @@ class ParkingProperties {
   /** Reads until the end of the log and until nothing waits; returns whether it came so far. */
   private static boolean session(World world) throws SQLException {
     Checkpoint durable = world.checkpoint;
-    PipelineMemory memory =
-        new PipelineMemory(
+    StreamMemory memory =
+        new StreamMemory(
             new FloodBreaker(100_000, () -> world.nanos),
             new Isolation(),
-            new BatchSize(() -> world.nanos),
-            new Findings("p"));
+            new BatchSize(() -> world.nanos));
     ParkingLot lot =
         new ParkingLot(
             world.table, new PipelineMonitor("test", Clock.systemUTC()), Clock.systemUTC());

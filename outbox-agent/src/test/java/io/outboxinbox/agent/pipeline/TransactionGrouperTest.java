@@ -219,11 +219,10 @@ class TransactionGrouperTest {
     return new Triage(
         rules,
         new HeldKeys(),
-        new PipelineMemory(
+        new StreamMemory(
             new FloodBreaker(perMinute, System::nanoTime),
             new Isolation(),
-            new BatchSize(System::nanoTime),
-            new Findings("p")),
+            new BatchSize(System::nanoTime)),
         unknownTopic);
   }
 
