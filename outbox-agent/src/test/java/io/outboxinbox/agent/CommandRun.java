@@ -4,6 +4,8 @@ import io.dropwizard.core.cli.Cli;
 import io.dropwizard.core.cli.Command;
 import io.dropwizard.core.setup.Bootstrap;
 import io.dropwizard.util.JarLocation;
+import io.outboxinbox.agent.configure.AgentConfiguration;
+import io.outboxinbox.agent.operate.command.ExitCode;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -12,16 +14,16 @@ import java.util.Map;
 import java.util.function.BiFunction;
 
 /** A command run in this process as an operator types it: what it printed and how it ended. */
-record CommandRun(int exitCode, String out, String err) {
+public record CommandRun(int exitCode, String out, String err) {
 
   /**
    * Runs a command.
    *
    * @param command made for what it prints to, first answers and then progress
    */
-  static CommandRun of(BiFunction<PrintStream, PrintStream, Command> command, List<String> line)
-      throws Exception {
-    OutboxAgent agent = new OutboxAgent(Map.<String, String>of()::get);
+  public static CommandRun of(
+      BiFunction<PrintStream, PrintStream, Command> command, List<String> line) throws Exception {
+    OutboxAgent agent = agent();
     Bootstrap<AgentConfiguration> bootstrap = new Bootstrap<>(agent);
     agent.initialize(bootstrap);
     ByteArrayOutputStream out = new ByteArrayOutputStream();
@@ -36,5 +38,10 @@ record CommandRun(int exitCode, String out, String err) {
             .orElse(0);
     return new CommandRun(
         exitCode, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
+  }
+
+  /** The program, of which no command has run. */
+  public static OutboxAgent agent() {
+    return new OutboxAgent(Map.<String, String>of()::get);
   }
 }

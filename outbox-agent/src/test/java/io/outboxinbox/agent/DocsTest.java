@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.dropwizard.core.cli.Command;
 import io.dropwizard.core.setup.Bootstrap;
 import io.dropwizard.core.setup.Environment;
+import io.outboxinbox.agent.configure.AgentConfiguration;
+import io.outboxinbox.agent.configure.ConfigurationReader;
 import io.outboxinbox.agent.observe.DeadThreads;
 import io.outboxinbox.agent.observe.Observatory;
 import io.outboxinbox.agent.observe.RunningAgent;

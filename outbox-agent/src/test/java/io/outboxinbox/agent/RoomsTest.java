@@ -7,6 +7,7 @@ import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.library.dependencies.SlicesRuleDefinition;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
@@ -24,41 +26,149 @@ import org.junit.jupiter.api.Test;
  */
 class RoomsTest {
   private static final String ROOT = "io.outboxinbox.agent";
+  private static final Path SOURCES = Path.of("src/main/java/io/outboxinbox/agent");
 
-  /** What each room may import of ours. Brokers are the folders below {@code publish}. */
+  /** More files than this nobody keeps in mind. */
+  private static final int FILES_MAX = 25;
+
+  /**
+   * What each room may import of ours. Brokers are the folders below {@code publish}. From top to
+   * bottom: no room imports one that stands below it, so there are no circles.
+   */
   private static final Map<String, Set<String>> IMPORTS =
-      Map.of(
-          "event", Set.of(),
-          "configure", Set.of(),
-          "capture", Set.of("event"),
-          "route", Set.of("event"),
-          "publish", Set.of("event"),
-          "acknowledge", Set.of("event"),
-          "park", Set.of("event", "capture"),
-          "pipeline", Set.of("event", "capture", "route", "publish", "acknowledge", "park"),
-          "observe", Set.of("event", "pipeline", "park"));
+      Map.ofEntries(
+          room("event"),
+          room("source", "event"),
+          room("source.table", "event", "source"),
+          room("source.slot", "event", "source", "source.table"),
+          room("source.inspect", "event", "source", "source.table", "source.slot"),
+          room("source.log", "event", "source", "source.table"),
+          room("route", "event"),
+          room("publish", "event"),
+          room("configure", "event", "source", "route", "publish"),
+          room("park", "event", "source", "source.table"),
+          room(
+              "stream", "event", "configure", "source", "source.table", "route", "publish", "park"),
+          room(
+              "watch",
+              "event",
+              "configure",
+              "source",
+              "source.table",
+              "source.slot",
+              "source.inspect",
+              "source.log"),
+          room(
+              "lead",
+              "event",
+              "configure",
+              "source",
+              "source.table",
+              "source.slot",
+              "source.inspect",
+              "source.log",
+              "publish",
+              "watch"),
+          room(
+              "reconcile",
+              "event",
+              "configure",
+              "source",
+              "source.table",
+              "source.slot",
+              "route",
+              "publish",
+              "park",
+              "lead"),
+          room("replay", "event", "configure", "source", "source.table", "route", "publish"),
+          room(
+              "pipeline",
+              "event",
+              "configure",
+              "source",
+              "source.table",
+              "source.slot",
+              "source.inspect",
+              "source.log",
+              "route",
+              "publish",
+              "park",
+              "stream",
+              "watch",
+              "lead",
+              "reconcile"),
+          room(
+              "operate",
+              "event",
+              "configure",
+              "source",
+              "source.table",
+              "source.slot",
+              "source.inspect",
+              "publish",
+              "lead",
+              "reconcile"),
+          room(
+              "operate.command",
+              "event",
+              "configure",
+              "source",
+              "source.table",
+              "route",
+              "operate",
+              "replay"),
+          room("observe", "event", "watch", "pipeline", "operate"));
+
+  private static Map.Entry<String, Set<String>> room(String name, String... imports) {
+    return Map.entry(name, Set.of(imports));
+  }
 
   private static final Set<String> BROKER_IMPORTS = Set.of("event", "publish");
   private static final String BROKERS = "publish.";
 
+  /** Where statements are: the tables, what operators ask for, and what a leader's session does. */
+  private static final Set<String> SQL =
+      Set.of(
+          "source",
+          "source.inspect",
+          "source.log",
+          "source.slot",
+          "source.table",
+          "operate",
+          "lead",
+          "park");
+
+  /** Who opens connections to the source database, or hands them on. */
+  private static final Set<String> CONNECTIONS =
+      with(SQL, "watch", "reconcile", "replay", "pipeline");
+
   /** Which rooms a library may enter. The longest prefix counts. */
   private static final List<Library> LIBRARIES =
       List.of(
-          new Library("io.debezium.", Set.of("capture")),
-          new Library("org.apache.kafka.connect.", Set.of("capture")),
+          new Library("io.debezium.", Set.of("source.log")),
+          new Library("org.apache.kafka.connect.", Set.of("source.log")),
           new Library("org.apache.kafka.", Set.of("publish.kafka")),
           // Part of Connect's interface to its tasks, though it lives in kafka-clients.
-          new Library("org.apache.kafka.common.metrics.PluginMetrics", Set.of("capture")),
-          new Library("org.postgresql.", Set.of("capture")),
-          new Library("com.zaxxer.", Set.of("capture", "pipeline")),
-          new Library("java.sql.", Set.of("capture", "pipeline", "park")),
-          new Library("javax.sql.", Set.of("capture", "pipeline", "park")),
-          new Library("io.dropwizard.", Set.of("", "observe", "configure")),
+          new Library("org.apache.kafka.common.metrics.PluginMetrics", Set.of("source.log")),
+          new Library("org.postgresql.", Set.of("source")),
+          new Library("java.sql.", SQL),
+          new Library("java.sql.Connection", CONNECTIONS),
+          // Nothing but the failure: what is published is asked of ports.
+          new Library("java.sql.SQLException", with(CONNECTIONS, "stream")),
+          new Library("javax.sql.", Set.of("source")),
+          new Library("net.sourceforge.argparse4j.", Set.of("operate.command")),
+          new Library("io.dropwizard.", Set.of("", "observe", "configure", "operate.command")),
           new Library("com.codahale.", Set.of("", "observe")),
           new Library("jakarta.servlet.", Set.of("", "observe")),
           new Library("org.eclipse.jetty.", Set.of("", "observe")),
           new Library("org.yaml.", Set.of("configure")),
           new Library("org.apache.commons.", Set.of("configure")));
+
+  private static Set<String> with(Set<String> rooms, String... more) {
+    Set<String> all = new TreeSet<>(rooms);
+    all.addAll(List.of(more));
+    return all;
+  }
 
   private static final JavaClasses classes =
       new ClassFileImporter()
@@ -108,8 +218,48 @@ class RoomsTest {
   }
 
   @Test
+  void roomsHaveNoCycles() {
+    SlicesRuleDefinition.slices().matching(ROOT + ".(**)").should().beFreeOfCycles().check(classes);
+  }
+
+  /** The records of whole pipelines are beside it only because every room reads them. */
+  @Test
+  void whatReadsYamlKnowsNoBlockByName() {
+    List<String> strays =
+        dependencies()
+            .filter(dependency -> roomOf(dependency.getOriginClass()).equals("configure"))
+            .filter(dependency -> !isBlock(dependency.getOriginClass()))
+            .filter(dependency -> dependency.getTargetClass().getPackageName().startsWith(ROOT))
+            .filter(
+                dependency ->
+                    !roomOf(dependency.getTargetClass()).equals("configure")
+                        || isBlock(dependency.getTargetClass()))
+            .map(
+                dependency ->
+                    "%s uses %s: ask by the type that is being bound"
+                        .formatted(
+                            name(dependency.getOriginClass()), name(dependency.getTargetClass())))
+            .distinct()
+            .toList();
+    assertThat(strays).isEmpty();
+  }
+
+  @Test
+  void noRoomIsTooLargeToKnow() throws IOException {
+    try (Stream<Path> folders = Files.walk(SOURCES)) {
+      for (Path folder : folders.filter(Files::isDirectory).toList()) {
+        try (Stream<Path> files = Files.list(folder)) {
+          assertThat(files.filter(file -> file.toString().endsWith(".java")))
+              .as("files in %s", folder)
+              .hasSizeLessThanOrEqualTo(FILES_MAX);
+        }
+      }
+    }
+  }
+
+  @Test
   void everyRoomSaysWhatItIsFor() throws IOException {
-    try (Stream<Path> folders = Files.walk(Path.of("src/main/java/io/outboxinbox/agent"))) {
+    try (Stream<Path> folders = Files.walk(SOURCES)) {
       List<Path> silent =
           folders
               .filter(Files::isDirectory)
@@ -162,7 +312,7 @@ class RoomsTest {
     JavaClass origin = dependency.getOriginClass();
     String target = dependency.getTargetClass().getBaseComponentType().getName();
     // Blocks of the configuration carry the framework's annotations, wherever they live.
-    boolean isConfiguration = outermost(origin).endsWith("Configuration");
+    boolean isConfiguration = isBlock(origin);
     return LIBRARIES.stream()
         .filter(library -> target.startsWith(library.prefix()))
         .max(Comparator.comparingInt(library -> library.prefix().length()))
@@ -177,6 +327,10 @@ class RoomsTest {
   private static String roomOf(JavaClass javaClass) {
     String name = javaClass.getBaseComponentType().getPackageName();
     return name.startsWith(ROOT + ".") ? name.substring(ROOT.length() + 1) : "";
+  }
+
+  private static boolean isBlock(JavaClass javaClass) {
+    return outermost(javaClass).endsWith("Configuration");
   }
 
   private static String outermost(JavaClass javaClass) {

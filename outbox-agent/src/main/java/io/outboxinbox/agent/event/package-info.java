@@ -1,6 +1,7 @@
 /**
- * The words every room of the agent shares: events, positions, destinations, receipts, and the
- * ports between rooms. No I/O, no threads, no third-party types; imports nothing else of ours.
+ * The words every room of the agent shares: events, positions, destinations, receipts, checkpoints,
+ * findings, failures and the way out of them. No I/O, no threads, no third-party types; imports
+ * nothing else of ours.
  */
 @NullMarked
 package io.outboxinbox.agent.event;

@@ -2,7 +2,7 @@ package io.outboxinbox.agent.observe;
 
 import static io.outboxinbox.agent.observe.Html.seconds;
 
-import io.outboxinbox.agent.park.ParkedDesk;
+import io.outboxinbox.agent.operate.ParkedDesk;
 import io.outboxinbox.agent.pipeline.PipelineStatus;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import java.time.Duration;

@@ -1,14 +1,16 @@
 package io.outboxinbox.agent.park;
 
 import io.outboxinbox.agent.event.AgentException;
-import io.outboxinbox.agent.park.ParkedQueue.Candidate;
-import io.outboxinbox.agent.park.ParkedQueue.Refusal;
-import io.outboxinbox.agent.park.ParkedQueue.Requested;
-import io.outboxinbox.agent.park.ParkedQueue.Taken;
-import io.outboxinbox.agent.park.ParkedTable.KeyVisitor;
-import io.outboxinbox.agent.park.ParkedTable.Oldest;
-import io.outboxinbox.agent.park.ParkedTable.Portion;
-import io.outboxinbox.agent.park.ParkedTable.Waiting;
+import io.outboxinbox.agent.source.table.ParkedQueue;
+import io.outboxinbox.agent.source.table.ParkedQueue.Candidate;
+import io.outboxinbox.agent.source.table.ParkedQueue.Refusal;
+import io.outboxinbox.agent.source.table.ParkedQueue.Requested;
+import io.outboxinbox.agent.source.table.ParkedQueue.Taken;
+import io.outboxinbox.agent.source.table.ParkedTable;
+import io.outboxinbox.agent.source.table.ParkedTable.KeyVisitor;
+import io.outboxinbox.agent.source.table.ParkedTable.Oldest;
+import io.outboxinbox.agent.source.table.ParkedTable.Portion;
+import io.outboxinbox.agent.source.table.ParkedTable.Waiting;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;

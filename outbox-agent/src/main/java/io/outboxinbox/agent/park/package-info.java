@@ -1,7 +1,8 @@
 /**
- * Table {@code outbox_parked}: events that cannot be published and what waits behind them. In:
- * events the pipeline cannot publish, and what operators ask for; out: events to publish, and pages
- * for people. No threads of its own; imports {@code event} and {@code capture} of ours.
+ * The leader's side of parked events: which keys they hold, when single bad events have become a
+ * flood, and how table {@code outbox_parked} follows the position. In: what {@code stream} rejects;
+ * out: what may be published again. On the pipeline's thread. What people see and ask for is in
+ * {@code operate}.
  */
 @NullMarked
 package io.outboxinbox.agent.park;

@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.pipeline;
 
+import io.outboxinbox.agent.configure.PipelineConfiguration;
 import java.time.Duration;
 import java.util.random.RandomGenerator;
 

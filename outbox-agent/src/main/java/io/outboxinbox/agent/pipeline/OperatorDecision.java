@@ -1,8 +1,10 @@
 package io.outboxinbox.agent.pipeline;
 
-import io.outboxinbox.agent.capture.SourceConnections;
-import io.outboxinbox.agent.capture.SourceNames;
-import io.outboxinbox.agent.capture.SourceRegistry;
+import io.outboxinbox.agent.configure.PipelineConfiguration;
+import io.outboxinbox.agent.lead.Leadership;
+import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.agent.source.SourceNames;
+import io.outboxinbox.agent.source.table.SourceRegistry;
 import java.sql.Connection;
 import java.sql.SQLException;
 import org.jspecify.annotations.Nullable;

@@ -1,12 +1,19 @@
 package io.outboxinbox.agent.pipeline;
 
-import io.outboxinbox.agent.capture.ServerMessage;
-import io.outboxinbox.agent.capture.SourceConfiguration.OnGap;
-import io.outboxinbox.agent.capture.SourcePreflight;
-import io.outboxinbox.agent.capture.SourceRegistry.Pause;
-import io.outboxinbox.agent.capture.WayOut;
+import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.WayOut;
+import io.outboxinbox.agent.lead.Leadership;
+import io.outboxinbox.agent.lead.Pulse;
+import io.outboxinbox.agent.lead.Rehearsal;
+import io.outboxinbox.agent.lead.ReplicaWait;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
+import io.outboxinbox.agent.source.ServerMessage;
+import io.outboxinbox.agent.source.SourceConfiguration.OnGap;
+import io.outboxinbox.agent.source.inspect.Findings;
+import io.outboxinbox.agent.source.inspect.SourcePreflight;
+import io.outboxinbox.agent.source.table.SourceRegistry.Pause;
+import io.outboxinbox.agent.watch.WalWatch;
 import java.sql.SQLException;
 import java.time.Clock;
 import java.time.Duration;

@@ -1,8 +1,13 @@
 package io.outboxinbox.agent.pipeline;
 
 import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.lead.Pulse;
+import io.outboxinbox.agent.park.ParkingReport;
 import io.outboxinbox.agent.pipeline.PipelineStatus.Handover;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
+import io.outboxinbox.agent.watch.RetentionStatus;
+import io.outboxinbox.agent.watch.WalBudget;
+import io.outboxinbox.agent.watch.WatchReport;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;

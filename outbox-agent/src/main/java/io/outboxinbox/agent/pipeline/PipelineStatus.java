@@ -1,5 +1,7 @@
 package io.outboxinbox.agent.pipeline;
 
+import io.outboxinbox.agent.watch.RetentionStatus;
+import io.outboxinbox.agent.watch.WalBudget;
 import java.time.Instant;
 import org.jspecify.annotations.Nullable;
 

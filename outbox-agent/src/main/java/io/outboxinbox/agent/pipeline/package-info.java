@@ -1,6 +1,7 @@
 /**
- * Joins capture, route, publish and acknowledge; owns the threads, leadership, start and stop
- * order, and the one way back after any failure. Imports every stage, no broker.
+ * One pipeline from start to end: stands by, leads, streams, and after any failure closes
+ * everything and begins again. Owns the pipeline's thread, the order of starting and stopping, and
+ * what is shown of it all. Imports every stage, no broker.
  */
 @NullMarked
 package io.outboxinbox.agent.pipeline;

@@ -2,7 +2,7 @@ package io.outboxinbox.agent.pipeline;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.outboxinbox.agent.pipeline.PipelineConfiguration.RetryConfiguration;
+import io.outboxinbox.agent.configure.PipelineConfiguration.RetryConfiguration;
 import java.time.Duration;
 import java.util.Random;
 import org.junit.jupiter.api.Test;

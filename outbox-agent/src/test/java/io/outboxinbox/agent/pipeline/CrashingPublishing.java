@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.pipeline;
 
+import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Receipt;
@@ -18,10 +19,10 @@ import java.util.function.Consumer;
  * The real broker, before and after which a session may die: with everything before the broker's
  * transaction done and nothing of it, or with it committed and nothing after it done.
  */
-final class CrashingPublishing implements PublishConfiguration {
+public final class CrashingPublishing implements PublishConfiguration {
 
   /** Where a batch ends its session. */
-  enum Crash {
+  public enum Crash {
     NONE,
     BEFORE_COMMIT,
     AFTER_COMMIT
@@ -33,9 +34,9 @@ final class CrashingPublishing implements PublishConfiguration {
   private final Runnable afterAnswer;
 
   /** How often a session has died. */
-  final AtomicInteger crashes = new AtomicInteger();
+  public final AtomicInteger crashes = new AtomicInteger();
 
-  CrashingPublishing(
+  public CrashingPublishing(
       PublishConfiguration broker, BiFunction<List<RoutedEvent>, Checkpoint, Crash> script) {
     this(broker, script, checkpoint -> {}, () -> {});
   }
@@ -46,7 +47,7 @@ final class CrashingPublishing implements PublishConfiguration {
   }
 
   /** One that does not die, but does this once it has been asked for the checkpoints. */
-  static CrashingPublishing asked(PublishConfiguration broker, Runnable afterAnswer) {
+  public static CrashingPublishing asked(PublishConfiguration broker, Runnable afterAnswer) {
     return new CrashingPublishing(
         broker, (batch, after) -> Crash.NONE, checkpoint -> {}, afterAnswer);
   }
@@ -63,7 +64,7 @@ final class CrashingPublishing implements PublishConfiguration {
   }
 
   /** The same pipeline with this broker. */
-  PipelineConfiguration in(PipelineConfiguration pipeline) {
+  public PipelineConfiguration in(PipelineConfiguration pipeline) {
     return new PipelineConfiguration(
         pipeline.name(),
         pipeline.source(),

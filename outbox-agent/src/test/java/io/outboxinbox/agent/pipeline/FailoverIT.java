@@ -2,14 +2,16 @@ package io.outboxinbox.agent.pipeline;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.outboxinbox.agent.capture.Reconciliations;
-import io.outboxinbox.agent.capture.Reconciliations.Phantom;
-import io.outboxinbox.agent.capture.Reconciliations.Report;
-import io.outboxinbox.agent.capture.SourcePreflight;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
-import io.outboxinbox.agent.park.ParkedDesk;
+import io.outboxinbox.agent.operate.ParkedDesk;
+import io.outboxinbox.agent.operate.ReconcileRequest;
+import io.outboxinbox.agent.operate.SourcePause;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
+import io.outboxinbox.agent.source.inspect.SourcePreflight;
+import io.outboxinbox.agent.source.table.Reconciliations;
+import io.outboxinbox.agent.source.table.Reconciliations.Phantom;
+import io.outboxinbox.agent.source.table.Reconciliations.Report;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresServer;
 import io.outboxinbox.testkit.PostgresStandby;
@@ -30,7 +32,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** A standby is promoted: with the slot, without it, and without the last moments. */
-class FailoverIT {
+public class FailoverIT {
   @RegisterExtension static final KafkaExtension kafka = KafkaExtension.shared();
 
   @ParameterizedTest
@@ -329,7 +331,7 @@ class FailoverIT {
   }
 
   /** Moves every table to another server, as a dump and its restore do. */
-  static void moveByCopy(PipelineRig rig, PostgresServer to, KafkaExtension kafka)
+  public static void moveByCopy(PipelineRig rig, PostgresServer to, KafkaExtension kafka)
       throws Exception {
     List<String> tables =
         List.of(
@@ -419,7 +421,7 @@ class FailoverIT {
         new String(record.value(), StandardCharsets.UTF_8).replaceAll("\\D", ""));
   }
 
-  static List<Report> reports(PipelineRig rig) throws Exception {
+  public static List<Report> reports(PipelineRig rig) throws Exception {
     try (Connection connection = rig.database.connect()) {
       return new Reconciliations(rig.configuration("").source())
           .list(connection, rig.checkpoint().source().id());

@@ -8,14 +8,14 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.StringSerializer;
 
 /** Somebody else's transaction, open in every partition of a topic. */
-final class ForeignTransaction implements AutoCloseable {
+public final class ForeignTransaction implements AutoCloseable {
   private final KafkaProducer<String, String> producer;
 
   private ForeignTransaction(KafkaProducer<String, String> producer) {
     this.producer = producer;
   }
 
-  static ForeignTransaction begin(KafkaExtension kafka, String topic) throws Exception {
+  public static ForeignTransaction begin(KafkaExtension kafka, String topic) throws Exception {
     KafkaProducer<String, String> producer =
         new KafkaProducer<>(
             Map.of(

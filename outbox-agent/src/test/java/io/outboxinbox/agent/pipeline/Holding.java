@@ -1,21 +1,22 @@
 package io.outboxinbox.agent.pipeline;
 
+import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.Checkpoint;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 
 /** Holds a pipeline's thread right after a checkpoint has become durable, until it is let go. */
-final class Holding {
+public final class Holding {
   private final Predicate<Checkpoint> where;
   private final CountDownLatch reached = new CountDownLatch(1);
   private final CountDownLatch released = new CountDownLatch(1);
 
-  Holding(Predicate<Checkpoint> where) {
+  public Holding(Predicate<Checkpoint> where) {
     this.where = where;
   }
 
-  PipelineConfiguration in(PipelineConfiguration pipeline) {
+  public PipelineConfiguration in(PipelineConfiguration pipeline) {
     return CrashingPublishing.pausing(pipeline.publish(), this::pause).in(pipeline);
   }
 
@@ -30,13 +31,13 @@ final class Holding {
     }
   }
 
-  void awaitReached() throws InterruptedException {
+  public void awaitReached() throws InterruptedException {
     if (!reached.await(90, TimeUnit.SECONDS)) {
       throw new AssertionError("the pipeline did not come to where it was to be held");
     }
   }
 
-  void release() {
+  public void release() {
     released.countDown();
   }
 }

@@ -2,12 +2,12 @@ package io.outboxinbox.agent.pipeline;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.outboxinbox.agent.park.DeskChange;
-import io.outboxinbox.agent.park.DeskEntry;
-import io.outboxinbox.agent.park.DeskFilter;
-import io.outboxinbox.agent.park.DeskFilter.State;
-import io.outboxinbox.agent.park.DeskSelection;
-import io.outboxinbox.agent.park.ParkedDesk;
+import io.outboxinbox.agent.operate.DeskChange;
+import io.outboxinbox.agent.operate.DeskEntry;
+import io.outboxinbox.agent.operate.DeskFilter;
+import io.outboxinbox.agent.operate.DeskFilter.State;
+import io.outboxinbox.agent.operate.DeskSelection;
+import io.outboxinbox.agent.operate.ParkedDesk;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;

@@ -2,9 +2,10 @@ package io.outboxinbox.agent.pipeline;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.outboxinbox.agent.capture.Reconciliations;
-import io.outboxinbox.agent.capture.StoredRows;
-import io.outboxinbox.agent.park.ParkedDesk;
+import io.outboxinbox.agent.operate.ParkedDesk;
+import io.outboxinbox.agent.replay.Replay;
+import io.outboxinbox.agent.source.table.Reconciliations;
+import io.outboxinbox.agent.source.table.StoredRows;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;

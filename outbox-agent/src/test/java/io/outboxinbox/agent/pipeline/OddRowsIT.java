@@ -3,8 +3,10 @@ package io.outboxinbox.agent.pipeline;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.agent.ProcessZone;
-import io.outboxinbox.agent.capture.StoredRows.Selection;
+import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
+import io.outboxinbox.agent.replay.Replay;
+import io.outboxinbox.agent.source.table.StoredRows.Selection;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;

@@ -18,22 +18,22 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.header.Header;
 
 /** Events told apart by their type, and what became of them. */
-final class ParkingRig implements AutoCloseable {
+public final class ParkingRig implements AutoCloseable {
   private final PipelineRig rig;
   private final Connection writer;
 
-  ParkingRig(PipelineRig rig) throws SQLException {
+  public ParkingRig(PipelineRig rig) throws SQLException {
     this.rig = rig;
     this.writer = rig.database.connect();
   }
 
   /** Inserts an event in a transaction of its own. */
-  void insert(String type, String key, String topic, String headers) throws SQLException {
+  public void insert(String type, String key, String topic, String headers) throws SQLException {
     insert(type, key, topic, headers, "{}");
   }
 
   /** Inserts an event with a payload of so many bytes. */
-  void insertLarge(String type, String key, String topic, int bytes) throws SQLException {
+  public void insertLarge(String type, String key, String topic, int bytes) throws SQLException {
     insert(type, key, topic, "{}", "\"" + "x".repeat(bytes - 2) + "\"");
   }
 
@@ -53,18 +53,18 @@ final class ParkingRig implements AutoCloseable {
   }
 
   /** One column of the parked rows, in order of parking. */
-  List<String> rows(String column, String condition) throws SQLException {
+  public List<String> rows(String column, String condition) throws SQLException {
     String order = column.startsWith("count") ? "" : " ORDER BY ordinal";
     return list("SELECT " + column + " FROM outbox_parked WHERE " + condition + order);
   }
 
   /** The only value of a query. */
-  String query(String sql) throws SQLException {
+  public String query(String sql) throws SQLException {
     return list(sql).get(0);
   }
 
   /** The only column of a query. */
-  List<String> list(String sql) throws SQLException {
+  public List<String> list(String sql) throws SQLException {
     List<String> values = new ArrayList<>();
     try (Statement statement = writer.createStatement();
         ResultSet rows = statement.executeQuery(sql)) {
@@ -75,38 +75,38 @@ final class ParkingRig implements AutoCloseable {
     return values;
   }
 
-  void awaitWaiting(int count) {
+  public void awaitWaiting(int count) {
     await()
         .atMost(Duration.ofSeconds(60))
         .untilAsserted(() -> assertThat(rows("event_type", "state = 'waiting'")).hasSize(count));
   }
 
   /** Waits for exactly these types in the usual topic. */
-  void awaitPublished(String... types) {
+  public void awaitPublished(String... types) {
     await()
         .atMost(Duration.ofSeconds(60))
         .untilAsserted(() -> assertThat(publishedIn(rig.topic)).containsExactlyInAnyOrder(types));
   }
 
-  void awaitPublishedAtLeast(String... types) {
+  public void awaitPublishedAtLeast(String... types) {
     await()
         .atMost(Duration.ofSeconds(60))
         .untilAsserted(() -> assertThat(publishedIn(rig.topic)).contains(types));
   }
 
-  List<String> publishedIn(String topic) {
+  public List<String> publishedIn(String topic) {
     return rig.consume(topic).stream().map(r -> PipelineRig.header(r, "ce_type")).toList();
   }
 
   /** Types under one key, in the order consumers see. */
-  List<String> publishedOf(String key) {
+  public List<String> publishedOf(String key) {
     return rig.consume().stream()
         .filter(record -> record.key().equals(key))
         .map(record -> PipelineRig.header(record, "ce_type"))
         .toList();
   }
 
-  List<Long> sequences() {
+  public List<Long> sequences() {
     return rig.consume().stream()
         .map(record -> Long.valueOf(PipelineRig.header(record, "ce_sequence")))
         .sorted(Comparator.naturalOrder())
@@ -119,7 +119,7 @@ final class ParkingRig implements AutoCloseable {
   }
 
   /** Every value of a header in the usual topic. */
-  List<String> headers(String name) {
+  public List<String> headers(String name) {
     return rig.consume().stream()
         .map(ConsumerRecord::headers)
         .flatMap(headers -> StreamSupport.stream(headers.headers(name).spliterator(), false))

@@ -3,6 +3,7 @@ package io.outboxinbox.agent.pipeline;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.pipeline.CrashingPublishing.Crash;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.testkit.KafkaExtension;

@@ -2,7 +2,8 @@ package io.outboxinbox.agent.pipeline;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.outboxinbox.agent.ConfigurationReader;
+import io.outboxinbox.agent.configure.ConfigurationReader;
+import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.publish.PublishConfiguration;
@@ -36,8 +37,8 @@ import org.apache.kafka.common.serialization.StringSerializer;
 import org.awaitility.Awaitility;
 
 /** A database with the schema, a topic, and pipelines between them. */
-final class PipelineRig implements AutoCloseable {
-  static final String SLOT = "outbox_agent";
+public final class PipelineRig implements AutoCloseable {
+  public static final String SLOT = "outbox_agent";
   private static final Duration WITHIN = Duration.ofSeconds(90);
 
   private static final List<String> SCHEMA =
@@ -46,29 +47,29 @@ final class PipelineRig implements AutoCloseable {
   private final KafkaExtension kafka;
   private final List<Pipeline> pipelines = new ArrayList<>();
   private final Map<String, CommittedRecords> committed = new ConcurrentHashMap<>();
-  PostgresDatabase database;
+  public PostgresDatabase database;
 
   /** Events go there from pipelines started from now on. */
-  String topic;
+  public String topic;
 
   /** Of pipelines started from now on. */
-  String pipelineName = "test";
+  public String pipelineName = "test";
 
   /** YAML for the source block of pipelines started from now on; tests look for that slot. */
-  String names = "slot: " + SLOT;
+  public String names = "slot: " + SLOT;
 
   /** Topics events may go to, of pipelines started from now on. */
-  String allowedTopics = "*";
+  public String allowedTopics = "*";
 
   /** Style of headers, of pipelines started from now on. */
-  String headers = "cloudevents";
+  public String headers = "cloudevents";
 
-  PipelineRig(PostgresExtension postgres, KafkaExtension kafka) throws Exception {
+  public PipelineRig(PostgresExtension postgres, KafkaExtension kafka) throws Exception {
     this(postgres.newDatabase(), kafka);
   }
 
   /** In a database that is there already, such as one on a server of the test's own. */
-  PipelineRig(PostgresDatabase database, KafkaExtension kafka) throws Exception {
+  public PipelineRig(PostgresDatabase database, KafkaExtension kafka) throws Exception {
     this.kafka = kafka;
     this.database = database;
     this.topic = kafka.newTopic("events", 3);
@@ -79,48 +80,48 @@ final class PipelineRig implements AutoCloseable {
   }
 
   /** Starts a pipeline; {@code more} is YAML for its source block. */
-  Pipeline start(String more) throws Exception {
+  public Pipeline start(String more) throws Exception {
     return start(configuration(more));
   }
 
-  Pipeline start(PipelineConfiguration configuration) {
+  public Pipeline start(PipelineConfiguration configuration) {
     Pipeline pipeline = new Pipeline(configuration, "test", Clock.systemUTC(), new Random(1));
     pipelines.add(pipeline);
     pipeline.start();
     return pipeline;
   }
 
-  PipelineConfiguration configuration(String more) throws Exception {
+  public PipelineConfiguration configuration(String more) throws Exception {
     return configuration(more, "parking: {}", database.port(), kafka.bootstrapServers());
   }
 
   /** A configuration with this YAML for its parking block. */
-  PipelineConfiguration parking(String parking) throws Exception {
+  public PipelineConfiguration parking(String parking) throws Exception {
     return configuration("", "parking: " + parking, database.port(), kafka.bootstrapServers());
   }
 
   /** A configuration with this YAML for its wal block, which reconciles by itself. */
-  PipelineConfiguration wal(String wal) throws Exception {
+  public PipelineConfiguration wal(String wal) throws Exception {
     return configuration(
         "onGap: reconcile", "wal: " + wal, database.port(), kafka.bootstrapServers());
   }
 
   /** A configuration with this YAML for its batch block. */
-  PipelineConfiguration batch(String batch) throws Exception {
+  public PipelineConfiguration batch(String batch) throws Exception {
     return configuration("", "batch: " + batch, database.port(), kafka.bootstrapServers());
   }
 
   /** The usual broker with this YAML line added to its block. */
-  PublishConfiguration publish(String more) throws Exception {
+  public PublishConfiguration publish(String more) throws Exception {
     return configuration("", "parking: {}", database.port(), kafka.bootstrapServers(), more)
         .publish();
   }
 
-  PipelineConfiguration configurationWithBroker(String bootstrapServers) throws Exception {
+  public PipelineConfiguration configurationWithBroker(String bootstrapServers) throws Exception {
     return configuration("", "parking: {}", database.port(), bootstrapServers);
   }
 
-  PipelineConfiguration configurationWithPort(int port) throws Exception {
+  public PipelineConfiguration configurationWithPort(int port) throws Exception {
     return configuration("", "parking: {}", port, kafka.bootstrapServers());
   }
 
@@ -170,12 +171,12 @@ final class PipelineRig implements AutoCloseable {
     return new ConfigurationReader(Map.of()).read(yaml).pipelines().get(0);
   }
 
-  void execute(String... sql) throws SQLException {
+  public void execute(String... sql) throws SQLException {
     database.execute(sql);
   }
 
   /** Inserts events {@code from} to {@code to}, exclusive, as one transaction. */
-  void insert(int from, int to) throws SQLException {
+  public void insert(int from, int to) throws SQLException {
     String sql =
         "INSERT INTO outbox_event (aggregate_type, aggregate_id, event_type, payload)"
             + " VALUES ('order', ?, 'placed', ?::json)";
@@ -192,7 +193,7 @@ final class PipelineRig implements AutoCloseable {
     }
   }
 
-  void awaitState(Pipeline pipeline, PipelineStatus.State state) {
+  public void awaitState(Pipeline pipeline, PipelineStatus.State state) {
     Awaitility.await()
         .atMost(WITHIN)
         .untilAsserted(
@@ -202,20 +203,20 @@ final class PipelineRig implements AutoCloseable {
                     .isEqualTo(state));
   }
 
-  void awaitLeading(Pipeline pipeline) {
+  public void awaitLeading(Pipeline pipeline) {
     awaitState(pipeline, PipelineStatus.State.LEADING);
   }
 
-  void awaitEvents(int count) {
+  public void awaitEvents(int count) {
     await(() -> consume().size() >= count);
   }
 
-  void await(Callable<Boolean> condition) {
+  public void await(Callable<Boolean> condition) {
     Awaitility.await().atMost(WITHIN).until(condition);
   }
 
   /** The durable checkpoint of the newest pipeline's source. */
-  Checkpoint checkpoint() throws Exception {
+  public Checkpoint checkpoint() throws Exception {
     try (Publisher publisher = configuration("").publish().newPublisher()) {
       return publisher.allCheckpoints().stream()
           .filter(checkpoint -> checkpoint.source().database().equals(database.name()))
@@ -225,18 +226,18 @@ final class PipelineRig implements AutoCloseable {
   }
 
   /** Everything committed in the topic so far. */
-  List<ConsumerRecord<String, byte[]>> consume() {
+  public List<ConsumerRecord<String, byte[]>> consume() {
     return consume(topic);
   }
 
-  List<ConsumerRecord<String, byte[]>> consume(String topic) {
+  public List<ConsumerRecord<String, byte[]>> consume(String topic) {
     return committed
         .computeIfAbsent(topic, name -> new CommittedRecords(kafka.bootstrapServers(), name))
         .all();
   }
 
   /** From now on the database is this one, such as a promoted standby's. */
-  void moveTo(PostgresServer server) {
+  public void moveTo(PostgresServer server) {
     database =
         new PostgresDatabase(
             server.host(),
@@ -247,7 +248,7 @@ final class PipelineRig implements AutoCloseable {
   }
 
   /** A rig in a new database of a server. */
-  static PipelineRig on(PostgresServer server, KafkaExtension kafka) throws Exception {
+  public static PipelineRig on(PostgresServer server, KafkaExtension kafka) throws Exception {
     return new PipelineRig(
         new PostgresDatabase(
             server.host(),
@@ -259,7 +260,7 @@ final class PipelineRig implements AutoCloseable {
   }
 
   /** Removes the checkpoint from the broker, as if the topic had been emptied. */
-  void forgetPosition() throws Exception {
+  public void forgetPosition() throws Exception {
     try (Publisher publisher = configuration("").publish().newPublisher()) {
       SourceIdentity source = checkpoint().source();
       publisher.takeOver(source);
@@ -268,11 +269,11 @@ final class PipelineRig implements AutoCloseable {
   }
 
   /** Transaction of the event with this number. */
-  long xidOf(int number) throws SQLException {
+  public long xidOf(int number) throws SQLException {
     return Long.parseLong(ofEvent("xmin", number));
   }
 
-  String idOf(int number) throws SQLException {
+  public String idOf(int number) throws SQLException {
     return ofEvent("id", number);
   }
 
@@ -283,7 +284,7 @@ final class PipelineRig implements AutoCloseable {
   }
 
   /** The first value of a query. */
-  String query(String sql) throws SQLException {
+  public String query(String sql) throws SQLException {
     try (Connection connection = database.connect();
         Statement statement = connection.createStatement();
         ResultSet row = statement.executeQuery(sql)) {
@@ -293,12 +294,12 @@ final class PipelineRig implements AutoCloseable {
   }
 
   /** Puts a message with an event's id into the topic, as somebody else may. */
-  void send(String id, String source, String header) throws Exception {
+  public void send(String id, String source, String header) throws Exception {
     send(id, source, header, Instant.now());
   }
 
   /** The same some time ago. */
-  void send(String id, String source, String header, Instant at) throws Exception {
+  public void send(String id, String source, String header, Instant at) throws Exception {
     Map<String, Object> properties = Map.of("bootstrap.servers", kafka.bootstrapServers());
     try (KafkaProducer<String, String> producer =
         new KafkaProducer<>(properties, new StringSerializer(), new StringSerializer())) {
@@ -311,7 +312,7 @@ final class PipelineRig implements AutoCloseable {
     }
   }
 
-  List<Integer> numbersOf(List<ConsumerRecord<String, byte[]>> records) {
+  public List<Integer> numbersOf(List<ConsumerRecord<String, byte[]>> records) {
     return records.stream()
         .map(
             record ->
@@ -321,7 +322,7 @@ final class PipelineRig implements AutoCloseable {
   }
 
   /** Each event once, numbered without a gap, sorted in each partition. */
-  void assertThatEventsAreExactly(int count) {
+  public void assertThatEventsAreExactly(int count) {
     List<ConsumerRecord<String, byte[]>> records = consume();
     assertThat(numbersOf(records))
         .containsExactlyInAnyOrderElementsOf(IntStream.range(0, count).boxed().toList());
@@ -341,7 +342,7 @@ final class PipelineRig implements AutoCloseable {
     return Long.parseLong(header(record, "ce_sequence"));
   }
 
-  static String header(ConsumerRecord<String, byte[]> record, String name) {
+  public static String header(ConsumerRecord<String, byte[]> record, String name) {
     return new String(record.headers().lastHeader(name).value(), StandardCharsets.UTF_8);
   }
 

@@ -2,10 +2,11 @@ package io.outboxinbox.agent.pipeline;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.outboxinbox.agent.capture.SourcePreflight;
+import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.agent.pipeline.PoolerLikeProxy.Treatment;
+import io.outboxinbox.agent.source.inspect.SourcePreflight;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;

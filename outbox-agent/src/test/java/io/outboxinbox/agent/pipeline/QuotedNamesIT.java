@@ -2,11 +2,15 @@ package io.outboxinbox.agent.pipeline;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.outboxinbox.agent.capture.Identifiers;
-import io.outboxinbox.agent.capture.SourcePreflight;
-import io.outboxinbox.agent.capture.StoredRows.Selection;
+import io.outboxinbox.agent.configure.PipelineConfiguration;
+import io.outboxinbox.agent.configure.RetentionConfiguration;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Finding.Severity;
+import io.outboxinbox.agent.replay.Replay;
+import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.inspect.SourcePreflight;
+import io.outboxinbox.agent.source.table.StoredRows.Selection;
+import io.outboxinbox.agent.watch.KeptReport;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
@@ -216,19 +220,12 @@ class QuotedNamesIT {
     rig.execute(
         "SELECT \"Orders v2\".outbox_publish('order', 'log-' || n, 'made', '{}') FROM generate_series(1, 10) n");
     rig.awaitEvents(10);
-    PipelineMonitor monitor = new PipelineMonitor("test", java.time.Clock.systemUTC());
-    try (Cleaner cleaner =
-        new Cleaner(
-            configuration,
-            new io.outboxinbox.agent.capture.SourceConnections(configuration.source()),
-            () -> checkpoint(),
-            monitor)) {
-      rig.await(
-          () -> {
-            cleaner.clean();
-            return monitor.status().retention().partitionsDropped() == 1;
-          });
-    }
+    KeptReport report = new KeptReport();
+    rig.await(
+        () -> {
+          report.clean(configuration, this::checkpoint);
+          return report.dropped() == 1;
+        });
     assertThat(pipeline.status().restarts()).isZero();
   }
 

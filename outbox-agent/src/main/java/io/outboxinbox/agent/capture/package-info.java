@@ -1,9 +1,0 @@
-/**
- * Reads outbox inserts from the write-ahead log through Debezium's PostgreSQL connector task. In:
- * the log; out: {@code Captured} items in commit order, on the pipeline's thread. The only room
- * with Debezium and Connect types; imports only {@code event} of ours.
- */
-@NullMarked
-package io.outboxinbox.agent.capture;
-
-import org.jspecify.annotations.NullMarked;

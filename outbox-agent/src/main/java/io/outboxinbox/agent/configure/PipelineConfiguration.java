@@ -1,0 +1,271 @@
+package io.outboxinbox.agent.configure;
+
+import com.fasterxml.jackson.annotation.JsonProperty;
+import io.dropwizard.validation.selfvalidating.SelfValidating;
+import io.dropwizard.validation.selfvalidating.SelfValidation;
+import io.dropwizard.validation.selfvalidating.ViolationCollector;
+import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.publish.PublishConfiguration;
+import io.outboxinbox.agent.route.RouteConfiguration;
+import io.outboxinbox.agent.route.Router;
+import io.outboxinbox.agent.route.RowTemplate;
+import io.outboxinbox.agent.source.SourceConfiguration;
+import jakarta.validation.Valid;
+import jakarta.validation.constraints.NotNull;
+import jakarta.validation.constraints.Pattern;
+import java.time.Duration;
+import java.util.List;
+import java.util.stream.Stream;
+import org.hibernate.validator.constraints.Range;
+import org.hibernate.validator.constraints.time.DurationMax;
+import org.hibernate.validator.constraints.time.DurationMin;
+
+/**
+ * One entry of {@code pipelines}: one outbox table to one broker.
+ *
+ * @param name in logs, metrics, health and ce_source
+ */
+@SelfValidating
+public record PipelineConfiguration(
+    @NotNull(message = NAME_RULE) @Pattern(regexp = "[a-z0-9][a-z0-9_-]{0,62}", message = NAME_RULE)
+        String name,
+    @Valid SourceConfiguration source,
+    @Valid RouteConfiguration route,
+    @Valid @NotNull(message = "must be the broker's block, such as type: kafka")
+        PublishConfiguration publish,
+    @Valid BatchConfiguration batch,
+    @Valid LeadershipConfiguration leadership,
+    @Valid RetryConfiguration retry,
+    @Valid ParkingConfiguration parking,
+    @Valid WalConfiguration wal,
+    @Valid RetentionConfiguration retention) {
+  private static final String OUR_TABLE = "outbox_event";
+  private static final String NAME_RULE =
+      "must start with a-z or 0-9 and have at most 63 of a-z, 0-9, _ and -";
+
+  /** The same pipeline with this source. */
+  public PipelineConfiguration withSource(SourceConfiguration other) {
+    return new PipelineConfiguration(
+        name, other, route, publish, batch, leadership, retry, parking, wal, retention);
+  }
+
+  /** Faults that need more than one block to see. */
+  @SelfValidation
+  public void checkTogether(ViolationCollector faults) {
+    checkRetention(faults);
+    checkWal(faults);
+    if (route.allowedTopics() == null) {
+      return;
+    }
+    List<String> reserved = publish == null ? List.of() : publish.reservedTopics();
+    for (int i = 0; i < route.allowedTopics().size(); i++) {
+      if (reserved.contains(route.allowedTopics().get(i))) {
+        faults.addViolation(
+            "route.allowedTopics[" + i + "]",
+            "must not be a topic of the agent itself: a row could forge its position");
+      }
+    }
+    boolean isTopicReadable = checkTemplate("route.topic", route.topic(), faults);
+    boolean isKeyReadable = checkTemplate("route.key", route.key(), faults);
+    if (isTopicReadable && isKeyReadable) {
+      checkRouter(faults);
+    }
+  }
+
+  private void checkRetention(ViolationCollector faults) {
+    boolean isOurTable =
+        source.layout() == SourceConfiguration.Layout.STANDARD && OUR_TABLE.equals(source.table());
+    boolean isOn = retention != null && retention.keep() != null && !retention.keep().equals("off");
+    if (isOn && !isOurTable) {
+      faults.addViolation(
+          "retention.keep",
+          "must be off: only table %s of schema/postgresql has partitions to drop, and source reads %s with layout %s"
+              .formatted(
+                  OUR_TABLE,
+                  source.table(),
+                  source.layout().name().toLowerCase(java.util.Locale.ROOT)));
+    }
+  }
+
+  private void checkWal(ViolationCollector faults) {
+    boolean releases = wal != null && wal.whenSpent() == WhenSpent.RELEASE;
+    if (releases && source.onGap() != SourceConfiguration.OnGap.RECONCILE) {
+      faults.addViolation(
+          "wal.whenSpent",
+          "release needs source.onGap: reconcile; else the pipeline would stop at the missing slot");
+    }
+  }
+
+  private boolean checkTemplate(String path, String text, ViolationCollector faults) {
+    try {
+      for (String column : RowTemplate.parse(text).columns()) {
+        if (!source.extraColumns().contains(column)) {
+          faults.addViolation(
+              path,
+              "must name columns that are read: '%s' is none of aggregate_type, aggregate_id, event_type, id and source.extraColumns %s"
+                  .formatted(column, source.extraColumns()));
+          return false;
+        }
+      }
+      return true;
+    } catch (IllegalArgumentException e) {
+      faults.addViolation(path, String.valueOf(e.getMessage()));
+      return false;
+    }
+  }
+
+  /** The router knows best what can never work; its message begins with the key. */
+  private void checkRouter(ViolationCollector faults) {
+    try {
+      new Router(route, name, List.of());
+    } catch (IllegalArgumentException e) {
+      String[] parts = String.valueOf(e.getMessage()).split(": ", 2);
+      boolean hasKey = parts.length == 2 && parts[0].matches("route\\.[a-zA-Z]+");
+      faults.addViolation(hasKey ? parts[0] : "route", hasKey ? parts[1] : parts[0]);
+    }
+  }
+
+  /** Where events go, as this configuration says. */
+  public Router router() {
+    return new Router(route, name, publish.reservedTopics());
+  }
+
+  /** What the configuration allows but leaves a connection open to others. */
+  public List<Finding> cautions() {
+    return Stream.concat(source.cautions().stream(), publish.cautions().stream()).toList();
+  }
+
+  /**
+   * Block {@code batch}.
+   *
+   * @param maxEvents at most this many events in one broker transaction, unless a single database
+   *     transaction is larger
+   * @param atomicEvents a database transaction of up to this many events becomes visible at once; a
+   *     larger one is split
+   * @param atomicBytes the same bound in bytes; this much heap may be held back, and this much goes
+   *     into one broker transaction
+   */
+  public record BatchConfiguration(
+      @JsonProperty(defaultValue = "5000")
+          @Range(min = 1, max = 100_000, message = "must be 1 to 100000")
+          int maxEvents,
+      @JsonProperty(defaultValue = "10000")
+          @Range(min = 1, max = 1_000_000, message = "must be 1 to 1000000")
+          int atomicEvents,
+      @JsonProperty(defaultValue = "16MiB")
+          @Range(min = 1 << 10, max = 1L << 30, message = "must be 1KiB to 1GiB")
+          long atomicBytes) {}
+
+  /**
+   * Block {@code parking}: events that cannot be published are set aside, with what follows them
+   * under the same key.
+   *
+   * @param perMinute more rejected events than this within a minute are a flood: the pipeline waits
+   *     instead of parking them
+   * @param unknownTopic what becomes of an event whose topic does not exist
+   */
+  public record ParkingConfiguration(
+      @JsonProperty(defaultValue = "600")
+          @Range(min = 1, max = 100_000, message = "must be 1 to 100000")
+          int perMinute,
+      @JsonProperty(defaultValue = "park") UnknownTopic unknownTopic) {}
+
+  /** What becomes of an event whose topic does not exist. */
+  public enum UnknownTopic {
+    /** As of any other event that is rejected. */
+    PARK,
+    /** Everything waits until somebody has created it. */
+    WAIT
+  }
+
+  /**
+   * Block {@code leadership}.
+   *
+   * @param pulseInterval how often the leader writes its sign of life, which is also the canary
+   *     that moves the slot of an idle outbox
+   * @param takeoverAfter a leader without a sign of life for this long is replaced
+   * @param stallAfter the leader starts over when its own pulse does not come back through the log
+   *     for this long
+   */
+  @SelfValidating
+  public record LeadershipConfiguration(
+      @JsonProperty(defaultValue = "1s")
+          @DurationMin(millis = 100, message = "must be 100ms to 60s")
+          @DurationMax(seconds = 60, message = "must be 100ms to 60s")
+          Duration pulseInterval,
+      @JsonProperty(defaultValue = "5s") @DurationMax(minutes = 10, message = "must be at most 10m")
+          Duration takeoverAfter,
+      @JsonProperty(defaultValue = "15s")
+          @DurationMax(minutes = 10, message = "must be at most 10m")
+          Duration stallAfter) {
+    /** One late pulse is weather, two are a bad day; three in a row are a dead leader. */
+    private static final int PULSES_MISSED_MIN = 3;
+
+    /** A lock that is free costs consumers as long as it takes to notice. */
+    private static final int LOOKS_PER_PULSE = 5;
+
+    /** How often a standby tries the lock: two small queries each time. */
+    public Duration standbyInterval() {
+      return pulseInterval.dividedBy(LOOKS_PER_PULSE);
+    }
+
+    /** Faults that need more than one key to see. */
+    @SelfValidation
+    public void checkTogether(ViolationCollector faults) {
+      Duration shortest = pulseInterval.multipliedBy(PULSES_MISSED_MIN);
+      String rule = "must be at least %d times pulseInterval".formatted(PULSES_MISSED_MIN);
+      if (takeoverAfter.compareTo(shortest) < 0) {
+        faults.addViolation("takeoverAfter", rule);
+      }
+      if (stallAfter.compareTo(shortest) < 0) {
+        faults.addViolation("stallAfter", rule);
+      }
+    }
+  }
+
+  /**
+   * Block {@code wal}.
+   *
+   * @param budgetBytes alarms come at parts of this, or of the server's max_slot_wal_keep_size if
+   *     that is less; 0 for the server's alone
+   * @param whenSpent what happens when all of it is used and nobody reads the slot
+   */
+  public record WalConfiguration(
+      @JsonProperty(defaultValue = "0B")
+          @Range(min = 0, max = 1L << 50, message = "must be 0B to 1024TiB")
+          long budgetBytes,
+      @JsonProperty(defaultValue = "warn") WhenSpent whenSpent) {}
+
+  /** What happens when the log kept for the slot has used its budget. */
+  public enum WhenSpent {
+    /** Nothing but the warnings. */
+    WARN,
+    /** The slot is dropped, and what it would have brought comes from the table later. */
+    RELEASE
+  }
+
+  /**
+   * Block {@code retry}: exponential with jitter, for ever.
+   *
+   * @param initial first wait
+   * @param max longest wait
+   */
+  @SelfValidating
+  public record RetryConfiguration(
+      @JsonProperty(defaultValue = "500ms")
+          @DurationMin(millis = 10, message = "must be 10ms to 10m")
+          @DurationMax(minutes = 10, message = "must be 10ms to 10m")
+          Duration initial,
+      @JsonProperty(defaultValue = "30s")
+          @DurationMax(minutes = 10, message = "must be at most 10m")
+          Duration max) {
+
+    /** Faults that need more than one key to see. */
+    @SelfValidation
+    public void checkTogether(ViolationCollector faults) {
+      if (max.compareTo(initial) < 0) {
+        faults.addViolation("max", "must be at least retry.initial");
+      }
+    }
+  }
+}

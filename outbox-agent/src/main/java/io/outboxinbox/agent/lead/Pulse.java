@@ -1,0 +1,136 @@
+package io.outboxinbox.agent.lead;
+
+import io.outboxinbox.agent.source.table.SourceRegistry.Pause;
+import io.outboxinbox.agent.watch.Daemon;
+import java.sql.SQLException;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.UUID;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The leader's sign of life: written into the database at a fixed interval by a thread of its own,
+ * and expected back through the log. Its return moves the slot of an idle outbox, measures latency,
+ * and its absence shows a silent stall.
+ */
+public final class Pulse implements AutoCloseable {
+  private final Leadership leadership;
+  private final Clock clock;
+  private final String nonce = UUID.randomUUID().toString();
+  private final ScheduledExecutorService thread;
+
+  /** Send times by number; a pulse further back than this is not waited for. */
+  private final long[] sentNanos = new long[1024];
+
+  private long number;
+  private volatile @Nullable SQLException failure;
+  private volatile long returnedNanos = System.nanoTime();
+  private volatile long latencyMillis = -1;
+  private volatile @Nullable Instant returnedAt;
+  private volatile @Nullable Pause pause;
+
+  public Pulse(Leadership leadership, String pipeline, Clock clock) {
+    this.leadership = leadership;
+    this.clock = clock;
+    this.thread = Daemon.named("pulse-" + pipeline);
+  }
+
+  /** Marks our pulses in the log. */
+  public String nonce() {
+    return nonce;
+  }
+
+  /**
+   * Pulses once on the caller's thread, so that a pause is known before anything is published, and
+   * then at each interval.
+   */
+  // The executor runs until close; a failed pulse is kept in a field, not in this future.
+  @SuppressWarnings("FutureReturnValueIgnored")
+  public void start(Duration interval) {
+    send();
+    returnedNanos = System.nanoTime();
+    long millis = interval.toMillis();
+    thread.scheduleAtFixedRate(this::send, millis, millis, TimeUnit.MILLISECONDS);
+  }
+
+  /** Begins to wait anew for a pulse to come back: the log has not been read for a while. */
+  public void expectAnew() {
+    returnedNanos = System.nanoTime();
+  }
+
+  /** The log was not read for so long, so no pulse could come back: waits as much longer. */
+  public void wasNotRead(long nanos) {
+    long returned = returnedNanos;
+    returnedNanos = returned + nanos;
+  }
+
+  /** Why nothing is to be published; null when it is. */
+  public @Nullable Pause pause() {
+    return pause;
+  }
+
+  private void send() {
+    if (failure != null) {
+      return;
+    }
+    try {
+      long next = ++number;
+      synchronized (sentNanos) {
+        sentNanos[(int) (next % sentNanos.length)] = System.nanoTime();
+      }
+      pause = leadership.pulse(nonce + ":" + next).orElse(null);
+    } catch (SQLException e) {
+      failure = e;
+    } catch (RuntimeException e) {
+      // Thrown on, it would end the pulses without a word.
+      failure = new SQLException("the pulse failed: " + e.getMessage(), e);
+    } catch (Error e) {
+      failure = new SQLException("the pulse failed: " + e, e);
+      throw e;
+    }
+  }
+
+  /** Takes note that a pulse came back through the log. */
+  public void returned(long returnedNumber) {
+    long now = System.nanoTime();
+    long sent;
+    synchronized (sentNanos) {
+      sent = sentNanos[(int) (returnedNumber % sentNanos.length)];
+    }
+    returnedNanos = now;
+    returnedAt = clock.instant();
+    latencyMillis = TimeUnit.NANOSECONDS.toMillis(now - sent);
+  }
+
+  /**
+   * Fails when a pulse could not be written.
+   *
+   * @throws SQLException leadership must be taken as lost
+   */
+  public void ensureAlive() throws SQLException {
+    SQLException failed = failure;
+    if (failed != null) {
+      throw failed;
+    }
+  }
+
+  public Duration sinceReturn() {
+    return Duration.ofNanos(System.nanoTime() - returnedNanos);
+  }
+
+  public long latencyMillis() {
+    return latencyMillis;
+  }
+
+  public @Nullable Instant returnedAt() {
+    return returnedAt;
+  }
+
+  @Override
+  public void close() {
+    thread.shutdownNow();
+  }
+}

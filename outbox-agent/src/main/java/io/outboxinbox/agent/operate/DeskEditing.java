@@ -1,0 +1,233 @@
+package io.outboxinbox.agent.operate;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.OneLine;
+import io.outboxinbox.agent.operate.DeskChange.Field;
+import io.outboxinbox.agent.source.Identifiers;
+import java.nio.charset.StandardCharsets;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Corrects one parked event and keeps what it was before. Its connection is in a transaction that
+ * the caller ends.
+ */
+final class DeskEditing {
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final int KEY_CHARS_MAX = 60;
+
+  private static final String PAYLOAD = "payload";
+  private static final String HEADERS = "headers";
+  private static final String EXTRA = "extra";
+
+  private final Connection connection;
+  private final String sourceId;
+  private final String table;
+  private final String edits;
+  private final Set<String> keyColumns;
+  private final DeskRequests requests;
+
+  /**
+   * Edits the events of one source.
+   *
+   * @param keyColumns columns that the message key is made of, as templates call them
+   */
+  DeskEditing(
+      Connection connection,
+      String schema,
+      String sourceId,
+      Set<String> keyColumns,
+      DeskRequests requests) {
+    this.requests = requests;
+    this.connection = connection;
+    this.sourceId = sourceId;
+    this.table = Identifiers.qualified(schema, "outbox_parked");
+    this.edits = Identifiers.qualified(schema, "outbox_parked_edit");
+    this.keyColumns = Set.copyOf(keyColumns);
+  }
+
+  /** A column's new and old value, as the table stores them. */
+  private record Edited(@Nullable Object before, @Nullable Object after) {
+    boolean isChange() {
+      return !Objects.deepEquals(before, after);
+    }
+
+    byte @Nullable [] beforeBytes() {
+      return before == null || before instanceof byte[]
+          ? (byte[]) before
+          : before.toString().getBytes(StandardCharsets.UTF_8);
+    }
+  }
+
+  /**
+   * Makes the change and writes down who did it, when, why, and what was there before.
+   *
+   * @return names of the columns that changed; empty if all of them had that value already
+   * @throws AgentException.Misconfigured it would change the key unasked, or makes no sense
+   */
+  List<String> apply(long ordinal, DeskChange change, String by, String reason)
+      throws SQLException {
+    String sql =
+        "SELECT key, event_id, aggregate_type, aggregate_id, event_type, content_type, topic,"
+            + " headers, payload, extra::text AS extra FROM "
+            + table
+            + " WHERE source = ? AND ordinal = ? AND state = 'waiting' AND release IS NULL"
+            // The leader takes rows for publishing with an update: it waits for us, or we find
+            // release set.
+            + " FOR UPDATE";
+    Map<String, Edited> edited = new LinkedHashMap<>();
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      statement.setLong(2, ordinal);
+      try (ResultSet row = statement.executeQuery()) {
+        if (!row.next()) {
+          throw requests.refusal(ordinal, 1);
+        }
+        collect(edited, row, change);
+        edited.values().removeIf(value -> !value.isChange());
+        refuseOtherKey(row.getString("key"), edited, change);
+      }
+    }
+    if (!edited.isEmpty()) {
+      keepOld(ordinal, edited, by, reason);
+      update(ordinal, edited);
+    }
+    return List.copyOf(edited.keySet());
+  }
+
+  private static void collect(Map<String, Edited> edited, ResultSet row, DeskChange change)
+      throws SQLException {
+    for (Map.Entry<Field, String> value : change.values().entrySet()) {
+      String column = value.getKey().column();
+      @Nullable String before = row.getString(column);
+      if (value.getKey() == Field.EVENT_ID && before != null && !before.isEmpty()) {
+        throw new AgentException.Misconfigured(
+            "the event has an id, and consumers tell repeats by it",
+            "leave --id out; an event with another id is another event: insert it as a new row and discard this one");
+      }
+      edited.put(column, new Edited(before, value.getValue()));
+    }
+    if (change.isTopicRemoved()) {
+      edited.put(Field.TOPIC.column(), new Edited(row.getString("topic"), null));
+    }
+    if (change.touchesHeaders()) {
+      @Nullable String before = row.getString(HEADERS);
+      edited.put(HEADERS, new Edited(before, headers(before, change)));
+    }
+    if (!change.columns().isEmpty()) {
+      String before = row.getString(EXTRA);
+      edited.put(EXTRA, new Edited(before, extra(before, change)));
+    }
+    if (change.payload() != null) {
+      edited.put(PAYLOAD, new Edited(row.getBytes(PAYLOAD), change.payload()));
+    }
+  }
+
+  private static String headers(@Nullable String before, DeskChange change) {
+    ObjectNode headers = change.areHeadersCleared() ? JSON.createObjectNode() : object(before);
+    for (String name : change.removedHeaders()) {
+      if (headers.remove(name) == null) {
+        throw new AgentException.Misconfigured(
+            "the event has no header '%s'".formatted(OneLine.of(name, KEY_CHARS_MAX)),
+            "see 'parked show' for their names");
+      }
+    }
+    change.headers().forEach(headers::put);
+    return headers.toString();
+  }
+
+  private static ObjectNode object(@Nullable String json) {
+    try {
+      JsonNode node = json == null ? JSON.createObjectNode() : JSON.readTree(json);
+      if (node instanceof ObjectNode object) {
+        return object;
+      }
+    } catch (JsonProcessingException notJson) {
+      // Said below; the parser's message may quote a credential.
+    }
+    throw new AgentException.Misconfigured(
+        "the event's headers are no JSON object, so single ones can neither be set nor removed",
+        "add --clear-headers to begin with none");
+  }
+
+  private static String extra(String before, DeskChange change) {
+    ObjectNode columns = object(before);
+    change.columns().forEach(columns::put);
+    return columns.toString();
+  }
+
+  private void refuseOtherKey(@Nullable String key, Map<String, Edited> edited, DeskChange change) {
+    if (key == null || change.mayChangeKey()) {
+      return;
+    }
+    List<String> touched = new ArrayList<>();
+    for (Field field : Field.values()) {
+      if (edited.containsKey(field.column()) && keyColumns.contains(field.templateName())) {
+        touched.add(field.column());
+      }
+    }
+    change.columns().keySet().stream().filter(keyColumns::contains).forEach(touched::add);
+    if (!touched.isEmpty()) {
+      throw new AgentException.Misconfigured(
+          "%s makes the message key: the event would leave the order of key '%s' and come at the end of another's"
+              .formatted(String.join(", ", touched), OneLine.of(key, KEY_CHARS_MAX)),
+          "add --change-key if nobody relies on that order; it still waits in the queue of its old key until it is released");
+    }
+  }
+
+  private void keepOld(long ordinal, Map<String, Edited> edited, String by, String reason)
+      throws SQLException {
+    String sql =
+        "INSERT INTO "
+            + edits
+            + " (source, ordinal, edited_at, edited_by, reason, field, before)"
+            + " VALUES (?, ?, now(), ?, ?, ?, ?)";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      for (Map.Entry<String, Edited> value : edited.entrySet()) {
+        statement.setString(1, sourceId);
+        statement.setLong(2, ordinal);
+        statement.setString(3, by);
+        statement.setString(4, reason);
+        statement.setString(5, value.getKey());
+        statement.setBytes(6, value.getValue().beforeBytes());
+        statement.addBatch();
+      }
+      statement.executeBatch();
+    }
+  }
+
+  private void update(long ordinal, Map<String, Edited> edited) throws SQLException {
+    String assignments =
+        edited.keySet().stream()
+            .map(column -> column + (column.equals(EXTRA) ? " = ?::jsonb" : " = ?"))
+            .collect(Collectors.joining(", "));
+    String sql = "UPDATE " + table + " SET " + assignments + " WHERE source = ? AND ordinal = ?";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      int index = 1;
+      for (Map.Entry<String, Edited> value : edited.entrySet()) {
+        if (value.getKey().equals(PAYLOAD)) {
+          statement.setBytes(index++, (byte[]) value.getValue().after());
+        } else {
+          statement.setString(index++, (String) value.getValue().after());
+        }
+      }
+      statement.setString(index++, sourceId);
+      statement.setLong(index, ordinal);
+      statement.executeUpdate();
+    }
+  }
+}

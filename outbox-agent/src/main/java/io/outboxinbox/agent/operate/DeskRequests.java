@@ -1,0 +1,296 @@
+package io.outboxinbox.agent.operate;
+
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.table.Lane;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Timestamp;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Writes down what operators want. Only the leading agent does it: here no state changes, but that
+ * settled rows are deleted by age. Its connection is in a transaction that the caller ends.
+ */
+final class DeskRequests {
+  static final String RELEASE = "release";
+  static final String DISCARD = "discard";
+
+  private static final int SHOWN_MAX = 20;
+
+  /** Reason of what is left of a purged event. */
+  static final String PURGED =
+      "purged; what is left keeps a reconciliation from publishing a discarded event whose row is in"
+          + " the outbox, or, of the last number, tells a promotion that nothing was lost";
+
+  private final Connection connection;
+  private final String sourceId;
+  private final String table;
+  private final String edits;
+  private final String topicSql;
+
+  DeskRequests(Connection connection, String schema, String sourceId, String topicSql) {
+    this.connection = connection;
+    this.sourceId = sourceId;
+    this.table = Identifiers.qualified(schema, "outbox_parked");
+    this.edits = Identifiers.qualified(schema, "outbox_parked_edit");
+    this.topicSql = topicSql;
+  }
+
+  /** Asks for the release of events by number. */
+  DeskAnswer release(DeskSelection.Ordinals selection, String by) throws SQLException {
+    DeskAnswer answer = request(RELEASE, selection, by, null);
+    Map<Long, Long> blocked = takeBackBlocked();
+    if (!blocked.isEmpty()) {
+      Map.Entry<Long, Long> first = blocked.entrySet().iterator().next();
+      throw new AgentException.Misconfigured(
+          "event %d comes after event %d of the same key, which nobody has requested (%d such cases); nothing was requested"
+              .formatted(first.getKey(), first.getValue(), blocked.size()),
+          "release or discard %d too: events of one key keep their order, and what waits behind %2$d without a fault of its own follows by itself"
+              .formatted(first.getValue(), first.getValue()));
+    }
+    return answer;
+  }
+
+  /**
+   * Asks for the release of all that matches: of events with a fault of their own. Those behind
+   * them follow by themselves.
+   */
+  DeskAnswer release(DeskFilter filter, String by) throws SQLException {
+    DeskWhere where =
+        DeskWhere.source(sourceId)
+            .matching(filter, topicSql)
+            .and("state = 'waiting' AND release IS NULL AND requested IS NULL AND NOT is_behind");
+    String sql = updateTo(where);
+    List<DeskAnswer.Taken> taken;
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      taken = taken(statement, where, RELEASE, by, null);
+    }
+    Map<Long, Long> blocked = takeBackBlocked();
+    taken.removeIf(event -> blocked.containsKey(event.ordinal()));
+    Map<Long, Long> shown = new LinkedHashMap<>();
+    blocked.entrySet().stream()
+        .limit(SHOWN_MAX)
+        .forEach(entry -> shown.put(entry.getKey(), entry.getValue()));
+    return new DeskAnswer(taken, shown, blocked.size());
+  }
+
+  /** Asks that events be given up. */
+  DeskAnswer discard(DeskSelection.Ordinals selection, String by, String reason)
+      throws SQLException {
+    return request(DISCARD, selection, by, reason);
+  }
+
+  private DeskAnswer request(
+      String what, DeskSelection.Ordinals selection, String by, @Nullable String reason)
+      throws SQLException {
+    DeskWhere where = open(selection.ordinals());
+    List<DeskAnswer.Taken> taken;
+    try (PreparedStatement statement = connection.prepareStatement(updateTo(where))) {
+      taken = taken(statement, where, what, by, reason);
+    }
+    refuseMissing(selection.ordinals(), taken);
+    return new DeskAnswer(taken, Map.of(), 0);
+  }
+
+  /** Takes requests back that have not been begun. */
+  DeskAnswer cancel(DeskSelection selection) throws SQLException {
+    DeskWhere where;
+    if (selection instanceof DeskSelection.Ordinals numbers) {
+      where = open(numbers.ordinals()).and("requested IS NOT NULL");
+    } else {
+      DeskFilter filter = ((DeskSelection.Matching) selection).filter();
+      where =
+          DeskWhere.source(sourceId)
+              .matching(filter, topicSql)
+              .and("state = 'waiting' AND release IS NULL AND requested IS NOT NULL");
+    }
+    List<DeskAnswer.Taken> taken;
+    try (PreparedStatement statement = connection.prepareStatement(updateTo(where))) {
+      taken = taken(statement, where, null, null, null);
+    }
+    if (selection instanceof DeskSelection.Ordinals numbers) {
+      refuseMissing(numbers.ordinals(), taken);
+    }
+    return new DeskAnswer(taken, Map.of(), 0);
+  }
+
+  private DeskWhere open(List<Long> ordinals) {
+    return DeskWhere.source(sourceId)
+        .and("ordinal = ANY(?)", (Object) ordinals.toArray(Long[]::new))
+        .and("state = 'waiting' AND release IS NULL");
+  }
+
+  private String updateTo(DeskWhere where) {
+    return "UPDATE "
+        + table
+        + " SET requested = ?, requested_by = ?, requested_reason = ?,"
+        + " requested_at = CASE WHEN ?::text IS NULL THEN NULL ELSE now() END WHERE "
+        + where.sql()
+        + " RETURNING ordinal, attempts";
+  }
+
+  private static List<DeskAnswer.Taken> taken(
+      PreparedStatement statement,
+      DeskWhere where,
+      @Nullable String what,
+      @Nullable String by,
+      @Nullable String reason)
+      throws SQLException {
+    statement.setString(1, what);
+    statement.setString(2, by);
+    statement.setString(3, reason);
+    statement.setString(4, what);
+    where.bind(statement, 5);
+    List<DeskAnswer.Taken> taken = new ArrayList<>();
+    try (ResultSet row = statement.executeQuery()) {
+      while (row.next()) {
+        taken.add(new DeskAnswer.Taken(row.getLong(1), row.getInt(2)));
+      }
+    }
+    taken.sort(Comparator.comparingLong(DeskAnswer.Taken::ordinal));
+    return taken;
+  }
+
+  /**
+   * Takes this transaction's requests back from events that would have to wait for an earlier event
+   * of their {@link Lane} that has a fault of its own and that nobody has requested.
+   *
+   * @return each with that earlier event, in order
+   */
+  private Map<Long, Long> takeBackBlocked() throws SQLException {
+    String sql =
+        """
+        WITH first_idle AS (
+          SELECT key, destination, min(ordinal) AS ordinal FROM %1$s
+          WHERE source = ? AND state = 'waiting' AND key IS NOT NULL AND NOT is_behind
+            AND requested IS NULL
+          GROUP BY key, destination)
+        UPDATE %1$s AS later
+        SET requested = NULL, requested_by = NULL, requested_at = NULL, requested_reason = NULL
+        FROM first_idle AS earlier
+        WHERE later.source = ? AND later.state = 'waiting' AND later.requested = 'release'
+          AND later.requested_at = now() AND later.key = earlier.key
+          AND later.destination IS NOT DISTINCT FROM earlier.destination
+          AND later.ordinal > earlier.ordinal
+        RETURNING later.ordinal, earlier.ordinal
+        """
+            .formatted(table);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      statement.setString(2, sourceId);
+      Map<Long, Long> blocked = new LinkedHashMap<>();
+      try (ResultSet row = statement.executeQuery()) {
+        while (row.next()) {
+          blocked.put(row.getLong(1), row.getLong(2));
+        }
+      }
+      return blocked;
+    }
+  }
+
+  private void refuseMissing(Collection<Long> wanted, List<DeskAnswer.Taken> taken)
+      throws SQLException {
+    Set<Long> missing = new TreeSet<>(wanted);
+    taken.forEach(event -> missing.remove(event.ordinal()));
+    if (!missing.isEmpty()) {
+      throw refusal(missing.iterator().next(), missing.size());
+    }
+  }
+
+  /** Says why one event cannot be had. */
+  AgentException refusal(long ordinal, int cases) throws SQLException {
+    String more = cases > 1 ? " (%d such cases; nothing was requested)".formatted(cases) : "";
+    String sql =
+        "SELECT state, settled_at, published_sequence, release, requested FROM "
+            + table
+            + " WHERE source = ? AND ordinal = ?";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      statement.setLong(2, ordinal);
+      try (ResultSet row = statement.executeQuery()) {
+        if (!row.next()) {
+          return new AgentException.Misconfigured(
+              "there is no parked event %d%s".formatted(ordinal, more),
+              "see 'parked list --state all'; settled events are gone after a purge");
+        }
+        String state = row.getString("state");
+        if (!state.equals("waiting")) {
+          Instant settledAt = row.getTimestamp("settled_at").toInstant();
+          return new AgentException.Misconfigured(
+              "parked event %d was %s already, at %s%s".formatted(ordinal, state, settledAt, more),
+              "leave it out; 'parked show' says what became of it");
+        }
+        row.getLong("release");
+        if (!row.wasNull()) {
+          return new AgentException.Misconfigured(
+              "parked event %d is being published right now%s".formatted(ordinal, more),
+              "look again in some seconds: it is then released, or waiting with a new reason");
+        }
+        return new AgentException.Misconfigured(
+            "nothing was requested for parked event %d%s".formatted(ordinal, more), "leave it out");
+      }
+    }
+  }
+
+  /**
+   * Deletes settled rows and the story of their edits. Of a discarded event whose row is still in
+   * the outbox the id stays: it alone tells a reconciliation that the row is not to be published.
+   * The last number stays too, without its event: after a promotion the position is compared with
+   * it, and would seem to cover events that were lost.
+   *
+   * @param isInOutbox condition on columns of {@code parked}
+   */
+  int purge(Instant before, int rowsMax, String isInOutbox) throws SQLException {
+    String sql =
+        """
+        WITH old AS MATERIALIZED (
+          SELECT parked.source, parked.ordinal, kept.is_kept
+          FROM %1$s AS parked
+          CROSS JOIN LATERAL (
+            SELECT parked.state = 'discarded' AND %3$s
+                OR parked.ordinal = (SELECT max(ordinal) FROM %1$s WHERE source = ?) AS is_kept)
+            AS kept
+          WHERE parked.source = ? AND parked.state <> 'waiting' AND parked.settled_at < ?
+            AND NOT (parked.reason = ? AND kept.is_kept)
+          ORDER BY parked.settled_at LIMIT ? FOR UPDATE OF parked SKIP LOCKED),
+        gone AS (
+          DELETE FROM %1$s AS parked USING old
+          WHERE parked.source = old.source AND parked.ordinal = old.ordinal
+            AND NOT old.is_kept AND parked.state <> 'waiting'),
+        emptied AS (
+          UPDATE %1$s AS parked SET reason = ?, key = NULL, payload = NULL, headers = NULL,
+            extra = '{}', aggregate_id = NULL, requested_reason = NULL
+          FROM old
+          WHERE parked.source = old.source AND parked.ordinal = old.ordinal AND old.is_kept),
+        stories AS (
+          DELETE FROM %2$s AS edit USING old
+          WHERE edit.source = old.source AND edit.ordinal = old.ordinal)
+        SELECT count(*) FROM old
+        """
+            .formatted(table, edits, isInOutbox);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      statement.setString(2, sourceId);
+      statement.setTimestamp(3, Timestamp.from(before));
+      statement.setString(4, PURGED);
+      statement.setInt(5, rowsMax);
+      statement.setString(6, PURGED);
+      try (ResultSet row = statement.executeQuery()) {
+        row.next();
+        return row.getInt(1);
+      }
+    }
+  }
+}

@@ -1,0 +1,125 @@
+package io.outboxinbox.agent.operate;
+
+import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.LongText;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.SQLException;
+import java.sql.Timestamp;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** Conditions on table {@code outbox_parked} with their parameters, in order. */
+final class DeskWhere {
+  /** A column in a template of the route. */
+  static final Pattern COLUMN = Pattern.compile("\\{([^{}]+)}");
+
+  private final StringBuilder sql = new StringBuilder();
+  private final List<Object> parameters = new ArrayList<>();
+
+  private DeskWhere() {}
+
+  static DeskWhere source(String sourceId) {
+    DeskWhere where = new DeskWhere();
+    where.sql.append("source = ?");
+    where.parameters.add(sourceId);
+    return where;
+  }
+
+  /** Adds a condition whose question marks stand for {@code values}. */
+  DeskWhere and(String condition, Object... values) {
+    sql.append(" AND ").append(condition);
+    parameters.addAll(List.of(values));
+    return this;
+  }
+
+  /**
+   * Adds what a filter asks for.
+   *
+   * @param topicSql as {@link #topicSql} makes it
+   */
+  DeskWhere matching(DeskFilter filter, String topicSql) {
+    switch (filter.state()) {
+      case WAITING -> and("state = 'waiting'");
+      case REQUESTED -> and("state = 'waiting' AND requested IS NOT NULL");
+      case RELEASED -> and("state = 'released'");
+      case DISCARDED -> and("state = 'discarded'");
+      case ALL -> {
+        // No condition.
+      }
+    }
+    if (filter.key() != null) {
+      and(LongText.isSame("key", "?"), filter.key(), filter.key());
+    }
+    if (filter.topic() != null) {
+      and(topicSql + " = ?", filter.topic());
+    }
+    if (filter.type() != null) {
+      and("event_type = ?", filter.type());
+    }
+    if (filter.reason() != null) {
+      and("position(lower(?) IN lower(reason)) > 0", filter.reason());
+    }
+    if (filter.since() != null) {
+      and("parked_at >= ?", Timestamp.from(filter.since()));
+    }
+    return this;
+  }
+
+  String sql() {
+    return sql.toString();
+  }
+
+  /** Binds the parameters and returns the index of the next one. */
+  int bind(PreparedStatement statement, int from) throws SQLException {
+    int index = from;
+    for (Object parameter : parameters) {
+      if (parameter instanceof Long[] numbers) {
+        Connection connection = statement.getConnection();
+        statement.setArray(index++, connection.createArrayOf("bigint", numbers));
+      } else {
+        statement.setObject(index++, parameter);
+      }
+    }
+    return index;
+  }
+
+  /**
+   * Where an event would go, as SQL.
+   *
+   * @param template the route's topic, checked by the configuration: of plain characters and
+   *     columns in braces
+   */
+  static String topicSql(String template) {
+    StringBuilder made = new StringBuilder();
+    Matcher column = COLUMN.matcher(template);
+    int at = 0;
+    while (column.find()) {
+      append(made, literal(template.substring(at, column.start())));
+      append(made, columnSql(column.group(1)));
+      at = column.end();
+    }
+    append(made, literal(template.substring(at)));
+    return "coalesce(topic, " + made + ")";
+  }
+
+  private static void append(StringBuilder made, String part) {
+    if (!part.equals("''")) {
+      made.append(made.isEmpty() ? "" : " || ").append(part);
+    }
+  }
+
+  private static String literal(String text) {
+    return "'" + text.replace("'", "''") + "'";
+  }
+
+  private static String columnSql(String column) {
+    return switch (column) {
+      case "id" -> "event_id";
+      case "aggregate_type", "aggregate_id", "event_type" -> Identifiers.quoted(column);
+      default -> "(extra ->> " + literal(column) + ")";
+    };
+  }
+}

@@ -1,0 +1,318 @@
+package io.outboxinbox.agent.operate;
+
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.ServerMessage;
+import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.agent.source.SourceNames;
+import io.outboxinbox.agent.source.slot.ServerState;
+import io.outboxinbox.agent.source.table.Backlog;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Where people look at the parked events of one source and say what is to become of them. On a
+ * connection of its own, each call in a transaction of its own. Used by one thread; close it.
+ *
+ * <p>Every method may throw {@link AgentException.Retryable} when the database is away, and {@link
+ * AgentException.Misconfigured} when the table is missing, the role may not, or what is asked for
+ * cannot be: then nothing was changed.
+ */
+public final class ParkedDesk implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(ParkedDesk.class);
+
+  /** Short transactions, so that a purge never holds up the leader. */
+  private static final int PURGE_ROWS = 1_000;
+
+  /** The leader holds a row for a moment only; who holds it longer has forgotten a transaction. */
+  private static final String LOCK_TIMEOUT = "SET lock_timeout = '2s'";
+
+  /** A leader writes its sign of life every second or so. */
+  private static final String LEADS =
+      "SELECT coalesce(pulsed_at > clock_timestamp() - interval '30 seconds', false) FROM %s WHERE"
+          + " source = ?";
+
+  private final SourceConfiguration source;
+  private final Connection connection;
+  private final String sourceId;
+  private final DeskLook look;
+  private final DeskRequests requests;
+  private final DeskEditing editing;
+
+  /**
+   * How much there is.
+   *
+   * @param events all of them
+   * @param culprits those with a fault of their own
+   * @param keys different ones
+   * @param oldest when the first was parked; null if there is none
+   */
+  public record Totals(long events, long culprits, long keys, @Nullable Instant oldest) {}
+
+  /**
+   * What the route makes of rows.
+   *
+   * @param topic template of the topic
+   * @param key template of the message key
+   */
+  public record Templates(String topic, String key) {
+    Set<String> keyColumns() {
+      return DeskWhere.COLUMN
+          .matcher(key)
+          .results()
+          .map(match -> match.group(1))
+          .collect(Collectors.toSet());
+    }
+  }
+
+  private ParkedDesk(
+      SourceConfiguration source, Templates templates, Connection connection, String sourceId) {
+    String topicSql = DeskWhere.topicSql(templates.topic());
+    this.source = source;
+    this.connection = connection;
+    this.sourceId = sourceId;
+    this.look = new DeskLook(connection, source.schema(), sourceId, topicSql);
+    this.requests = new DeskRequests(connection, source.schema(), sourceId, topicSql);
+    this.editing =
+        new DeskEditing(connection, source.schema(), sourceId, templates.keyColumns(), requests);
+  }
+
+  /**
+   * Connects.
+   *
+   * @param answerSeconds how long the database may take for one answer
+   */
+  public static ParkedDesk open(
+      SourceConfiguration source, Templates templates, int answerSeconds) {
+    try {
+      Connection connection = new SourceConnections(source).open("parked", answerSeconds);
+      try {
+        String systemId = ServerState.of(connection).systemId();
+        String id = SourceNames.identity(systemId, SourceNames.resolved(connection, source)).id();
+        try (Statement statement = connection.createStatement()) {
+          statement.execute(LOCK_TIMEOUT);
+        }
+        connection.setAutoCommit(false);
+        return new ParkedDesk(source, templates, connection, id);
+      } catch (SQLException | RuntimeException e) {
+        connection.close();
+        throw e;
+      }
+    } catch (SQLException e) {
+      throw explained(e, source);
+    }
+  }
+
+  /** The source whose events these are. */
+  public String sourceId() {
+    return sourceId;
+  }
+
+  /**
+   * Reads a page, in order.
+   *
+   * @param after number of the last event of the page before, 0 for the first page
+   */
+  public List<DeskEntry> list(DeskFilter filter, long after, int limit) {
+    return ask(() -> look.list(filter, after, limit));
+  }
+
+  public Totals totals(DeskFilter filter) {
+    return ask(() -> look.totals(filter));
+  }
+
+  /** How many by topic, most first, at most {@code limit}. */
+  public Map<String, Long> countsByTopic(DeskFilter filter, int limit) {
+    return ask(() -> look.countsByTopic(filter, limit));
+  }
+
+  /** How many by reason, most first, at most {@code limit}. */
+  public Map<String, Long> countsByReason(DeskFilter filter, int limit) {
+    return ask(() -> look.countsByReason(filter, limit));
+  }
+
+  /** Waiting events of other sources, such as of the database before it was moved, by source. */
+  public Map<String, Long> waitingElsewhere() {
+    return ask(look::waitingElsewhere);
+  }
+
+  public Optional<DeskDetail> find(long ordinal) {
+    return ask(() -> look.find(ordinal));
+  }
+
+  /**
+   * Copies a payload as it is.
+   *
+   * @return false for a tombstone, and when there is no such event
+   * @throws IOException {@code to} takes no more
+   */
+  public boolean copyPayload(long ordinal, OutputStream to) throws IOException {
+    try {
+      boolean hasPayload = look.copyPayload(ordinal, to);
+      connection.rollback();
+      return hasPayload;
+    } catch (SQLException e) {
+      throw explained(e, source);
+    }
+  }
+
+  /** What became of events; those that are gone are not among them. In order. */
+  public List<DeskEntry> outcomes(Collection<Long> ordinals) {
+    return ask(() -> look.outcomes(ordinals));
+  }
+
+  /** Whether an agent has lately shown a sign of life; without one, requests wait. */
+  public boolean isLed() {
+    String sql = LEADS.formatted(Identifiers.qualified(source.schema(), "outbox_agent_source"));
+    return ask(
+        () -> {
+          try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            statement.setString(1, sourceId);
+            try (ResultSet row = statement.executeQuery()) {
+              return row.next() && row.getBoolean(1);
+            }
+          }
+        });
+  }
+
+  /**
+   * Asks for release.
+   *
+   * @param by who asks
+   */
+  public DeskAnswer release(DeskSelection selection, String by) {
+    return ask(
+        () ->
+            selection instanceof DeskSelection.Matching matching
+                ? requests.release(matching.filter(), by)
+                : requests.release((DeskSelection.Ordinals) selection, by));
+  }
+
+  /** Asks that events be given up for ever. */
+  public DeskAnswer discard(DeskSelection.Ordinals selection, String by, String reason) {
+    return ask(() -> requests.discard(selection, by, reason));
+  }
+
+  /** Takes requests back. */
+  public DeskAnswer cancel(DeskSelection selection) {
+    return ask(() -> requests.cancel(selection));
+  }
+
+  /**
+   * Corrects an event.
+   *
+   * @return names of the columns that changed; empty if they had these values already
+   */
+  public List<String> edit(long ordinal, DeskChange change, String by, String reason) {
+    return ask(() -> editing.apply(ordinal, change, by, reason));
+  }
+
+  /**
+   * Deletes what was settled long ago, and the story of its edits; never what waits. Of a discarded
+   * event the id stays as long as its row is in the outbox.
+   *
+   * @return how many events
+   */
+  public long purge(Duration olderThan) {
+    Instant before = now().minus(olderThan);
+    String isInOutbox = ask(() -> new Backlog(source).contains(connection, "parked.event_id"));
+    long deleted = 0;
+    int portion;
+    do {
+      portion = ask(() -> requests.purge(before, PURGE_ROWS, isInOutbox));
+      deleted += portion;
+    } while (portion == PURGE_ROWS);
+    return deleted;
+  }
+
+  /** The database's time: that of the rows, whatever this host's clock says. */
+  private Instant now() {
+    return ask(
+        () -> {
+          try (PreparedStatement statement = connection.prepareStatement("SELECT now()");
+              ResultSet row = statement.executeQuery()) {
+            row.next();
+            return row.getTimestamp(1).toInstant();
+          }
+        });
+  }
+
+  private interface Question<T> {
+    T ask() throws SQLException;
+  }
+
+  private <T> T ask(Question<T> question) {
+    boolean isDone = false;
+    try {
+      T answer = question.ask();
+      connection.commit();
+      isDone = true;
+      return answer;
+    } catch (SQLException e) {
+      throw explained(e, source);
+    } finally {
+      if (!isDone) {
+        rollBack();
+      }
+    }
+  }
+
+  private void rollBack() {
+    try {
+      connection.rollback();
+    } catch (SQLException e) {
+      LOG.debug("rolling back failed; the connection is gone, and its transaction with it", e);
+    }
+  }
+
+  private static AgentException explained(SQLException e, SourceConfiguration source) {
+    String state = e.getSQLState() == null ? "" : e.getSQLState();
+    String at = "database %s on %s:%d".formatted(source.database(), source.host(), source.port());
+    return switch (state) {
+      case "42P01" ->
+          new AgentException.Misconfigured(
+              "%s has no table outbox_parked in schema %s".formatted(at, source.schema()),
+              "apply schema/postgresql/04_agent.sql to it, or correct source.schema");
+      case "42501" ->
+          new AgentException.Misconfigured(
+              "%s: %s".formatted(at, ServerMessage.of(e)),
+              "apply schema/postgresql/05_roles.sql, then as superuser: GRANT outbox_controller TO %s; to purge, use the agent's own role"
+                  .formatted(Identifiers.quoted(source.username())));
+      case "55P03" ->
+          new AgentException.Retryable(
+              "%s: another session has locked one of these events in table outbox_parked, so nothing was changed; fix: end its transaction and try again; SELECT pid, query FROM pg_stat_activity WHERE state = 'idle in transaction' names it"
+                  .formatted(at),
+              e);
+      case "28P01", "28000", "3D000" ->
+          new AgentException.Misconfigured(
+              "%s: %s".formatted(at, ServerMessage.of(e)), "see what 'check' says of it");
+      default -> new AgentException.Retryable("%s: %s".formatted(at, ServerMessage.of(e)), e);
+    };
+  }
+
+  @Override
+  public void close() {
+    try {
+      connection.close();
+    } catch (SQLException e) {
+      LOG.debug("closing the connection failed", e);
+    }
+  }
+}

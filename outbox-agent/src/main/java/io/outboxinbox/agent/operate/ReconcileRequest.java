@@ -1,0 +1,175 @@
+package io.outboxinbox.agent.operate;
+
+import io.outboxinbox.agent.configure.PipelineConfiguration;
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.event.SourceIdentity;
+import io.outboxinbox.agent.publish.Publisher;
+import io.outboxinbox.agent.reconcile.ReconcileBound;
+import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.agent.source.SourceNames;
+import io.outboxinbox.agent.source.slot.ServerState;
+import io.outboxinbox.agent.source.table.Backlog;
+import io.outboxinbox.agent.source.table.Reconciliations;
+import io.outboxinbox.agent.source.table.Reconciliations.Phantom;
+import io.outboxinbox.agent.source.table.Reconciliations.Report;
+import io.outboxinbox.agent.source.table.Reconciliations.Request;
+import io.outboxinbox.agent.source.table.SourceMove;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What an operator does about a gap: looks, asks the agents for a reconciliation, and reads what it
+ * did. Takes nothing over; the leading agent does the work.
+ */
+public final class ReconcileRequest {
+  /** For ever: a large table takes as long as it takes, and whoever waits can end it. */
+  private static final int ANSWER_TIMEOUT_SECONDS = 0;
+
+  private final PipelineConfiguration pipeline;
+  private final String by;
+
+  /**
+   * Makes one that is not yet connected.
+   *
+   * @param by names the operator in the report
+   */
+  public ReconcileRequest(PipelineConfiguration pipeline, String by) {
+    this.pipeline = pipeline;
+    this.by = by;
+  }
+
+  /**
+   * What a reconciliation would find, before the topics are searched.
+   *
+   * @param causes why one is needed; empty when position and log fit together
+   * @param candidates rows that may not have been published
+   * @param boundXid rows of older transactions are known to be published; 0 when that is unknown
+   */
+  public record Preview(
+      String source,
+      String slot,
+      List<String> causes,
+      long rowsInTable,
+      long candidates,
+      long boundXid) {}
+
+  /**
+   * Looks, and changes nothing.
+   *
+   * @throws AgentException.Retryable database or broker is away
+   */
+  public Preview preview() {
+    SourceConnections connections = new SourceConnections(pipeline.source());
+    try (Connection connection = open(connections);
+        Publisher publisher = pipeline.publish().newPublisher()) {
+      SourceIdentity identity = SourceNames.identify(connection, pipeline.source());
+      @Nullable Checkpoint checkpoint =
+          publisher.allCheckpoints().stream()
+              .filter(candidate -> candidate.source().equals(identity))
+              .findFirst()
+              .orElse(null);
+      ServerState server = ServerState.of(connection);
+      ReconcileBound bound = ReconcileBound.of(checkpoint, identity, server, connections);
+      Backlog backlog = new Backlog(pipeline.source());
+      List<String> causes =
+          PositionCheck.run(pipeline).stream()
+              .filter(finding -> finding.severity() == Finding.Severity.GAP)
+              .map(Finding::what)
+              .toList();
+      return new Preview(
+          identity.id(),
+          SourceNames.resolved(connection, pipeline.source()).slot(),
+          checkpoint == null ? List.of("the broker has no position of this source") : causes,
+          backlog.count(connection),
+          backlog.count(connection, Backlog.Candidates.notEndedAt(bound.endedXid())),
+          bound.endedXid());
+    } catch (SQLException e) {
+      throw away(e);
+    }
+  }
+
+  /**
+   * Asks the agents of the source for a reconciliation; they begin within seconds, also those that
+   * are stopped.
+   *
+   * @param acceptedCluster system identifier of the cluster this database was before; null when it
+   *     is the same
+   * @return the request, to wait for
+   * @throws AgentException.Retryable the database is away
+   */
+  public Request ask(@Nullable String acceptedCluster) {
+    try (Connection connection = open(new SourceConnections(pipeline.source()))) {
+      SourceIdentity identity = SourceNames.identify(connection, pipeline.source());
+      // Together: an agent that sees the request must see the pause.
+      connection.setAutoCommit(false);
+      Request request =
+          new Reconciliations(pipeline.source())
+              .ask(connection, identity.id(), by, acceptedCluster);
+      if (acceptedCluster != null && !acceptedCluster.equals(identity.systemId())) {
+        String former = identity.onCluster(acceptedCluster).id();
+        new SourceMove(pipeline.source(), former, identity.id()).pause(connection);
+      }
+      connection.commit();
+      return request;
+    } catch (SQLException e) {
+      throw away(e);
+    }
+  }
+
+  /**
+   * The report of a request, once it is done.
+   *
+   * @throws AgentException.Retryable the database is away
+   */
+  public Optional<Report> reportOf(Request request) {
+    return reports().stream()
+        .filter(report -> request.at().equals(report.requestedAt()))
+        .filter(report -> report.state().equals("done"))
+        .findFirst();
+  }
+
+  /**
+   * All reports, the newest first.
+   *
+   * @throws AgentException.Retryable the database is away
+   */
+  public List<Report> reports() {
+    try (Connection connection = open(new SourceConnections(pipeline.source()))) {
+      return new Reconciliations(pipeline.source()).list(connection, sourceId(connection));
+    } catch (SQLException e) {
+      throw away(e);
+    }
+  }
+
+  /**
+   * Events consumers have and the table has not.
+   *
+   * @param limit how many at most
+   * @throws AgentException.Retryable the database is away
+   */
+  public List<Phantom> phantoms(Report report, int limit) {
+    try (Connection connection = open(new SourceConnections(pipeline.source()))) {
+      return new Reconciliations(pipeline.source())
+          .phantoms(connection, sourceId(connection), report.number(), limit);
+    } catch (SQLException e) {
+      throw away(e);
+    }
+  }
+
+  private Connection open(SourceConnections connections) throws SQLException {
+    return connections.open("reconcile", ANSWER_TIMEOUT_SECONDS);
+  }
+
+  private String sourceId(Connection connection) throws SQLException {
+    return SourceNames.identify(connection, pipeline.source()).id();
+  }
+
+  private AgentException away(SQLException e) {
+    return SourcePause.failed(pipeline.source(), e);
+  }
+}

@@ -1,0 +1,92 @@
+package io.outboxinbox.agent.operate;
+
+import io.outboxinbox.agent.configure.PipelineConfiguration;
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.SourceIdentity;
+import io.outboxinbox.agent.lead.Leadership;
+import io.outboxinbox.agent.publish.Publisher;
+import io.outboxinbox.agent.source.ServerMessage;
+import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.agent.source.slot.FirstStart;
+import io.outboxinbox.agent.source.slot.SlotState;
+import io.outboxinbox.agent.source.table.Backlog;
+import io.outboxinbox.agent.source.table.SourceRegistry;
+import java.sql.Connection;
+import java.sql.SQLException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The operator's way out when log and position no longer fit together: forgets slot, position and
+ * backlog, so that the pipeline's next start is a first start in a new epoch.
+ */
+public final class SourceReset {
+  private static final Logger LOG = LoggerFactory.getLogger(SourceReset.class);
+
+  private final PipelineConfiguration pipeline;
+  private final String holder;
+
+  public SourceReset(PipelineConfiguration pipeline, String holder) {
+    this.pipeline = pipeline;
+    this.holder = holder;
+  }
+
+  /**
+   * Resets the source; every agent of it must be stopped.
+   *
+   * @return the source's id
+   * @throws AgentException.Misconfigured an agent still leads the source
+   * @throws AgentException.Retryable database or broker is away or refuses; nothing is lost by
+   *     doing it again
+   */
+  public String run() {
+    try (Leadership leadership = Leadership.connect(pipeline, holder);
+        Publisher publisher = pipeline.publish().newPublisher()) {
+      String source = leadership.source().id();
+      if (!leadership.tryAcquire()) {
+        throw new AgentException.Misconfigured(
+            "an agent leads source %s: its lock is held by %s"
+                .formatted(source, leadership.rivals()),
+            "stop every agent of this source first; a session that is no agent can be ended with pg_terminate_backend");
+      }
+      reset(leadership, publisher);
+      return source;
+    } catch (SQLException e) {
+      throw new AgentException.Retryable(
+          "database " + pipeline.source().database() + ": " + ServerMessage.of(e), e);
+    }
+  }
+
+  private void reset(Leadership leadership, Publisher publisher) throws SQLException {
+    SourceConnections connections = leadership.connections();
+    try (Connection control = connections.open("reset", 30)) {
+      String source = leadership.source().id();
+      shutOthersOut(publisher, leadership.source());
+      publisher.forget(leadership.source());
+      for (Checkpoint other : publisher.allCheckpoints()) {
+        if (other.isOfRebuiltCluster(pipeline.name(), leadership.source())) {
+          publisher.forget(other.source());
+        }
+      }
+      // The slot goes first: a source without slot and seed begins anew, one with an old slot
+      // would be taken for an operator's own.
+      SourceConfiguration named = leadership.pipeline().source();
+      if (SlotState.of(control, named.slot()).isPresent()) {
+        new FirstStart(named, connections).dropSlot(control);
+      }
+      new Backlog(pipeline.source()).clear(control, source);
+      new SourceRegistry(pipeline.source()).forgetSeed(control, source);
+    }
+  }
+
+  private static void shutOthersOut(Publisher publisher, SourceIdentity source) {
+    try {
+      publisher.takeOver(source);
+    } catch (AgentException.Fatal unreadable) {
+      // Others are shut out by now; a checkpoint nobody can read is one to be forgotten.
+      LOG.warn("{}", unreadable.getMessage());
+    }
+  }
+}

@@ -1,0 +1,379 @@
+package io.outboxinbox.agent.reconcile;
+
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Captured;
+import io.outboxinbox.agent.event.Destination;
+import io.outboxinbox.agent.event.SequencedEvent;
+import io.outboxinbox.agent.event.SourcePosition;
+import io.outboxinbox.agent.publish.PublishedSearch;
+import io.outboxinbox.agent.publish.PublishedSearch.PublishedEvent;
+import io.outboxinbox.agent.publish.Publisher;
+import io.outboxinbox.agent.route.Router;
+import io.outboxinbox.agent.source.table.Backlog;
+import io.outboxinbox.agent.source.table.PageLimit;
+import io.outboxinbox.agent.source.table.ReachedTopics;
+import io.outboxinbox.agent.source.table.Reconciliations;
+import io.outboxinbox.agent.source.table.Reconciliations.Phantom;
+import io.outboxinbox.agent.source.table.SourceRegistry;
+import io.outboxinbox.agent.source.table.SourceRegistry.Registration;
+import io.outboxinbox.agent.source.table.ToldTimes;
+import java.nio.charset.StandardCharsets;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Looks which candidates of a reconciliation are in the topics, and takes them out of the backlog;
+ * where the database lost its last moments, lists what consumers have and the table has not.
+ */
+final class PublishedRows {
+  private static final Logger LOG = LoggerFactory.getLogger(PublishedRows.class);
+
+  private static final PageLimit PAGE = new PageLimit(1_000, 8 << 20);
+
+  private static final Duration PROGRESS_EVERY = Duration.ofSeconds(5);
+
+  /** Marks a replay: a copy that does not show that the event itself was published. */
+  private static final String REPLAY_HEADER = "outbox_replay_id";
+
+  /**
+   * What was found.
+   *
+   * @param remaining candidates that are in no topic
+   * @param possibleRepeats why one of these may have been published all the same; null if none can
+   * @param notes what to know of candidates that will not be published; null if nothing
+   */
+  record Outcome(
+      long read,
+      long found,
+      long remaining,
+      long phantoms,
+      @Nullable Instant searchedFrom,
+      @Nullable String possibleRepeats,
+      @Nullable String notes) {}
+
+  private final Reconcile.Lead lead;
+  private final long number;
+  private final boolean listsPhantoms;
+  private final String sourceId;
+  private final Connection control;
+  private final Backlog backlog;
+  private final Reconciliations reconciliations;
+
+  /** Of this source: an accepted cluster has changed its id. */
+  private final Set<String> sourceIds;
+
+  private final String ceSource;
+  private final ReachedTopics topics;
+  private final LatestOfKeys latest = new LatestOfKeys();
+
+  private long found;
+
+  /** Of those found, which only a name tells that others may have too. */
+  private long foundByName;
+
+  /** Messages that may be ours, but do not say so. */
+  private long untold;
+
+  private long phantoms;
+  private long shownNanos = System.nanoTime();
+
+  PublishedRows(Reconcile.Lead lead, long number, boolean listsPhantoms) {
+    this.lead = lead;
+    this.number = number;
+    this.listsPhantoms = listsPhantoms;
+    this.sourceId = lead.leadership().source().id();
+    this.control = lead.control();
+    this.backlog = new Backlog(lead.pipeline().source());
+    this.reconciliations = new Reconciliations(lead.pipeline().source());
+    this.sourceIds = new HashSet<>(Set.of(sourceId));
+    this.ceSource = lead.router().ceSource();
+    this.topics = new ReachedTopics(lead.pipeline().source());
+  }
+
+  /**
+   * Searches.
+   *
+   * @param position where streaming will begin; rows of the backlog have none of their own
+   */
+  Outcome takeOut(Backlog.Filled filled, SourcePosition position) throws SQLException {
+    boolean hasUuids = backlog.hasUuids(control);
+    @Nullable Instant lostSince = listsPhantoms && hasUuids ? lostSince() : null;
+    if (filled.candidates() == 0 && lostSince == null) {
+      return new Outcome(0, 0, 0, 0, null, null, null);
+    }
+    @Nullable Instant since = since(filled, lostSince);
+    ReachedTopics.Reached reached = topics.find(control, sourceId);
+    Set<String> former = reached.since(since);
+    sourceIds.addAll(reached.formerIds());
+    Optional<PublishedSearch> opened =
+        lead.publisher()
+            .search(
+                new Publisher.SearchScope(
+                    topic -> lead.router().mayHaveReached(topic, former),
+                    since,
+                    Router.marks(),
+                    REPLAY_HEADER));
+    if (opened.isEmpty()) {
+      return unsearched(filled, "this broker cannot be searched");
+    }
+    try (PublishedSearch search = opened.get()) {
+      LOG.info(
+          "reconciliation {}: reading {} messages since {}",
+          number,
+          search.total(),
+          since == null ? "the beginning" : since);
+      while (!search.isDone() && (found < filled.candidates() || lostSince != null)) {
+        take(search.poll(), hasUuids, lostSince);
+        show(search);
+      }
+      long overtaken = found < filled.candidates() ? takeOutOvertaken(search, position) : 0;
+      long remaining = filled.candidates() - found - overtaken;
+      return new Outcome(
+          search.read(),
+          found,
+          remaining,
+          phantoms,
+          since,
+          remaining == 0 ? null : joined(doubts(search, reached, since)),
+          joined(notes(overtaken)));
+    }
+  }
+
+  private List<String> doubts(
+      PublishedSearch search, ReachedTopics.Reached reached, @Nullable Instant since)
+      throws SQLException {
+    List<String> doubts = new ArrayList<>(search.gone());
+    boolean isLeftOut =
+        search.hasEarlier() || reached.since(since).size() < reached.since(null).size();
+    long timeless =
+        isLeftOut
+            ? new ToldTimes(lead.pipeline().source()).countWithoutTimeInId(control, sourceId)
+            : 0;
+    if (timeless > 0) {
+      doubts.add(
+          "messages from before %s were not looked at, and %d events have ids that tell no time: if a clock was ahead when it wrote their occurred_at, they may be among those messages"
+              .formatted(since, timeless));
+    }
+    if (reached.isIncompleteSince(since)) {
+      doubts.add(
+          "which topics events were published to before "
+              + reached.knownSince()
+              + " is not known: if route.topic or route.allowedTopics was changed before, messages"
+              + " in topics of then were not looked at");
+    }
+    if (untold > 0) {
+      doubts.add(untold + " messages do not tell from which table an id comes");
+    }
+    if (latest.isOverfull()) {
+      doubts.add("compacted topics have more keys than were remembered");
+    }
+    return doubts;
+  }
+
+  private List<String> notes(long overtaken) {
+    List<String> notes = new ArrayList<>();
+    if (overtaken > 0) {
+      notes.add(
+          overtaken
+              + " events count as published, because a compacted topic has a later event of their"
+              + " key");
+    }
+    if (foundByName > 0) {
+      notes.add(
+          "%d events count as published by messages that tell only ce_source %s, not the database: if others publish under that name, some of these may be missing"
+              .formatted(foundByName, ceSource));
+    }
+    return notes;
+  }
+
+  private static @Nullable String joined(List<String> sentences) {
+    return sentences.isEmpty() ? null : String.join("; ", sentences);
+  }
+
+  /**
+   * Takes out candidates whose topic keeps only the last message of a key, and has a later one of
+   * ours: compaction has removed theirs, and behind the later one they would make the last state
+   * wrong.
+   *
+   * @return how many
+   */
+  private long takeOutOvertaken(PublishedSearch search, SourcePosition position)
+      throws SQLException {
+    long overtaken = 0;
+    long after = 0;
+    while (!latest.isEmpty()) {
+      Backlog.Page page = backlog.read(control, sourceId, after, PAGE, position);
+      if (page.lastOrdinal() == after) {
+        break;
+      }
+      Map<String, Long> ordinals = backlog.ordinals(control, sourceId, after, page.lastOrdinal());
+      List<String> ids = new ArrayList<>();
+      for (Captured captured : page.rows()) {
+        if (captured instanceof Captured.Row row && isOvertaken(row, search, ordinals)) {
+          ids.add(row.event().id());
+        }
+      }
+      if (!ids.isEmpty()) {
+        overtaken += backlog.remove(control, sourceId, ids).size();
+      }
+      after = page.lastOrdinal();
+      show(search);
+    }
+    return overtaken;
+  }
+
+  private boolean isOvertaken(
+      Captured.Row row, PublishedSearch search, Map<String, Long> ordinals) {
+    try {
+      Destination to =
+          lead.router()
+              .route(new SequencedEvent(row.event(), row.position(), Instant.EPOCH, 0, 0))
+              .destination();
+      return search.isCompacted(to.topic())
+          && latest.get(to.topic(), to.key().getBytes(StandardCharsets.UTF_8))
+              > ordinals.getOrDefault(row.event().id(), Long.MAX_VALUE);
+    } catch (AgentException.RejectedEvent parkedLater) {
+      return false;
+    }
+  }
+
+  private static Outcome unsearched(Backlog.Filled filled, String why) {
+    return new Outcome(
+        0, 0, filled.candidates(), 0, null, filled.candidates() == 0 ? null : why, null);
+  }
+
+  private static @Nullable Instant since(Backlog.Filled filled, @Nullable Instant lostSince) {
+    @Nullable Instant oldest = filled.candidates() == 0 ? lostSince : filled.oldest();
+    if (oldest == null) {
+      return null;
+    }
+    Instant earliest = lostSince != null && lostSince.isBefore(oldest) ? lostSince : oldest;
+    return earliest.minus(ToldTimes.CLOCKS_APART);
+  }
+
+  /**
+   * Whatever was published from lost log was published after this: the last sign of life that the
+   * server still has. Where it has none, the search goes back to the topics' beginning.
+   */
+  private Instant lostSince() throws SQLException {
+    @Nullable Instant branchedAt =
+        new SourceRegistry(lead.pipeline().source())
+            .find(control, sourceId)
+            .map(Registration::branchedAt)
+            .orElse(null);
+    return branchedAt == null ? Instant.EPOCH.plus(ToldTimes.CLOCKS_APART) : branchedAt;
+  }
+
+  private void take(List<PublishedEvent> events, boolean hasUuids, @Nullable Instant lostSince)
+      throws SQLException {
+    List<PublishedEvent> ours = new ArrayList<>();
+    List<PublishedEvent> byName = new ArrayList<>();
+    for (PublishedEvent event : events) {
+      if (hasUuids ? isUuid(event.id()) : event.sourceId() != null && isOurs(event)) {
+        ours.add(event);
+      } else if (!hasUuids && event.sourceId() == null) {
+        // Number 5 of this table and number 5 of another are different events.
+        if (event.source() == null) {
+          untold++;
+        } else if (isOurs(event)) {
+          byName.add(event);
+        }
+      }
+    }
+    takeOut(ours);
+    foundByName += takeOut(byName);
+    if (lostSince != null && !ours.isEmpty()) {
+      takePhantoms(ours, lostSince);
+    }
+  }
+
+  private int takeOut(List<PublishedEvent> events) throws SQLException {
+    if (events.isEmpty()) {
+      return 0;
+    }
+    List<Backlog.Numbered> removed =
+        backlog.remove(control, sourceId, events.stream().map(PublishedEvent::id).toList());
+    Map<String, Long> ordinals = Backlog.byId(removed);
+    for (PublishedEvent event : events) {
+      byte @Nullable [] key = event.key();
+      Long ordinal = ordinals.get(event.id());
+      if (key != null && ordinal != null) {
+        latest.put(event.topic(), key, ordinal);
+      }
+    }
+    found += removed.size();
+    return removed.size();
+  }
+
+  /** Whether a message says that it is ours, as far as it says anything. */
+  private boolean isOurs(PublishedEvent event) {
+    if (event.sourceId() != null) {
+      return sourceIds.contains(event.sourceId());
+    }
+    return event.source() == null ? event.sequence() != null : ceSource.equals(event.source());
+  }
+
+  private void takePhantoms(List<PublishedEvent> events, Instant lostSince) throws SQLException {
+    List<PublishedEvent> late =
+        events.stream()
+            .filter(event -> !event.publishedAt().isBefore(lostSince))
+            // Another pipeline's events have no row in this table either.
+            .filter(this::isOurs)
+            .toList();
+    if (late.isEmpty()) {
+      return;
+    }
+    Set<String> missing =
+        backlog.missing(control, late.stream().map(PublishedEvent::id).distinct().toList());
+    List<Phantom> listed = new ArrayList<>();
+    for (PublishedEvent event : late) {
+      if (missing.contains(event.id())) {
+        listed.add(
+            new Phantom(
+                event.id(),
+                event.topic(),
+                event.partition(),
+                event.offset(),
+                event.sequence(),
+                event.publishedAt()));
+      }
+    }
+    phantoms += listed.size();
+    reconciliations.addPhantoms(control, sourceId, number, listed);
+  }
+
+  private static boolean isUuid(String id) {
+    try {
+      return UUID.fromString(id).toString().equals(id);
+    } catch (IllegalArgumentException e) {
+      return false;
+    }
+  }
+
+  private void show(PublishedSearch search) throws SQLException {
+    lead.pulse().ensureAlive();
+    if (lead.isStopping().getAsBoolean()) {
+      throw new AgentException.Retryable("asked to stop in the middle of a reconciliation", null);
+    }
+    if (System.nanoTime() - shownNanos > PROGRESS_EVERY.toNanos()) {
+      shownNanos = System.nanoTime();
+      String progress =
+          "reconciliation %d: read %d of %d messages, %d candidates found"
+              .formatted(number, search.read(), search.total(), found);
+      LOG.info(progress);
+      lead.progress().accept(progress);
+    }
+  }
+}

@@ -1,0 +1,51 @@
+package io.outboxinbox.agent.reconcile;
+
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.SourceIdentity;
+import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.agent.source.slot.ServerState;
+import io.outboxinbox.agent.source.slot.TimelineHistory;
+import java.sql.SQLException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a checkpoint still proves about the server that is there now.
+ *
+ * @param endedXid rows of transactions with a smaller id are published or parked; 0 when nothing is
+ *     known of any row
+ * @param isPositionLost events were published that are in no log of this server
+ */
+public record ReconcileBound(long endedXid, boolean isPositionLost) {
+
+  /**
+   * Half of all 32-bit ids: what lies further back looks as if it were ahead. A million less,
+   * because transactions go on beginning while rows are compared.
+   */
+  private static final long COMPARABLE_XIDS = (1L << 31) - 1_000_000;
+
+  public static ReconcileBound of(
+      @Nullable Checkpoint base,
+      SourceIdentity identity,
+      ServerState server,
+      SourceConnections connections)
+      throws SQLException {
+    if (base == null || !base.source().equals(identity)) {
+      return new ReconcileBound(0, false);
+    }
+    boolean isOnThisLog =
+        TimelineHistory.of(connections, server, base).contains(base)
+            && base.position().commitLsn() <= server.currentWalLsn()
+            && base.endedXid() <= server.nextXid();
+    if (!isOnThisLog) {
+      // Their ids have been, or will be, given to other transactions.
+      return new ReconcileBound(0, true);
+    }
+    boolean isComparable = server.nextXid() - base.endedXid() < COMPARABLE_XIDS;
+    return new ReconcileBound(isComparable ? base.endedXid() : 0, false);
+  }
+
+  /** The same, proving nothing of any row. */
+  ReconcileBound ofNoRow() {
+    return new ReconcileBound(0, isPositionLost);
+  }
+}

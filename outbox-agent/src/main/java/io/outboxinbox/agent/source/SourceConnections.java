@@ -1,0 +1,129 @@
+package io.outboxinbox.agent.source;
+
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.Properties;
+import org.postgresql.PGProperty;
+
+/** Opens connections to the source database; the caller closes them. */
+public final class SourceConnections {
+  public static final String CONNECT_TIMEOUT_SECONDS = "5";
+
+  private static final int ANSWER_TIMEOUT_SECONDS = 10;
+
+  private final SourceConfiguration source;
+  private final Marking marking;
+
+  public SourceConnections(SourceConfiguration source) {
+    this(source, connection -> {});
+  }
+
+  /** Connections of which each is marked before it is used. */
+  public SourceConnections(SourceConfiguration source, Marking marking) {
+    this.source = source;
+    this.marking = marking;
+  }
+
+  /** What is done first on each new connection. */
+  @FunctionalInterface
+  public interface Marking {
+    /**
+     * May use the connection, and leaves it in auto-commit mode.
+     *
+     * @throws SQLException the connection is closed
+     */
+    void mark(Connection connection) throws SQLException;
+  }
+
+  /**
+   * A session for SQL, in auto-commit mode.
+   *
+   * @param purpose shown in pg_stat_activity behind the agent's name
+   * @param socketTimeoutSeconds how long one answer may take before the connection counts as dead;
+   *     0 waits for ever
+   * @throws SQLException as the server or the network says
+   */
+  public Connection open(String purpose, int socketTimeoutSeconds) throws SQLException {
+    Properties properties = properties(purpose);
+    PGProperty.SOCKET_TIMEOUT.set(properties, socketTimeoutSeconds);
+    return connect(properties);
+  }
+
+  /**
+   * A session of the replication protocol, for the commands that only it has.
+   *
+   * @throws SQLException as the server or the network says
+   */
+  public Connection openReplication(String purpose) throws SQLException {
+    Properties properties = properties(purpose);
+    PGProperty.REPLICATION.set(properties, "database");
+    PGProperty.PREFER_QUERY_MODE.set(properties, "simple");
+    PGProperty.ASSUME_MIN_SERVER_VERSION.set(properties, "14");
+    return connect(properties);
+  }
+
+  /**
+   * Asks for an answer.
+   *
+   * @throws SQLException the connection is dead
+   */
+  public static void ensureAnswers(Connection connection) throws SQLException {
+    try (Statement statement = connection.createStatement()) {
+      statement.execute("SELECT 1");
+    }
+  }
+
+  /**
+   * The options of a connection that Debezium opens, which depend on the server.
+   *
+   * @throws SQLException as the server or the network says
+   */
+  public String optionsOfReader() throws SQLException {
+    try (Connection connection = open("reader", ANSWER_TIMEOUT_SECONDS)) {
+      return SessionSettings.options(source, connection.getMetaData().getDatabaseMajorVersion());
+    }
+  }
+
+  /** Every connection of ours is made here, so that none misses a setting. */
+  private Connection connect(Properties properties) throws SQLException {
+    Connection connection = DriverManager.getConnection(url(), properties);
+    try {
+      SessionSettings.complete(connection);
+      marking.mark(connection);
+      return connection;
+    } catch (SQLException | RuntimeException e) {
+      connection.close();
+      throw e;
+    }
+  }
+
+  private String url() {
+    return "jdbc:postgresql://" + source.host() + ":" + source.port() + "/" + source.database();
+  }
+
+  private Properties properties(String purpose) {
+    Properties properties = new Properties();
+    PGProperty.USER.set(properties, source.username());
+    PGProperty.PASSWORD.set(properties, source.resolvePassword());
+    PGProperty.SSL_MODE.set(properties, sslMode(source.sslMode()));
+    PGProperty.SSL_HOSTNAME_VERIFIER.set(properties, NamingHostnameVerifier.class.getName());
+    if (source.sslRootCert() != null) {
+      PGProperty.SSL_ROOT_CERT.set(properties, source.sslRootCert().toString());
+    }
+    PGProperty.CONNECT_TIMEOUT.set(properties, CONNECT_TIMEOUT_SECONDS);
+    PGProperty.LOGIN_TIMEOUT.set(properties, CONNECT_TIMEOUT_SECONDS);
+    PGProperty.TCP_KEEP_ALIVE.set(properties, true);
+    PGProperty.SOCKET_FACTORY.set(properties, WakefulSocketFactory.class.getName());
+    PGProperty.OPTIONS.set(properties, SessionSettings.options(source));
+    // Details and the texts of batches hold values of rows, and messages end up in logs and pages.
+    PGProperty.LOG_SERVER_ERROR_DETAIL.set(properties, false);
+    PGProperty.APPLICATION_NAME.set(properties, "outbox-agent " + purpose);
+    return properties;
+  }
+
+  public static String sslMode(SourceConfiguration.SslMode mode) {
+    return mode.name().toLowerCase(java.util.Locale.ROOT).replace('_', '-');
+  }
+}

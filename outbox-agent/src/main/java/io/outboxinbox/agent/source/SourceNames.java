@@ -1,0 +1,233 @@
+package io.outboxinbox.agent.source;
+
+import io.outboxinbox.agent.event.SourceIdentity;
+import java.nio.charset.StandardCharsets;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.UUID;
+
+/**
+ * Names the agent chooses where the configuration has none. Publications belong to a whole database
+ * and slots to a whole server, so a name that everybody has by default would be somebody else's.
+ * What an installation has under the one name of earlier versions stays in use.
+ */
+public final class SourceNames {
+  /** What every publication and every slot was called by default before names differed. */
+  private static final String FIRST_PUBLICATION = "outbox_publication";
+
+  private static final String FIRST_SLOT = "outbox_agent";
+
+  private static final String DEFAULT_SCHEMA = "public";
+  private static final String DEFAULT_TABLE = "outbox_event";
+  private static final int IDENTIFIER_MAX = 63;
+  private static final int HASH_DIGITS = 8;
+
+  private static final String REGISTRY =
+      """
+      SELECT EXISTS (
+        SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = ? AND c.relname = 'outbox_agent_source'
+           AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))
+      """;
+
+  /** Whether the publication names this table and no other. */
+  private static final String IS_ALONE =
+      """
+      SELECT coalesce(bool_and(n.nspname = ? AND c.relname = ?), false)
+        FROM pg_publication p
+        JOIN pg_publication_rel r ON r.prpubid = p.oid
+        JOIN pg_class c ON c.oid = r.prrelid
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE p.pubname = ?
+      """;
+
+  /** Whether the publication names tables, and this one is not among them. */
+  private static final String IS_OF_OTHERS =
+      """
+      SELECT coalesce(bool_and(n.nspname <> ? OR c.relname <> ?), false)
+        FROM pg_publication p
+        JOIN pg_publication_rel r ON r.prpubid = p.oid
+        JOIN pg_class c ON c.oid = r.prrelid
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE p.pubname = ?
+      """;
+
+  private static final String HAS_SLOT =
+      """
+      SELECT EXISTS (SELECT FROM pg_replication_slots
+                      WHERE slot_name = ? AND database = current_database())
+      """;
+
+  private SourceNames() {}
+
+  /** For table {@code outbox_event} as {@code schema/postgresql/03_publication.sql} names it. */
+  static String publication(String schema, String table) {
+    boolean isDefaultTable = table.equals(DEFAULT_TABLE);
+    if (schema.equals(DEFAULT_SCHEMA)) {
+      return isDefaultTable ? FIRST_PUBLICATION : publication(table);
+    }
+    // Where the schema ends and the table begins, the name alone does not say.
+    return isDefaultTable
+        ? publication(schema)
+        : hashed(
+            FIRST_PUBLICATION + "_" + plain(schema) + "_" + plain(table), schema + "." + table);
+  }
+
+  private static String publication(String of) {
+    String name = FIRST_PUBLICATION + "_" + plain(of);
+    return plain(of).equals(of) && name.length() <= IDENTIFIER_MAX ? name : hashed(name, of);
+  }
+
+  /** Names of publications must not need quotes, see {@link SourceConfiguration}. */
+  private static String plain(String name) {
+    return name.replaceAll("[^a-zA-Z0-9_]+", "_").toLowerCase(Locale.ROOT);
+  }
+
+  private static String hashed(String name, String of) {
+    int room = IDENTIFIER_MAX - HASH_DIGITS - 1;
+    return name.substring(0, Math.min(name.length(), room)) + "_" + hash(of);
+  }
+
+  /** A slot of its own for each database and publication of a server. */
+  static String slot(String database, String publication) {
+    String plain = FIRST_SLOT + "_" + database;
+    boolean isPlain = plain.matches("[a-z0-9_]{1,63}") && publication.equals(FIRST_PUBLICATION);
+    if (isPlain) {
+      return plain;
+    }
+    String readable = plain.toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9_]", "_");
+    return hashed(readable, database + "/" + publication);
+  }
+
+  private static String hash(String text) {
+    return UUID.nameUUIDFromBytes(text.getBytes(StandardCharsets.UTF_8))
+        .toString()
+        .substring(0, HASH_DIGITS);
+  }
+
+  /**
+   * The same source with the names that hold in this database.
+   *
+   * @param connection to the source database
+   * @return names that the configuration gives stay as they are
+   * @throws SQLException the connection broke or an answer took too long
+   */
+  public static SourceConfiguration resolved(Connection connection, SourceConfiguration source)
+      throws SQLException {
+    if (source.namesPublication() && source.namesSlot()) {
+      return source;
+    }
+    Registered registered = registered(connection, source);
+    SourceConfiguration published =
+        source.withNames(publication(connection, source, registered), source.slotOrNull());
+    return published.withNames(published.publication(), slot(connection, published, registered));
+  }
+
+  /**
+   * Which source the connected database is.
+   *
+   * @throws SQLException the connection broke or an answer took too long
+   */
+  public static SourceIdentity identify(Connection connection, SourceConfiguration source)
+      throws SQLException {
+    SourceConfiguration named = resolved(connection, source);
+    try (PreparedStatement statement =
+            connection.prepareStatement("SELECT system_identifier::text FROM pg_control_system()");
+        ResultSet row = statement.executeQuery()) {
+      row.next();
+      return identity(row.getString(1), named);
+    }
+  }
+
+  /**
+   * The source on a cluster.
+   *
+   * @param named with the names that hold in the database, as {@link #resolved} gives them
+   */
+  public static SourceIdentity identity(String systemId, SourceConfiguration named) {
+    return new SourceIdentity(systemId, named.database(), named.publication());
+  }
+
+  /** What the agent's own table in the schema of the outbox knows. */
+  private record Registered(Connection connection, String table, boolean isReadable) {
+    /** Whether an agent of this schema ever got as far as the condition says. */
+    boolean has(SourceConfiguration source, String publication, String condition)
+        throws SQLException {
+      if (!isReadable) {
+        return false;
+      }
+      String ending = "/" + source.database() + "/" + publication;
+      return CatalogQuery.one(
+          connection,
+          "SELECT EXISTS (SELECT FROM %s WHERE right(source, length(?)) = ? AND %s)"
+              .formatted(table, condition),
+          row -> row.getBoolean(1),
+          ending,
+          ending);
+    }
+  }
+
+  private static Registered registered(Connection connection, SourceConfiguration source)
+      throws SQLException {
+    return new Registered(
+        connection,
+        Identifiers.qualified(source.schema(), "outbox_agent_source"),
+        CatalogQuery.one(connection, REGISTRY, row -> row.getBoolean(1), source.schema()));
+  }
+
+  private static String publication(
+      Connection connection, SourceConfiguration source, Registered registered)
+      throws SQLException {
+    if (source.namesPublication() || source.publication().equals(FIRST_PUBLICATION)) {
+      return source.publication();
+    }
+    boolean isOurs;
+    if (source.table().equals(DEFAULT_TABLE)) {
+      // The position is kept under the publication's name, so a source that has one keeps both,
+      // also while its table is out of the publication. Without a position, only a publication
+      // that is this table's alone can be meant.
+      isOurs =
+          registered.has(source, FIRST_PUBLICATION, "seeded_at IS NOT NULL")
+              || asks(connection, source, IS_ALONE);
+    } else {
+      // Made by hand, by that name as a rule; and who else has a position is not known, because
+      // tables of one schema share what the agent's own table knows.
+      isOurs = !asks(connection, source, IS_OF_OTHERS);
+    }
+    return isOurs ? FIRST_PUBLICATION : source.publication();
+  }
+
+  private static boolean asks(Connection connection, SourceConfiguration source, String question)
+      throws SQLException {
+    return CatalogQuery.one(
+        connection,
+        question,
+        row -> row.getBoolean(1),
+        source.schema(),
+        source.table(),
+        FIRST_PUBLICATION);
+  }
+
+  private static String slot(
+      Connection connection, SourceConfiguration source, Registered registered)
+      throws SQLException {
+    if (source.namesSlot()) {
+      return source.slot();
+    }
+    boolean isOurs =
+        CatalogQuery.one(connection, HAS_SLOT, row -> row.getBoolean(1), FIRST_SLOT)
+            && (source.publication().equals(FIRST_PUBLICATION)
+                || registered.has(source, source.publication(), "epoch IS NOT NULL"));
+    return isOurs ? FIRST_SLOT : source.slot();
+  }
+
+  /** A name nobody else has, where the configured slot has another. */
+  public static Optional<String> other(SourceConfiguration source) {
+    String name = slot(source.database(), source.publication());
+    return name.equals(source.slot()) ? Optional.empty() : Optional.of(name);
+  }
+}

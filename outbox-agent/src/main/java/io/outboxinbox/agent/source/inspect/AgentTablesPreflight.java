@@ -1,0 +1,108 @@
+package io.outboxinbox.agent.source.inspect;
+
+import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.source.CatalogQuery;
+import io.outboxinbox.agent.source.SourceConfiguration;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** The agent's own tables beside the outbox. */
+final class AgentTablesPreflight {
+  /** Table to the privileges the agent uses on it. */
+  static final Map<String, List<String>> NEEDED =
+      Map.of(
+          "outbox_agent_source", List.of("SELECT", "INSERT", "UPDATE"),
+          "outbox_backlog", List.of("SELECT", "INSERT", "DELETE"),
+          "outbox_parked", List.of("SELECT", "INSERT", "UPDATE", "DELETE"),
+          "outbox_parked_edit", List.of("SELECT", "INSERT", "UPDATE", "DELETE"),
+          "outbox_reconciliation", List.of("SELECT", "INSERT", "UPDATE"),
+          "outbox_phantom", List.of("SELECT", "INSERT", "UPDATE", "DELETE"));
+
+  /** Columns a later version added; they are missing until the file is applied again. */
+  private static final Map<String, List<String>> ADDED =
+      Map.of(
+          "outbox_agent_source",
+              List.of(
+                  "paused_at",
+                  "paused_by",
+                  "paused_reason",
+                  "topics",
+                  "topics_since",
+                  "former_ids"),
+          "outbox_reconciliation", List.of("notes"),
+          "outbox_parked", List.of("destination", "destination_rule"));
+
+  private static final String TABLES =
+      """
+      SELECT c.relname AS name,
+             row_security_active(c.oid) AS is_filtered,
+             ARRAY(SELECT p FROM pg_catalog.unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
+                    WHERE has_table_privilege(c.oid, p)) AS privileges,
+             ARRAY(SELECT a.attname::text FROM pg_attribute a
+                    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
+        FROM pg_class c
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE n.nspname = ?
+         AND c.relname LIKE 'outbox\\_%'
+         AND c.relkind IN ('r', 'p')
+      """;
+
+  private AgentTablesPreflight() {}
+
+  static List<Finding> check(Connection connection, SourceConfiguration config, SqlNames names)
+      throws SQLException {
+    Map<String, List<String>> present = new LinkedHashMap<>();
+    Map<String, List<String>> columns = new LinkedHashMap<>();
+    List<Finding> findings = new ArrayList<>();
+    CatalogQuery.list(
+        connection,
+        TABLES,
+        row -> {
+          String name = row.getString("name");
+          columns.put(name, CatalogQuery.texts(row, "columns"));
+          if (NEEDED.containsKey(name) && row.getBoolean("is_filtered")) {
+            findings.add(TablePreflight.filtered(names, names.schema() + "." + name));
+          }
+          return present.put(name, CatalogQuery.texts(row, "privileges"));
+        },
+        config.schema());
+    NEEDED.forEach(
+        (table, privileges) -> {
+          String name = names.schema() + "." + table;
+          @Nullable List<String> granted = present.get(table);
+          if (granted == null) {
+            findings.add(
+                Finding.misconfigured(
+                    "the agent's table %s does not exist".formatted(name),
+                    "apply schema/postgresql to schema " + names.schema()));
+          } else if (!granted.containsAll(privileges)) {
+            List<String> missing = new ArrayList<>(privileges);
+            missing.removeAll(granted);
+            String verbs = String.join(", ", missing);
+            findings.add(
+                Finding.misconfigured(
+                    "role %s lacks %s on the agent's table %s".formatted(names.role(), verbs, name),
+                    "GRANT %s ON %s TO %s".formatted(verbs, name, names.role())));
+          }
+        });
+    ADDED.forEach(
+        (table, added) -> {
+          List<String> missing = new ArrayList<>(added);
+          missing.removeAll(columns.getOrDefault(table, added));
+          if (!missing.isEmpty()) {
+            findings.add(
+                Finding.misconfigured(
+                    "the agent's table %s.%s was made by an earlier version and lacks %s"
+                        .formatted(names.schema(), table, String.join(", ", missing)),
+                    "apply schema/postgresql/04_agent.sql to schema %s again"
+                        .formatted(names.schema())));
+          }
+        });
+    return findings;
+  }
+}

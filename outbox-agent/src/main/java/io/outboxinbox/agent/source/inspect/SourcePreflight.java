@@ -1,0 +1,176 @@
+package io.outboxinbox.agent.source.inspect;
+
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.source.ConnectionFailure;
+import io.outboxinbox.agent.source.PublicationMark;
+import io.outboxinbox.agent.source.ServerMessage;
+import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.agent.source.SourceNames;
+import io.outboxinbox.agent.source.slot.FailoverSlot;
+import io.outboxinbox.agent.source.slot.ServerState;
+import io.outboxinbox.agent.source.slot.SlotState;
+import io.outboxinbox.agent.source.slot.TimelineHistory;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Looks at the source database without changing it, before every start and while running. A few
+ * catalog queries, each bounded by seconds; no state, any thread, no log lines.
+ */
+public final class SourcePreflight {
+  private static final int ANSWER_TIMEOUT_SECONDS = 5;
+
+  private SourcePreflight() {}
+
+  /**
+   * Connects and looks.
+   *
+   * @return as {@link #check(Connection, SourceConfiguration)}; one finding when there is no
+   *     connection
+   */
+  public static List<Finding> check(SourceConfiguration config) {
+    SourceConnections connections = new SourceConnections(config);
+    try (Connection connection = connections.open("preflight", ANSWER_TIMEOUT_SECONDS)) {
+      return look(connection, connections, config);
+    } catch (SQLException e) {
+      return List.of(ConnectionFailure.explain(e, config));
+    } catch (AgentException.Misconfigured e) {
+      // Before anything was sent: the password's file is not there or empty.
+      return List.of(
+          Finding.misconfigured(String.valueOf(e.getMessage()), "correct source.passwordFile"));
+    }
+  }
+
+  private static List<Finding> look(
+      Connection connection, SourceConnections connections, SourceConfiguration config) {
+    List<Finding> findings = new ArrayList<>();
+    try {
+      findings.addAll(check(connection, config));
+    } catch (SQLException e) {
+      // The same SQLStates mean other things once there is a connection.
+      findings.add(
+          Finding.misconfigured(
+              "looking at database %s failed: %s (SQLState %s)"
+                  .formatted(config.database(), ServerMessage.of(e), e.getSQLState()),
+              "see the message and the server's log"));
+    }
+    replication(connections, config).ifPresent(findings::add);
+    return findings;
+  }
+
+  /** What keeps a session of the replication protocol from coming about; a pooler does. */
+  private static Optional<Finding> replication(
+      SourceConnections connections, SourceConfiguration config) {
+    try (Connection replication = connections.openReplication("preflight");
+        Statement statement = replication.createStatement()) {
+      statement.execute("IDENTIFY_SYSTEM");
+      return Optional.empty();
+    } catch (SQLException e) {
+      return ConnectionFailure.explainReplication(e, config);
+    }
+  }
+
+  /**
+   * Whether the server answered and said no: to the role, its password, its rights, or for want of
+   * the agent's tables. {@link #check(SourceConfiguration)} then says what to mend. Everything else
+   * passes by itself.
+   */
+  public static boolean isRefusal(SQLException failure) {
+    return ConnectionFailure.isRefusal(failure);
+  }
+
+  /**
+   * Looks at server, role, table, publication and the agent's tables. Whether rows were missed in
+   * the meantime is not seen here: compare {@link PublicationMark} and call {@link #checkSlot}.
+   *
+   * @param connection to the source database, not closed
+   * @return in the order in which fixes should be made; OK findings included
+   * @throws SQLException the connection broke or an answer took too long; look again later
+   */
+  public static List<Finding> check(Connection connection, SourceConfiguration configured)
+      throws SQLException {
+    SourceConfiguration config = SourceNames.resolved(connection, configured);
+    ServerPreflight.Facts server = ServerPreflight.facts(connection, config);
+    List<Finding> findings = new ArrayList<>(ServerPreflight.check(server, config));
+    if (server.isUseless()) {
+      return findings;
+    }
+    SqlNames names = server.names();
+    Optional<TablePreflight.Relation> table = TablePreflight.relation(connection, config);
+    if (table.isPresent()) {
+      findings.addAll(TablePreflight.check(connection, config, names, table.get()));
+    } else {
+      findings.add(TablePreflight.missing(connection, config));
+    }
+    findings.addAll(PublicationPreflight.check(connection, config, names, table));
+    findings.addAll(PartitionsPreflight.check(connection, config, names));
+    findings.addAll(AgentTablesPreflight.check(connection, config, names));
+    findings.addAll(MessagePreflight.check(connection, names));
+    findings.addAll(FailoverSlot.check(connection, config));
+    findings.addAll(SlotPreflight.checkKind(connection, config));
+    return findings;
+  }
+
+  /**
+   * Reads slot, server and timelines, and judges as the other one does.
+   *
+   * @param connections for the replication protocol, which alone tells of timelines
+   * @throws SQLException as {@link #check(Connection, SourceConfiguration)}
+   */
+  public static List<Finding> checkSlot(
+      Connection connection,
+      SourceConnections connections,
+      SourceConfiguration config,
+      @Nullable Checkpoint checkpoint)
+      throws SQLException {
+    return checkSlot(
+        connections,
+        config,
+        SlotState.of(connection, config.slot()),
+        ServerState.of(connection),
+        checkpoint);
+  }
+
+  /**
+   * Reads the server's timelines, and judges as the other one does.
+   *
+   * @throws SQLException as {@link #check(Connection, SourceConfiguration)}
+   */
+  public static List<Finding> checkSlot(
+      SourceConnections connections,
+      SourceConfiguration config,
+      Optional<SlotState> slot,
+      ServerState server,
+      @Nullable Checkpoint checkpoint)
+      throws SQLException {
+    TimelineHistory history =
+        checkpoint == null
+            ? TimelineHistory.only(server.timeline())
+            : TimelineHistory.of(connections, server, checkpoint);
+    return checkSlot(config, slot, server, history, checkpoint);
+  }
+
+  /**
+   * Judges whether everything after the checkpoint still comes through the slot.
+   *
+   * @param history of the server, as {@link TimelineHistory#of} reads it
+   * @param checkpoint last durable one; null at the very first start
+   * @return one OK finding when all is well
+   */
+  public static List<Finding> checkSlot(
+      SourceConfiguration config,
+      Optional<SlotState> slot,
+      ServerState server,
+      TimelineHistory history,
+      @Nullable Checkpoint checkpoint) {
+    return SlotPreflight.check(config, slot, server, history, checkpoint);
+  }
+}

@@ -1,0 +1,154 @@
+package io.outboxinbox.agent.source.log;
+
+import static java.util.stream.Collectors.joining;
+
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Captured;
+import io.outboxinbox.agent.event.SourcePosition;
+import io.outboxinbox.agent.event.WayOut;
+import io.outboxinbox.agent.source.RowReader;
+import io.outboxinbox.agent.source.SourceConfiguration;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.apache.kafka.connect.data.Field;
+import org.apache.kafka.connect.data.Schema;
+import org.apache.kafka.connect.data.Struct;
+import org.apache.kafka.connect.source.SourceRecord;
+import org.jspecify.annotations.Nullable;
+
+/** Makes {@link Captured} items of Debezium's records; drops what is already behind us. */
+final class RecordReader {
+  private final String transactionTopic;
+  private final String messageTopic;
+  private final String pulseMark;
+  private final ResumePoint resumePoint;
+  private final RowReader rows;
+  private final String schema;
+  private final String table;
+  private @Nullable Schema layout;
+  private long skipped;
+
+  RecordReader(SourceConfiguration source, ResumePoint resumePoint, String nonce) {
+    this.transactionTopic = ConnectorSettings.prefix(source) + ".transaction";
+    this.messageTopic = ConnectorSettings.prefix(source) + ".message";
+    this.pulseMark = nonce + ":";
+    this.resumePoint = resumePoint;
+    this.rows = new RowReader(source);
+    this.schema = source.schema();
+    this.table = source.table();
+  }
+
+  List<Captured> read(List<SourceRecord> records) {
+    List<Captured> captured = new ArrayList<>(records.size());
+    for (SourceRecord record : records) {
+      Captured item = read(record);
+      if (item != null) {
+        captured.add(item);
+      }
+    }
+    return captured;
+  }
+
+  /** How many rows were already behind us since the last call. */
+  long takeSkipped() {
+    long count = skipped;
+    skipped = 0;
+    return count;
+  }
+
+  private @Nullable Captured read(SourceRecord record) {
+    Map<String, ?> offset = record.sourceOffset();
+    Struct value = (Struct) record.value();
+    if (record.topic().equals(transactionTopic)) {
+      return "END".equals(value.getString("status"))
+          ? new Captured.TransactionEnd(
+              resumePoint.end(number(offset, "txId"), number(offset, "lsn_commit")))
+          : null;
+    }
+    if (record.topic().equals(messageTopic)) {
+      return pulse(value);
+    }
+    return row(offset, value);
+  }
+
+  private @Nullable Captured row(Map<String, ?> offset, Struct value) {
+    Struct after = value.getStruct("after");
+    if (after == null || !isOurs(after, value.getStruct("source"))) {
+      return null;
+    }
+    SourcePosition position =
+        resumePoint.row(
+            number(offset, "lsn_commit"), number(offset, "txId"), number(offset, "lsn"));
+    if (position == null) {
+      skipped++;
+      return null;
+    }
+    requireColumns(after);
+    Instant committedAt = Instant.EPOCH.plus(number(offset, "ts_usec"), ChronoUnit.MICROS);
+    try {
+      return new Captured.Row(position, committedAt, rows.read(after::getWithoutDefault));
+    } catch (RowReader.BadRowException e) {
+      return new Captured.BadRow(
+          position,
+          committedAt,
+          rows.raw(after::getWithoutDefault),
+          String.valueOf(e.getMessage()));
+    }
+  }
+
+  /** Whether the row is of our table; a publication may have others of a name like it. */
+  private boolean isOurs(Struct row, Struct source) {
+    return row.schema() == layout
+        || (table.equals(source.getString("table")) && schema.equals(source.getString("schema")));
+  }
+
+  /** Rows of one table and layout share their schema, so it is looked at once. */
+  private void requireColumns(Struct row) {
+    if (row.schema() == layout) {
+      return;
+    }
+    List<String> missing = rows.missing(name -> row.schema().field(name) != null);
+    if (!missing.isEmpty()) {
+      throw new AgentException.Gap(
+          "rows in the log of table %s.%s have no column %s, they have %s: the table was altered after they were written"
+              .formatted(
+                  schema,
+                  table,
+                  String.join(", ", missing),
+                  row.schema().fields().stream().map(Field::name).collect(joining(", "))),
+          WayOut.RECONCILE + "; the table has them under the names of today");
+    }
+    layout = row.schema();
+  }
+
+  /** Anyone may write messages under our prefix; only those that carry our nonce count. */
+  private @Nullable Captured pulse(Struct value) {
+    ByteBuffer content = (ByteBuffer) value.getStruct("message").get("content");
+    String text = StandardCharsets.UTF_8.decode(content.duplicate()).toString();
+    if (!text.startsWith(pulseMark)) {
+      return null;
+    }
+    String[] parts = text.substring(pulseMark.length()).split(":", 3);
+    if (parts.length < 3) {
+      return null;
+    }
+    try {
+      return new Captured.Pulse(Long.parseLong(parts[0]), Long.parseLong(parts[1]), parts[2]);
+    } catch (NumberFormatException forged) {
+      return null;
+    }
+  }
+
+  private static long number(Map<String, ?> offset, String key) {
+    Object number = offset.get(key);
+    if (number == null) {
+      throw new IllegalStateException("Debezium's offset lacks " + key + ": " + offset);
+    }
+    return ((Number) number).longValue();
+  }
+}

@@ -1,0 +1,134 @@
+package io.outboxinbox.agent.source.slot;
+
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Lsn;
+import io.outboxinbox.agent.event.SourcePosition;
+import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.agent.source.table.Backlog;
+import io.outboxinbox.agent.source.table.SourceRegistry;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+
+/**
+ * Creates the slot, and remembers the rows that are older than it.
+ *
+ * <p>The slot's exported snapshot shows exactly the rows whose transactions the slot will not send.
+ * A snapshot dies with its connection, so their ids are copied into a table of ours at once: the
+ * bootstrap can then be interrupted anywhere and goes on without asking what was visible when.
+ */
+public final class FirstStart {
+
+  /** Creating a slot waits for all transactions then running; say so instead of hanging. */
+  private static final Duration CREATE_TIMEOUT = Duration.ofSeconds(60);
+
+  private final SourceConfiguration source;
+  private final SourceConnections connections;
+
+  public FirstStart(SourceConfiguration source, SourceConnections connections) {
+    this.source = source;
+    this.connections = connections;
+  }
+
+  /**
+   * What the slot's snapshot showed.
+   *
+   * @param position where streaming begins
+   * @param filled the rows older than that which have to be published first
+   */
+  public record Seed(SourcePosition position, Backlog.Filled filled) {}
+
+  /**
+   * Creates the slot of a first start and, if configured, writes down the ids of older rows.
+   *
+   * @param turn as begun in the {@link SourceRegistry}
+   * @throws AgentException.Retryable a long transaction keeps the slot from being created, or
+   *     another agent has taken the turn
+   * @throws SQLException as the server says
+   */
+  public Seed createSlot(String sourceId, SourceRegistry.Turn turn) throws SQLException {
+    return createSlot(
+        sourceId,
+        turn,
+        source.existingRows() == SourceConfiguration.ExistingRows.PUBLISH
+            ? Backlog.Candidates.ALL
+            : Backlog.Candidates.NONE);
+  }
+
+  /**
+   * Creates a slot and writes down which rows older than it may have to be published.
+   *
+   * @throws AgentException.Retryable as above
+   */
+  public Seed createSlot(String sourceId, SourceRegistry.Turn turn, Backlog.Candidates candidates)
+      throws SQLException {
+    try (Connection replication = connections.openReplication("slot");
+        Statement statement = replication.createStatement()) {
+      statement.setQueryTimeout(Math.toIntExact(CREATE_TIMEOUT.toSeconds()));
+      long begin = System.nanoTime();
+      String sql =
+          "CREATE_REPLICATION_SLOT "
+              + Identifiers.quoted(source.slot())
+              + " LOGICAL pgoutput"
+              + FailoverSlot.option(replication, source);
+      try (ResultSet slot = statement.executeQuery(sql)) {
+        slot.next();
+        SourcePosition position =
+            SourcePosition.atCommit(Lsn.parse(slot.getString("consistent_point")));
+        // The snapshot lives until the next command on this connection.
+        return new Seed(
+            position,
+            candidates.equals(Backlog.Candidates.NONE)
+                ? Backlog.Filled.NOTHING
+                : copyIds(sourceId, turn, candidates, slot.getString("snapshot_name")));
+      } catch (SQLException e) {
+        // The same SQLState when somebody else ends the statement, and then it is not the wait.
+        if ("57014".equals(e.getSQLState())
+            && System.nanoTime() - begin >= CREATE_TIMEOUT.toNanos()) {
+          throw new AgentException.Retryable(
+              "slot %s could not be created within %d s; creating one waits for transactions that were already running: see pg_stat_activity for the oldest xact_start"
+                  .formatted(source.slot(), CREATE_TIMEOUT.toSeconds()),
+              e);
+        }
+        throw e;
+      }
+    }
+  }
+
+  private Backlog.Filled copyIds(
+      String sourceId, SourceRegistry.Turn turn, Backlog.Candidates candidates, String snapshot)
+      throws SQLException {
+    try (Connection connection = connections.open("bootstrap", 0);
+        Connection reader = connections.open("bootstrap", 30)) {
+      connection.setAutoCommit(false);
+      connection.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
+      try (Statement statement = connection.createStatement()) {
+        // Comes from the server a moment ago; the command takes no parameters.
+        statement.execute("SET TRANSACTION SNAPSHOT '" + snapshot.replace("'", "''") + "'");
+      }
+      new SourceRegistry(source).requireTurn(reader, sourceId, turn);
+      Backlog backlog = new Backlog(source);
+      backlog.clear(connection, sourceId);
+      Backlog.Filled filled = backlog.fill(connection, sourceId, candidates);
+      connection.commit();
+      return filled;
+    }
+  }
+
+  /** Drops a slot of which nothing was ever published, or nothing will be any more. */
+  public void dropSlot(Connection connection) throws SQLException {
+    try (PreparedStatement statement =
+        connection.prepareStatement(
+            // Never one of another database, which is another agent's.
+            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+                + " WHERE slot_name = ? AND database = current_database()")) {
+      statement.setString(1, source.slot());
+      statement.execute();
+    }
+  }
+}

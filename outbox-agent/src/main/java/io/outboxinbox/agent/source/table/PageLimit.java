@@ -1,0 +1,9 @@
+package io.outboxinbox.agent.source.table;
+
+/**
+ * How much one page of rows may hold.
+ *
+ * @param rows at most this many
+ * @param bytes the row that reaches this many bytes is the page's last
+ */
+public record PageLimit(int rows, long bytes) {}

@@ -1,0 +1,390 @@
+package io.outboxinbox.agent.source.table;
+
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.Lsn;
+import io.outboxinbox.agent.event.RawRow;
+import io.outboxinbox.agent.event.WayOut;
+import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.LongText;
+import java.nio.charset.StandardCharsets;
+import java.sql.Array;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.sql.Types;
+import java.time.Instant;
+import java.time.OffsetDateTime;
+import java.time.ZoneOffset;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Table {@code outbox_parked}, as far as events go into it and a new leader takes it over. What
+ * comes out of it: {@link ParkedQueue}.
+ *
+ * <p>What is said to need the leader's connection must run on the session that holds the leadership
+ * lock: an agent that was replaced without noticing has lost that one, and cannot undo what its
+ * successor relies on.
+ */
+public final class ParkedTable {
+  private static final int FETCH_ROWS = 1000;
+  private static final int JOINED_AT_ONCE = 5_000;
+  private static final String UNIQUE_VIOLATION = "23505";
+  private static final String LOCK_NOT_AVAILABLE = "55P03";
+
+  private final String table;
+  private final String source;
+
+  /**
+   * Makes the table's view of one source.
+   *
+   * @param schema of the agent's tables
+   * @param source whose rows count
+   */
+  public ParkedTable(String schema, String source) {
+    this.table = qualified(schema);
+    this.source = source;
+  }
+
+  static String qualified(String schema) {
+    return Identifiers.qualified(schema, "outbox_parked");
+  }
+
+  /**
+   * Events to write down together.
+   *
+   * @param events possibly none, in order
+   * @param epoch of the position that will cover them
+   * @param lastOrdinal the events get the numbers after it
+   * @param joinedKeys of which an event is held in all topics; what waits in the line of one topic
+   *     joins the line for all, or it could overtake
+   */
+  public record Portion(
+      List<ParkedEvent> events, long epoch, long lastOrdinal, Set<String> joinedKeys) {}
+
+  /**
+   * Writes events down. They count only once the position covers them, so rows of a batch that
+   * never came so far do no harm.
+   *
+   * @param rule how topics are chosen, so that {@link #joinLanes} sees when that has changed
+   * @return lanes of which nothing waits any more, since it joined others
+   * @throws AgentException.Retryable an agent that has been replaced wrote some of these numbers
+   */
+  public List<String> insert(Connection connection, Portion portion, String rule)
+      throws SQLException {
+    String sql =
+        """
+        INSERT INTO %s
+          (source, ordinal, event_id, aggregate_type, aggregate_id, event_type, payload,
+           content_type, headers, topic, occurred_at, extra, key, reason, is_behind, epoch, xid, lsn,
+           committed_at, destination, destination_rule)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?::jsonb, ?, ?, ?, ?, ?, ?::pg_lsn, ?, ?, ?)
+        """
+            .formatted(table);
+    connection.setAutoCommit(false);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      long ordinal = portion.lastOrdinal();
+      for (ParkedEvent event : portion.events()) {
+        statement.setString(1, source);
+        statement.setLong(2, ++ordinal);
+        set(statement, 3, event.row());
+        statement.setString(13, event.key());
+        statement.setString(14, storable(event.reason()));
+        statement.setBoolean(15, event.isBehind());
+        statement.setLong(16, portion.epoch());
+        statement.setLong(17, event.position().xid());
+        statement.setString(18, Lsn.format(event.position().lsn()));
+        statement.setObject(19, utc(event.committedAt()));
+        statement.setString(20, event.destination());
+        statement.setString(21, event.destination() == null ? null : rule);
+        statement.addBatch();
+      }
+      statement.executeBatch();
+      List<String> left =
+          portion.joinedKeys().isEmpty()
+              ? List.of()
+              : joinLanesOf(connection, portion.joinedKeys());
+      connection.commit();
+      return left;
+    } catch (SQLException e) {
+      if (LOCK_NOT_AVAILABLE.equals(e.getSQLState())) {
+        throw new AgentException.Retryable(
+            AgentException.Retryable.Side.DATABASE,
+            "parked events cannot be put in line: another session has locked one in table %s; fix: end its transaction; SELECT pid, query FROM pg_stat_activity WHERE state = 'idle in transaction' names it"
+                .formatted(table),
+            e);
+      }
+      if (isUniqueViolation(e)) {
+        throw new AgentException.Retryable(
+            "parked events after number "
+                + portion.lastOrdinal()
+                + " are there already: an agent that has been replaced was still writing",
+            e);
+      }
+      throw e;
+    } finally {
+      connection.rollback();
+      connection.setAutoCommit(true);
+    }
+  }
+
+  private static void set(PreparedStatement statement, int first, RawRow row) throws SQLException {
+    statement.setString(first, row.id());
+    statement.setString(first + 1, row.aggregateType());
+    statement.setString(first + 2, row.aggregateId());
+    statement.setString(first + 3, row.eventType());
+    statement.setBytes(first + 4, row.payload());
+    statement.setString(first + 5, row.contentType());
+    statement.setString(first + 6, row.headers());
+    statement.setString(first + 7, row.topic());
+    if (row.occurredAt() == null) {
+      statement.setNull(first + 8, Types.TIMESTAMP_WITH_TIMEZONE);
+    } else {
+      statement.setObject(first + 8, utc(row.occurredAt()));
+    }
+    Map<String, String> extra = row.extra();
+    statement.setString(first + 9, extra.isEmpty() ? "{}" : RawRows.object(extra));
+  }
+
+  private static OffsetDateTime utc(Instant instant) {
+    return instant.atOffset(ZoneOffset.UTC);
+  }
+
+  /** Reasons may quote rows and brokers; a text column takes neither NUL nor half a surrogate. */
+  static String storable(String reason) {
+    return new String(reason.getBytes(StandardCharsets.UTF_8), StandardCharsets.UTF_8)
+        .replace('\0', '?');
+  }
+
+  private static boolean isUniqueViolation(SQLException e) {
+    for (SQLException at = e; at != null; at = at.getNextException()) {
+      if (UNIQUE_VIOLATION.equals(at.getSQLState())) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /**
+   * Deletes what was written down but never covered by a position: the log brings it again.
+   *
+   * <p>Rows of earlier epochs are among it. An epoch begins after the last number of the table, so
+   * one that is higher was written by an agent that had been replaced before.
+   *
+   * @param leader the leader's connection: an agent replaced meanwhile would delete what its
+   *     successor has covered
+   * @throws AgentException.Fatal the position is older than the table
+   */
+  public void takeBack(Connection leader, long epoch, long lastOrdinal) throws SQLException {
+    refuseLaterEpoch(leader, epoch, lastOrdinal);
+    String sql = "DELETE FROM %s WHERE source = ? AND ordinal > ? AND epoch <= ?".formatted(table);
+    try (PreparedStatement statement = leader.prepareStatement(sql)) {
+      statement.setString(1, source);
+      statement.setLong(2, lastOrdinal);
+      statement.setLong(3, epoch);
+      statement.executeUpdate();
+    }
+  }
+
+  /**
+   * Puts all waiting events of a key into one line, where it is not certain that those of one topic
+   * are all in the line of that topic: an older version parked some, topics are chosen by another
+   * rule now, or nobody can tell the topic of one of them.
+   *
+   * @param leader the leader's connection: it decides what may be published
+   */
+  public void joinLanes(Connection leader, String rule) throws SQLException {
+    String sql =
+        """
+        UPDATE %1$s SET destination = NULL, destination_rule = NULL
+        WHERE source = ? AND ordinal = ANY (ARRAY(
+          SELECT ordinal FROM (
+            SELECT ordinal, destination,
+              bool_or(destination IS NULL OR destination_rule IS DISTINCT FROM ?)
+                OVER (PARTITION BY key) AS is_mixed
+            FROM %1$s WHERE source = ? AND state = 'waiting' AND key IS NOT NULL) p
+          WHERE is_mixed AND destination IS NOT NULL LIMIT %2$d))
+        """
+            // A window and no join: of a table filled a moment ago the server knows nothing, and
+            // would compare each row with each.
+            .formatted(table, JOINED_AT_ONCE);
+    try (PreparedStatement statement = leader.prepareStatement(sql)) {
+      statement.setString(1, source);
+      statement.setString(2, rule);
+      statement.setString(3, source);
+      // In portions, each well within what the leader's connection waits for an answer. A key
+      // joined in part is found again, by what has joined.
+      while (statement.executeUpdate() > 0) {
+        // The next portion.
+      }
+    }
+  }
+
+  /** The same for some keys, which are held in all topics by now. */
+  private List<String> joinLanesOf(Connection connection, Set<String> keys) throws SQLException {
+    String sql =
+        """
+        WITH joined AS MATERIALIZED (
+          SELECT ordinal, %2$s AS lane FROM %1$s
+          WHERE source = ? AND %3$s AND state = 'waiting' AND destination IS NOT NULL
+          FOR UPDATE)
+        UPDATE %1$s p SET destination = NULL, destination_rule = NULL
+        FROM joined WHERE p.source = ? AND p.ordinal = joined.ordinal
+        RETURNING joined.lane
+        """
+            .formatted(table, Lane.SQL, LongText.isOneOf("key"));
+    try (Statement limit = connection.createStatement();
+        PreparedStatement statement = connection.prepareStatement(sql)) {
+      // An operator's session may hold one of the rows; whoever waits for it tries again.
+      limit.execute("SET LOCAL lock_timeout = '2s'");
+      Array joined = connection.createArrayOf("text", keys.toArray());
+      statement.setString(1, source);
+      statement.setArray(2, joined);
+      statement.setArray(3, joined);
+      statement.setString(4, source);
+      Set<String> left = new LinkedHashSet<>();
+      try (ResultSet rows = statement.executeQuery()) {
+        while (rows.next()) {
+          left.add(rows.getString(1));
+        }
+      }
+      return List.copyOf(left);
+    }
+  }
+
+  private void refuseLaterEpoch(Connection leader, long epoch, long lastOrdinal)
+      throws SQLException {
+    String sql =
+        "SELECT max(epoch) FROM %s WHERE source = ? AND ordinal > ? AND epoch > ?".formatted(table);
+    try (PreparedStatement statement = leader.prepareStatement(sql)) {
+      statement.setString(1, source);
+      statement.setLong(2, lastOrdinal);
+      statement.setLong(3, epoch);
+      try (ResultSet row = statement.executeQuery()) {
+        row.next();
+        long later = row.getLong(1);
+        if (!row.wasNull()) {
+          throw new AgentException.Fatal(
+              "events were parked in epoch %d, but the position at the broker is of epoch %d: the position topic was set back"
+                  .formatted(later, epoch),
+              "point publish at the right cluster; otherwise stop every agent of the source and run %s, which starts a new epoch and keeps parked events"
+                  .formatted(WayOut.RESET_COMMAND));
+        }
+      }
+    }
+  }
+
+  /** The highest numbers used so far, for the first position of a new epoch. */
+  public Checkpoint.Parking extent(Connection connection) throws SQLException {
+    String sql =
+        "SELECT coalesce(max(ordinal), 0), coalesce(max(release), 0) FROM %s WHERE source = ?"
+            .formatted(table);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, source);
+      try (ResultSet row = statement.executeQuery()) {
+        row.next();
+        return new Checkpoint.Parking(row.getLong(1), row.getLong(2));
+      }
+    }
+  }
+
+  /** Takes note of a {@link Lane} that has waiting events. */
+  @FunctionalInterface
+  public interface KeyVisitor {
+    /**
+     * Comes once for each lane.
+     *
+     * @param key the lane; null for all the events that do not tell theirs
+     * @param isFirstBehind whether the first of them waits for nobody any more
+     */
+    void visit(@Nullable String key, boolean isFirstBehind);
+  }
+
+  /**
+   * What waits.
+   *
+   * @param events how many
+   * @param oldest the first parked of them; null when nothing waits
+   */
+  public record Waiting(long events, @Nullable Oldest oldest) {}
+
+  /** The event that has waited longest. */
+  public record Oldest(long ordinal, Instant parkedAt) {}
+
+  /**
+   * Walks through all lanes with waiting events, in portions.
+   *
+   * @param connection in auto-commit mode, and left in it
+   */
+  public Waiting scan(Connection connection, long lastOrdinal, KeyVisitor visitor)
+      throws SQLException {
+    String sql =
+        """
+        SELECT %2$s AS lane, f.first, f.events, p.is_behind, p.parked_at
+        FROM (SELECT min(ordinal) AS first, count(*) AS events FROM %1$s
+               WHERE source = ? AND state = 'waiting' AND ordinal <= ?
+               GROUP BY key, destination) f
+        JOIN %1$s p ON p.source = ? AND p.ordinal = f.first
+        """
+            .formatted(table, Lane.SQL);
+    long events = 0;
+    @Nullable Oldest oldest = null;
+    // Only inside a transaction does the driver fetch in portions instead of all at once.
+    connection.setAutoCommit(false);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setFetchSize(FETCH_ROWS);
+      statement.setString(1, source);
+      statement.setLong(2, lastOrdinal);
+      statement.setString(3, source);
+      try (ResultSet rows = statement.executeQuery()) {
+        while (rows.next()) {
+          events += rows.getLong("events");
+          long first = rows.getLong("first");
+          if (oldest == null || first < oldest.ordinal()) {
+            oldest = new Oldest(first, instant(rows, "parked_at"));
+          }
+          visitor.visit(rows.getString("lane"), rows.getBoolean("is_behind"));
+        }
+      }
+    } finally {
+      connection.rollback();
+      connection.setAutoCommit(true);
+    }
+    return new Waiting(events, oldest);
+  }
+
+  /**
+   * The event that has waited longest; null when none waits.
+   *
+   * @param from number nothing waits before, so that settled rows are not read over and over
+   */
+  public @Nullable Oldest oldest(Connection connection, long from, long lastOrdinal)
+      throws SQLException {
+    // Not by state: the server would take the index of what waits, by key, and read all of it.
+    String sql =
+        """
+        SELECT ordinal, parked_at FROM %s
+        WHERE source = ? AND ordinal BETWEEN ? AND ? AND settled_at IS NULL
+        ORDER BY ordinal LIMIT 1
+        """
+            .formatted(table);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, source);
+      statement.setLong(2, from);
+      statement.setLong(3, lastOrdinal);
+      try (ResultSet row = statement.executeQuery()) {
+        return row.next() ? new Oldest(row.getLong(1), instant(row, "parked_at")) : null;
+      }
+    }
+  }
+
+  static Instant instant(ResultSet row, String column) throws SQLException {
+    return row.getObject(column, OffsetDateTime.class).toInstant();
+  }
+}

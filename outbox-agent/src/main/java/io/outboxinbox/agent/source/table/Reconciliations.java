@@ -1,0 +1,348 @@
+package io.outboxinbox.agent.source.table;
+
+import io.outboxinbox.agent.source.CatalogQuery;
+import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.SourceConfiguration;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Timestamp;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Tables {@code outbox_reconciliation} and {@code outbox_phantom}, and what operators ask for: who
+ * wants a reconciliation, which have been done, and what they found.
+ */
+public final class Reconciliations {
+
+  /**
+   * What an operator wants.
+   *
+   * @param accepts system identifier of the cluster this database was before; null when the cluster
+   *     has not changed
+   */
+  public record Request(Instant at, String by, @Nullable String accepts) {}
+
+  /**
+   * Why a reconciliation is begun.
+   *
+   * @param request null when nobody had to ask
+   */
+  public record Cause(String text, @Nullable Request request) {}
+
+  /**
+   * What was found before anything was published.
+   *
+   * @param endedXid bound below which rows are known to be published; 0 if there is none
+   * @param searchedFrom topics were read from here on; null for their beginning
+   * @param firstSequence sequence before the first event to be published
+   * @param possibleRepeats why an event may be published again; null when none can be
+   * @param notes what else to know about events that are not published; null when nothing
+   */
+  public record Prepared(
+      long endedXid,
+      Backlog.Filled filled,
+      @Nullable Instant searchedFrom,
+      long recordsSearched,
+      long found,
+      long firstSequence,
+      long phantoms,
+      @Nullable String possibleRepeats,
+      @Nullable String notes) {}
+
+  /** One row of the report; times are null as long as they have not come. */
+  public record Report(
+      long number,
+      String state,
+      String cause,
+      @Nullable String requestedBy,
+      @Nullable Instant requestedAt,
+      Instant startedAt,
+      @Nullable Instant finishedAt,
+      long rowsInTable,
+      long candidates,
+      long alreadyParked,
+      long foundInTopics,
+      long published,
+      long phantoms,
+      @Nullable String possibleRepeats,
+      @Nullable String notes) {
+
+    /** Whether it was begun and neither finished nor given up. */
+    public boolean isUnfinished() {
+      return state.equals("preparing") || state.equals("publishing");
+    }
+  }
+
+  /** An event consumers have and the table has not. */
+  public record Phantom(
+      String eventId,
+      String topic,
+      int partition,
+      long offset,
+      @Nullable String sequence,
+      Instant publishedAt) {}
+
+  private final String sources;
+  private final String table;
+  private final String phantoms;
+
+  public Reconciliations(SourceConfiguration source) {
+    this.sources = Identifiers.qualified(source.schema(), "outbox_agent_source");
+    this.table = Identifiers.qualified(source.schema(), "outbox_reconciliation");
+    this.phantoms = Identifiers.qualified(source.schema(), "outbox_phantom");
+  }
+
+  /** What an operator has asked for and nobody has done yet. */
+  public Optional<Request> request(Connection connection, String sourceId) throws SQLException {
+    String sql =
+        """
+        SELECT reconcile_requested_at, coalesce(reconcile_requested_by, ''), reconcile_accepts
+        FROM %s WHERE source = ? AND reconcile_requested_at IS NOT NULL
+        """
+            .formatted(sources);
+    return CatalogQuery.list(
+            connection,
+            sql,
+            row -> new Request(row.getTimestamp(1).toInstant(), row.getString(2), row.getString(3)),
+            sourceId)
+        .stream()
+        .findFirst();
+  }
+
+  /**
+   * Asks for a reconciliation; the source may be one that no agent has led yet.
+   *
+   * @param accepts as in {@link Request}
+   */
+  public Request ask(Connection connection, String sourceId, String by, @Nullable String accepts)
+      throws SQLException {
+    String sql =
+        """
+        INSERT INTO %s (source, reconcile_requested_at, reconcile_requested_by, reconcile_accepts)
+        VALUES (?, clock_timestamp(), ?, ?)
+        ON CONFLICT (source) DO UPDATE SET
+          reconcile_requested_at = excluded.reconcile_requested_at,
+          reconcile_requested_by = excluded.reconcile_requested_by,
+          reconcile_accepts = excluded.reconcile_accepts
+        RETURNING reconcile_requested_at
+        """
+            .formatted(sources);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      statement.setString(2, by);
+      statement.setString(3, accepts);
+      try (ResultSet row = statement.executeQuery()) {
+        row.next();
+        return new Request(row.getTimestamp(1).toInstant(), by, accepts);
+      }
+    }
+  }
+
+  /** Takes a request back that has been done; one made since stays. */
+  public void clear(Connection connection, String sourceId, Request done) throws SQLException {
+    String sql =
+        """
+        UPDATE %s SET reconcile_requested_at = NULL, reconcile_requested_by = NULL,
+          reconcile_accepts = NULL
+        WHERE source = ? AND reconcile_requested_at <= ?
+        """
+            .formatted(sources);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      statement.setTimestamp(2, Timestamp.from(done.at()));
+      statement.executeUpdate();
+    }
+  }
+
+  /**
+   * Begins a reconciliation, which ends every unfinished one.
+   *
+   * @param connection the one that holds leadership: an agent that was replaced has lost it
+   * @return its number, higher than any before
+   */
+  public long begin(Connection connection, String sourceId, Cause cause) throws SQLException {
+    String sql =
+        """
+        WITH next AS (
+          UPDATE %1$s SET reconciliation = reconciliation + 1 WHERE source = ?
+          RETURNING reconciliation
+        ), old AS (
+          UPDATE %2$s SET state = 'superseded', finished_at = clock_timestamp()
+          WHERE source = ? AND state IN ('preparing', 'publishing')
+        )
+        INSERT INTO %2$s (source, reconciliation, cause, requested_by, requested_at)
+        SELECT ?, reconciliation, ?, ?, ? FROM next
+        RETURNING reconciliation
+        """
+            .formatted(sources, table);
+    @Nullable Request request = cause.request();
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      statement.setString(2, sourceId);
+      statement.setString(3, sourceId);
+      statement.setString(4, cause.text());
+      statement.setString(5, request == null ? null : request.by());
+      statement.setTimestamp(6, request == null ? null : Timestamp.from(request.at()));
+      try (ResultSet row = statement.executeQuery()) {
+        row.next();
+        return row.getLong(1);
+      }
+    }
+  }
+
+  /** Writes down what was found; publishing begins next. */
+  public void prepared(Connection connection, String sourceId, long number, Prepared found)
+      throws SQLException {
+    String sql =
+        """
+        UPDATE %s SET state = 'publishing', published_from = clock_timestamp(), ended_xid = ?,
+          rows_in_table = ?, candidates = ?, already_parked = ?, searched_from = ?,
+          records_searched = ?, found_in_topics = ?, first_sequence = ?, phantoms = ?,
+          possible_repeats = ?, notes = ?
+        WHERE source = ? AND reconciliation = ?
+        """
+            .formatted(table);
+    @Nullable Instant from = found.searchedFrom();
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setLong(1, found.endedXid());
+      statement.setLong(2, found.filled().rowsInTable());
+      statement.setLong(3, found.filled().candidates());
+      statement.setLong(4, found.filled().parked());
+      statement.setTimestamp(5, from == null ? null : Timestamp.from(from));
+      statement.setLong(6, found.recordsSearched());
+      statement.setLong(7, found.found());
+      statement.setLong(8, found.firstSequence());
+      statement.setLong(9, found.phantoms());
+      statement.setString(10, found.possibleRepeats());
+      statement.setString(11, found.notes());
+      statement.setString(12, sourceId);
+      statement.setLong(13, number);
+      statement.executeUpdate();
+    }
+  }
+
+  /**
+   * Notes that everything a reconciliation found missing is published; does nothing the second
+   * time.
+   *
+   * @param lastSequence of the last event published
+   * @return the finished report; empty if it was finished before
+   */
+  public Optional<Report> finish(
+      Connection connection, String sourceId, long number, long lastSequence) throws SQLException {
+    String sql =
+        """
+        UPDATE %s SET state = 'done', finished_at = clock_timestamp(),
+          published = ? - first_sequence
+        WHERE source = ? AND reconciliation = ? AND state IN ('preparing', 'publishing')
+        """
+            .formatted(table);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setLong(1, lastSequence);
+      statement.setString(2, sourceId);
+      statement.setLong(3, number);
+      if (statement.executeUpdate() == 0) {
+        return Optional.empty();
+      }
+    }
+    return list(connection, sourceId).stream().filter(r -> r.number() == number).findFirst();
+  }
+
+  /** The latest reconciliation of a source, whatever became of it. */
+  public Optional<Report> last(Connection connection, String sourceId) throws SQLException {
+    return list(connection, sourceId).stream().findFirst();
+  }
+
+  /** The newest first, a hundred at most. */
+  public List<Report> list(Connection connection, String sourceId) throws SQLException {
+    String sql =
+        """
+        SELECT reconciliation, state, cause, requested_by, requested_at, started_at, finished_at,
+          rows_in_table, candidates, already_parked, found_in_topics, published, phantoms,
+          possible_repeats, notes
+        FROM %s WHERE source = ? ORDER BY reconciliation DESC LIMIT 100
+        """
+            .formatted(table);
+    return CatalogQuery.list(connection, sql, Reconciliations::report, sourceId);
+  }
+
+  private static Report report(ResultSet row) throws SQLException {
+    return new Report(
+        row.getLong("reconciliation"),
+        row.getString("state"),
+        row.getString("cause"),
+        row.getString("requested_by"),
+        instant(row, "requested_at"),
+        row.getTimestamp("started_at").toInstant(),
+        instant(row, "finished_at"),
+        row.getLong("rows_in_table"),
+        row.getLong("candidates"),
+        row.getLong("already_parked"),
+        row.getLong("found_in_topics"),
+        row.getLong("published"),
+        row.getLong("phantoms"),
+        row.getString("possible_repeats"),
+        row.getString("notes"));
+  }
+
+  private static @Nullable Instant instant(ResultSet row, String column) throws SQLException {
+    @Nullable Timestamp time = row.getTimestamp(column);
+    return time == null ? null : time.toInstant();
+  }
+
+  /** Writes events down that no row of the table stands behind. */
+  public void addPhantoms(Connection connection, String sourceId, long number, List<Phantom> found)
+      throws SQLException {
+    String sql =
+        """
+        INSERT INTO %s
+          (source, reconciliation, topic, partition, broker_offset, event_id, sequence, published_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+        """
+            .formatted(phantoms);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      for (Phantom phantom : found) {
+        statement.setString(1, sourceId);
+        statement.setLong(2, number);
+        statement.setString(3, phantom.topic());
+        statement.setInt(4, phantom.partition());
+        statement.setLong(5, phantom.offset());
+        statement.setString(6, phantom.eventId());
+        statement.setString(7, phantom.sequence());
+        statement.setTimestamp(8, Timestamp.from(phantom.publishedAt()));
+        statement.addBatch();
+      }
+      statement.executeBatch();
+    }
+  }
+
+  /** The phantoms of one reconciliation, in the order of the topics, up to a limit. */
+  public List<Phantom> phantoms(Connection connection, String sourceId, long number, int limit)
+      throws SQLException {
+    String sql =
+        """
+        SELECT event_id, topic, partition, broker_offset, sequence, published_at FROM %s
+        WHERE source = ? AND reconciliation = ? ORDER BY topic, partition, broker_offset LIMIT ?
+        """
+            .formatted(phantoms);
+    return CatalogQuery.list(
+        connection,
+        sql,
+        row ->
+            new Phantom(
+                row.getString(1),
+                row.getString(2),
+                row.getInt(3),
+                row.getLong(4),
+                row.getString(5),
+                row.getTimestamp(6).toInstant()),
+        sourceId,
+        number,
+        limit);
+  }
+}

@@ -1,0 +1,357 @@
+package io.outboxinbox.agent.source.table;
+
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.source.CatalogQuery;
+import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.PublicationMark;
+import io.outboxinbox.agent.source.SourceConfiguration;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Timestamp;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Table {@code outbox_agent_source}: what the database itself remembers of its agents. It tells a
+ * first start from a lost position, which the broker alone cannot.
+ */
+public final class SourceRegistry {
+  /** Prefix of our logical messages; Debezium drops those of others. */
+  public static final String PULSE_PREFIX = "outbox-agent";
+
+  /**
+   * What is known of a source.
+   *
+   * @param epoch last epoch begun, 0 for none
+   * @param isSeeded whether a position of that epoch ever became durable
+   * @param reconciliation number of the last one begun, 0 for none
+   * @param broker the cluster that has the position; null when not known
+   * @param branchedAt the last pulse before the server's timeline changed; null if it never did
+   */
+  public record Registration(
+      long epoch,
+      boolean isSeeded,
+      long reconciliation,
+      @Nullable String broker,
+      @Nullable Instant branchedAt) {
+
+    /** Whose turn it is to write the backlog. */
+    public Turn turn() {
+      return new Turn(epoch, reconciliation);
+    }
+
+    /** Higher than any before, even where this table was lost and began again. */
+    public long nextEpoch(Instant now) {
+      return Math.max(epoch + 1, now.getEpochSecond());
+    }
+  }
+
+  /**
+   * Somebody wants nothing to be published for now.
+   *
+   * @param by the operator who asked for it
+   */
+  public record Pause(Instant since, String by, String reason) {}
+
+  /** One first start or reconciliation; whoever begins another takes the turn from it. */
+  public record Turn(long epoch, long reconciliation) {}
+
+  /**
+   * A leader's sign of life.
+   *
+   * @param number goes up; -1 if there never was one
+   * @param holder names the agent that gave it; empty if there never was one
+   */
+  public record LastPulse(long number, String holder) {
+    static final LastPulse NEVER = new LastPulse(-1, "");
+  }
+
+  private final SourceConfiguration source;
+  private final String table;
+
+  public SourceRegistry(SourceConfiguration source) {
+    this.source = source;
+    this.table = Identifiers.qualified(source.schema(), "outbox_agent_source");
+  }
+
+  /** Makes sure the source has a row. */
+  public void register(Connection connection, String sourceId) throws SQLException {
+    String sql = "INSERT INTO " + table + " (source) VALUES (?) ON CONFLICT (source) DO NOTHING";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      statement.executeUpdate();
+    }
+  }
+
+  public Optional<Registration> find(Connection connection, String sourceId) throws SQLException {
+    String sql =
+        """
+        SELECT coalesce(epoch, 0), seeded_at IS NOT NULL, reconciliation, broker, branched_at
+        FROM %s WHERE source = ?
+        """
+            .formatted(table);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      try (ResultSet row = statement.executeQuery()) {
+        return row.next() ? Optional.of(read(row)) : Optional.empty();
+      }
+    }
+  }
+
+  /**
+   * What people and other agents have decided about a source that stopped.
+   *
+   * @param text changes with every decision, and is never empty
+   * @param request tells one request for a reconciliation from another; null when none is open
+   */
+  public record Decision(String text, @Nullable String request) {}
+
+  /** What has been decided so far. */
+  public Decision decision(Connection connection, String sourceId) throws SQLException {
+    String sql =
+        """
+        SELECT pg_catalog.concat_ws(' ', source, reconcile_requested_at, epoch, seeded_at IS NULL,
+            reconciliation),
+          reconcile_requested_at::text
+        FROM %s WHERE source = ?
+        """
+            .formatted(table);
+    return CatalogQuery.list(
+            connection, sql, row -> new Decision(row.getString(1), row.getString(2)), sourceId)
+        .stream()
+        .findFirst()
+        .orElse(new Decision(sourceId, null));
+  }
+
+  private static Registration read(ResultSet row) throws SQLException {
+    @Nullable Timestamp branchedAt = row.getTimestamp(5);
+    return new Registration(
+        row.getLong(1),
+        row.getBoolean(2),
+        row.getLong(3),
+        row.getString(4),
+        branchedAt == null ? null : branchedAt.toInstant());
+  }
+
+  /** Notes that a first start has begun; the slot, if it exists from now on, is ours. */
+  public void beginEpoch(Connection connection, String sourceId, long epoch) throws SQLException {
+    setEpoch(connection, sourceId, epoch, false);
+  }
+
+  /**
+   * Begins an epoch whose position is durable already. One statement: in between, this source would
+   * look like one whose first start was cut short, and the next start would drop its slot.
+   */
+  public void beginSeededEpoch(Connection connection, String sourceId, long epoch)
+      throws SQLException {
+    setEpoch(connection, sourceId, epoch, true);
+  }
+
+  private void setEpoch(Connection connection, String sourceId, long epoch, boolean isSeeded)
+      throws SQLException {
+    String sql =
+        "UPDATE "
+            + table
+            + " SET epoch = ?, seeded_at = CASE WHEN ? THEN now() END WHERE source = ?";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setLong(1, epoch);
+      statement.setBoolean(2, isSeeded);
+      statement.setString(3, sourceId);
+      statement.executeUpdate();
+    }
+  }
+
+  /**
+   * Refuses to write a backlog over that of a later first start or reconciliation.
+   *
+   * @param reader in auto-commit mode, so that it sees the turn as it is now
+   * @throws AgentException.Retryable another one has begun since
+   */
+  public void requireTurn(Connection reader, String sourceId, Turn turn) throws SQLException {
+    Turn now = find(reader, sourceId).map(Registration::turn).orElse(new Turn(0, 0));
+    if (!now.equals(turn)) {
+      throw new AgentException.Retryable(
+          "another agent has begun epoch %d, reconciliation %d while this one prepared epoch %d, reconciliation %d"
+              .formatted(now.epoch(), now.reconciliation(), turn.epoch(), turn.reconciliation()),
+          null);
+    }
+  }
+
+  /** Makes the next start a first start again; the epoch stays, so that the next one is higher. */
+  public void forgetSeed(Connection connection, String sourceId) throws SQLException {
+    String sql = "UPDATE " + table + " SET seeded_at = NULL WHERE source = ?";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      statement.executeUpdate();
+    }
+  }
+
+  /**
+   * Notes that a position of the current epoch is durable, and at which broker.
+   *
+   * @param broker identifies the cluster; null where it does not say
+   */
+  public void markSeeded(Connection connection, String sourceId, @Nullable String broker)
+      throws SQLException {
+    String sql =
+        """
+        UPDATE %s SET seeded_at = coalesce(seeded_at, now()), broker = ?
+        WHERE source = ? AND (seeded_at IS NULL OR broker IS DISTINCT FROM ?)
+        """
+            .formatted(table);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, broker);
+      statement.setString(2, sourceId);
+      statement.setString(3, broker);
+      statement.executeUpdate();
+    }
+  }
+
+  /**
+   * Leaves a sign of life and a message in the log, in one transaction. The message moves the slot
+   * of an idle outbox on and comes back to us through the log. It also says which transactions had
+   * ended and what the publication looked like, both seen by one snapshot taken before it: whoever
+   * reads the message has read those transactions, and with that publication.
+   *
+   * <p>It does not wait for a synchronous standby: a sign of life that waits is none. A promotion
+   * may then lose the last pulses, which at most makes a search of the topics begin earlier.
+   *
+   * @param content nonce and number
+   * @return whether publishing is paused, which every agent of the source must honour
+   */
+  public Optional<Pause> pulse(
+      Connection connection, String sourceId, String holder, String content) throws SQLException {
+    String sql =
+        """
+        WITH mark AS (%s), message AS (
+          SELECT pg_logical_emit_message(true, ?,
+                   ? || ':' || pg_snapshot_xmin(pg_current_snapshot()) || ':'
+                     || coalesce((SELECT mark FROM mark), ?))
+        ), log AS (
+          SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int AS number
+        ), durability AS MATERIALIZED (
+          SELECT set_config('synchronous_commit', 'local', true) AS commit
+        )
+        UPDATE %s SET pulse = pulse + 1, pulsed_at = now(), holder = ?, timeline = log.number,
+          branched_at = CASE WHEN timeline <> log.number THEN pulsed_at ELSE branched_at END
+        FROM message, log, durability WHERE durability.commit = 'local' AND source = ?
+        RETURNING paused_at, paused_by, paused_reason
+        """
+            .formatted(PublicationMark.sql(connection), table);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      int next = 1;
+      for (Object parameter : PublicationMark.parameters(source)) {
+        statement.setObject(next++, parameter);
+      }
+      statement.setString(next++, PULSE_PREFIX);
+      statement.setString(next++, content);
+      statement.setString(next++, PublicationMark.NONE);
+      statement.setString(next++, holder);
+      statement.setString(next, sourceId);
+      try (ResultSet row = statement.executeQuery()) {
+        return row.next() && row.getTimestamp(1) != null
+            ? Optional.of(
+                new Pause(row.getTimestamp(1).toInstant(), row.getString(2), row.getString(3)))
+            : Optional.empty();
+      }
+    }
+  }
+
+  /**
+   * Asks every agent of the source to publish nothing until {@link #resume}; they see it with their
+   * next pulse. The source must have a row. An earlier pause stays as it is.
+   *
+   * @return whether it was not paused already
+   */
+  public boolean pause(Connection connection, String sourceId, String by, String reason)
+      throws SQLException {
+    String sql =
+        "UPDATE "
+            + table
+            + " SET paused_at = now(), paused_by = ?, paused_reason = ?"
+            + " WHERE source = ? AND paused_at IS NULL";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, by);
+      statement.setString(2, reason);
+      statement.setString(3, sourceId);
+      return statement.executeUpdate() > 0;
+    }
+  }
+
+  /**
+   * Ends a pause.
+   *
+   * @return whether there was one
+   */
+  public boolean resume(Connection connection, String sourceId) throws SQLException {
+    String sql =
+        "UPDATE "
+            + table
+            + " SET paused_at = NULL, paused_by = NULL, paused_reason = NULL"
+            + " WHERE source = ? AND paused_at IS NOT NULL";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      return statement.executeUpdate() > 0;
+    }
+  }
+
+  /**
+   * A source that has published from this very table under a name that no database or publication
+   * has any more: it was renamed, and is taken for another one.
+   *
+   * @param systemId of this server
+   */
+  public Optional<String> renamed(Connection connection, String systemId, String sourceId)
+      throws SQLException {
+    String sql =
+        """
+        SELECT source FROM (
+          SELECT source, substring(source from '^[^/]*/(.*)/[^/]*$') AS database,
+                 substring(source from '[^/]*$') AS publication
+          FROM %s WHERE seeded_at IS NOT NULL AND split_part(source, '/', 1) = ? AND source <> ?) s
+        WHERE NOT EXISTS (SELECT FROM pg_database d WHERE d.datname = s.database)
+           OR s.database = current_database()
+              AND NOT EXISTS (SELECT FROM pg_publication p WHERE p.pubname = s.publication)
+        LIMIT 1
+        """
+            .formatted(table);
+    return CatalogQuery.list(connection, sql, row -> row.getString("source"), systemId, sourceId)
+        .stream()
+        .findFirst();
+  }
+
+  /** How long ago somebody last pulsed, by the database's clock alone; empty if nobody ever did. */
+  public Optional<Duration> sincePulse(Connection connection, String sourceId) throws SQLException {
+    String sql =
+        "SELECT extract(epoch FROM clock_timestamp() - pulsed_at) * 1000 FROM "
+            + table
+            + " WHERE source = ? AND pulsed_at IS NOT NULL";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      try (ResultSet row = statement.executeQuery()) {
+        return row.next()
+            ? Optional.of(Duration.ofMillis((long) row.getDouble(1)))
+            : Optional.empty();
+      }
+    }
+  }
+
+  /**
+   * Reads the leader's sign of life.
+   *
+   * <p>Compare it with itself over time on one's own clock; clocks of two hosts do not compare.
+   */
+  public LastPulse lastPulse(Connection connection, String sourceId) throws SQLException {
+    String sql = "SELECT pulse, coalesce(holder, '') FROM " + table + " WHERE source = ?";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      try (ResultSet row = statement.executeQuery()) {
+        return row.next() ? new LastPulse(row.getLong(1), row.getString(2)) : LastPulse.NEVER;
+      }
+    }
+  }
+}

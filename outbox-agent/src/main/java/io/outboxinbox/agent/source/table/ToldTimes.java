@@ -1,0 +1,94 @@
+package io.outboxinbox.agent.source.table;
+
+import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.SourceConfiguration.Column;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.time.Instant;
+import org.jspecify.annotations.Nullable;
+
+/** What the rows of a backlog tell of the time they were written; clocks of applications say it. */
+public final class ToldTimes {
+  /**
+   * How far the clocks of applications, database and agent may be apart. A guess, and a generous
+   * one: reading an hour more of the topics costs seconds, a repeat costs trust.
+   */
+  public static final Duration CLOCKS_APART = Duration.ofHours(1);
+
+  private static final String IS_UUID7 = "b.event_id ~* '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-'";
+
+  private final SourceConfiguration source;
+  private final String table;
+  private final String outbox;
+
+  public ToldTimes(SourceConfiguration source) {
+    this.source = source;
+    this.table = Identifiers.qualified(source.schema(), "outbox_backlog");
+    this.outbox = Identifiers.qualified(source.schema(), source.table());
+  }
+
+  /**
+   * The oldest time any candidate tells, from its id (UUIDv7) or the time it says it happened,
+   * whichever is earlier. None where one tells a time to come: it was published before that, and
+   * whoever is ahead once may be ahead with others too.
+   */
+  @Nullable Instant oldest(Connection connection, String sourceId) throws SQLException {
+    String sql =
+        """
+        SELECT min(t.told), bool_or(t.told IS NULL OR NOT isfinite(t.told)
+          OR t.told > now() + make_interval(secs => %d))
+        FROM (SELECT %s AS told FROM %s b JOIN %s o ON o.%s = b.event_id::%s WHERE b.source = ?) t
+        """
+            .formatted(
+                CLOCKS_APART.toSeconds(),
+                toldTime(connection),
+                table,
+                outbox,
+                OutboxColumns.quoted(source, Column.ID),
+                OutboxColumns.typeOf(connection, source, Column.ID));
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      try (ResultSet row = statement.executeQuery()) {
+        row.next();
+        return row.getBoolean(2) || row.getTimestamp(1) == null
+            ? null
+            : row.getTimestamp(1).toInstant();
+      }
+    }
+  }
+
+  private String toldTime(Connection connection) throws SQLException {
+    // The first 48 bits are milliseconds.
+    String ofId =
+        """
+        CASE WHEN %s THEN pg_catalog.to_timestamp(
+          ('x' || replace(left(b.event_id, 13), '-', ''))::bit(48)::bigint / 1000.0::float8) END
+        """
+            .formatted(IS_UUID7);
+    if (!source.mappedColumns().containsKey(Column.OCCURRED_AT)) {
+      return ofId;
+    }
+    String type = OutboxColumns.typeOf(connection, source, Column.OCCURRED_AT);
+    return "LEAST(%s, %s)"
+        .formatted(
+            ofId,
+            OutboxColumns.instant("o." + OutboxColumns.quoted(source, Column.OCCURRED_AT), type));
+  }
+
+  /** How many rows written down tell their time by no UUIDv7, but at most by what they say. */
+  public long countWithoutTimeInId(Connection connection, String sourceId) throws SQLException {
+    String sql =
+        "SELECT count(*) FROM %s b WHERE b.source = ? AND NOT (%s)".formatted(table, IS_UUID7);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      try (ResultSet row = statement.executeQuery()) {
+        row.next();
+        return row.getLong(1);
+      }
+    }
+  }
+}

@@ -1,0 +1,211 @@
+package io.outboxinbox.agent.watch;
+
+import io.outboxinbox.agent.configure.PipelineConfiguration;
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.OneLine;
+import io.outboxinbox.agent.source.PublicationMark;
+import io.outboxinbox.agent.source.ServerMessage;
+import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.agent.source.inspect.Findings;
+import io.outboxinbox.agent.source.inspect.SourcePreflight;
+import io.outboxinbox.agent.source.log.LogReader;
+import io.outboxinbox.agent.source.slot.SlotState;
+import io.outboxinbox.agent.source.table.Partitions;
+import io.outboxinbox.agent.source.table.Reconciliations;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Looks at the source again while its log is being read, on a thread and a connection of its own:
+ * rows written while the table is outside the publication would never arrive, and nobody would
+ * notice.
+ */
+public final class SourceWatch implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(SourceWatch.class);
+
+  /** An edit of the publication is to be noticed within 5 s. */
+  private static final Duration INTERVAL = Duration.ofSeconds(2);
+
+  /** Partitions are made days ahead, so one that fails has many more chances. */
+  private static final Duration PARTITIONS_INTERVAL = Duration.ofHours(1);
+
+  private static final int QUERY_TIMEOUT_SECONDS = 10;
+
+  private final PipelineConfiguration pipeline;
+  private final Checkpoint checkpoint;
+  private final LogReader reader;
+  private final WatchReport report;
+  private final ScheduledExecutorService thread;
+
+  private @Nullable SourceConnections connections;
+  private volatile @Nullable Connection connection;
+  private boolean isFailing;
+  private volatile boolean isClosed;
+  private volatile long lookedNanos = System.nanoTime();
+  private volatile @Nullable AgentException problem;
+  private volatile boolean isServerBusy;
+
+  public SourceWatch(
+      PipelineConfiguration pipeline, Checkpoint checkpoint, LogReader reader, WatchReport report) {
+    this.report = report;
+    this.pipeline = pipeline;
+    this.checkpoint = checkpoint;
+    this.reader = reader;
+    this.thread = Daemon.named("watch-" + pipeline.name());
+  }
+
+  // The executor runs until close; what it finds is kept in fields, not in this future.
+  @SuppressWarnings("FutureReturnValueIgnored")
+  public void start(SourceConnections connections) throws SQLException {
+    this.connections = connections;
+    open();
+    lookedNanos = System.nanoTime();
+    thread.scheduleWithFixedDelay(
+        this::look, INTERVAL.toMillis(), INTERVAL.toMillis(), TimeUnit.MILLISECONDS);
+    thread.scheduleWithFixedDelay(
+        this::createPartitions, 0, PARTITIONS_INTERVAL.toMillis(), TimeUnit.MILLISECONDS);
+  }
+
+  private void look() {
+    reader.endOverduePoll();
+    if (problem != null) {
+      return;
+    }
+    try {
+      look(open());
+      lookedNanos = System.nanoTime();
+      isFailing = false;
+    } catch (AgentException e) {
+      problem = e;
+    } catch (Error e) {
+      // Nobody watches any more: the session has to end.
+      problem = new AgentException.Retryable("looking at the source failed: " + e, e);
+      throw e;
+    } catch (SQLException | RuntimeException e) {
+      failed(e);
+    }
+  }
+
+  /** One slow look harms nothing; when none succeeds for long, {@link #ensureSound} ends it all. */
+  private void failed(Exception e) {
+    disconnect();
+    if (!isFailing && !isClosed) {
+      LOG.warn("looking at the source failed; looking again on a new connection", e);
+    }
+    isFailing = true;
+  }
+
+  private Connection open() throws SQLException {
+    Connection open = connection;
+    if (open == null) {
+      open = Objects.requireNonNull(connections).open("watch", QUERY_TIMEOUT_SECONDS);
+      connection = open;
+      if (isClosed) {
+        // The closing thread may have looked before it was there.
+        disconnect();
+      }
+    }
+    return open;
+  }
+
+  private void disconnect() {
+    Connection open = connection;
+    connection = null;
+    if (open != null) {
+      try {
+        open.close();
+      } catch (SQLException e) {
+        LOG.debug("closing the watch connection failed", e);
+      }
+    }
+  }
+
+  private void createPartitions() {
+    try {
+      int made = Partitions.createAhead(open(), pipeline.source());
+      if (made > 0) {
+        LOG.info("made {} partitions of {} ahead of time", made, pipeline.source().table());
+      }
+      report.madeAhead("");
+    } catch (SQLException e) {
+      if (!isClosed) {
+        String failure =
+            OneLine.of("partitions could not be made ahead of time: " + ServerMessage.of(e));
+        LOG.warn("{}", failure);
+        report.madeAhead(failure);
+      }
+    } catch (RuntimeException e) {
+      LOG.warn("partitions could not be made ahead of time", e);
+      report.madeAhead(OneLine.of("partitions could not be made ahead of time: " + e));
+    }
+  }
+
+  private void look(Connection open) throws SQLException {
+    Findings.refuse(SourcePreflight.check(open, pipeline.source()));
+    String mark = PublicationMark.of(open, pipeline.source());
+    if (!mark.equals(checkpoint.publicationMark())) {
+      Findings.refuse(
+          List.of(PublicationMark.edited(pipeline.source(), checkpoint.publicationMark(), mark)));
+    }
+    refuseRequest(open);
+    Optional<SlotState> slot = SlotState.of(open, pipeline.source().slot());
+    isServerBusy = slot.isPresent() && slot.get().isDecoding(open);
+  }
+
+  /** The start order alone reconciles; it clears the request once it has done so. */
+  private void refuseRequest(Connection open) throws SQLException {
+    Optional<Reconciliations.Request> request =
+        new Reconciliations(pipeline.source()).request(open, checkpoint.source().id());
+    if (request.isPresent()) {
+      throw new AgentException.Retryable(
+          request.get().by() + " asked for a reconciliation at " + request.get().at(), null);
+    }
+  }
+
+  /**
+   * Fails when the source has changed for the worse, or when its log has silently stopped coming:
+   * no pulse and nothing else for too long although the server has nothing left to send.
+   *
+   * @param sincePulse how long ago the last pulse came back through the log
+   * @throws AgentException as found
+   */
+  public void ensureSound(Duration sincePulse) {
+    AgentException found = problem;
+    if (found != null) {
+      throw found;
+    }
+    Duration limit = pipeline.leadership().stallAfter();
+    Duration blind = Duration.ofNanos(System.nanoTime() - lookedNanos);
+    if (blind.compareTo(limit.plusSeconds(QUERY_TIMEOUT_SECONDS)) > 0) {
+      throw new AgentException.Retryable(
+          AgentException.Retryable.Side.DATABASE,
+          "server, publication and slot could not be looked at for " + blind.toSeconds() + " s",
+          null);
+    }
+    if (!isServerBusy
+        && sincePulse.compareTo(limit) > 0
+        && reader.sinceActivity().compareTo(limit) > 0) {
+      throw new AgentException.Retryable(
+          AgentException.Retryable.Side.DATABASE,
+          "the log has stopped coming: no pulse has come back for " + sincePulse,
+          null);
+    }
+  }
+
+  @Override
+  public void close() {
+    isClosed = true;
+    thread.shutdownNow();
+    disconnect();
+  }
+}

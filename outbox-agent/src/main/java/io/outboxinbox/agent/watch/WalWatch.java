@@ -1,0 +1,133 @@
+package io.outboxinbox.agent.watch;
+
+import io.outboxinbox.agent.configure.PipelineConfiguration;
+import io.outboxinbox.agent.source.ServerMessage;
+import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.agent.source.SourceNames;
+import io.outboxinbox.agent.source.slot.WalRoom;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.slf4j.MDC;
+
+/**
+ * Looks how much log the slot holds back, whatever state the pipeline is in: a broker away, a pause
+ * and a standby's rest all cost log. On a thread and a connection of its own; the latter comes and
+ * goes with the database.
+ */
+public final class WalWatch implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(WalWatch.class);
+
+  /** A busy server writes some 100 MB/s at most, and the alarm is to come with half left. */
+  private static final Duration INTERVAL = Duration.ofSeconds(5);
+
+  private static final int ANSWER_TIMEOUT_SECONDS = 10;
+
+  private static final String SLOT_IN_USE = "55006";
+
+  private final PipelineConfiguration pipeline;
+  private final SourceConnections connections;
+  private final WatchReport report;
+  private final WalMeter meter;
+  private final WalValve valve;
+  private final WalAlarm alarm = new WalAlarm();
+  private final ScheduledExecutorService thread;
+
+  private @Nullable Connection connection;
+  private String lastWarned = "";
+
+  public WalWatch(PipelineConfiguration pipeline, WatchReport report) {
+    this.pipeline = pipeline;
+    this.connections = new SourceConnections(pipeline.source());
+    this.report = report;
+    this.meter = new WalMeter(pipeline.wal().budgetBytes());
+    this.valve = new WalValve(pipeline);
+    this.thread = Daemon.named("wal-" + pipeline.name());
+  }
+
+  // The executor runs until close; what it finds goes to the report.
+  @SuppressWarnings("FutureReturnValueIgnored")
+  public void start() {
+    thread.scheduleWithFixedDelay(this::look, 0, INTERVAL.toMillis(), TimeUnit.MILLISECONDS);
+  }
+
+  /** Looks once; what goes wrong is no reason not to look again. */
+  void look() {
+    MDC.put("pipeline", pipeline.name());
+    try {
+      SourceConfiguration source = SourceNames.resolved(open(), pipeline.source());
+      Optional<WalRoom> room = WalRoom.of(open(), source.slot());
+      if (room.isPresent()) {
+        WalBudget budget = meter.add(System.nanoTime(), room.get());
+        report.wal(room.get().retainedBytes(), budget);
+        alarm.level(budget).ifPresent(LOG::warn);
+        openValve(budget);
+      } else {
+        forget();
+      }
+    } catch (SQLException e) {
+      // The pipeline itself finds out, and says so, when the database is away.
+      LOG.debug("looking at the slot failed", e);
+      forget();
+      disconnect();
+    } catch (RuntimeException e) {
+      LOG.debug("looking at the slot failed", e);
+      forget();
+    }
+  }
+
+  private void openValve(WalBudget budget) throws SQLException {
+    try {
+      valve.openIfSpent(open(), budget);
+    } catch (SQLException e) {
+      // An agent that began to read just now is as good; anything else stays until it is mended.
+      String why = ServerMessage.of(e);
+      if (!SLOT_IN_USE.equals(e.getSQLState()) && !why.equals(lastWarned)) {
+        LOG.warn("the slot has used its budget and cannot be let go of: {}", why);
+        lastWarned = why;
+      }
+      throw e;
+    }
+  }
+
+  private Connection open() throws SQLException {
+    Connection open = connection;
+    if (open == null) {
+      open = connections.open("wal", ANSWER_TIMEOUT_SECONDS);
+      connection = open;
+    }
+    return open;
+  }
+
+  /** An old figure would be taken for a current one. */
+  private void forget() {
+    meter.reset();
+    report.wal(-1, WalBudget.UNKNOWN);
+  }
+
+  private void disconnect() {
+    Connection open = connection;
+    connection = null;
+    if (open != null) {
+      try {
+        open.close();
+      } catch (SQLException e) {
+        LOG.debug("closing the connection failed", e);
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    // In turn, because the connection belongs to that thread.
+    thread.execute(this::disconnect);
+    thread.shutdown();
+  }
+}

@@ -1,0 +1,170 @@
+package io.outboxinbox.agent.lead;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import io.outboxinbox.agent.pipeline.Pipeline;
+import io.outboxinbox.agent.pipeline.PipelineRig;
+import io.outboxinbox.agent.pipeline.PipelineStatus;
+import io.outboxinbox.agent.pipeline.PipelineStatus.State;
+import io.outboxinbox.testkit.KafkaExtension;
+import io.outboxinbox.testkit.PostgresServer;
+import io.outboxinbox.testkit.PostgresVersion;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Nobody leads although nothing of ours is broken: said by name, with the way out. */
+class LeadershipIT {
+  private static final Duration WITHIN = Duration.ofSeconds(90);
+  private static final String KEY = "hashtext('outbox_publication')";
+
+  private static PostgresServer server;
+
+  @RegisterExtension static final KafkaExtension kafka = KafkaExtension.shared();
+
+  private PipelineRig rig;
+
+  @BeforeAll
+  static void startServer() {
+    server =
+        PostgresServer.start(
+            PostgresServer.Options.of(PostgresVersion.V17)
+                .withSetting("max_prepared_transactions", "5"));
+  }
+
+  @AfterAll
+  static void stopServer() {
+    server.close();
+  }
+
+  @BeforeEach
+  void setUp() throws Exception {
+    rig = PipelineRig.on(server, kafka);
+  }
+
+  @AfterEach
+  void tearDown() throws Exception {
+    standbyIsBack();
+    rig.close();
+    // Slots belong to the server, and the next database's agent would find this one's.
+    await()
+        .atMost(WITHIN)
+        .ignoreExceptions()
+        .untilAsserted(
+            () ->
+                rig.execute(
+                    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "SELECT pg_advisory_lock(45253, " + KEY + ")",
+        "SELECT pg_advisory_lock(45255, " + KEY + ")",
+      })
+  void namesWhoeverHoldsALockOfTheAgentsAndHowToEndIt(String taken) throws Exception {
+    try (Connection other = rig.database.connect();
+        Statement statement = other.createStatement()) {
+      statement.execute("SET application_name = 'a report'");
+      statement.execute(taken);
+      Pipeline pipeline = rig.start("");
+      awaitReason(pipeline, State.MISCONFIGURED, "a report");
+      assertThat(pipeline.status().reason()).contains("role " + server.superuser());
+      runFixOf(pipeline);
+      rig.awaitLeading(pipeline);
+      assertThat(other.isValid(5)).as("the holder").isFalse();
+    }
+  }
+
+  @Test
+  void namesAPreparedTransactionThatHoldsTheLeadershipLock() throws Exception {
+    rig.execute(
+        "BEGIN",
+        "SELECT pg_advisory_xact_lock(45253, " + KEY + ")",
+        "PREPARE TRANSACTION 'a batch'");
+    Pipeline pipeline = rig.start("");
+    awaitReason(pipeline, State.MISCONFIGURED, "prepared transaction 'a batch'");
+    runFixOf(pipeline);
+    rig.awaitLeading(pipeline);
+  }
+
+  @Test
+  void namesTheAgentThatLeadsWhereItStandsBy() throws Exception {
+    Pipeline leader = rig.start("");
+    rig.awaitLeading(leader);
+    assertThat(leader.status().ledBy()).isEqualTo("test");
+    Pipeline standby = rig.start("");
+    rig.awaitState(standby, State.STANDBY);
+    assertThat(standby.status().ledBy()).matches("test at [0-9a-f.:]+");
+    assertThat(leader.stop(Duration.ofSeconds(20))).isTrue();
+    assertThat(leader.status().ledBy()).isEmpty();
+    rig.awaitLeading(standby);
+    assertThat(standby.status().ledBy()).isEqualTo("test");
+  }
+
+  @Test
+  void leadsAndPublishesWhileASynchronousStandbyIsAway() throws Exception {
+    Pipeline before = rig.start("");
+    rig.awaitLeading(before);
+    rig.insert(0, 10);
+    rig.awaitEvents(10);
+    assertThat(before.stop(Duration.ofSeconds(20))).isTrue();
+    standbyIsAway();
+    rig.awaitLeading(rig.start(""));
+    rig.insert(10, 20);
+    rig.awaitEvents(20);
+    rig.assertThatEventsAreExactly(20);
+  }
+
+  @Test
+  void namesTheSynchronousStandbyThatAFirstStartWaitsFor() throws Exception {
+    standbyIsAway();
+    Pipeline pipeline = rig.start("");
+    awaitReason(pipeline, State.WAITING_FOR_DATABASE, "synchronous_standby_names = 'nobody'");
+    standbyIsBack();
+    rig.awaitLeading(pipeline);
+    rig.insert(0, 10);
+    rig.awaitEvents(10);
+    rig.assertThatEventsAreExactly(10);
+  }
+
+  private static void awaitReason(Pipeline pipeline, State state, String reason) {
+    await()
+        .atMost(WITHIN)
+        .pollInterval(Duration.ofMillis(20))
+        .untilAsserted(
+            () -> {
+              PipelineStatus status = pipeline.status();
+              assertThat(status.state()).as(status.toString()).isEqualTo(state);
+              assertThat(status.reason()).contains(reason);
+            });
+  }
+
+  /** As printed. */
+  private void runFixOf(Pipeline pipeline) throws SQLException {
+    String reason = pipeline.status().reason();
+    rig.execute(reason.substring(reason.indexOf("fix: ") + "fix: ".length()));
+  }
+
+  /** Writers of the test do not wait for it. */
+  private void standbyIsAway() throws SQLException {
+    rig.execute(
+        "ALTER ROLE " + server.superuser() + " SET synchronous_commit = local",
+        "ALTER SYSTEM SET synchronous_standby_names = 'nobody'",
+        "SELECT pg_reload_conf()");
+  }
+
+  private void standbyIsBack() throws SQLException {
+    rig.execute("ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()");
+  }
+}

@@ -1,0 +1,135 @@
+package io.outboxinbox.agent.operate.command;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.outboxinbox.agent.CommandRun;
+import io.outboxinbox.testkit.PostgresDatabase;
+import io.outboxinbox.testkit.PostgresExtension;
+import io.outboxinbox.testkit.PostgresVersion;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Clock;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.api.io.TempDir;
+
+/** People decide with logins of their own; nobody needs the agent's password for that. */
+class ControllerCommandsIT {
+  private static final List<String> SCHEMA =
+      List.of("01_outbox", "02_partitions", "03_publication", "04_agent", "05_roles");
+
+  @RegisterExtension
+  static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
+
+  @TempDir private Path folder;
+  private PostgresDatabase database;
+
+  @BeforeEach
+  void prepare() throws Exception {
+    database = postgres.newDatabase();
+    for (String file : SCHEMA) {
+      database.runScript("schema/postgresql/" + file + ".sql");
+    }
+    database.execute(
+        "CREATE ROLE looking_jane LOGIN PASSWORD 'jane' IN ROLE outbox_operator",
+        "CREATE ROLE deciding_joe LOGIN PASSWORD 'joe' IN ROLE outbox_controller",
+        """
+        INSERT INTO outbox_parked (source, ordinal, event_id, aggregate_type, aggregate_id, event_type,
+          payload, key, reason, is_behind, epoch, xid, lsn, committed_at)
+        SELECT system_identifier || '/' || current_database() || '/outbox_publication', n, 'id-' || n,
+          'order', '4711', 'OrderPlaced', 'x', 'k' || n, 'x', false, 7, 99, '0/10', now()
+        FROM pg_control_system(), generate_series(1, 3) AS n
+        """);
+  }
+
+  @AfterEach
+  void dropRoles() throws SQLException {
+    database.execute("DROP ROLE looking_jane", "DROP ROLE deciding_joe");
+  }
+
+  private CommandRun run(String role, String password, String... line) throws Exception {
+    Path config =
+        Files.writeString(
+            folder.resolve(role + ".yml"),
+            """
+            pipelines:
+              - name: orders
+                source: {host: "%s", port: %d, database: %s, username: %s, password: %s, sslMode: disable}
+                route: {allowedTopics: ["*"]}
+                publish: {type: kafka, bootstrapServers: "localhost:1"}
+            """
+                .formatted(database.host(), database.port(), database.name(), role, password));
+    List<String> arguments = new ArrayList<>(List.of(line));
+    arguments.add(line[0].equals("parked") ? 2 : 1, config.toString());
+    arguments.addAll(List.of("--pipeline", "orders"));
+    return CommandRun.of(
+        (answers, progress) ->
+            switch (line[0]) {
+              case "pause" -> new PauseCommand(answers, PauseCommand.Verb.PAUSE, role);
+              case "resume" -> new PauseCommand(answers, PauseCommand.Verb.RESUME, role);
+              case "reconcile" -> new ReconcileCommand(answers, role);
+              default -> new ParkedCommand(answers, Clock.systemUTC());
+            },
+        arguments);
+  }
+
+  private void joe(String... line) throws Exception {
+    CommandRun ended = run("deciding_joe", "joe", line);
+    assertThat(ended.exitCode()).as(ended.toString()).isZero();
+  }
+
+  private String one(String sql) throws SQLException {
+    try (Connection connection = database.connect();
+        Statement statement = connection.createStatement();
+        ResultSet row = statement.executeQuery(sql)) {
+      assertThat(row.next()).isTrue();
+      return row.getString(1);
+    }
+  }
+
+  @Test
+  void whoMayDecidePausesReconcilesAndSettlesParkedEvents() throws Exception {
+    joe("pause", "--reason", "a test");
+    assertThat(one("SELECT paused_by FROM outbox_agent_source")).isEqualTo("deciding_joe");
+    joe("resume");
+    joe("reconcile", "--yes");
+    assertThat(one("SELECT reconcile_requested_by FROM outbox_agent_source"))
+        .isEqualTo("deciding_joe");
+    joe("parked", "list");
+    joe("parked", "release", "1");
+    joe("parked", "discard", "2", "--reason", "a test");
+    joe("parked", "edit", "3", "--topic", "elsewhere", "--reason", "a test");
+    assertThat(
+            one(
+                "SELECT string_agg(coalesce(requested, topic), ' ' ORDER BY ordinal) FROM outbox_parked"))
+        .isEqualTo("release discard elsewhere");
+    assertThat(one("SELECT count(*) FROM outbox_parked_edit")).isEqualTo("1");
+  }
+
+  @Test
+  void whoMayOnlyLookIsToldWhichRoleDecides() throws Exception {
+    assertThat(run("looking_jane", "jane", "parked", "list").exitCode()).isZero();
+    for (String[] line :
+        new String[][] {
+          {"pause", "--reason", "a test"},
+          {"reconcile", "--yes"},
+          {"parked", "release", "1"}
+        }) {
+      CommandRun ended = run("looking_jane", "jane", line);
+      assertThat(ended.exitCode()).as(ended.toString()).isNotZero();
+      assertThat(ended.err() + ended.out())
+          .contains("permission denied")
+          .contains("GRANT outbox_controller TO \"looking_jane\"");
+    }
+    assertThat(one("SELECT count(*) FROM outbox_parked WHERE requested IS NOT NULL"))
+        .isEqualTo("0");
+  }
+}

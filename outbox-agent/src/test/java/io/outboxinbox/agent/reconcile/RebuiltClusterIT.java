@@ -1,0 +1,166 @@
+package io.outboxinbox.agent.reconcile;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.outboxinbox.agent.configure.PipelineConfiguration;
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.operate.ReconcileRequest;
+import io.outboxinbox.agent.pipeline.CrashingPublishing;
+import io.outboxinbox.agent.pipeline.FailoverIT;
+import io.outboxinbox.agent.pipeline.ParkingRig;
+import io.outboxinbox.agent.pipeline.Pipeline;
+import io.outboxinbox.agent.pipeline.PipelineRig;
+import io.outboxinbox.agent.source.table.Reconciliations.Report;
+import io.outboxinbox.testkit.KafkaExtension;
+import io.outboxinbox.testkit.PostgresDatabase;
+import io.outboxinbox.testkit.PostgresServer;
+import io.outboxinbox.testkit.PostgresVersion;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+
+/** A database goes on in another cluster, under another id, and either was in use for a while. */
+class RebuiltClusterIT {
+  @RegisterExtension static final KafkaExtension kafka = KafkaExtension.shared();
+
+  /** Such as when an agent began in the new cluster before anybody had named the old one. */
+  @Test
+  void keepsWhatIsParkedUnderEitherIdInOrderAndOnce() throws Exception {
+    try (PostgresServer old = PostgresServer.start(PostgresVersion.V17);
+        PostgresServer rebuilt = PostgresServer.start(PostgresVersion.V18);
+        PipelineRig rig = PipelineRig.on(old, kafka)) {
+      Pipeline pipeline = rig.start("");
+      rig.awaitLeading(pipeline);
+      new ReconcileRequest(rig.configuration(""), "operator").ask(null);
+      rig.await(
+          () ->
+              !FailoverIT.reports(rig).isEmpty()
+                  && FailoverIT.reports(rig).get(0).state().equals("done"));
+      String nowhere = rig.topic + "-nowhere";
+      try (ParkingRig parked = new ParkingRig(rig)) {
+        parked.insert("first", "key-a", nowhere, "{}");
+        parked.insert("second", "key-a", nowhere, "{}");
+        parked.insert("settled", "key-b", nowhere, "{}");
+        parked.awaitWaiting(3);
+      }
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      Checkpoint before = rig.checkpoint();
+      String oldId = before.source().systemId();
+      FailoverIT.moveByCopy(rig, rebuilt, kafka);
+      try (ParkingRig parked = new ParkingRig(rig)) {
+        for (String type : List.of("third", "fourth", "fifth")) {
+          parked.insert(type, "key-a", nowhere, "{}");
+        }
+        String systemId = parked.query("SELECT system_identifier FROM pg_control_system()");
+        String newId = before.source().id().replace(oldId, systemId);
+        parkUnder(rig, newId, before.epoch() + 5);
+        new ReconcileRequest(rig.configuration(""), "operator").ask(oldId);
+        Pipeline moved = rig.start("");
+        rig.awaitLeading(moved);
+        assertThat(parked.rows("event_type", "state = 'waiting'"))
+            .containsExactly("first", "second", "third", "fourth", "fifth");
+        assertThat(parked.rows("event_type || source", "state = 'discarded'"))
+            .containsExactly("settled" + newId);
+        assertThat(
+                parked.list(
+                    "SELECT e.field || p.event_type FROM outbox_parked_edit e"
+                        + " JOIN outbox_parked p USING (source, ordinal)"))
+            .containsExactly("topicfourth");
+        assertThat(rig.checkpoint().epoch())
+            .as("consumers know a higher one under this id")
+            .isGreaterThan(before.epoch() + 5);
+        releaseAll(rig, parked);
+        assertThat(moved.stop(Duration.ofSeconds(20))).isTrue();
+        // Numbers go on behind all of them.
+        rig.awaitLeading(rig.start(""));
+        parked.insert("sixth", "key-a", nowhere, "{}");
+        parked.awaitWaiting(1);
+        assertThat(FailoverIT.reports(rig))
+            .extracting(Report::number)
+            .doesNotHaveDuplicates()
+            .hasSize(3);
+      }
+    }
+  }
+
+  private static void releaseAll(PipelineRig rig, ParkingRig parked) throws Exception {
+    rig.execute(
+        "UPDATE outbox_parked SET topic = NULL, requested = 'release' WHERE state = 'waiting'");
+    parked.awaitPublished("first", "second", "third", "fourth", "fifth");
+    assertThat(parked.publishedOf("key-a"))
+        .containsExactly("first", "second", "third", "fourth", "fifth");
+    parked.awaitWaiting(0);
+  }
+
+  /**
+   * What an agent that began anew has left: the same events again under numbers of its own, of
+   * which one is settled and one was on its way; three more; and a report.
+   */
+  private static void parkUnder(PipelineRig rig, String newId, long epoch) throws Exception {
+    rig.execute(
+        """
+        INSERT INTO outbox_parked (source, ordinal, event_id, aggregate_type, aggregate_id,
+          event_type, payload, content_type, headers, topic, occurred_at, key, reason, is_behind,
+          epoch, xid, lsn, committed_at, destination, state, settled_at)
+        SELECT '%s', row_number() OVER (ORDER BY id), id, aggregate_type, aggregate_id, event_type,
+          convert_to(payload::text, 'UTF8'), content_type, headers::text, topic, occurred_at,
+          aggregate_id, 'why', false, %d, 1, '0/1', now(), NULL,
+          CASE event_type WHEN 'settled' THEN 'discarded' ELSE 'waiting' END,
+          CASE event_type WHEN 'settled' THEN now() END
+        FROM outbox_event
+        """
+            .formatted(newId, epoch),
+        "UPDATE outbox_parked SET release = 1, published_sequence = 1 WHERE event_type = 'third'",
+        "INSERT INTO outbox_parked_edit (source, ordinal, edited_by, reason, field)"
+            + " SELECT source, ordinal, 'operator', 'why', 'topic' FROM outbox_parked"
+            + " WHERE event_type = 'fourth'",
+        "INSERT INTO outbox_agent_source (source, epoch, reconciliation) VALUES ('%s', %d, 1)"
+            .formatted(newId, epoch),
+        "INSERT INTO outbox_reconciliation (source, reconciliation, state, cause)"
+            + " VALUES ('%s', 1, 'done', 'why')".formatted(newId));
+  }
+
+  /** It may have published since anybody last looked, until it was shut out. */
+  @Test
+  void goesOnFromWhatTheOldAgentPublishedUntilItWasShutOut() throws Exception {
+    try (PostgresServer old = PostgresServer.start(PostgresVersion.V17);
+        PostgresServer rebuilt = PostgresServer.start(PostgresVersion.V18);
+        PipelineRig rig = PipelineRig.on(old, kafka)) {
+      Pipeline last = rig.start("");
+      rig.awaitLeading(last);
+      rig.insert(0, 20);
+      rig.awaitEvents(20);
+      String oldId = rig.checkpoint().source().systemId();
+      PostgresDatabase before = rig.database;
+      FailoverIT.moveByCopy(rig, rebuilt, kafka);
+      PostgresDatabase after = rig.database;
+      AtomicBoolean isFirst = new AtomicBoolean(true);
+      Runnable publishMore =
+          () -> {
+            if (isFirst.getAndSet(false)) {
+              try {
+                rig.database = before;
+                rig.insert(20, 25);
+                rig.awaitEvents(25);
+                last.stop(Duration.ofSeconds(20));
+              } catch (SQLException e) {
+                throw new IllegalStateException(e);
+              } finally {
+                rig.database = after;
+              }
+            }
+          };
+      PipelineConfiguration configuration = rig.configuration("");
+      new ReconcileRequest(configuration, "operator").ask(oldId);
+      rig.awaitLeading(
+          rig.start(
+              CrashingPublishing.asked(configuration.publish(), publishMore).in(configuration)));
+      rig.insert(25, 30);
+      rig.awaitEvents(30);
+      rig.assertThatEventsAreExactly(30);
+    }
+  }
+}

@@ -1,0 +1,95 @@
+package io.outboxinbox.agent.source;
+
+import io.outboxinbox.agent.source.SourceConfiguration.Column;
+import io.outboxinbox.agent.source.SourceConfiguration.ExistingRows;
+import io.outboxinbox.agent.source.SourceConfiguration.Layout;
+import io.outboxinbox.agent.source.SourceConfiguration.OnGap;
+import io.outboxinbox.agent.source.SourceConfiguration.SslMode;
+import io.outboxinbox.testkit.PostgresDatabase;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+
+/** Source blocks for tests. */
+public final class Sources {
+  private Sources() {}
+
+  /** The standard table; nothing is connected. */
+  public static SourceConfiguration standard() {
+    return new SourceConfiguration(
+        "localhost",
+        1,
+        "db",
+        "nobody",
+        "x",
+        null,
+        SslMode.DISABLE,
+        null,
+        "public",
+        "outbox_event",
+        "outbox_publication",
+        "outbox_agent",
+        Layout.STANDARD,
+        Map.of(),
+        List.of(),
+        ExistingRows.PUBLISH,
+        OnGap.STOP,
+        true,
+        64L << 20);
+  }
+
+  /** The same source, reached this way. */
+  public static SourceConfiguration withSsl(
+      SourceConfiguration source, SslMode mode, Path authority) {
+    return new SourceConfiguration(
+        source.host(),
+        source.port(),
+        source.database(),
+        source.username(),
+        source.password(),
+        source.passwordFile(),
+        mode,
+        authority,
+        source.schema(),
+        source.table(),
+        source.publication(),
+        source.slot(),
+        source.layout(),
+        source.columns(),
+        source.extraColumns(),
+        source.existingRows(),
+        source.onGap(),
+        source.failoverSlot(),
+        source.maxQueueBytes());
+  }
+
+  /** A table of a real database, read as the database's owner. */
+  public static SourceConfiguration of(
+      PostgresDatabase database,
+      String table,
+      Layout layout,
+      Map<Column, String> columns,
+      List<String> headerColumns) {
+    return new SourceConfiguration(
+        database.host(),
+        database.port(),
+        database.name(),
+        database.user(),
+        database.password(),
+        null,
+        SslMode.DISABLE,
+        null,
+        "public",
+        table,
+        "outbox_publication",
+        // Slots belong to the whole server, and tests share one.
+        "slot_" + database.name(),
+        layout,
+        columns,
+        headerColumns,
+        ExistingRows.PUBLISH,
+        OnGap.STOP,
+        true,
+        64L << 20);
+  }
+}

@@ -1,0 +1,358 @@
+package io.outboxinbox.agent.source.log;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
+
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Captured;
+import io.outboxinbox.agent.event.OutboxEvent;
+import io.outboxinbox.agent.event.SourcePosition;
+import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.SourceConfiguration.Column;
+import io.outboxinbox.agent.source.SourceConfiguration.Layout;
+import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.agent.source.Sources;
+import io.outboxinbox.agent.source.slot.FirstStart;
+import io.outboxinbox.agent.source.slot.SlotState;
+import io.outboxinbox.agent.source.table.Backlog;
+import io.outboxinbox.agent.source.table.SourceRegistry;
+import io.outboxinbox.testkit.PostgresDatabase;
+import io.outboxinbox.testkit.PostgresExtension;
+import java.io.StringReader;
+import java.nio.charset.StandardCharsets;
+import java.sql.Connection;
+import java.sql.Statement;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.postgresql.PGConnection;
+
+/** What reading the log must do on every supported PostgreSQL. */
+abstract class LogReaderContract {
+  private static final String NONCE = "nonce";
+  private static final Duration WITHIN = Duration.ofSeconds(90);
+
+  private PostgresDatabase database;
+  private LogReader reader;
+
+  abstract PostgresExtension postgres();
+
+  @BeforeEach
+  void setUp() throws Exception {
+    database = postgres().newDatabase();
+    database.runScript("schema/postgresql/01_outbox.sql");
+    database.runScript("schema/postgresql/02_partitions.sql");
+    database.runScript("schema/postgresql/03_publication.sql");
+    database.runScript("schema/postgresql/04_agent.sql");
+  }
+
+  @AfterEach
+  void tearDown() {
+    close();
+  }
+
+  @Test
+  void resumesExactlyBehindAnyRowOfInterleavedAndCopiedTransactions() throws Exception {
+    SourceConfiguration source = standard();
+    SourcePosition seed = createSlot(source);
+    writeInterleaved();
+    start(source, seed);
+    List<Captured.Row> rows = readRows(39);
+    assertThat(rows).as("rows that share an LSN").anyMatch(row -> row.position().ordinal() > 1);
+    List<String> keys = rows.stream().map(row -> row.event().aggregateId()).toList();
+    for (int behind = 0; behind < rows.size(); behind += 3) {
+      start(source, rows.get(behind).position());
+      List<String> rest =
+          readRows(rows.size() - behind - 1).stream()
+              .map(row -> row.event().aggregateId())
+              .toList();
+      assertThat(rest).as("behind row %d", behind).isEqualTo(keys.subList(behind + 1, keys.size()));
+    }
+  }
+
+  /** Two open transactions take turns, one of them copies; a third commits in between. */
+  private void writeInterleaved() throws Exception {
+    try (Connection a = database.connect();
+        Connection b = database.connect();
+        Connection c = database.connect()) {
+      a.setAutoCommit(false);
+      b.setAutoCommit(false);
+      insert(a, "a1");
+      copy(b, "b", 12);
+      insert(a, "a2");
+      insert(c, "c1");
+      copy(a, "a", 12);
+      insert(b, "b13");
+      a.commit();
+      insert(c, "c2");
+      b.commit();
+      c.setAutoCommit(false);
+      insert(c, "never");
+      c.rollback();
+      copy(c, "c", 10);
+      c.commit();
+    }
+  }
+
+  @Test
+  void rehearsalTouchesNoSlot() throws Exception {
+    SourceConfiguration source = standard();
+    database.execute("INSERT INTO outbox_agent_source (source) VALUES ('rehearsed')");
+    LogRehearsal.run(source);
+    try (Connection connection = database.connect()) {
+      assertThat(SlotState.of(connection, source.slot())).isEmpty();
+    }
+    SourcePosition seed = createSlot(source);
+    try (Connection connection = database.connect()) {
+      insert(connection, "first");
+      start(source, seed);
+      readRows(1);
+      LogRehearsal.run(source);
+      insert(connection, "second");
+      assertThat(readRows(1).get(0).event().aggregateId()).isEqualTo("second");
+    }
+  }
+
+  @Test
+  void leavesOutWhatWasRolledBackAndEndsEveryTransaction() throws Exception {
+    SourceConfiguration source = standard();
+    start(source, createSlot(source));
+    try (Connection connection = database.connect()) {
+      connection.setAutoCommit(false);
+      insert(connection, "rolled-back");
+      connection.rollback();
+      insert(connection, "committed");
+      connection.commit();
+    }
+    List<Captured> all = readUntilEnds(1);
+    assertThat(all).hasSize(2);
+    assertThat(((Captured.Row) all.get(0)).event().aggregateId()).isEqualTo("committed");
+    SourcePosition end = ((Captured.TransactionEnd) all.get(1)).position();
+    assertThat(end.isInsideTransaction()).isFalse();
+    assertThat(end.commitLsn()).isGreaterThan(((Captured.Row) all.get(0)).position().lsn());
+  }
+
+  @Test
+  void deliversRowsOfPartitionsMadeWhileStreaming() throws Exception {
+    SourceConfiguration source = standard();
+    start(source, createSlot(source));
+    database.execute("SELECT outbox_partitions_create(30)");
+    database.execute(
+        "INSERT INTO outbox_event (id, aggregate_type, aggregate_id, event_type) SELECT"
+            + " outbox_uuid7_floor(now() + interval '29 days'), 'order', 'later', 'placed'");
+    assertThat(readRows(1).get(0).event().aggregateId()).isEqualTo("later");
+  }
+
+  @Test
+  void flushesTheSlotToWhatWasCommittedAndNoFurther() throws Exception {
+    SourceConfiguration source = standard();
+    start(source, createSlot(source));
+    database.execute(insertOf("first"));
+    List<Captured> all = readUntilEnds(1);
+    SourcePosition committed = ((Captured.TransactionEnd) all.get(1)).position();
+    database.execute(insertOf("second"));
+    readUntilEnds(1);
+    reader.commit(committed);
+    await()
+        .atMost(WITHIN)
+        .untilAsserted(
+            () -> {
+              reader.poll();
+              assertThat(confirmedFlushLsn(source)).isEqualTo(committed.commitLsn());
+            });
+  }
+
+  @Test
+  void returnsOnlyPulsesThatCarryItsNonce() throws Exception {
+    SourceConfiguration source = standard();
+    start(source, createSlot(source));
+    for (String content :
+        List.of(
+            "other:1:700:mark",
+            NONCE + ":x",
+            NONCE + ":4:many:mark",
+            NONCE + ":5:700:publication 1/2: mark")) {
+      database.execute("SELECT pg_logical_emit_message(true, 'outbox-agent', '" + content + "')");
+    }
+    database.execute("SELECT pg_logical_emit_message(false, 'foreign', 'x')");
+    List<Captured> all = readUntilEnds(4);
+    assertThat(all.stream().filter(Captured.Pulse.class::isInstance))
+        .containsExactly(new Captured.Pulse(5, 700, "publication 1/2: mark"));
+  }
+
+  @Test
+  void readsOtherTablesColumnsAndPayloads() throws Exception {
+    for (String type : List.of("json", "jsonb", "text", "bytea", "varchar(100)")) {
+      String table = "t_" + type.replaceAll("\\W.*", "");
+      database.execute(
+          "CREATE TABLE "
+              + table
+              + " (nr bigint PRIMARY KEY, aggregatetype varchar(255),"
+              + " aggregateid varchar(255), type varchar(255), payload "
+              + type
+              + ", tenant text)",
+          "ALTER PUBLICATION outbox_publication ADD TABLE " + table);
+      SourceConfiguration source =
+          Sources.of(database, table, Layout.DEBEZIUM, Map.of(Column.ID, "nr"), List.of("tenant"));
+      SourcePosition seed = createSlot(source);
+      database.execute(
+          "INSERT INTO " + table + " VALUES (1, 'order', '17', 'placed', '{\"a\": 1}', 'acme')");
+      start(source, seed);
+      OutboxEvent event = readRows(1).get(0).event();
+      assertThat(event.id()).isEqualTo("1");
+      assertThat(event.eventType()).isEqualTo("placed");
+      assertThat(event.extra()).containsEntry("tenant", "acme");
+      assertThat(new String(event.payload(), StandardCharsets.UTF_8))
+          .as(type)
+          .isEqualTo("{\"a\": 1}");
+      close();
+      database.execute("SELECT pg_drop_replication_slot('" + source.slot() + "')");
+    }
+  }
+
+  @Test
+  void handsOverRowsThatAreNoEventsWithTheReason() throws Exception {
+    database.execute(
+        "CREATE TABLE loose (id text, aggregatetype text, aggregateid text, type text, payload text)",
+        "ALTER PUBLICATION outbox_publication ADD TABLE loose");
+    SourceConfiguration source =
+        Sources.of(database, "loose", Layout.DEBEZIUM, Map.of(), List.of());
+    start(source, createSlot(source));
+    database.execute("INSERT INTO loose VALUES ('e1', 'order', NULL, 'placed', 'x')");
+    Captured.BadRow bad = (Captured.BadRow) readUntilEnds(1).get(0);
+    assertThat(bad.row().id()).isEqualTo("e1");
+    assertThat(bad.row().aggregateId()).isNull();
+    assertThat(bad.row().payload()).isEqualTo(new byte[] {'x'});
+    assertThat(bad.reason()).contains("column aggregateid is NULL");
+  }
+
+  /** An agent that was stopped in its first start, replaced, and wakes. */
+  @Test
+  void writesNoBacklogOnceAnotherAgentHasBegunALaterEpoch() throws Exception {
+    SourceConfiguration source = standard();
+    SourceRegistry registry = new SourceRegistry(source);
+    database.execute(insertOf("old"));
+    try (Connection connection = database.connect()) {
+      registry.register(connection, "s");
+      registry.beginEpoch(connection, "s", 1);
+      registry.beginEpoch(connection, "s", 2);
+      assertThatThrownBy(
+              () ->
+                  new FirstStart(source, new SourceConnections(source))
+                      .createSlot("s", new SourceRegistry.Turn(1, 0)))
+          .isInstanceOf(AgentException.Retryable.class)
+          .hasMessageContaining("another agent has begun epoch 2");
+      assertThat(new Backlog(source).exists(connection, "s")).isFalse();
+    }
+  }
+
+  private SourceConfiguration standard() {
+    return Sources.of(database, "outbox_event", Layout.STANDARD, Map.of(), List.of());
+  }
+
+  private SourcePosition createSlot(SourceConfiguration source) throws Exception {
+    SourceRegistry registry = new SourceRegistry(source);
+    try (Connection connection = database.connect()) {
+      registry.register(connection, "s");
+      registry.beginEpoch(connection, "s", 1);
+    }
+    return new FirstStart(source, new SourceConnections(source))
+        .createSlot("s", new SourceRegistry.Turn(1, 0))
+        .position();
+  }
+
+  private void start(SourceConfiguration source, SourcePosition from) {
+    close();
+    // The server ends the session of a reader that has gone in its own time.
+    await().atMost(WITHIN).until(() -> !slot(source).active());
+    reader = new LogReader(source, from, NONCE, 100);
+    reader.start();
+  }
+
+  private void close() {
+    if (reader != null) {
+      reader.close();
+      reader = null;
+    }
+  }
+
+  private List<Captured.Row> readRows(int count) throws Exception {
+    List<Captured.Row> rows = new ArrayList<>();
+    long deadline = System.nanoTime() + WITHIN.toNanos();
+    while (rows.size() < count && System.nanoTime() < deadline) {
+      for (Captured captured : reader.poll()) {
+        if (captured instanceof Captured.Row row) {
+          rows.add(row);
+        }
+      }
+    }
+    assertThat(rows).hasSize(count);
+    return rows;
+  }
+
+  /** Everything up to the given number of transactions' ends. */
+  private List<Captured> readUntilEnds(int count) throws Exception {
+    List<Captured> all = new ArrayList<>();
+    long deadline = System.nanoTime() + WITHIN.toNanos();
+    while (all.stream().filter(Captured.TransactionEnd.class::isInstance).count() < count
+        && System.nanoTime() < deadline) {
+      all.addAll(reader.poll());
+    }
+    assertThat(all.stream().filter(Captured.TransactionEnd.class::isInstance)).hasSize(count);
+    return all;
+  }
+
+  private long confirmedFlushLsn(SourceConfiguration source) throws Exception {
+    return slot(source).confirmedFlushLsn();
+  }
+
+  private SlotState slot(SourceConfiguration source) throws Exception {
+    try (Connection connection = database.connect()) {
+      return SlotState.of(connection, source.slot()).orElseThrow();
+    }
+  }
+
+  private static String insertOf(String key) {
+    return "INSERT INTO outbox_event (aggregate_type, aggregate_id, event_type) VALUES ('order', '"
+        + key
+        + "', 'placed')";
+  }
+
+  private static void insert(Connection connection, String key) throws Exception {
+    try (Statement statement = connection.createStatement()) {
+      statement.execute(insertOf(key));
+    }
+  }
+
+  /**
+   * Names every column whose default is volatile: only then does PostgreSQL put many rows into one
+   * log record, and they share its LSN.
+   */
+  private static void copy(Connection connection, String key, int rows) throws Exception {
+    StringBuilder lines = new StringBuilder();
+    for (int i = 1; i <= rows; i++) {
+      lines
+          .append(UUID.randomUUID())
+          .append("\torder\t")
+          .append(key)
+          .append("-copy-")
+          .append(i)
+          .append("\tplaced\t")
+          .append(Instant.now())
+          .append('\n');
+    }
+    connection
+        .unwrap(PGConnection.class)
+        .getCopyAPI()
+        .copyIn(
+            "COPY outbox_event (id, aggregate_type, aggregate_id, event_type, occurred_at) FROM STDIN",
+            new StringReader(lines.toString()));
+  }
+}
