@@ -270,6 +270,13 @@ class RoomsTest {
   }
 
   @Test
+  void everyRoomIsOnThePageThatSaysWhereThingsAre() throws IOException {
+    String page = Files.readString(Path.of("../docs/ARCHITECTURE.md"));
+    assertThat(IMPORTS.keySet())
+        .allSatisfy(room -> assertThat(page).contains("`" + room.replace('.', '/') + "`"));
+  }
+
+  @Test
   void everyRoomIsListed() {
     assertThat(classes.stream().map(RoomsTest::roomOf))
         .allSatisfy(
