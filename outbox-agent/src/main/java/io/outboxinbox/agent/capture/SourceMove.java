@@ -39,8 +39,8 @@ public final class SourceMove {
           .collect(
               Collectors.joining(
                   ", ",
-                  "pg_catalog.jsonb_build_object(",
-                  ", 'payload', " + digest("payload") + ")"));
+                  "(pg_catalog.jsonb_build_object(",
+                  ", 'payload', " + digest("payload") + ") || coalesce(edited.before, '{}'))"));
 
   private final SourceConfiguration source;
   private final String from;
@@ -133,8 +133,9 @@ public final class SourceMove {
    * @return of how many events one was kept
    */
   private long joinRepeats(Connection connection) throws SQLException {
-    // Windows and groups, and no join but by the primary key: of a table filled a moment ago the
-    // server knows nothing, and would compare each row with each.
+    // Of a table filled a moment ago the server knows nothing, and would compare each row with
+    // each.
+    execute(connection, "SET LOCAL enable_nestloop = off");
     String sql =
         """
         WITH parked AS (
@@ -143,7 +144,7 @@ public final class SourceMove {
           FROM %1$soutbox_parked parked WHERE source IN (:from, :to) AND event_id IS NOT NULL
           WINDOW of_id AS (PARTITION BY event_id)),
         event AS (
-          SELECT parked.source, ordinal, {content} || coalesce(edited.before, '{}') AS content,
+          SELECT parked.source, ordinal, {content} AS content,
             state <> 'waiting' OR requested IS NOT NULL OR release IS NOT NULL
               OR edited.before IS NOT NULL AS is_decided
           FROM parked LEFT JOIN LATERAL (
@@ -177,7 +178,8 @@ public final class SourceMove {
         SELECT count(*) FROM pair
         """;
     return number(
-        connection, sql.replace("{content}", CONTENT).replace("{before}", digest("before")));
+        connection,
+        sql.replace("{content}", digest(bytes(CONTENT))).replace("{before}", digest("before")));
   }
 
   private Optional<String> told(Connection connection, long joined) throws SQLException {
