@@ -177,8 +177,8 @@ public final class ParkedTable {
    * <p>Rows of earlier epochs are among it. An epoch begins after the last number of the table, so
    * one that is higher was written by an agent that had been replaced before.
    *
-   * @param leader the leader's connection: an agent replaced meanwhile would delete what its
-   *     successor has covered
+   * @param leader a connection that ends with the lead: an agent replaced meanwhile would delete
+   *     what its successor has covered
    * @throws AgentException.Fatal the position is older than the table
    */
   public void takeBack(Connection leader, long epoch, long lastOrdinal) throws SQLException {
