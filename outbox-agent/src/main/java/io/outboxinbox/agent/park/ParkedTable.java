@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.park;
 
 import io.outboxinbox.agent.capture.Identifiers;
+import io.outboxinbox.agent.capture.LockHolder;
 import io.outboxinbox.agent.capture.LongText;
 import io.outboxinbox.agent.capture.WayOut;
 import io.outboxinbox.agent.event.AgentException;
@@ -38,6 +39,7 @@ public final class ParkedTable {
   private static final String UNIQUE_VIOLATION = "23505";
   private static final String LOCK_NOT_AVAILABLE = "55P03";
 
+  private final String schema;
   private final String table;
   private final String source;
 
@@ -48,6 +50,7 @@ public final class ParkedTable {
    * @param source whose rows count
    */
   public ParkedTable(String schema, String source) {
+    this.schema = schema;
     this.table = qualified(schema);
     this.source = source;
   }
@@ -116,8 +119,8 @@ public final class ParkedTable {
       if (LOCK_NOT_AVAILABLE.equals(e.getSQLState())) {
         throw new AgentException.Retryable(
             AgentException.Retryable.Side.DATABASE,
-            "parked events cannot be put in line: another session has locked one in table %s; fix: end its transaction; SELECT pid, query FROM pg_stat_activity WHERE state = 'idle in transaction' names it"
-                .formatted(table),
+            "parked events cannot be put in line: another session has locked one, or table %s; fix: end its transaction; this names it: %s"
+                .formatted(table, LockHolder.query(schema)),
             e);
       }
       if (isUniqueViolation(e)) {
