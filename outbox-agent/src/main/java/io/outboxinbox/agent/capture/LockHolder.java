@@ -90,11 +90,12 @@ public record LockHolder(
   }
 
   /**
-   * A query for an operator to run, which shows who may keep a statement on parked events waiting, who began first on top: whoever has
-   * locked one of them, builds an index or has the table to himself. Whoever has a row locked holds
-   * a lock on its table too. Of all other tables, such as the outbox and its partitions, parked
-   * events are only compared with what is in them, and for that only the strongest lock is in the
-   * way. Rows without a process are of transactions that were prepared.
+   * A query for an operator to run, which shows who may keep a statement on parked events waiting,
+   * who began first on top: whoever has locked one of them, builds an index or has the table to
+   * himself. Whoever has a row locked holds a lock on its table too. Of all other tables, such as
+   * the outbox and its partitions, parked events are only compared with what is in them, and for
+   * that only the strongest lock is in the way. Rows without a process are of transactions that
+   * were prepared.
    *
    * @param schema of the agent's tables and the outbox
    */
