@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.lead;
 
 import io.outboxinbox.agent.configure.PipelineConfiguration;
+import io.outboxinbox.agent.source.LockHolder;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.source.SourceConfiguration;
@@ -14,7 +15,6 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -136,9 +136,9 @@ public final class Leadership implements AutoCloseable {
               .formatted(
                   SESSIONS_CLASS,
                   source.publication(),
-                  names(sessions.others(session)),
+                  LockHolder.names(sessions.others(session)),
                   source.id()),
-          ends(sessions.others(session)));
+          LockHolder.ends(sessions.others(session)));
     }
     ensureHeld();
   }
@@ -160,7 +160,7 @@ public final class Leadership implements AutoCloseable {
       silentBefore = registry.sincePulse(connection, source.id());
       return true;
     }
-    List<SourceLock.Holder> holders = lock.others(connection);
+    List<LockHolder> holders = lock.others(connection);
     SourceRegistry.LastPulse pulse = registry.lastPulse(connection, source.id());
     long now = System.nanoTime();
     if (pulse.number() != seenPulse || !hasLooked) {
@@ -185,7 +185,7 @@ public final class Leadership implements AutoCloseable {
 
   /** Who holds the lock now, for a message. */
   public String rivals() throws SQLException {
-    return names(lock.others(connection));
+    return LockHolder.names(lock.others(connection));
   }
 
   /** Whether another agent has been seen to lead: its pulse goes up. */
@@ -199,9 +199,9 @@ public final class Leadership implements AutoCloseable {
   }
 
   /** In a container the name of a host tells little. */
-  private static String address(List<SourceLock.Holder> holders) {
+  private static String address(List<LockHolder> holders) {
     return holders.stream()
-        .filter(SourceLock.Holder::isOurs)
+        .filter(LockHolder::isOurs)
         .flatMap(agent -> Optional.ofNullable(agent.address()).stream())
         .findFirst()
         .map(" at "::concat)
@@ -213,34 +213,26 @@ public final class Leadership implements AutoCloseable {
     return Optional.ofNullable(obstacle);
   }
 
-  private @Nullable AgentException obstacle(List<SourceLock.Holder> holders, Duration silent)
+  private @Nullable AgentException obstacle(List<LockHolder> holders, Duration silent)
       throws SQLException {
-    List<SourceLock.Holder> waiting =
-        holders.stream().filter(SourceLock.Holder::waitsForReplica).toList();
+    List<LockHolder> waiting = holders.stream().filter(LockHolder::waitsForReplica).toList();
     if (!waiting.isEmpty()) {
       return ReplicaWait.of(connection).orElse(null);
     }
-    List<SourceLock.Holder> foreign = holders.stream().filter(other -> !other.isOurs()).toList();
+    List<LockHolder> foreign = holders.stream().filter(other -> !other.isOurs()).toList();
     if (!foreign.isEmpty() && silent.compareTo(takeoverAfter) > 0) {
       return new AgentException.Misconfigured(
           "the leadership lock of source %s is held by %s, which has shown no agent's sign of life for %s and which role %s may not end; nobody publishes"
-              .formatted(source.id(), names(foreign), takeoverAfter, configuration.username()),
-          ends(foreign));
+              .formatted(
+                  source.id(), LockHolder.names(foreign), takeoverAfter, configuration.username()),
+          LockHolder.ends(foreign));
     }
     return null;
   }
 
-  private static String names(List<SourceLock.Holder> holders) {
-    return holders.stream().map(SourceLock.Holder::name).collect(Collectors.joining(", "));
-  }
-
-  private static String ends(List<SourceLock.Holder> holders) {
-    return holders.stream().map(SourceLock.Holder::end).collect(Collectors.joining("\n"));
-  }
-
   /** Only our own role's: another's session is not ours to end, whatever lock it holds. */
-  private void endLeaderSession(List<SourceLock.Holder> holders) throws SQLException {
-    for (SourceLock.Holder holder : holders) {
+  private void endLeaderSession(List<LockHolder> holders) throws SQLException {
+    for (LockHolder holder : holders) {
       if (holder.isOurs()) {
         LOG.warn(
             "source {}: the leader has not pulsed for {}; ending its session, {}",
@@ -259,16 +251,16 @@ public final class Leadership implements AutoCloseable {
    */
   private void endFormerSessions() throws SQLException {
     long deadline = System.nanoTime() + SESSIONS_END_WITHIN.toNanos();
-    List<SourceLock.Holder> left = sessions.others(connection);
+    List<LockHolder> left = sessions.others(connection);
     while (!left.isEmpty()) {
-      List<SourceLock.Holder> foreign = left.stream().filter(other -> !other.isOurs()).toList();
+      List<LockHolder> foreign = left.stream().filter(other -> !other.isOurs()).toList();
       if (!foreign.isEmpty()) {
         throw new AgentException.Misconfigured(
             "%s may still write for an earlier leader of source %s, and role %s may not end it"
-                .formatted(names(foreign), source.id(), configuration.username()),
-            ends(foreign));
+                .formatted(LockHolder.names(foreign), source.id(), configuration.username()),
+            LockHolder.ends(foreign));
       }
-      for (SourceLock.Holder holder : left) {
+      for (LockHolder holder : left) {
         LOG.info("ending a session of an earlier lead: {}", holder.name());
         SourceLock.end(connection, holder, END_WAIT_MILLIS);
       }
@@ -276,7 +268,7 @@ public final class Leadership implements AutoCloseable {
       if (!left.isEmpty() && System.nanoTime() - deadline > 0) {
         throw new AgentException.Retryable(
             AgentException.Retryable.Side.DATABASE,
-            "a session of an earlier lead does not end: " + names(left),
+            "a session of an earlier lead does not end: " + LockHolder.names(left),
             null);
       }
     }

@@ -28,6 +28,9 @@ final class ParkedView {
   private static final int GROUPS_MAX = 20;
   private static final int SHOWN_CHARS_MAX = 300;
 
+  /** Of the agent's own words, with a statement to be run as it is printed. */
+  private static final int MESSAGE_CHARS_MAX = 2_000;
+
   /** What makes a reason one of its kind: the event it is about, which has a row of its own. */
   private static final Pattern OWN_NAME = Pattern.compile("^(event|row) [^ ]+:? ");
 
@@ -97,7 +100,7 @@ final class ParkedView {
       return isJson ? json(seen) : html(seen);
     } catch (AgentException e) {
       return Page.text(
-          Page.UNAVAILABLE, OneLine.of(String.valueOf(e.getMessage()), SHOWN_CHARS_MAX) + "\n");
+          Page.UNAVAILABLE, OneLine.of(String.valueOf(e.getMessage()), MESSAGE_CHARS_MAX) + "\n");
     } finally {
       turn.release();
     }
@@ -135,7 +138,7 @@ final class ParkedView {
                 links(),
                 totals.events(),
                 totals.culprits(),
-                totals.events() - totals.culprits(),
+                totals.behind(),
                 totals.keys(),
                 totals.oldest() == null
                     ? ""

@@ -99,17 +99,18 @@ final class DeskLook {
   ParkedDesk.Totals totals(DeskFilter filter) throws SQLException {
     DeskWhere where = DeskWhere.source(sourceId).matching(filter, topicSql);
     String sql =
-        "SELECT count(*), count(*) FILTER (WHERE NOT is_behind), count(DISTINCT key), min(parked_at)"
-            + " FROM "
-            + table
-            + " WHERE "
-            + where.sql();
+        """
+        SELECT count(*), count(*) FILTER (WHERE state = 'waiting' AND NOT is_behind),
+          count(*) FILTER (WHERE state = 'waiting' AND is_behind), count(DISTINCT key), min(parked_at)
+        FROM %s WHERE %s
+        """
+            .formatted(table, where.sql());
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       where.bind(statement, 1);
       try (ResultSet row = statement.executeQuery()) {
         row.next();
         return new ParkedDesk.Totals(
-            row.getLong(1), row.getLong(2), row.getLong(3), instant(row, 4));
+            row.getLong(1), row.getLong(2), row.getLong(3), row.getLong(4), instant(row, 5));
       }
     }
   }

@@ -247,23 +247,18 @@ final class DeskRequests {
   /**
    * Deletes settled rows and the story of their edits. Of a discarded event whose row is still in
    * the outbox the id stays: it alone tells a reconciliation that the row is not to be published.
-   * The last number stays too, without its event: after a promotion the position is compared with
-   * it, and would seem to cover events that were lost.
+   * The last number that is settled stays too, without its event: after a promotion the position is
+   * compared with it, and would seem to cover events that were lost. What waits behind it may be
+   * there only until the position turns out not to cover it.
    *
    * @param isInOutbox condition on columns of {@code parked}
+   * @return how many; fewer than {@code rowsMax} at the end
    */
   int purge(Instant before, int rowsMax, String isInOutbox) throws SQLException {
     String sql =
         """
         WITH old AS MATERIALIZED (
-          SELECT parked.source, parked.ordinal, kept.is_kept
-          FROM %1$s AS parked
-          CROSS JOIN LATERAL (
-            SELECT parked.state = 'discarded' AND %3$s
-                OR parked.ordinal = (SELECT max(ordinal) FROM %1$s WHERE source = ?) AS is_kept)
-            AS kept
-          WHERE parked.source = ? AND parked.state <> 'waiting' AND parked.settled_at < ?
-            AND NOT (parked.reason = ? AND kept.is_kept)
+          SELECT parked.source, parked.ordinal, kept.is_kept FROM %3$s
           ORDER BY parked.settled_at LIMIT ? FOR UPDATE OF parked SKIP LOCKED),
         gone AS (
           DELETE FROM %1$s AS parked USING old
@@ -279,18 +274,51 @@ final class DeskRequests {
           WHERE edit.source = old.source AND edit.ordinal = old.ordinal)
         SELECT count(*) FROM old
         """
-            .formatted(table, edits, isInOutbox);
+            .formatted(table, edits, purgeable(isInOutbox));
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      statement.setString(2, sourceId);
-      statement.setTimestamp(3, Timestamp.from(before));
-      statement.setString(4, PURGED);
-      statement.setInt(5, rowsMax);
-      statement.setString(6, PURGED);
+      int next = bindPurgeable(statement, before);
+      statement.setInt(next, rowsMax);
+      statement.setString(next + 1, PURGED);
       try (ResultSet row = statement.executeQuery()) {
         row.next();
         return row.getInt(1);
       }
     }
+  }
+
+  /** How many events {@link #purge} would take in all. */
+  long countPurgeable(Instant before, String isInOutbox) throws SQLException {
+    String sql = "SELECT count(*) FROM " + purgeable(isInOutbox);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      bindPurgeable(statement, before);
+      try (ResultSet row = statement.executeQuery()) {
+        row.next();
+        return row.getLong(1);
+      }
+    }
+  }
+
+  /** What a purge is about: rows {@code parked}, and whether something of them {@code is_kept}. */
+  private String purgeable(String isInOutbox) {
+    return """
+        %1$s AS parked
+        CROSS JOIN LATERAL (
+          SELECT parked.state = 'discarded' AND %2$s
+              OR parked.ordinal = (
+                SELECT max(ordinal) FROM %1$s WHERE source = ? AND state <> 'waiting') AS is_kept)
+          AS kept
+        WHERE parked.source = ? AND parked.state <> 'waiting' AND parked.settled_at < ?
+          AND NOT (parked.reason = ? AND kept.is_kept)
+        """
+        .formatted(table, isInOutbox);
+  }
+
+  /** Binds its parameters and returns the index of the next one. */
+  private int bindPurgeable(PreparedStatement statement, Instant before) throws SQLException {
+    statement.setString(1, sourceId);
+    statement.setString(2, sourceId);
+    statement.setTimestamp(3, Timestamp.from(before));
+    statement.setString(4, PURGED);
+    return 5;
   }
 }

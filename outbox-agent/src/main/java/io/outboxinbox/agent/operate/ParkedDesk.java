@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.operate;
 
+import io.outboxinbox.agent.source.LockHolder;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.ServerMessage;
@@ -33,7 +34,7 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Every method may throw {@link AgentException.Retryable} when the database is away, and {@link
  * AgentException.Misconfigured} when the table is missing, the role may not, or what is asked for
- * cannot be: then nothing was changed.
+ * cannot be: then nothing was changed, but by a purge, which says how far it came.
  */
 public final class ParkedDesk implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(ParkedDesk.class);
@@ -43,6 +44,12 @@ public final class ParkedDesk implements AutoCloseable {
 
   /** The leader holds a row for a moment only; who holds it longer has forgotten a transaction. */
   private static final String LOCK_TIMEOUT = "SET lock_timeout = '2s'";
+
+  private static final String NO_RIGHT = "42501";
+  private static final String LOCK_NOT_AVAILABLE = "55P03";
+
+  /** What a look can say that comes after a request. */
+  private static final String REQUESTED = "what was requested stands";
 
   /** A leader writes its sign of life every second or so. */
   private static final String LEADS =
@@ -60,11 +67,13 @@ public final class ParkedDesk implements AutoCloseable {
    * How much there is.
    *
    * @param events all of them
-   * @param culprits those with a fault of their own
+   * @param culprits those that wait with a fault of their own
+   * @param behind those that wait because of an earlier one; the others are settled
    * @param keys different ones
    * @param oldest when the first was parked; null if there is none
    */
-  public record Totals(long events, long culprits, long keys, @Nullable Instant oldest) {}
+  public record Totals(
+      long events, long culprits, long behind, long keys, @Nullable Instant oldest) {}
 
   /**
    * What the route makes of rows.
@@ -116,7 +125,7 @@ public final class ParkedDesk implements AutoCloseable {
         throw e;
       }
     } catch (SQLException e) {
-      throw explained(e, source);
+      throw explained(e, source, null);
     }
   }
 
@@ -169,16 +178,16 @@ public final class ParkedDesk implements AutoCloseable {
       connection.rollback();
       return hasPayload;
     } catch (SQLException e) {
-      throw explained(e, source);
+      throw explained(e, source, null);
     }
   }
 
-  /** What became of events; those that are gone are not among them. In order. */
+  /** What became of requests; events that are gone are not among them. In order. */
   public List<DeskEntry> outcomes(Collection<Long> ordinals) {
-    return ask(() -> look.outcomes(ordinals));
+    return ask(() -> look.outcomes(ordinals), REQUESTED);
   }
 
-  /** Whether an agent has lately shown a sign of life; without one, requests wait. */
+  /** Whether an agent has lately shown a sign of life; without one, what was requested waits. */
   public boolean isLed() {
     String sql = LEADS.formatted(Identifiers.qualified(source.schema(), "outbox_agent_source"));
     return ask(
@@ -189,7 +198,8 @@ public final class ParkedDesk implements AutoCloseable {
               return row.next() && row.getBoolean(1);
             }
           }
-        });
+        },
+        REQUESTED);
   }
 
   /**
@@ -232,14 +242,40 @@ public final class ParkedDesk implements AutoCloseable {
    */
   public long purge(Duration olderThan) {
     Instant before = now().minus(olderThan);
-    String isInOutbox = ask(() -> new Backlog(source).contains(connection, "parked.event_id"));
+    String isInOutbox = isInOutbox();
     long deleted = 0;
     int portion;
     do {
-      portion = ask(() -> requests.purge(before, PURGE_ROWS, isInOutbox));
+      @Nullable String done =
+          deleted == 0 ? null : "%,d events were purged before and stay so".formatted(deleted);
+      portion = ask(() -> purgePortion(before, isInOutbox), done);
       deleted += portion;
     } while (portion == PURGE_ROWS);
     return deleted;
+  }
+
+  private int purgePortion(Instant before, String isInOutbox) throws SQLException {
+    try {
+      return requests.purge(before, PURGE_ROWS, isInOutbox);
+    } catch (SQLException e) {
+      if (NO_RIGHT.equals(e.getSQLState())) {
+        throw new AgentException.Misconfigured(
+            "%s: %s".formatted(at(source), ServerMessage.of(e)),
+            "set source.username to the agent's own role, \"outbox_agent\": of those that schema/postgresql/05_roles.sql makes, it alone may delete parked events");
+      }
+      throw e;
+    }
+  }
+
+  /** How many events a purge would be about now; changes nothing. */
+  public long countPurgeable(Duration olderThan) {
+    Instant before = now().minus(olderThan);
+    String isInOutbox = isInOutbox();
+    return ask(() -> requests.countPurgeable(before, isInOutbox));
+  }
+
+  private String isInOutbox() {
+    return ask(() -> new Backlog(source).contains(connection, "parked.event_id"));
   }
 
   /** The database's time: that of the rows, whatever this host's clock says. */
@@ -259,6 +295,15 @@ public final class ParkedDesk implements AutoCloseable {
   }
 
   private <T> T ask(Question<T> question) {
+    return ask(question, null);
+  }
+
+  /**
+   * Asks in a transaction.
+   *
+   * @param done before, and not undone by a failure; null for nothing
+   */
+  private <T> T ask(Question<T> question, @Nullable String done) {
     boolean isDone = false;
     try {
       T answer = question.ask();
@@ -266,7 +311,7 @@ public final class ParkedDesk implements AutoCloseable {
       isDone = true;
       return answer;
     } catch (SQLException e) {
-      throw explained(e, source);
+      throw explained(e, source, done);
     } finally {
       if (!isDone) {
         rollBack();
@@ -282,28 +327,38 @@ public final class ParkedDesk implements AutoCloseable {
     }
   }
 
-  private static AgentException explained(SQLException e, SourceConfiguration source) {
+  private static String at(SourceConfiguration source) {
+    return "database %s on %s:%d".formatted(source.database(), source.host(), source.port());
+  }
+
+  private static AgentException explained(
+      SQLException e, SourceConfiguration source, @Nullable String done) {
     String state = e.getSQLState() == null ? "" : e.getSQLState();
-    String at = "database %s on %s:%d".formatted(source.database(), source.host(), source.port());
+    String at = at(source);
     return switch (state) {
       case "42P01" ->
           new AgentException.Misconfigured(
               "%s has no table outbox_parked in schema %s".formatted(at, source.schema()),
               "apply schema/postgresql/04_agent.sql to it, or correct source.schema");
-      case "42501" ->
+      case NO_RIGHT ->
           new AgentException.Misconfigured(
               "%s: %s".formatted(at, ServerMessage.of(e)),
-              "apply schema/postgresql/05_roles.sql, then as superuser: GRANT outbox_controller TO %s; to purge, use the agent's own role"
+              "apply schema/postgresql/05_roles.sql, then as superuser: GRANT outbox_controller TO %s"
                   .formatted(Identifiers.quoted(source.username())));
-      case "55P03" ->
+      case LOCK_NOT_AVAILABLE ->
           new AgentException.Retryable(
-              "%s: another session has locked one of these events in table outbox_parked, so nothing was changed; fix: end its transaction and try again; SELECT pid, query FROM pg_stat_activity WHERE state = 'idle in transaction' names it"
-                  .formatted(at),
+              "%s: another session holds a lock on these events or on a table; %s; fix: end its transaction, or wait for its end, and try again; this names it: %s"
+                  .formatted(
+                      at,
+                      done == null ? "nothing was changed" : done,
+                      LockHolder.query(source.schema())),
               e);
       case "28P01", "28000", "3D000" ->
           new AgentException.Misconfigured(
               "%s: %s".formatted(at, ServerMessage.of(e)), "see what 'check' says of it");
-      default -> new AgentException.Retryable("%s: %s".formatted(at, ServerMessage.of(e)), e);
+      default ->
+          new AgentException.Retryable(
+              "%s: %s%s".formatted(at, ServerMessage.of(e), done == null ? "" : "; " + done), e);
     };
   }
 

@@ -41,10 +41,10 @@ public final class ParkingCarryOver {
    * events in the table again; would they count as parked, they would be left out there and then
    * taken back here.
    */
-  public static void takeBack(Connection leader, SourceConfiguration source, Checkpoint base)
+  public static void takeBack(Connection connection, SourceConfiguration source, Checkpoint base)
       throws SQLException {
     new ParkedTable(source.schema(), base.source().id())
-        .takeBack(leader, base.epoch(), base.parking().lastOrdinal());
+        .takeBack(connection, base.epoch(), base.parking().lastOrdinal());
   }
 
   /**

@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.reconcile;
 
 import io.outboxinbox.agent.configure.PipelineConfiguration;
+import io.outboxinbox.agent.source.table.WholeChange;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Lsn;
@@ -74,6 +75,7 @@ public final class Reconcile {
   private final SourceConnections connections;
   private final SourceRegistry registry;
   private final Reconciliations reconciliations;
+  private final WholeChange change;
 
   public Reconcile(Lead lead) {
     this.lead = lead;
@@ -82,6 +84,7 @@ public final class Reconcile {
     this.connections = lead.leadership().connections();
     this.registry = new SourceRegistry(source);
     this.reconciliations = new Reconciliations(source);
+    this.change = new WholeChange(source, connections);
   }
 
   /**
@@ -165,13 +168,11 @@ public final class Reconcile {
     ReconcileBound bound = bound(base, server);
     refuseRowsNobodyCanTell(bound);
     long epoch = epoch(base);
+    @Nullable String carried = base == null ? null : carryOver(base).orElse(null);
     // On the leader's own connection: whoever has been replaced meanwhile has lost that one.
     Connection leader = lead.leadership().connection();
-    if (base != null) {
-      carryOver(leader, base);
-    }
     registry.beginSeededEpoch(leader, identity.id(), epoch);
-    long number = reconciliations.begin(leader, identity.id(), cause);
+    long number = reconciliations.begin(leader, identity.id(), cause, carried);
     LOG.warn("reconciliation {} of source {} begins: {}", number, identity.id(), cause.text());
     lead.progress().accept("reconciliation " + number + ": making a slot");
     SourceRegistry.Turn turn = new SourceRegistry.Turn(epoch, number);
@@ -236,19 +237,27 @@ public final class Reconcile {
     }
   }
 
-  /** Before candidates are compared with what is parked. */
-  private void carryOver(Connection leader, Checkpoint base) throws SQLException {
-    ParkingCarryOver.takeBack(leader, source, base);
-    if (!base.source().equals(identity)) {
-      new SourceMove(source, base.source().id(), identity.id()).run(leader);
-    }
+  /** Before candidates are compared with what is parked; returns what to know about it. */
+  private Optional<String> carryOver(Checkpoint base) throws SQLException {
+    String former = base.source().id();
+    return change.make(
+        "carrying over what is parked",
+        connection -> {
+          ParkingCarryOver.takeBack(connection, source, base);
+          return former.equals(identity.id())
+              ? Optional.empty()
+              : new SourceMove(source, former, identity.id()).run(connection);
+        });
   }
 
   private ReconcileBound bound(@Nullable Checkpoint base, ServerState server) throws SQLException {
     ReconcileBound bound = ReconcileBound.of(base, identity, server, connections);
     boolean isParkingComplete =
         base == null
-            || !ParkingCarryOver.areMissing(lead.control(), source, base, server.timeline());
+            || !change.make(
+                "looking for what is parked",
+                connection ->
+                    ParkingCarryOver.areMissing(connection, source, base, server.timeline()));
     return isParkingComplete ? bound : bound.ofNoRow();
   }
 

@@ -10,6 +10,7 @@ import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.Statement;
 import java.time.Duration;
 import org.junit.jupiter.api.AfterEach;
@@ -123,9 +124,20 @@ class HeldPerTopicIT {
         Statement statement = operator.createStatement()) {
       operator.setAutoCommit(false);
       statement.execute("SELECT 1 FROM outbox_parked FOR UPDATE");
+      String holder;
+      try (ResultSet row = statement.executeQuery("SELECT pg_backend_pid()")) {
+        row.next();
+        holder = row.getString(1);
+      }
       parked.insert("lost", "1", "no-such-topic", "{}");
       rig.await(() -> pipeline.status().reason().contains("another session has locked one"));
-      assertThat(pipeline.status().reason()).contains("pg_stat_activity");
+      String reason = pipeline.status().reason();
+      assertThat(
+              parked.list(
+                  "SELECT pid FROM (%s) AS printed"
+                      .formatted(reason.substring(reason.indexOf("SELECT ")))))
+          .as("processes that the printed query names")
+          .contains(holder);
     }
     parked.awaitWaiting(2);
     rig.execute("UPDATE outbox_parked SET topic = NULL, payload = '{}', requested = 'release'");

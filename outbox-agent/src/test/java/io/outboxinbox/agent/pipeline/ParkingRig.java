@@ -81,6 +81,17 @@ public final class ParkingRig implements AutoCloseable {
         .untilAsserted(() -> assertThat(rows("event_type", "state = 'waiting'")).hasSize(count));
   }
 
+  /** Leaves an event as one that was written down before a position that never became durable. */
+  void copyAsWaiting(long ordinal, long as) throws SQLException {
+    rig.execute(
+        """
+        INSERT INTO outbox_parked (source, ordinal, key, reason, is_behind, epoch, xid, lsn, committed_at)
+        SELECT source, %d, key, reason, is_behind, epoch, xid, lsn, committed_at
+        FROM outbox_parked WHERE ordinal = %d
+        """
+            .formatted(as, ordinal));
+  }
+
   /** Waits for exactly these types in the usual topic. */
   public void awaitPublished(String... types) {
     await()

@@ -15,7 +15,9 @@ import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresServer;
 import io.outboxinbox.testkit.PostgresVersion;
+import java.sql.Connection;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -106,7 +108,7 @@ class RebuiltClusterIT {
           event_type, payload, content_type, headers, topic, occurred_at, key, reason, is_behind,
           epoch, xid, lsn, committed_at, destination, state, settled_at)
         SELECT '%s', row_number() OVER (ORDER BY id), id, aggregate_type, aggregate_id, event_type,
-          convert_to(payload::text, 'UTF8'), content_type, headers::text, topic, occurred_at,
+          convert_to(payload::text, 'UTF8'), content_type, nullif(headers::text, '{}'), topic, occurred_at,
           aggregate_id, 'why', false, %d, 1, '0/1', now(), NULL,
           CASE event_type WHEN 'settled' THEN 'discarded' ELSE 'waiting' END,
           CASE event_type WHEN 'settled' THEN now() END
@@ -121,6 +123,85 @@ class RebuiltClusterIT {
             .formatted(newId, epoch),
         "INSERT INTO outbox_reconciliation (source, reconciliation, state, cause)"
             + " VALUES ('%s', 1, 'done', 'why')".formatted(newId));
+  }
+
+  /** A try that failed must leave nothing behind, or the next one numbers everything once more. */
+  @Test
+  void triesAgainWithoutATraceUntilALockIsGoneHoweverLongItTakesThen() throws Exception {
+    try (PostgresServer old = PostgresServer.start(PostgresVersion.V17);
+        PostgresServer rebuilt = PostgresServer.start(PostgresVersion.V18);
+        PipelineRig rig = PipelineRig.on(old, kafka)) {
+      Pipeline pipeline = rig.start("");
+      rig.awaitLeading(pipeline);
+      try (ParkingRig parked = new ParkingRig(rig)) {
+        parked.insert("first", "key-a", rig.topic + "-nowhere", "{}");
+        parked.insert("second", "key-a", rig.topic + "-nowhere", "{}");
+        parked.awaitWaiting(2);
+      }
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      Checkpoint before = rig.checkpoint();
+      String oldId = before.source().systemId();
+      FailoverIT.moveByCopy(rig, rebuilt, kafka);
+      try (ParkingRig parked = new ParkingRig(rig)) {
+        parked.insert("third", "key-a", rig.topic + "-nowhere", "{}");
+        String systemId = parked.query("SELECT system_identifier FROM pg_control_system()");
+        String newId = before.source().id().replace(oldId, systemId);
+        parkUnder(rig, newId, before.epoch() + 5);
+        rig.execute(
+            "DELETE FROM outbox_parked WHERE source = '%s' AND event_type = 'first'"
+                .formatted(newId),
+            "UPDATE outbox_parked SET ordinal = 1 WHERE event_type = 'third'");
+        List<String> untouched = parked.rows(NUMBERED, "true");
+        try (Connection holder = rig.database.connect();
+            Statement lock = holder.createStatement()) {
+          holder.setAutoCommit(false);
+          lock.execute(
+              "SELECT FROM outbox_parked WHERE event_type = 'second' AND source LIKE '%s%%' FOR UPDATE"
+                  .formatted(oldId));
+          new ReconcileRequest(rig.configuration(""), "operator").ask(oldId);
+          Pipeline moved = rig.start("");
+          awaitTold(rig, moved, "table outbox_parked is locked");
+          assertThat(parked.rows(NUMBERED, "true")).isEqualTo(untouched);
+          lock.execute("LOCK TABLE outbox_parked IN ACCESS EXCLUSIVE MODE");
+          awaitTold(rig, moved, "table outbox_parked is locked");
+          // Longer than the leader waits for an answer.
+          rig.execute(SLOW, SLOWED);
+          rig.execute(printed(moved.status().reason()));
+          rig.awaitLeading(moved);
+        }
+        assertThat(parked.rows("event_type || ordinal", "true"))
+            .as("as when nobody had held a lock")
+            .containsExactly("first1", "second2", "third3");
+        assertThat(FailoverIT.reports(rig)).extracting(Report::number).containsExactly(2L, 1L);
+        assertThat(FailoverIT.reports(rig).get(0).notes())
+            .contains("1 event was parked under both ids");
+      }
+    }
+  }
+
+  private static final String NUMBERED = "concat_ws(' ', source, ordinal, event_type)";
+
+  private static final String SLOW =
+      """
+      CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        PERFORM pg_sleep(2.5);
+        RETURN NULL;
+      END $$
+      """;
+
+  private static final String SLOWED =
+      "CREATE TRIGGER slow BEFORE UPDATE ON outbox_phantom FOR EACH STATEMENT EXECUTE FUNCTION slow()";
+
+  private static void awaitTold(PipelineRig rig, Pipeline pipeline, String reason) {
+    long tries = pipeline.status().restarts() + 2;
+    rig.await(
+        () -> pipeline.status().restarts() >= tries && pipeline.status().reason().contains(reason));
+  }
+
+  /** The way out, as it is printed. */
+  private static String printed(String reason) {
+    return reason.substring(reason.indexOf("fix: ") + "fix: ".length());
   }
 
   /** It may have published since anybody last looked, until it was shut out. */

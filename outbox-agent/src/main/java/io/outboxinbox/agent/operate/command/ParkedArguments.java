@@ -100,6 +100,7 @@ final class ParkedArguments {
         .required(true)
         .metavar("DURATION")
         .help("settled longer ago than this, such as 30d; what waits is never deleted");
+    yes(purge, "needed; else the command only says how many it would be");
   }
 
   private static void declareEdit(Subparser edit) {
@@ -153,14 +154,17 @@ final class ParkedArguments {
     ordinals(action, "*");
     filters(action);
     action.addArgument("--all").action(Arguments.storeTrue()).help("everything that waits");
-    action
-        .addArgument("--yes")
-        .action(Arguments.storeTrue())
-        .help("needed without numbers; else the command only says how many it would be");
+    yes(action, "needed without numbers; else the command only says how many it would be");
+  }
+
+  private static void yes(Subparser action, String help) {
+    action.addArgument("--yes").action(Arguments.storeTrue()).help(help);
   }
 
   private static void filters(Subparser action) {
-    action.addArgument("--key").help("message key");
+    action
+        .addArgument("--key")
+        .help("message key as the list has it; that of a char(n) with its blanks");
     action.addArgument("--topic").help("where the event would go");
     action.addArgument("--type").help("event type");
     action.addArgument("--reason").metavar("TEXT").help("part of the reason");

@@ -243,8 +243,13 @@ public final class ParkedCommand extends ConfiguredCommand<AgentConfiguration> {
   }
 
   private void purge(ParkedDesk desk, ParkedArguments arguments) throws ArgumentParserException {
-    long deleted = desk.purge(arguments.olderThan());
-    out.printf("deleted %,d settled events%n", deleted);
+    Duration olderThan = arguments.olderThan();
+    if (arguments.has("yes")) {
+      out.printf("deleted %,d settled events%n", desk.purge(olderThan));
+    } else {
+      out.printf(
+          "would delete %,d settled events; add --yes to do it%n", desk.countPurgeable(olderThan));
+    }
   }
 
   @Override

@@ -40,11 +40,13 @@ final class ParkedPrinter {
   }
 
   void totals(ParkedDesk.Totals totals) {
+    long settled = totals.events() - totals.culprits() - totals.behind();
     out.printf(
-        "%,d events (%,d with a fault of their own, %,d behind them) of %,d keys%s%n",
+        "%,d events (%,d with a fault of their own, %,d behind them%s) of %,d keys%s%n",
         totals.events(),
         totals.culprits(),
-        totals.events() - totals.culprits(),
+        totals.behind(),
+        settled == 0 ? "" : ", %,d settled".formatted(settled),
         totals.keys(),
         totals.oldest() == null
             ? ""

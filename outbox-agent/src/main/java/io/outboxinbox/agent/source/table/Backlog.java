@@ -273,14 +273,16 @@ public final class Backlog {
   public String contains(Connection connection, String id) throws SQLException {
     String type = OutboxColumns.typeOf(connection, source, Column.ID);
     String column = "o." + OutboxColumns.quoted(source, Column.ID);
-    // With the type of the column, so that its index serves; and no text is cast that is none.
+    // With the type of the column, so that its index serves; and no text is cast that is none. Of
+    // digits the column decides whether it can hold them: numbers of two types can be compared.
     String isSame =
         switch (type) {
           case "uuid" ->
               "%s = CASE WHEN %s ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN %2$s::uuid END"
                   .formatted(column, id);
           case "bigint", "integer", "smallint" ->
-              "%s = CASE WHEN %s ~ '^-?[0-9]{1,18}$' THEN %2$s::bigint END".formatted(column, id);
+              "%s = CASE WHEN %s ~ '^-?[0-9]{1,19}$' THEN CASE WHEN %2$s::numeric BETWEEN %d AND %d THEN %2$s::bigint END END"
+                  .formatted(column, id, Long.MIN_VALUE, Long.MAX_VALUE);
           default -> OutboxColumns.isSame(column, type, id);
         };
     return "EXISTS (SELECT FROM %s o WHERE %s)".formatted(outbox, isSame);
@@ -381,19 +383,21 @@ public final class Backlog {
         """
         FROM (
           SELECT l.ordinal, l.event_id, EXISTS (
-            SELECT FROM %2$s e
-            WHERE e.source = l.source AND e.ordinal < l.ordinal AND %5$s)
+            SELECT FROM %1$s e
+            WHERE e.source = l.source AND e.ordinal < l.ordinal AND %3$s)
             AS is_repeat
-          FROM %2$s l WHERE l.source = ? AND l.ordinal > ? ORDER BY l.ordinal LIMIT ?) b
-        LEFT JOIN %3$s o ON o.%1$s = b.event_id::%4$s AND NOT b.is_repeat
+          FROM %1$s l WHERE l.source = ? AND l.ordinal > ? ORDER BY l.ordinal LIMIT ?) b
+        LEFT JOIN %2$s o ON %4$s AND NOT b.is_repeat
         ORDER BY b.ordinal
         """
             .formatted(
-                OutboxColumns.quoted(source, Column.ID),
                 table,
                 outbox,
-                OutboxColumns.typeOf(connection, source, Column.ID),
-                LongText.isSame("e.event_id", "l.event_id"));
+                LongText.isSame("e.event_id", "l.event_id"),
+                OutboxColumns.isExactly(
+                    "o." + OutboxColumns.quoted(source, Column.ID),
+                    OutboxColumns.typeOf(connection, source, Column.ID),
+                    "b.event_id"));
     String sizes = "SELECT " + RowSizes.sql(connection, outbox) + " " + from;
     String rows =
         "SELECT b.ordinal, b.is_repeat, o.%s IS NOT NULL AS is_present, o.* %s"

@@ -98,6 +98,18 @@ public final class OutboxColumns {
     };
   }
 
+  /**
+   * A condition, true where a column has a text that was written down as the log has it. What a
+   * type, a collation or blanks make equal, and is not the same text, is another value.
+   *
+   * @param value text, in SQL, that the type takes
+   */
+  static String isExactly(String column, String type, String value) {
+    // The column's own type first, so that its index serves; then the text decides, byte by byte.
+    return "%s = %s::%s AND %s COLLATE pg_catalog.\"C\" = %2$s"
+        .formatted(column, value, type, logText(column));
+  }
+
   public static Set<String> typesOf(Column column) {
     return switch (column) {
       case ID, AGGREGATE_ID -> NAMES;

@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.source.table;
 
+import io.outboxinbox.agent.source.LockHolder;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Lsn;
@@ -38,6 +39,7 @@ public final class ParkedTable {
   private static final String UNIQUE_VIOLATION = "23505";
   private static final String LOCK_NOT_AVAILABLE = "55P03";
 
+  private final String schema;
   private final String table;
   private final String source;
 
@@ -48,6 +50,7 @@ public final class ParkedTable {
    * @param source whose rows count
    */
   public ParkedTable(String schema, String source) {
+    this.schema = schema;
     this.table = qualified(schema);
     this.source = source;
   }
@@ -116,8 +119,8 @@ public final class ParkedTable {
       if (LOCK_NOT_AVAILABLE.equals(e.getSQLState())) {
         throw new AgentException.Retryable(
             AgentException.Retryable.Side.DATABASE,
-            "parked events cannot be put in line: another session has locked one in table %s; fix: end its transaction; SELECT pid, query FROM pg_stat_activity WHERE state = 'idle in transaction' names it"
-                .formatted(table),
+            "parked events cannot be put in line: another session has locked one, or table %s; fix: end its transaction; this names it: %s"
+                .formatted(table, LockHolder.query(schema)),
             e);
       }
       if (isUniqueViolation(e)) {
@@ -177,8 +180,8 @@ public final class ParkedTable {
    * <p>Rows of earlier epochs are among it. An epoch begins after the last number of the table, so
    * one that is higher was written by an agent that had been replaced before.
    *
-   * @param leader the leader's connection: an agent replaced meanwhile would delete what its
-   *     successor has covered
+   * @param leader a connection that ends with the lead: an agent replaced meanwhile would delete
+   *     what its successor has covered
    * @throws AgentException.Fatal the position is older than the table
    */
   public void takeBack(Connection leader, long epoch, long lastOrdinal) throws SQLException {

@@ -163,9 +163,11 @@ public final class Reconciliations {
    * Begins a reconciliation, which ends every unfinished one.
    *
    * @param connection the one that holds leadership: an agent that was replaced has lost it
+   * @param notes what is known already; stays in the report, also of one that is given up
    * @return its number, higher than any before
    */
-  public long begin(Connection connection, String sourceId, Cause cause) throws SQLException {
+  public long begin(Connection connection, String sourceId, Cause cause, @Nullable String notes)
+      throws SQLException {
     String sql =
         """
         WITH next AS (
@@ -175,8 +177,8 @@ public final class Reconciliations {
           UPDATE %2$s SET state = 'superseded', finished_at = clock_timestamp()
           WHERE source = ? AND state IN ('preparing', 'publishing')
         )
-        INSERT INTO %2$s (source, reconciliation, cause, requested_by, requested_at)
-        SELECT ?, reconciliation, ?, ?, ? FROM next
+        INSERT INTO %2$s (source, reconciliation, cause, requested_by, requested_at, notes)
+        SELECT ?, reconciliation, ?, ?, ?, ? FROM next
         RETURNING reconciliation
         """
             .formatted(sources, table);
@@ -188,6 +190,7 @@ public final class Reconciliations {
       statement.setString(4, cause.text());
       statement.setString(5, request == null ? null : request.by());
       statement.setTimestamp(6, request == null ? null : Timestamp.from(request.at()));
+      statement.setString(7, notes);
       try (ResultSet row = statement.executeQuery()) {
         row.next();
         return row.getLong(1);
@@ -203,7 +206,7 @@ public final class Reconciliations {
         UPDATE %s SET state = 'publishing', published_from = clock_timestamp(), ended_xid = ?,
           rows_in_table = ?, candidates = ?, already_parked = ?, searched_from = ?,
           records_searched = ?, found_in_topics = ?, first_sequence = ?, phantoms = ?,
-          possible_repeats = ?, notes = ?
+          possible_repeats = ?, notes = nullif(pg_catalog.concat_ws('; ', notes, ?::text), '')
         WHERE source = ? AND reconciliation = ?
         """
             .formatted(table);

@@ -41,15 +41,17 @@ public final class ToldTimes {
         """
         SELECT min(t.told), bool_or(t.told IS NULL OR NOT isfinite(t.told)
           OR t.told > now() + make_interval(secs => %d))
-        FROM (SELECT %s AS told FROM %s b JOIN %s o ON o.%s = b.event_id::%s WHERE b.source = ?) t
+        FROM (SELECT %s AS told FROM %s b JOIN %s o ON %s WHERE b.source = ?) t
         """
             .formatted(
                 CLOCKS_APART.toSeconds(),
                 toldTime(connection),
                 table,
                 outbox,
-                OutboxColumns.quoted(source, Column.ID),
-                OutboxColumns.typeOf(connection, source, Column.ID));
+                OutboxColumns.isExactly(
+                    "o." + OutboxColumns.quoted(source, Column.ID),
+                    OutboxColumns.typeOf(connection, source, Column.ID),
+                    "b.event_id"));
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, sourceId);
       try (ResultSet row = statement.executeQuery()) {

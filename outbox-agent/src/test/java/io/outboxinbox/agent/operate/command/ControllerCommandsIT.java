@@ -132,4 +132,24 @@ class ControllerCommandsIT {
     assertThat(one("SELECT count(*) FROM outbox_parked WHERE requested IS NOT NULL"))
         .isEqualTo("0");
   }
+
+  /** A controller's rights do not help: the message names what does. */
+  @Test
+  void whoMayNotDeleteIsToldWhichRolePurges() throws Exception {
+    database.execute(
+        "UPDATE outbox_parked SET state = 'discarded', settled_at = now() - interval '40 days'");
+    for (String who : new String[] {"looking_jane jane", "deciding_joe joe"}) {
+      String[] login = who.split(" ", 2);
+      String[] purge = {"parked", "purge", "--older-than", "30d", "--yes"};
+      CommandRun ended = run(login[0], login[1], purge);
+      assertThat(ended.exitCode()).as(ended.toString()).isEqualTo(3);
+      assertThat(ended.err())
+          .contains("permission denied", "source.username", "\"outbox_agent\"")
+          .doesNotContain("outbox_controller");
+    }
+    assertThat(one("SELECT count(*) FROM outbox_parked")).isEqualTo("3");
+    database.execute("ALTER ROLE outbox_agent PASSWORD 'agent'");
+    String[] purge = {"parked", "purge", "--older-than", "30d", "--yes"};
+    assertThat(run("outbox_agent", "agent", purge).out()).contains("deleted 3 settled");
+  }
 }

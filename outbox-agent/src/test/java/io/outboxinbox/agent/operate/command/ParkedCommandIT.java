@@ -4,103 +4,18 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.outboxinbox.agent.CommandRun;
-import io.outboxinbox.testkit.PostgresDatabase;
-import io.outboxinbox.testkit.PostgresExtension;
-import io.outboxinbox.testkit.PostgresVersion;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
-import java.sql.ResultSet;
-import java.sql.SQLException;
 import java.sql.Statement;
-import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.Timeout.ThreadMode;
-import org.junit.jupiter.api.extension.RegisterExtension;
-import org.junit.jupiter.api.io.TempDir;
 
 /** The command as an operator types it, against a real table; the test plays the leading agent. */
-class ParkedCommandIT {
-  private static final List<String> SCHEMA =
-      List.of("01_outbox", "02_partitions", "03_publication", "04_agent", "05_roles");
-
-  @RegisterExtension
-  static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
-
-  @TempDir private Path folder;
-  private PostgresDatabase database;
-  private Path config;
-  private String source;
-
-  @BeforeEach
-  void prepare() throws Exception {
-    database = postgres.newDatabase();
-    for (String file : SCHEMA) {
-      database.runScript("schema/postgresql/" + file + ".sql");
-    }
-    database.execute("ALTER ROLE outbox_agent PASSWORD 'agent'");
-    String systemId = one("SELECT system_identifier::text FROM pg_control_system()");
-    source = systemId + "/" + database.name() + "/outbox_publication";
-    config =
-        Files.writeString(
-            folder.resolve("agent.yml"),
-            """
-            pipelines:
-              - name: orders
-                source: {host: "%s", port: %d, database: %s, username: outbox_agent, password: agent, sslMode: disable}
-                route: {topic: "shop.{aggregate_type}", allowedTopics: ["*"]}
-                publish: {type: kafka, bootstrapServers: "localhost:1"}
-            """
-                .formatted(database.host(), database.port(), database.name()));
-  }
-
-  private String one(String sql) throws SQLException {
-    try (Connection connection = database.connect();
-        Statement statement = connection.createStatement();
-        ResultSet row = statement.executeQuery(sql)) {
-      assertThat(row.next()).isTrue();
-      return row.getString(1);
-    }
-  }
-
-  /** Parks an event as the leader does; {@code key} null for none. */
-  private void park(long ordinal, String key, boolean isBehind, String reason) throws SQLException {
-    database.execute(
-        """
-        INSERT INTO outbox_parked (source, ordinal, event_id, aggregate_type, aggregate_id, event_type,
-          payload, content_type, headers, key, reason, is_behind, epoch, xid, lsn, committed_at)
-        VALUES ('%s', %d, 'id-%2$d', 'order', '4711', 'OrderPlaced', 'secret-%2$d', 'application/json',
-          '{"tenant": "acme"}', %s, '%s', %s, 7, 99, '0/10', now())
-        """
-            .formatted(source, ordinal, key == null ? "NULL" : "'" + key + "'", reason, isBehind));
-  }
-
-  private CommandRun run(String action, String... more) throws Exception {
-    List<String> arguments = new ArrayList<>(List.of("parked", action, config.toString()));
-    arguments.addAll(List.of(more));
-    arguments.addAll(List.of("--pipeline", "orders"));
-    return CommandRun.of(
-        (answers, progress) -> new ParkedCommand(answers, Clock.systemUTC()), arguments);
-  }
-
-  private CommandRun succeed(String action, String... more) throws Exception {
-    CommandRun ended = run(action, more);
-    assertThat(ended.exitCode()).as(ended.toString()).isZero();
-    return ended;
-  }
-
-  private String requests() throws SQLException {
-    return one(
-        "SELECT coalesce(string_agg(ordinal || ' ' || requested || ' ' || requested_by, ', '"
-            + " ORDER BY ordinal), '') FROM outbox_parked WHERE requested IS NOT NULL");
-  }
-
+class ParkedCommandIT extends ParkedCommandSetUp {
   @Test
   void listsPageByPageWithTotalsAndWithoutPayloads() throws Exception {
     for (int i = 1; i <= 5; i++) {
@@ -225,7 +140,10 @@ class ParkedCommandIT {
         "UPDATE outbox_parked SET requested = 'release', release = 3, published_sequence = 6 WHERE ordinal = 2");
     assertThat(succeed("list", "--state", "all").out())
         .contains("released as sequence 5", "being published")
+        .contains("2 events (1 with a fault of their own, 0 behind them, 1 settled) of 2 keys")
         .doesNotContain("sequence 6");
+    assertThat(succeed("list", "--state", "released").out())
+        .contains("1 events (0 with a fault of their own, 0 behind them, 1 settled)");
     for (String[] arguments :
         List.of(
             new String[] {"release"},
@@ -340,35 +258,6 @@ class ParkedCommandIT {
     assertThat(one("SELECT count(*) FROM outbox_parked_edit")).isEqualTo("0");
   }
 
-  /** Somebody has looked at the row with FOR UPDATE in another session and gone home. */
-  @Test
-  @Timeout(value = 60, threadMode = ThreadMode.SEPARATE_THREAD)
-  void everyCommandThatMeetsALockedEventEndsAndSaysSo() throws Exception {
-    park(1, "k", false, "why");
-    try (Connection other = database.connect();
-        Statement statement = other.createStatement()) {
-      other.setAutoCommit(false);
-      statement.execute("SELECT 1 FROM outbox_parked FOR UPDATE");
-      for (String[] arguments :
-          List.of(
-              new String[] {"release", "1"},
-              new String[] {"release", "--all", "--yes"},
-              new String[] {"discard", "1", "--reason", "x"},
-              new String[] {"edit", "1", "--reason", "x", "--type", "T"})) {
-        CommandRun ended =
-            run(
-                arguments[0],
-                List.of(arguments).subList(1, arguments.length).toArray(String[]::new));
-        assertThat(ended.exitCode()).as(ended.toString()).isEqualTo(3);
-        assertThat(ended.err())
-            .contains("another session has locked one of these events", "nothing was changed")
-            .contains("SELECT pid, query FROM pg_stat_activity");
-      }
-    }
-    assertThat(requests()).isEmpty();
-    succeed("release", "1");
-  }
-
   @Test
   void waitsUntilTheLeaderHasDoneItAndSaysWhatBecameOfEach() throws Exception {
     park(1, "k1", false, "why");
@@ -404,24 +293,6 @@ class ParkedCommandIT {
     assertThat(ended.exitCode()).isEqualTo(3);
     assertThat(ended.err()).contains("the request stands");
     assertThat(requests()).isEqualTo("1 release jane");
-  }
-
-  @Test
-  void purgesOnlyWhatWasSettledLongAgo() throws Exception {
-    database.execute(
-        """
-        INSERT INTO outbox_parked (source, ordinal, state, reason, is_behind, epoch, xid, lsn, committed_at, settled_at)
-        SELECT '%s', n, CASE WHEN n <= 2500 THEN 'discarded' ELSE 'waiting' END, 'r', false, 1, 1, '0/1', now(),
-               CASE WHEN n <= 2400 THEN now() - interval '31 days' WHEN n <= 2500 THEN now() END
-        FROM generate_series(1, 2600) AS n
-        """
-            .formatted(source),
-        "INSERT INTO outbox_parked_edit (source, ordinal, edited_by, reason, field) SELECT source, ordinal, 'x', 'y', 'topic' FROM outbox_parked");
-    assertThat(succeed("purge", "--older-than", "30d").out()).contains("deleted 2,400 settled");
-    assertThat(one("SELECT count(*) || ' ' || min(ordinal) FROM outbox_parked"))
-        .isEqualTo("200 2401");
-    assertThat(one("SELECT count(*) FROM outbox_parked_edit")).isEqualTo("200");
-    assertThat(run("purge", "--older-than", "30").exitCode()).isEqualTo(2);
   }
 
   @Test

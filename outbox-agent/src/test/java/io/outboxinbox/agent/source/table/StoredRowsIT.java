@@ -17,6 +17,7 @@ import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Instant;
@@ -28,6 +29,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Processes and sessions are in other zones than the times of the log. */
@@ -146,6 +148,49 @@ class StoredRowsIT {
     }
     assertThat(read).containsExactlyInAnyOrder("a1", "a2", "b1");
     assertThat(last).isEqualTo(backlog.end(connection, "s"));
+  }
+
+  /** A purge asks for each discarded event, and an operator may have given it any id. */
+  @ParameterizedTest
+  @CsvSource({
+    "smallint, '-32768, 0, 32767', '32768, -32769, 9223372036854775807'",
+    "integer, '-2147483648, 7, 2147483647', '2147483648, 9223372036854775807'",
+    "bigint, '-9223372036854775808, 154181560360603648, 1541815603606036480, 9223372036854775807',"
+        + " '9223372036854775808, -9223372036854775809, 1541815603606036481'",
+    "uuid, 01985bd4-a1a5-7000-8000-000000000000, 01985bd4-a1a5-7000-8000-000000000001",
+    "text, 'a, 7', 'A, 8'",
+    "varchar(3), 'abc, 7', 'abcd, ABC'",
+    "char(3), 'abc, 7', 'abcd, 8'",
+  })
+  void tellsByTheIndexWhetherARowOfAnIdIsThere(String type, String present, String absent)
+      throws Exception {
+    database.execute("CREATE TABLE own (id " + type + " PRIMARY KEY)");
+    for (String id : present.split(", ", -1)) {
+      database.execute("INSERT INTO own VALUES ('" + id + "')");
+    }
+    assertThat(found(present)).containsExactly(present.split(", ", -1));
+    assertThat(found(absent)).isEmpty();
+    assertThat(found("99999999999999999999, -, 1.5, 1e3, x, \"\", 01985bd4")).isEmpty();
+  }
+
+  /** Those of some ids of which the table has a row. */
+  private List<String> found(String ids) throws SQLException {
+    String sql =
+        "SELECT string_agg(t.id, ', ' ORDER BY n) FILTER (WHERE %2$s) FROM unnest('{%1$s}'::text[]) WITH ORDINALITY t(id, n)"
+            .formatted(ids, new Backlog(source).contains(connection, "t.id"));
+    try (Statement statement = connection.createStatement()) {
+      statement.execute("SET enable_seqscan = off");
+      assertThat(first(statement, "EXPLAIN (FORMAT JSON) " + sql)).contains("Index Cond");
+      String found = first(statement, sql);
+      return found == null ? List.of() : List.of(found.split(", ", -1));
+    }
+  }
+
+  private static String first(Statement statement, String sql) throws SQLException {
+    try (ResultSet row = statement.executeQuery(sql)) {
+      row.next();
+      return row.getString(1);
+    }
   }
 
   @ParameterizedTest

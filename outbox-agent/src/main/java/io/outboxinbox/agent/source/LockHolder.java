@@ -1,0 +1,113 @@
+package io.outboxinbox.agent.source;
+
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.util.List;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A session, or a prepared transaction, that holds a lock another one waits for.
+ *
+ * @param pid 0 for a prepared transaction
+ * @param role null where it has just gone
+ * @param application name it gave itself
+ * @param address it comes from; null where the server does not say
+ * @param prepared name of the prepared transaction; null for a session
+ * @param isOurs whether it logged in as this agent did; only such a session may be ended
+ * @param waitsForReplica whether its commit waits for a synchronous standby
+ */
+public record LockHolder(
+    int pid,
+    @Nullable String role,
+    String application,
+    @Nullable String address,
+    @Nullable String prepared,
+    boolean isOurs,
+    boolean waitsForReplica) {
+
+  /**
+   * Every other one of this database that holds or wants a lock.
+   *
+   * @param condition tells which, of row {@code l} of {@code pg_locks}
+   * @param parameters of the condition
+   */
+  public static List<LockHolder> others(
+      Connection connection, String condition, Object... parameters) throws SQLException {
+    String sql =
+        """
+        SELECT DISTINCT coalesce(l.pid, 0), coalesce(a.usename, p.owner),
+          coalesce(a.application_name, ''), host(a.client_addr), p.gid,
+          coalesce(a.usename = current_user, false), coalesce(a.wait_event = 'SyncRep', false)
+        FROM pg_locks l
+        LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+        LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
+          AND x.virtualtransaction = l.virtualtransaction
+        LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
+        WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND l.pid IS DISTINCT FROM pg_backend_pid() AND %s
+        """
+            .formatted(condition);
+    return CatalogQuery.list(
+        connection,
+        sql,
+        row ->
+            new LockHolder(
+                row.getInt(1),
+                row.getString(2),
+                row.getString(3),
+                row.getString(4),
+                row.getString(5),
+                row.getBoolean(6),
+                row.getBoolean(7)),
+        parameters);
+  }
+
+  /** For a message. */
+  public String name() {
+    return prepared == null
+        ? "process %d (role %s, application '%s')".formatted(pid, role, application)
+        : "prepared transaction '%s' of role %s".formatted(prepared, role);
+  }
+
+  /** The statement that makes it let go, which runs as it is. */
+  public String end() {
+    String statement =
+        prepared == null
+            ? "SELECT pg_terminate_backend(%d);".formatted(pid)
+            : "ROLLBACK PREPARED '%s';".formatted(prepared.replace("'", "''"));
+    return "%s -- as role %s or a superuser, once you know what it is".formatted(statement, role);
+  }
+
+  /** All of them, for a message. */
+  public static String names(List<LockHolder> holders) {
+    return holders.stream().map(LockHolder::name).collect(Collectors.joining(", "));
+  }
+
+  /** The statements that make them let go, one in each line. */
+  public static String ends(List<LockHolder> holders) {
+    return holders.stream().map(LockHolder::end).collect(Collectors.joining("\n"));
+  }
+
+  /**
+   * A query for an operator to run, which shows who may keep a statement on parked events waiting,
+   * who began first on top: whoever has locked one of them, builds an index or has the table to
+   * himself. Whoever has a row locked holds a lock on its table too. Of all other tables, such as
+   * the outbox and its partitions, parked events are only compared with what is in them, and for
+   * that only the strongest lock is in the way. Rows without a process are of transactions that
+   * were prepared.
+   *
+   * @param schema of the agent's tables and the outbox
+   */
+  public static String query(String schema) {
+    return """
+        SELECT l.relation::regclass, l.mode, l.pid, a.state, a.query \
+        FROM pg_locks l JOIN pg_class c ON c.oid = l.relation \
+        LEFT JOIN pg_stat_activity a ON a.pid = l.pid \
+        WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+        AND c.relnamespace = '%s'::regnamespace \
+        AND (c.relname IN ('outbox_parked', 'outbox_parked_edit') OR l.mode = 'AccessExclusiveLock') \
+        AND l.pid IS DISTINCT FROM pg_backend_pid() ORDER BY a.xact_start"""
+        .formatted(Identifiers.quoted(schema));
+  }
+}

@@ -1,0 +1,115 @@
+package io.outboxinbox.agent.source.table;
+
+import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.LockHolder;
+import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.event.AgentException;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * What is done to the agent's tables all or not at all, on a session of its own. It may take as
+ * long as it takes, and the leader's own session goes on pulsing beside it; but nobody's lock is
+ * waited for longer than a moment, and the next try begins where this one began.
+ */
+public final class WholeChange {
+  private static final String LOCK_NOT_AVAILABLE = "55P03";
+
+  /** Whoever uses these tables holds a lock for a moment; who holds it longer has forgotten it. */
+  private static final String LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'";
+
+  /** No time limit to an answer, as when the list of older rows is made: tables have any size. */
+  private static final int ANSWER_TIMEOUT_SECONDS = 0;
+
+  private static final List<String> TABLES =
+      List.of(
+          "outbox_parked",
+          "outbox_parked_edit",
+          "outbox_reconciliation",
+          "outbox_phantom",
+          "outbox_backlog",
+          "outbox_agent_source");
+
+  /** What may keep others from changing rows, and whoever waits in front of them to do so. */
+  private static final String IS_IN_THE_WAY =
+      """
+      l.relation = pg_catalog.to_regclass(?::text) AND (
+        l.granted AND l.mode IN ('RowShareLock', 'RowExclusiveLock')
+        OR l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
+      """;
+
+  private final SourceConfiguration source;
+  private final SourceConnections connections;
+
+  /**
+   * Makes changes of one source's tables.
+   *
+   * @param connections of this lead, so that whoever leads next ends what still runs
+   */
+  public WholeChange(SourceConfiguration source, SourceConnections connections) {
+    this.source = source;
+    this.connections = connections;
+  }
+
+  /** Statements that belong together. */
+  @FunctionalInterface
+  public interface Statements<T> {
+    /**
+     * Leaves the transaction open.
+     *
+     * @throws SQLException nothing is to be changed
+     */
+    T run(Connection connection) throws SQLException;
+  }
+
+  /**
+   * Makes the change.
+   *
+   * @param what it is, for a message
+   * @throws AgentException.Retryable somebody else has locked what is to be changed
+   */
+  public <T> T make(String what, Statements<T> statements) throws SQLException {
+    try (Connection connection = connections.open("change", ANSWER_TIMEOUT_SECONDS)) {
+      connection.setAutoCommit(false);
+      try (Statement limit = connection.createStatement()) {
+        limit.execute(LOCK_TIMEOUT);
+        T result = statements.run(connection);
+        connection.commit();
+        return result;
+      } catch (SQLException e) {
+        if (!LOCK_NOT_AVAILABLE.equals(e.getSQLState())) {
+          throw e;
+        }
+        connection.rollback();
+        throw explained(connection, what, e);
+      }
+    }
+  }
+
+  private AgentException explained(Connection connection, String what, SQLException e)
+      throws SQLException {
+    List<String> locked = new ArrayList<>();
+    List<LockHolder> all = new ArrayList<>();
+    for (String table : TABLES) {
+      List<LockHolder> holders =
+          LockHolder.others(
+              connection, IS_IN_THE_WAY, Identifiers.qualified(source.schema(), table));
+      if (!holders.isEmpty()) {
+        locked.add("table %s is locked by %s".formatted(table, LockHolder.names(holders)));
+        holders.stream().filter(holder -> !all.contains(holder)).forEach(all::add);
+      }
+    }
+    return new AgentException.Retryable(
+        AgentException.Retryable.Side.DATABASE,
+        locked.isEmpty()
+            ? "%s waited too long for a lock that is gone by now; nothing was changed"
+                .formatted(what)
+            : "%s cannot be done: %s; nothing was changed; fix: %s"
+                .formatted(what, String.join(", ", locked), LockHolder.ends(all)),
+        e);
+  }
+}

@@ -1,0 +1,215 @@
+package io.outboxinbox.agent.source.table;
+
+import io.outboxinbox.agent.source.Sources;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.outboxinbox.testkit.PostgresDatabase;
+import io.outboxinbox.testkit.PostgresExtension;
+import io.outboxinbox.testkit.PostgresVersion;
+import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+
+/** What stays of events that are parked under the id before and under the id after. */
+class SourceMoveIT {
+  @RegisterExtension
+  static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
+
+  private PostgresDatabase database;
+  private String told = "";
+
+  @BeforeEach
+  void newDatabase() throws Exception {
+    database = postgres.newDatabase();
+    database.runScript("schema/postgresql/04_agent.sql");
+    database.execute("INSERT INTO outbox_agent_source (source) VALUES ('new')");
+  }
+
+  @Test
+  void keepsOneOfAnEventThatIsParkedUnderBoth() throws Exception {
+    park("old", 1, "a", "topic");
+    park("old", 2, "b", "topic");
+    park("new", 1, "b", "topic");
+    park("new", 2, "c", "topic");
+    park("new", 3, "a", "topic");
+    move();
+    assertThat(parked("event_id || ordinal")).containsExactly("a1", "b2", "c4");
+    assertThat(told).contains("2 events were parked under both ids");
+  }
+
+  /** Ids need not be unique in tables of other layouts. */
+  @Test
+  void keepsEventsThatShareIdAndPayloadButNotAllThatIsPublished() throws Exception {
+    for (String column :
+        List.of(
+            "aggregate_type", "aggregate_id", "event_type", "content_type", "headers", "topic")) {
+      park("old", 1, "a", "topic");
+      park("new", 1, "a", "topic");
+      database.execute("UPDATE outbox_parked SET %s = 'x' WHERE source = 'new'".formatted(column));
+      assertThatBothStay(column);
+    }
+    park("old", 1, "a", "topic");
+    park("new", 1, "a", "topic");
+    database.execute("UPDATE outbox_parked SET extra = '{\"x\": \"y\"}' WHERE source = 'new'");
+    assertThatBothStay("extra");
+    park("old", 1, "a", "topic");
+    park("new", 1, "a", "topic");
+    database.execute("UPDATE outbox_parked SET occurred_at = now() WHERE source = 'new'");
+    assertThatBothStay("occurred_at");
+  }
+
+  private void assertThatBothStay(String column) throws SQLException {
+    move();
+    assertThat(parked("event_id || ordinal")).as(column).containsExactly("a1", "a2");
+    assertThat(told).as(column).contains("1 event waits twice");
+    database.execute("DELETE FROM outbox_parked");
+  }
+
+  /** The same event, as what it was before its correction says. */
+  @Test
+  void letsACorrectionWinUnderWhicheverIdItWasMade() throws Exception {
+    park("old", 1, "a", "topic");
+    park("old", 2, "b", "topic");
+    park("old", 3, "c", "topic");
+    park("new", 1, "a", "topic");
+    park("new", 2, "b", "topic");
+    park("new", 3, "d", "topic");
+    edit("new", 1, "topic", "corrected");
+    edit("new", 1, "topic", "corrected again");
+    edit("old", 2, "headers", "{}");
+    database.execute("UPDATE outbox_parked SET requested = 'release' WHERE topic LIKE 'corr%'");
+    move();
+    assertThat(parked("concat_ws(' ', event_id, topic, headers, requested)"))
+        .as("each where the older one was, or the order of a key would change")
+        .containsExactly("a corrected again release", "b topic {}", "c topic", "d topic");
+    assertThat(
+            list(
+                "SELECT event_id || field FROM outbox_parked_edit JOIN outbox_parked"
+                    + " USING (source, ordinal) ORDER BY ordinal"))
+        .containsExactly("atopic", "atopic", "bheaders");
+  }
+
+  @Test
+  void keepsWhatWasDecidedUnderBothOrIsNotSurelyTheSame() throws Exception {
+    park("old", 1, "a", "topic");
+    park("new", 1, "a", "topic");
+    database.execute("UPDATE outbox_parked SET requested = 'release'");
+    park("old", 2, "b", "topic");
+    park("new", 2, "b", "other");
+    edit("new", 2, "topic", "corrected");
+    park("old", 3, null, "topic");
+    park("new", 3, null, "topic");
+    move();
+    assertThat(parked("concat(event_id, ' ', topic)"))
+        .containsExactly("a topic", "b topic", " topic", "a topic", "b corrected", " topic");
+    assertThat(told).contains("2 events wait twice");
+    String query = told.replaceAll("(?s).*(SELECT event_id .* > 1).*", "$1");
+    assertThat(list(query)).as(query).containsExactlyInAnyOrder("a", "b");
+  }
+
+  @Test
+  void letsASettledEventWinOverOneThatWaits() throws Exception {
+    park("old", 1, "a", "topic");
+    park("old", 2, "b", "topic");
+    park("new", 1, "a", "topic");
+    park("new", 2, "b", "topic");
+    database.execute(
+        "UPDATE outbox_parked SET state = 'discarded', settled_at = now()"
+            + " WHERE (source, event_id) IN (('old', 'a'), ('new', 'b'))");
+    move();
+    assertThat(parked("event_id || state")).containsExactly("adiscarded", "bdiscarded");
+  }
+
+  /** As many as there were: each stands for one row of the outbox. */
+  @Test
+  void pairsEventsThatAreAlikeOneByOne() throws Exception {
+    park("old", 1, "a", "topic");
+    park("old", 2, "a", "topic");
+    park("old", 3, "a", "topic");
+    park("new", 1, "a", "topic");
+    park("new", 2, "a", "topic");
+    move();
+    assertThat(parked("event_id")).containsExactly("a", "a", "a");
+  }
+
+  @Test
+  void numbersNothingAnewWhereThereIsRoom() throws Exception {
+    park("old", 1, "a", "topic");
+    park("new", 2, "b", "topic");
+    database.execute(
+        "INSERT INTO outbox_reconciliation (source, reconciliation, cause)"
+            + " VALUES ('old', 1, 'why'), ('new', 2, 'why')");
+    move();
+    move();
+    assertThat(parked("event_id || ordinal")).containsExactly("a1", "b2");
+    assertThat(list("SELECT source || reconciliation FROM outbox_reconciliation ORDER BY 1"))
+        .containsExactly("new1", "new2");
+  }
+
+  /** Its number would say that it was published, once the position's last one is higher. */
+  @Test
+  void countsABatchOnItsWayUnderTheNewIdAsNotPublishedOnce() throws Exception {
+    park("new", 1, "a", "topic");
+    database.execute("UPDATE outbox_parked SET release = 1, published_sequence = 1");
+    move();
+    assertThat(parked("coalesce(release, 0)")).containsExactly("0");
+    database.execute("UPDATE outbox_parked SET release = 2, published_sequence = 2");
+    move();
+    assertThat(parked("coalesce(release, 0)"))
+        .as("one of the lead that moved")
+        .containsExactly("2");
+  }
+
+  private void move() throws SQLException {
+    try (Connection connection = database.connect()) {
+      connection.setAutoCommit(false);
+      told = new SourceMove(Sources.standard(), "old", "new").run(connection).orElse("");
+      connection.commit();
+    }
+  }
+
+  private void park(String source, int ordinal, String id, String topic) throws SQLException {
+    database.execute(
+        """
+        INSERT INTO outbox_parked (source, ordinal, event_id, topic, payload, key, reason,
+          is_behind, epoch, xid, lsn, committed_at)
+        VALUES ('%s', %d, %s, '%s', '{}', 'key', 'r', false, 1, %d, '0/1', now())
+        """
+            .formatted(source, ordinal, id == null ? "NULL" : "'" + id + "'", topic, ordinal));
+  }
+
+  /** As the desk does it. */
+  private void edit(String source, int ordinal, String field, String value) throws SQLException {
+    String where = " WHERE source = '%s' AND ordinal = %d".formatted(source, ordinal);
+    database.execute(
+        """
+        INSERT INTO outbox_parked_edit (source, ordinal, edited_by, reason, field, before)
+        SELECT source, ordinal, 'operator', 'why', '%1$s', convert_to(%1$s, 'UTF8')
+        FROM outbox_parked"""
+                .formatted(field)
+            + where,
+        "UPDATE outbox_parked SET %s = '%s'".formatted(field, value) + where);
+  }
+
+  private List<String> parked(String column) throws SQLException {
+    return list("SELECT " + column + " FROM outbox_parked WHERE source = 'new' ORDER BY ordinal");
+  }
+
+  private List<String> list(String sql) throws SQLException {
+    List<String> values = new ArrayList<>();
+    try (Connection connection = database.connect();
+        Statement statement = connection.createStatement();
+        ResultSet rows = statement.executeQuery(sql)) {
+      while (rows.next()) {
+        values.add(rows.getString(1));
+      }
+    }
+    return values;
+  }
+}
