@@ -1,9 +1,9 @@
 package io.outboxinbox.agent.lead;
 
 import io.outboxinbox.agent.configure.PipelineConfiguration;
-import io.outboxinbox.agent.source.LockHolder;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.SourceIdentity;
+import io.outboxinbox.agent.source.LockHolder;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;

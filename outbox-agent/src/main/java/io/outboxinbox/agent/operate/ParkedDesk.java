@@ -1,8 +1,8 @@
 package io.outboxinbox.agent.operate;
 
-import io.outboxinbox.agent.source.LockHolder;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.LockHolder;
 import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;

@@ -1,7 +1,6 @@
 package io.outboxinbox.agent.reconcile;
 
 import io.outboxinbox.agent.configure.PipelineConfiguration;
-import io.outboxinbox.agent.source.table.WholeChange;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Lsn;
@@ -30,6 +29,7 @@ import io.outboxinbox.agent.source.table.Reconciliations.Request;
 import io.outboxinbox.agent.source.table.SourceMove;
 import io.outboxinbox.agent.source.table.SourceRegistry;
 import io.outboxinbox.agent.source.table.SourceRegistry.Registration;
+import io.outboxinbox.agent.source.table.WholeChange;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Clock;

@@ -1,12 +1,12 @@
 package io.outboxinbox.agent.source.table;
 
-import io.outboxinbox.agent.source.LockHolder;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.event.RawRow;
 import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.LockHolder;
 import io.outboxinbox.agent.source.LongText;
 import java.nio.charset.StandardCharsets;
 import java.sql.Array;

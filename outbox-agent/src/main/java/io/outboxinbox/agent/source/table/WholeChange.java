@@ -1,10 +1,10 @@
 package io.outboxinbox.agent.source.table;
 
+import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.LockHolder;
-import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceConfiguration;
-import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.source.SourceConnections;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;

@@ -1,8 +1,8 @@
 package io.outboxinbox.agent.operate.command;
 
-import io.outboxinbox.agent.CommandRun;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.outboxinbox.agent.CommandRun;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;

@@ -1,9 +1,9 @@
 package io.outboxinbox.agent.operate.command;
 
-import io.outboxinbox.agent.CommandRun;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import io.outboxinbox.agent.CommandRun;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;

@@ -1,8 +1,8 @@
 package io.outboxinbox.agent.source.table;
 
-import io.outboxinbox.agent.source.Sources;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.outboxinbox.agent.source.Sources;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
