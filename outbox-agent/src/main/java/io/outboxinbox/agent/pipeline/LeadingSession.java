@@ -100,7 +100,8 @@ final class LeadingSession {
     try (Publisher publisher = pipeline.publish().newPublisher();
         Connection control = connections.open("control", ANSWER_SECONDS)) {
       SessionStart start =
-          new SessionStart(pipeline, findings, leadership, control, publisher, clock);
+          new SessionStart(
+              pipeline, findings, leadership, control, publisher, monitor::aboutToRead, clock);
       times.done("connect");
       Reconcile reconcile = reconcile(publisher, control);
       Checkpoint checkpoint = start.run(router.fixedTopics(), reconcile, times);

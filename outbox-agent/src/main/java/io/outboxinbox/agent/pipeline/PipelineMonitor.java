@@ -26,6 +26,8 @@ final class PipelineMonitor implements ParkingReport, WatchReport {
   private Instant since;
   private String reason = "";
   private String ledBy = "";
+  private boolean isAboutToRead;
+  private boolean hasFailed;
   private @Nullable Instant nextTryAt;
   private long eventsPublished;
   private long sequence;
@@ -78,6 +80,10 @@ final class PipelineMonitor implements ParkingReport, WatchReport {
       notDropped("");
     }
     state = newState;
+    isAboutToRead = false;
+    if (state != State.STARTING && state != State.STANDBY) {
+      hasFailed = state != State.LEADING;
+    }
     reason = newReason;
     nextTryAt = null;
   }
@@ -86,6 +92,17 @@ final class PipelineMonitor implements ParkingReport, WatchReport {
   synchronized void enter(State newState, String newReason, Duration wait) {
     enter(newState, newReason);
     nextTryAt = clock.instant().plus(wait);
+  }
+
+  /** The broker has let this leader in; what was wrong before stays on show until it reads. */
+  synchronized void aboutToRead() {
+    isAboutToRead = true;
+  }
+
+  /** Whether this agent reads the log, or only its own start is still in between. */
+  synchronized boolean isReading() {
+    // After a failure nobody knows whether another start comes further than the last.
+    return isAboutToRead || state == State.LEADING || (state == State.STARTING && !hasFailed);
   }
 
   /** Takes note of who leads; empty when that is not known. */
