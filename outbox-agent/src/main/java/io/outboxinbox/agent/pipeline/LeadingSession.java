@@ -10,7 +10,6 @@ import io.outboxinbox.agent.lead.Leadership;
 import io.outboxinbox.agent.lead.Pulse;
 import io.outboxinbox.agent.park.ParkedEvents;
 import io.outboxinbox.agent.park.ParkingLot;
-import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.reconcile.Reconcile;
 import io.outboxinbox.agent.route.Router;
@@ -138,7 +137,7 @@ final class LeadingSession {
         times.done("verify");
         cleaner.start();
         leadership.takeoverEnds().ifPresent(time -> monitor.tookOver(time, leadership.stalled()));
-        monitor.enter(State.LEADING, "");
+        monitor.lead();
         LOG.info("reading the log after {} ms: {}", times.total().toMillis(), times);
         stream(new Stream(publisher, control, reader, watch), parking, checkpoint);
       } catch (AgentException.Gap gap) {

@@ -28,6 +28,9 @@ final class PipelineMonitor implements ParkingReport, WatchReport {
   private String ledBy = "";
   private boolean isAboutToRead;
   private boolean hasFailed;
+  private boolean hasProgressed;
+  private int fruitlessLeads;
+  private String lastFailure = "";
   private @Nullable Instant nextTryAt;
   private long eventsPublished;
   private long sequence;
@@ -68,6 +71,7 @@ final class PipelineMonitor implements ParkingReport, WatchReport {
         leaderUntil = since;
         hiddenSeconds = 0;
       } else if (newState == State.LEADING) {
+        hasProgressed = false;
         leaderSince = since;
         leaderUntil = null;
         takeovers++;
@@ -88,8 +92,22 @@ final class PipelineMonitor implements ParkingReport, WatchReport {
     nextTryAt = null;
   }
 
+  /** Leads; what has ended its last leads, each before it came to anything, stays on show. */
+  synchronized void lead() {
+    enter(
+        State.LEADING,
+        fruitlessLeads < 2
+            ? ""
+            : "it has led %d times in a row without any progress, each time until: %s"
+                .formatted(fruitlessLeads, lastFailure));
+  }
+
   /** Comes into a state that ends with another try. */
   synchronized void enter(State newState, String newReason, Duration wait) {
+    if (state == State.LEADING && !hasProgressed) {
+      fruitlessLeads++;
+      lastFailure = newReason;
+    }
     enter(newState, newReason);
     nextTryAt = clock.instant().plus(wait);
   }
@@ -137,6 +155,11 @@ final class PipelineMonitor implements ParkingReport, WatchReport {
     sequence = checkpoint.sequence();
     epoch = checkpoint.epoch();
     durable = checkpoint;
+    if (state == State.LEADING) {
+      hasProgressed = true;
+      fruitlessLeads = 0;
+      reason = "";
+    }
     if (events > 0) {
       lastPublishAt = clock.instant();
     }
