@@ -66,12 +66,6 @@ CREATE TABLE IF NOT EXISTS outbox_backlog (
 COMMENT ON TABLE outbox_backlog IS 'Ids of the events older than the replication slot, published once at the first start, or in a reconciliation after the slot was lost.';
 COMMENT ON COLUMN outbox_backlog.event_id IS 'As text, because tables of other layouts have ids of other types.';
 
--- A reconciliation takes out what it finds in the topics. By a hash, because an entry of an index holds 2,700 bytes at most and an
--- id or key may be longer: the index narrows the search down, and queries compare the text as well. The server's own hash, which its
--- hash partitions rest on; md5() fails where the server's libraries allow approved algorithms only.
-CREATE INDEX IF NOT EXISTS outbox_backlog_id ON outbox_backlog (source, pg_catalog.hashtextextended(event_id, 0::bigint));
-DROP INDEX IF EXISTS outbox_backlog_event;
-
 -- What was done after events may have been missed: the report of each reconciliation.
 CREATE TABLE IF NOT EXISTS outbox_reconciliation (
   source           text        NOT NULL,
@@ -185,10 +179,34 @@ COMMENT ON COLUMN outbox_parked.release IS 'Batch it was last published with. Th
 -- Payloads may be large and are mostly JSON of a few kilobytes: not worth the time to compress while events behind it wait.
 ALTER TABLE outbox_parked ALTER COLUMN payload SET STORAGE EXTERNAL;
 
+-- Indexes of an earlier version, and what a CREATE INDEX CONCURRENTLY that failed has left behind: it is not used, and its name is
+-- taken. Only of this schema's tables, whatever else is on the search_path.
+DO $$
+DECLARE
+  spent regclass;
+BEGIN
+  FOR spent IN
+    SELECT i.indexrelid
+      FROM pg_index i
+      JOIN pg_class c ON c.oid = i.indexrelid
+      JOIN pg_class t ON t.oid = i.indrelid
+     WHERE t.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+       AND t.relname IN ('outbox_backlog', 'outbox_parked')
+       AND (c.relname IN ('outbox_backlog_event', 'outbox_parked_lane', 'outbox_parked_waiting')
+            OR NOT i.indisvalid AND c.relname IN ('outbox_backlog_id', 'outbox_parked_key', 'outbox_parked_requested',
+                                                  'outbox_parked_release', 'outbox_parked_settled'))
+  LOOP
+    EXECUTE format('DROP INDEX %s', spent);
+  END LOOP;
+END;
+$$;
+
+-- A reconciliation takes out what it finds in the topics. By a hash, because an entry of an index holds 2,700 bytes at most and an
+-- id or key may be longer: the index narrows the search down, and queries compare the text as well. The server's own hash, which its
+-- hash partitions rest on; md5() fails where the server's libraries allow approved algorithms only.
+CREATE INDEX IF NOT EXISTS outbox_backlog_id ON outbox_backlog (source, pg_catalog.hashtextextended(event_id, 0::bigint));
 -- What waits, by key: who is first, and is somebody still waiting? By a hash, as in outbox_backlog_id.
 CREATE INDEX IF NOT EXISTS outbox_parked_key ON outbox_parked (source, pg_catalog.hashtextextended(key, 0::bigint), ordinal) WHERE state = 'waiting';
-DROP INDEX IF EXISTS outbox_parked_lane;
-DROP INDEX IF EXISTS outbox_parked_waiting;
 -- What an operator has asked for and the leader has not done yet.
 CREATE INDEX IF NOT EXISTS outbox_parked_requested ON outbox_parked (source, ordinal) WHERE state = 'waiting' AND requested IS NOT NULL;
 -- Batches that are on their way.

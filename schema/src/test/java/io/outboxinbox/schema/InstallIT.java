@@ -58,6 +58,32 @@ class InstallIT extends SchemaOnEachVersion {
     }
   }
 
+  /** Whatever else is on the search_path behind the schema that is installed into. */
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
+  void leavesAnotherSchemaOnTheSearchPathAsItIs(PostgresVersion version) throws Exception {
+    PostgresDatabase database = installed(version);
+    database.execute(
+        "CREATE INDEX outbox_backlog_event ON outbox_backlog (source, event_id)",
+        "CREATE INDEX outbox_parked_lane ON outbox_parked (source, key)");
+    String objects =
+        """
+        SELECT md5(string_agg(classid || '/' || objid || '/' || objsubid, ',' ORDER BY classid, objid, objsubid))
+          FROM pg_depend WHERE refclassid = 'pg_namespace'::regclass AND refobjid = 'public'::regnamespace
+        """;
+    String indexes = "SELECT count(*) FROM pg_indexes WHERE schemaname = 'public'";
+    String before = query(database, objects) + query(database, indexes);
+    try (Connection connection = database.connect()) {
+      execute(connection, "CREATE SCHEMA billing", "SET search_path = billing, public");
+      for (int run = 0; run < 2; run++) {
+        for (String file : FILES) {
+          execute(connection, resource(file));
+        }
+      }
+    }
+    assertThat(query(database, objects) + query(database, indexes)).isEqualTo(before);
+  }
+
   @ParameterizedTest
   @EnumSource(PostgresVersion.class)
   void keepsAPayloadLimitThatAnOperatorHasChanged(PostgresVersion version) throws Exception {

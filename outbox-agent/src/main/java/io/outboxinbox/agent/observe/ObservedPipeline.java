@@ -86,6 +86,9 @@ public record ObservedPipeline(
 
   private static List<String> warnings(PipelineStatus status) {
     List<String> warnings = new ArrayList<>();
+    if (status.state() == State.LEADING && !status.reason().isEmpty()) {
+      warnings.add(status.reason());
+    }
     if (status.parkedWaiting() > 0) {
       @Nullable Instant oldest = status.parkedOldestAt();
       warnings.add(

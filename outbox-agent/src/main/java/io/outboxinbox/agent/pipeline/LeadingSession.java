@@ -10,7 +10,6 @@ import io.outboxinbox.agent.lead.Leadership;
 import io.outboxinbox.agent.lead.Pulse;
 import io.outboxinbox.agent.park.ParkedEvents;
 import io.outboxinbox.agent.park.ParkingLot;
-import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.reconcile.Reconcile;
 import io.outboxinbox.agent.route.Router;
@@ -100,7 +99,8 @@ final class LeadingSession {
     try (Publisher publisher = pipeline.publish().newPublisher();
         Connection control = connections.open("control", ANSWER_SECONDS)) {
       SessionStart start =
-          new SessionStart(pipeline, findings, leadership, control, publisher, clock);
+          new SessionStart(
+              pipeline, findings, leadership, control, publisher, monitor::aboutToRead, clock);
       times.done("connect");
       Reconcile reconcile = reconcile(publisher, control);
       Checkpoint checkpoint = start.run(router.fixedTopics(), reconcile, times);
@@ -137,7 +137,7 @@ final class LeadingSession {
         times.done("verify");
         cleaner.start();
         leadership.takeoverEnds().ifPresent(time -> monitor.tookOver(time, leadership.stalled()));
-        monitor.enter(State.LEADING, "");
+        monitor.lead();
         LOG.info("reading the log after {} ms: {}", times.total().toMillis(), times);
         stream(new Stream(publisher, control, reader, watch), parking, checkpoint);
       } catch (AgentException.Gap gap) {

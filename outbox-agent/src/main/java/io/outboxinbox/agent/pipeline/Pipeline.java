@@ -65,7 +65,7 @@ public final class Pipeline {
     this.memory = PipelineMemory.of(configuration);
     this.recovery =
         new Recovery(new Backoff(configuration.retry(), random), configuration.retry().max());
-    this.wal = new WalWatch(configuration, monitor);
+    this.wal = new WalWatch(configuration, monitor, holder, monitor::isReading);
     this.decision = new OperatorDecision(configuration);
     this.thread = new Thread(this::run, "pipeline-" + configuration.name());
   }

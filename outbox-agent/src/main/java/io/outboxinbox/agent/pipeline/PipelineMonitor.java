@@ -26,6 +26,11 @@ final class PipelineMonitor implements ParkingReport, WatchReport {
   private Instant since;
   private String reason = "";
   private String ledBy = "";
+  private boolean isAboutToRead;
+  private boolean hasFailed;
+  private boolean hasProgressed;
+  private int fruitlessLeads;
+  private String lastFailure = "";
   private @Nullable Instant nextTryAt;
   private long eventsPublished;
   private long sequence;
@@ -66,6 +71,7 @@ final class PipelineMonitor implements ParkingReport, WatchReport {
         leaderUntil = since;
         hiddenSeconds = 0;
       } else if (newState == State.LEADING) {
+        hasProgressed = false;
         leaderSince = since;
         leaderUntil = null;
         takeovers++;
@@ -78,14 +84,43 @@ final class PipelineMonitor implements ParkingReport, WatchReport {
       notDropped("");
     }
     state = newState;
+    isAboutToRead = false;
+    if (state != State.STARTING && state != State.STANDBY) {
+      hasFailed = state != State.LEADING;
+    }
     reason = newReason;
     nextTryAt = null;
   }
 
+  /** Leads; what has ended its last leads, each before it came to anything, stays on show. */
+  synchronized void lead() {
+    enter(
+        State.LEADING,
+        fruitlessLeads < 2
+            ? ""
+            : "it has led %d times in a row without any progress, each time until: %s"
+                .formatted(fruitlessLeads, lastFailure));
+  }
+
   /** Comes into a state that ends with another try. */
   synchronized void enter(State newState, String newReason, Duration wait) {
+    if (state == State.LEADING && !hasProgressed) {
+      fruitlessLeads++;
+      lastFailure = newReason;
+    }
     enter(newState, newReason);
     nextTryAt = clock.instant().plus(wait);
+  }
+
+  /** The broker has let this leader in; what was wrong before stays on show until it reads. */
+  synchronized void aboutToRead() {
+    isAboutToRead = true;
+  }
+
+  /** Whether this agent reads the log, or only its own start is still in between. */
+  synchronized boolean isReading() {
+    // After a failure nobody knows whether another start comes further than the last.
+    return isAboutToRead || state == State.LEADING || (state == State.STARTING && !hasFailed);
   }
 
   /** Takes note of who leads; empty when that is not known. */
@@ -120,6 +155,11 @@ final class PipelineMonitor implements ParkingReport, WatchReport {
     sequence = checkpoint.sequence();
     epoch = checkpoint.epoch();
     durable = checkpoint;
+    if (state == State.LEADING) {
+      hasProgressed = true;
+      fruitlessLeads = 0;
+      reason = "";
+    }
     if (events > 0) {
       lastPublishAt = clock.instant();
     }

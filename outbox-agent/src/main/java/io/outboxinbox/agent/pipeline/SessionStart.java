@@ -49,6 +49,7 @@ final class SessionStart {
   private final SourceIdentity identity;
   private final Connection control;
   private final Publisher publisher;
+  private final Runnable onLetIn;
   private final SourceRegistry registry;
   private final Findings findings;
   private final Clock clock;
@@ -59,6 +60,7 @@ final class SessionStart {
       Leadership leadership,
       Connection control,
       Publisher publisher,
+      Runnable onLetIn,
       Clock clock) {
     this.pipeline = pipeline;
     this.findings = findings;
@@ -67,6 +69,7 @@ final class SessionStart {
     this.identity = leadership.source();
     this.control = control;
     this.publisher = publisher;
+    this.onLetIn = onLetIn;
     this.registry = new SourceRegistry(source);
     this.clock = clock;
   }
@@ -86,6 +89,7 @@ final class SessionStart {
     Optional<Checkpoint> found = publisher.takeOver(identity);
     times.done("shut out and read position");
     leadership.ensureHeld();
+    onLetIn.run();
     reconcile.noteTopics();
     findings.require(pipeline.publish().preflight(fixedTopics));
     times.done("look at broker");

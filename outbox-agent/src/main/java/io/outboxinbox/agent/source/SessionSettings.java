@@ -32,16 +32,45 @@ final class SessionSettings {
                   THEN set_config('synchronous_commit', 'local', false) END
       """;
 
+  /**
+   * Where operators of the types of the outbox's columns are, such as those of an extension.
+   * Nothing else is looked for without its schema, so no other schema is searched: a better match
+   * of types would be taken before the server's own, whoever made it.
+   */
+  private static final String SEARCH_PATH =
+      """
+      WITH RECURSIVE types AS (
+        SELECT t.typnamespace, t.typbasetype
+          FROM pg_class c
+          JOIN pg_namespace n ON n.oid = c.relnamespace
+          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+          JOIN pg_type t ON t.oid = a.atttypid
+         WHERE n.nspname = ? AND c.relname = ?
+         UNION
+        SELECT t.typnamespace, t.typbasetype
+          FROM types d JOIN pg_type t ON t.oid = d.typbasetype
+      )
+      SELECT set_config('search_path', pg_catalog.concat_ws(', ', 'pg_catalog', string_agg(schema, ', ')), false)
+        FROM (SELECT DISTINCT pg_catalog.quote_ident(n.nspname::text) AS schema
+                FROM types JOIN pg_namespace n ON n.oid = types.typnamespace
+               WHERE n.nspname <> 'pg_catalog' ORDER BY 1) AS beside
+      """;
+
   private SessionSettings() {}
 
   /** For the driver's {@code options}, as far as every server knows the names. */
-  static String options(SourceConfiguration source) {
-    return options(forAll(source));
+  static String options() {
+    return options(forAll());
   }
 
-  /** For connections others open for us, which cannot be completed; needs the server's version. */
-  static String options(SourceConfiguration source, int serverMajor) {
-    Map<String, String> settings = forAll(source);
+  /**
+   * For connections others open for us, which cannot be completed.
+   *
+   * @param searchPath of a session that is complete
+   */
+  static String options(int serverMajor, String searchPath) {
+    Map<String, String> settings = forAll();
+    settings.put("search_path", searchPath);
     if (serverMajor >= IDLE_SESSION_TIMEOUT_SINCE) {
       settings.put("idle_session_timeout", "0");
     }
@@ -52,7 +81,7 @@ final class SessionSettings {
     return options(settings);
   }
 
-  private static Map<String, String> forAll(SourceConfiguration source) {
+  private static Map<String, String> forAll() {
     Map<String, String> settings = new LinkedHashMap<>();
     // Waits are bounded here, by whoever waits.
     settings.put("statement_timeout", "0");
@@ -61,9 +90,7 @@ final class SessionSettings {
     settings.put("default_transaction_isolation", "read committed");
     settings.put("default_transaction_read_only", "off");
     settings.put("default_transaction_deferrable", "off");
-    // The server's own functions and operators first; types of extensions may be in the others.
-    settings.put(
-        "search_path", "pg_catalog, %s, public".formatted(Identifiers.quoted(source.schema())));
+    settings.put("search_path", "pg_catalog");
     // A policy that would hide rows makes a query fail instead: a row hidden is an event lost.
     settings.put("row_security", "off");
     // How values are written, by walsenders too; driver and Debezium read no other way.
@@ -88,11 +115,11 @@ final class SessionSettings {
   }
 
   /**
-   * Sets what {@link #options(SourceConfiguration)} could not, and makes sure that those arrived.
+   * Sets what {@link #options()} could not, and makes sure that those arrived.
    *
    * @throws SQLException of state 08P01 when they did not: what answers is not PostgreSQL itself
    */
-  static void complete(Connection connection) throws SQLException {
+  static void complete(Connection connection, SourceConfiguration source) throws SQLException {
     try (Statement statement = connection.createStatement();
         ResultSet row = statement.executeQuery(AFTER_CONNECTING)) {
       row.next();
@@ -102,5 +129,7 @@ final class SessionSettings {
             PSQLState.PROTOCOL_VIOLATION.getState());
       }
     }
+    CatalogQuery.one(
+        connection, SEARCH_PATH, row -> row.getString(1), source.schema(), source.table());
   }
 }

@@ -82,7 +82,10 @@ public final class SourceConnections {
    */
   public String optionsOfReader() throws SQLException {
     try (Connection connection = open("reader", ANSWER_TIMEOUT_SECONDS)) {
-      return SessionSettings.options(source, connection.getMetaData().getDatabaseMajorVersion());
+      return SessionSettings.options(
+          connection.getMetaData().getDatabaseMajorVersion(),
+          CatalogQuery.one(
+              connection, "SELECT current_setting('search_path')", row -> row.getString(1)));
     }
   }
 
@@ -90,7 +93,7 @@ public final class SourceConnections {
   private Connection connect(Properties properties) throws SQLException {
     Connection connection = DriverManager.getConnection(url(), properties);
     try {
-      SessionSettings.complete(connection);
+      SessionSettings.complete(connection, source);
       marking.mark(connection);
       return connection;
     } catch (SQLException | RuntimeException e) {
@@ -116,7 +119,7 @@ public final class SourceConnections {
     PGProperty.LOGIN_TIMEOUT.set(properties, CONNECT_TIMEOUT_SECONDS);
     PGProperty.TCP_KEEP_ALIVE.set(properties, true);
     PGProperty.SOCKET_FACTORY.set(properties, WakefulSocketFactory.class.getName());
-    PGProperty.OPTIONS.set(properties, SessionSettings.options(source));
+    PGProperty.OPTIONS.set(properties, SessionSettings.options());
     // Details and the texts of batches hold values of rows, and messages end up in logs and pages.
     PGProperty.LOG_SERVER_ERROR_DETAIL.set(properties, false);
     PGProperty.APPLICATION_NAME.set(properties, "outbox-agent " + purpose);

@@ -8,44 +8,101 @@ import io.outboxinbox.agent.source.slot.ReleasedSlot;
 import io.outboxinbox.agent.source.table.SourceRegistry;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.Optional;
+import java.util.function.BooleanSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * Lets go of the slot when the log kept for it has used its budget and nobody reads it, such as
  * while the broker is away. The rows stay in the table; whoever can publish again finds a gap, and
- * reconciles. Why so: docs/decisions/0012.
+ * reconciles. Why so: docs/decisions/0012. Used by one thread.
  */
 final class WalValve {
   private static final Logger LOG = LoggerFactory.getLogger(WalValve.class);
 
-  private final PipelineConfiguration pipeline;
+  /**
+   * Looks in a row, five seconds apart at least, at which nobody had read the slot since the one
+   * before: a minute. A restart or a takeover is over by then.
+   */
+  static final int LOOKS = 13;
 
-  WalValve(PipelineConfiguration pipeline) {
+  private final PipelineConfiguration pipeline;
+  private final Reader self;
+
+  private Optional<String> rest = Optional.empty();
+  private int looks;
+  private long pulse = -1;
+
+  /**
+   * The agent the valve belongs to.
+   *
+   * @param holder what it is called among the agents of its source
+   * @param isReading whether it reads the slot, or only its own start is still in between
+   */
+  record Reader(String holder, BooleanSupplier isReading) {}
+
+  WalValve(PipelineConfiguration pipeline, Reader self) {
     this.pipeline = pipeline;
+    this.self = self;
   }
 
   /**
-   * Drops the slot if all of the budget is used, unless it is being read: then a transaction that
-   * stays open holds the log back, and a new slot would have to wait for it as well.
+   * Takes a look at who reads, and tells whether the slot is to be let go of.
+   *
+   * @throws SQLException the database went away
+   */
+  boolean isDue(Connection connection, WalBudget budget) throws SQLException {
+    if (pipeline.wal().whenSpent() != WhenSpent.RELEASE) {
+      return false;
+    }
+    Optional<String> before = rest;
+    rest = ReleasedSlot.restsAt(connection, slot(connection));
+    boolean isRead = rest.isEmpty() || !rest.equals(before);
+    looks = isRead ? 1 : looks + 1;
+    return budget.usedRatio() >= 1
+        && looks >= LOOKS
+        && !self.isReading().getAsBoolean()
+        && !hasAnotherPulsed(connection);
+  }
+
+  /** Begins to look anew: what happened meanwhile was not seen. */
+  void reset() {
+    rest = Optional.empty();
+  }
+
+  private String slot(Connection connection) throws SQLException {
+    return SourceNames.resolved(connection, pipeline.source()).slot();
+  }
+
+  /** Another that leads knows itself whether it is about to read, and lets go if it is not. */
+  private boolean hasAnotherPulsed(Connection connection) throws SQLException {
+    long before = pulse;
+    SourceIdentity source = SourceNames.identify(connection, pipeline.source());
+    SourceRegistry.LastPulse last =
+        new SourceRegistry(pipeline.source()).lastPulse(connection, source.id());
+    pulse = last.number();
+    return pulse != before && !last.holder().equals(self.holder());
+  }
+
+  /**
+   * Drops the slot, unless it is being read: then a transaction that stays open holds the log back,
+   * and a new slot would have to wait for it as well.
    *
    * @throws SQLException the database went away, or an agent began to read just now
    */
-  void openIfSpent(Connection connection, WalBudget budget) throws SQLException {
-    if (pipeline.wal().whenSpent() != WhenSpent.RELEASE || budget.usedRatio() < 1) {
-      return;
-    }
+  void open(Connection connection, WalBudget budget) throws SQLException {
     SourceIdentity source = SourceNames.identify(connection, pipeline.source());
     boolean hasPosition =
         new SourceRegistry(pipeline.source())
             .find(connection, source.id())
             .filter(SourceRegistry.Registration::isSeeded)
             .isPresent();
-    String slot = SourceNames.resolved(connection, pipeline.source()).slot();
+    String slot = slot(connection);
     // Before that the slot alone says where to begin.
     if (hasPosition && ReleasedSlot.drop(connection, slot)) {
       LOG.error(
-          "slot {} is dropped, as wal.whenSpent says: nobody read it, and its log had used the budget of {} MiB; the events stay in {}, and are published by a reconciliation as soon as publishing is possible",
+          "slot {} is dropped, as wal.whenSpent says: nobody has read it for a minute, and its log had used the budget of {} MiB; the events stay in {}, and are published by a reconciliation as soon as publishing is possible",
           slot,
           budget.budgetBytes() >> 20,
           pipeline.source().table());

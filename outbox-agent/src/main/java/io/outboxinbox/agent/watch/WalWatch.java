@@ -12,6 +12,7 @@ import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -43,12 +44,23 @@ public final class WalWatch implements AutoCloseable {
   private @Nullable Connection connection;
   private String lastWarned = "";
 
-  public WalWatch(PipelineConfiguration pipeline, WatchReport report) {
+  /**
+   * Makes one that has not begun to look.
+   *
+   * @param holder what this agent is called among those of its source
+   * @param isReading whether it reads the slot, or only its own start is still in between; any
+   *     thread may ask
+   */
+  public WalWatch(
+      PipelineConfiguration pipeline,
+      WatchReport report,
+      String holder,
+      BooleanSupplier isReading) {
     this.pipeline = pipeline;
     this.connections = new SourceConnections(pipeline.source());
     this.report = report;
     this.meter = new WalMeter(pipeline.wal().budgetBytes());
-    this.valve = new WalValve(pipeline);
+    this.valve = new WalValve(pipeline, new WalValve.Reader(holder, isReading));
     this.thread = Daemon.named("wal-" + pipeline.name());
   }
 
@@ -68,7 +80,9 @@ public final class WalWatch implements AutoCloseable {
         WalBudget budget = meter.add(System.nanoTime(), room.get());
         report.wal(room.get().retainedBytes(), budget);
         alarm.level(budget).ifPresent(LOG::warn);
-        openValve(budget);
+        if (valve.isDue(open(), budget)) {
+          openValve(budget);
+        }
       } else {
         forget();
       }
@@ -85,7 +99,7 @@ public final class WalWatch implements AutoCloseable {
 
   private void openValve(WalBudget budget) throws SQLException {
     try {
-      valve.openIfSpent(open(), budget);
+      valve.open(open(), budget);
     } catch (SQLException e) {
       // An agent that began to read just now is as good; anything else stays until it is mended.
       String why = ServerMessage.of(e);
@@ -109,6 +123,7 @@ public final class WalWatch implements AutoCloseable {
   /** An old figure would be taken for a current one. */
   private void forget() {
     meter.reset();
+    valve.reset();
     report.wal(-1, WalBudget.UNKNOWN);
   }
 

@@ -96,13 +96,13 @@ class SourceNamesTest {
   }
 
   @Test
-  void debeziumsSessionsGetWhatTheirServerKnows() throws Exception {
-    SourceConfiguration source = source("database: shop");
-    assertThat(SessionSettings.options(source, 16))
+  void debeziumsSessionsGetWhatTheirServerKnows() {
+    assertThat(SessionSettings.options(16, "pg_catalog, \"My Types\""))
+        .contains("-c search_path=pg_catalog,\\ \"My\\ Types\"")
         .contains("-c idle_session_timeout=0", "-c statement_timeout=0")
         .doesNotContain("-c transaction_timeout");
-    assertThat(SessionSettings.options(source, 17)).contains("-c transaction_timeout=0");
-    assertThat(SessionSettings.options(source))
+    assertThat(SessionSettings.options(17, "pg_catalog")).contains("-c transaction_timeout=0");
+    assertThat(SessionSettings.options())
         .contains("-c default_transaction_isolation=read\\ committed", "-c row_security=off");
   }
 }

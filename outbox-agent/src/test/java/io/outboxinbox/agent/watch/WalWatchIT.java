@@ -12,6 +12,7 @@ import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.slf4j.LoggerFactory;
@@ -21,6 +22,11 @@ class WalWatchIT {
   static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
 
   @RegisterExtension static final KafkaExtension kafka = KafkaExtension.shared();
+
+  private static final String RELEASE = "{budgetBytes: 1MiB, whenSpent: release}";
+
+  private static final String FILL =
+      "SELECT pg_logical_emit_message(false, 'fill', repeat('x', 2097152))";
 
   /** A valve that is stuck is one the operator has to know of: the disk fills behind it. */
   @Test
@@ -33,14 +39,10 @@ class WalWatchIT {
       Pipeline pipeline = rig.start("");
       rig.awaitLeading(pipeline);
       assertThat(pipeline.stop(Duration.ofSeconds(30))).isTrue();
-      rig.execute(
-          "SELECT pg_logical_emit_message(false, 'fill', repeat('x', 2097152))",
-          "REVOKE SELECT ON outbox_agent_source FROM outbox_agent");
-      WalWatch watch =
-          new WalWatch(rig.wal("{budgetBytes: 1MiB, whenSpent: release}"), new KeptReport());
+      rig.execute(FILL, "REVOKE SELECT ON outbox_agent_source FROM outbox_agent");
+      WalWatch watch = new WalWatch(rig.wal(RELEASE), new KeptReport(), "test", () -> false);
       try (watch) {
-        watch.look();
-        watch.look();
+        look(watch, 2 * WalValve.LOOKS);
       }
       assertThat(warnings(log))
           .singleElement()
@@ -50,6 +52,65 @@ class WalWatchIT {
     } finally {
       logger.detachAppender(log);
     }
+  }
+
+  /** Whoever relays rows and deletes them has nothing but the slot to bring them. */
+  @Test
+  void keepsTheSlotOfAnAgentThatBeginsWithASpentBudget() throws Exception {
+    try (PipelineRig rig = new PipelineRig(postgres, kafka)) {
+      Pipeline first = rig.start(rig.wal(RELEASE));
+      rig.awaitLeading(first);
+      rig.insert(0, 10);
+      rig.awaitEvents(10);
+      assertThat(first.stop(Duration.ofSeconds(20))).isTrue();
+      rig.insert(10, 20);
+      rig.execute("DELETE FROM outbox_event", FILL);
+      Pipeline second = rig.start(rig.wal(RELEASE));
+      rig.awaitLeading(second);
+      rig.insert(20, 25);
+      rig.awaitEvents(25);
+      rig.assertThatEventsAreExactly(25);
+    }
+  }
+
+  @Test
+  void letsGoOfASlotOnlyWhenNobodyHasReadItForAMinuteOrIsAboutTo() throws Exception {
+    try (PipelineRig rig = new PipelineRig(postgres, kafka)) {
+      Pipeline pipeline = rig.start(rig.wal(RELEASE));
+      rig.awaitLeading(pipeline);
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      rig.execute(FILL);
+      AtomicBoolean isReading = new AtomicBoolean(true);
+      WalWatch watch = new WalWatch(rig.wal(RELEASE), new KeptReport(), "standby", isReading::get);
+      try (watch) {
+        look(watch, 2 * WalValve.LOOKS);
+        assertThat(slots(rig)).as("this agent is about to read").isEqualTo("1");
+        isReading.set(false);
+        for (int look = 0; look < WalValve.LOOKS; look++) {
+          rig.execute("UPDATE outbox_agent_source SET pulse = pulse + 1, holder = 'leader'");
+          look(watch, 1);
+        }
+        assertThat(slots(rig)).as("another one is").isEqualTo("1");
+        rig.execute(
+            "SELECT pg_replication_slot_advance('outbox_agent', pg_current_wal_lsn())", FILL);
+        look(watch, WalValve.LOOKS - 1);
+        assertThat(slots(rig)).as("somebody has read").isEqualTo("1");
+        // Its own signs of life say nothing: it leads, and waits for the broker.
+        rig.execute("UPDATE outbox_agent_source SET pulse = pulse + 1, holder = 'standby'");
+        look(watch, 1);
+        assertThat(slots(rig)).as("nobody reads").isEqualTo("0");
+      }
+    }
+  }
+
+  private static void look(WalWatch watch, int times) {
+    for (int look = 0; look < times; look++) {
+      watch.look();
+    }
+  }
+
+  private static String slots(PipelineRig rig) throws Exception {
+    return rig.query("SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'outbox_agent'");
   }
 
   private static List<String> warnings(ListAppender<ILoggingEvent> log) {

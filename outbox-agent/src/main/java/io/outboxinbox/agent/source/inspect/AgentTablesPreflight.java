@@ -37,6 +37,30 @@ final class AgentTablesPreflight {
           "outbox_reconciliation", List.of("notes"),
           "outbox_parked", List.of("destination", "destination_rule"));
 
+  /** Without them all is right, but with many rows slow. */
+  static final List<String> INDEXES =
+      List.of(
+          "outbox_backlog_id",
+          "outbox_parked_key",
+          "outbox_parked_release",
+          "outbox_parked_requested",
+          "outbox_parked_settled");
+
+  /** Of an earlier version: an entry holds 2,700 bytes at most, and an id or key may be longer. */
+  static final List<String> OLD_INDEXES =
+      List.of("outbox_backlog_event", "outbox_parked_lane", "outbox_parked_waiting");
+
+  /** An old one counts in whatever state: even one that is not valid may have to take rows. */
+  private static final String INDEX_STATES =
+      """
+      SELECT c.relname::text AS name, i.indisvalid AS is_valid
+        FROM pg_index i
+        JOIN pg_class c ON c.oid = i.indexrelid
+        JOIN pg_class t ON t.oid = i.indrelid
+        JOIN pg_namespace n ON n.oid = t.relnamespace
+       WHERE n.nspname = ? AND t.relname IN ('outbox_backlog', 'outbox_parked')
+      """;
+
   private static final String TABLES =
       """
       SELECT c.relname AS name,
@@ -99,10 +123,45 @@ final class AgentTablesPreflight {
                 Finding.misconfigured(
                     "the agent's table %s.%s was made by an earlier version and lacks %s"
                         .formatted(names.schema(), table, String.join(", ", missing)),
-                    "apply schema/postgresql/04_agent.sql to schema %s again"
-                        .formatted(names.schema())));
+                    applyAgain(names)));
           }
         });
+    if (present.keySet().containsAll(List.of("outbox_backlog", "outbox_parked"))) {
+      findings.addAll(indexes(connection, config, names));
+    }
     return findings;
+  }
+
+  private static List<Finding> indexes(
+      Connection connection, SourceConfiguration config, SqlNames names) throws SQLException {
+    Map<String, Boolean> isValid = new LinkedHashMap<>();
+    CatalogQuery.list(
+        connection,
+        INDEX_STATES,
+        row -> isValid.put(row.getString("name"), row.getBoolean("is_valid")),
+        config.schema());
+    List<Finding> findings = new ArrayList<>();
+    List<String> old = OLD_INDEXES.stream().filter(isValid::containsKey).toList();
+    if (!old.isEmpty()) {
+      findings.add(
+          Finding.misconfigured(
+              "indexes %s of an earlier version are still in schema %s: an event with a long id or key would hold up all others"
+                  .formatted(String.join(", ", old), names.schema()),
+              applyAgain(names)));
+    }
+    List<String> missing =
+        INDEXES.stream().filter(name -> !isValid.getOrDefault(name, false)).toList();
+    if (!missing.isEmpty()) {
+      findings.add(
+          Finding.warning(
+              "indexes %s are missing or invalid in schema %s: with many rows the agent's statements take long"
+                  .formatted(String.join(", ", missing), names.schema()),
+              applyAgain(names)));
+    }
+    return findings;
+  }
+
+  private static String applyAgain(SqlNames names) {
+    return "apply schema/postgresql/04_agent.sql to schema %s again".formatted(names.schema());
   }
 }

@@ -114,6 +114,7 @@ public final class SourcePreflight {
     findings.addAll(PartitionsPreflight.check(connection, config, names));
     findings.addAll(AgentTablesPreflight.check(connection, config, names));
     findings.addAll(MessagePreflight.check(connection, names));
+    findings.addAll(SearchPathPreflight.check(connection, config, names));
     findings.addAll(FailoverSlot.check(connection, config));
     findings.addAll(SlotPreflight.checkKind(connection, config));
     return findings;

@@ -13,13 +13,14 @@ import org.junit.jupiter.api.Test;
 
 /** What the agent may do, and its own tables: each right missing once, each table too old once. */
 abstract class AgentRightsContract {
+  PostgresDatabase database;
   PreflightSource source;
 
   abstract PostgresExtension postgres();
 
   @BeforeEach
   void applySchema() throws SQLException {
-    PostgresDatabase database = postgres().newDatabase();
+    database = postgres().newDatabase();
     for (String file : List.of("01_outbox", "02_partitions", "03_publication", "04_agent")) {
       database.runScript("schema/postgresql/" + file + ".sql");
     }

@@ -34,6 +34,17 @@ class AgentTablesPreflightTest {
   }
 
   @Test
+  void looksAtEveryIndexTheFileMakesOrDrops() throws IOException {
+    String sql = Files.readString(SCHEMA.resolve("04_agent.sql"));
+    assertThat(AgentTablesPreflight.INDEXES)
+        .containsExactlyInAnyOrderElementsOf(all("CREATE INDEX IF NOT EXISTS (\\w+)", sql));
+    String dropped = sql.substring(sql.indexOf("DO $$"), sql.indexOf("DROP INDEX %s"));
+    Set<String> both = new TreeSet<>(AgentTablesPreflight.INDEXES);
+    both.addAll(AgentTablesPreflight.OLD_INDEXES);
+    assertThat(all("'(outbox_\\w+_[a-z]+)'", dropped)).isEqualTo(both);
+  }
+
+  @Test
   void asksForNoRightTheRolesFileDoesNotGrant() throws IOException {
     TreeMap<String, Set<String>> granted = new TreeMap<>();
     Matcher grants =
