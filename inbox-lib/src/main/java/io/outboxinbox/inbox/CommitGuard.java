@@ -6,22 +6,50 @@ import java.sql.Statement;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Refuses to commit a transaction in which a statement has failed. PostgreSQL answers the COMMIT of
- * such a transaction with ROLLBACK and no error, and its driver passes that over (pgjdbc pull
- * request 1746): where the work has swallowed the error, it would count as done. Any thread.
+ * Refuses to commit what is not the whole work of a transaction. Where the work has swallowed an
+ * error, it would count as done. Any thread.
+ *
+ * <p>PostgreSQL answers the COMMIT of a transaction in which a statement has failed with ROLLBACK
+ * and no error, and its driver passes that over (pgjdbc pull request 1746). InnoDB rolls the whole
+ * transaction back in a deadlock and goes on in a new one; DDL commits it. Savepoints end with
+ * their transaction, so one that is still there tells that this is the one it was set in.
  */
 final class CommitGuard {
+  static final String NO_TRANSACTION = "25P01";
   private static final String TRANSACTION_ABORTED = "25P02";
+  private static final int MYSQL_NO_SUCH_SAVEPOINT = 1305;
+
+  /** Of {@link Transactions}; no handler will use the name. */
+  private static final String SAVEPOINT = "inbox_transaction";
 
   /** Where connections lead to, and by which driver. */
-  private record Server(boolean isPostgres, @Nullable Pgjdbc pgjdbc) {}
+  private record Server(boolean isPostgres, boolean isMySql, @Nullable Pgjdbc pgjdbc) {}
 
   private volatile @Nullable Server server;
 
   /**
+   * Call it at the beginning of a transaction that {@link #requireCommittable} is to know again.
+   */
+  void begin(Connection connection) throws SQLException {
+    begin(connection, SAVEPOINT);
+  }
+
+  /**
+   * As {@link #begin(Connection)}, for a part of a transaction.
+   *
+   * @param savepoint a name that nothing else in the transaction has
+   */
+  void begin(Connection connection, String savepoint) throws SQLException {
+    if (server(connection).isMySql()) {
+      execute(connection, "SAVEPOINT " + savepoint);
+    }
+  }
+
+  /**
    * Call it right before the commit.
    *
-   * @throws SQLException 25P02: nothing can be committed, roll back
+   * @throws SQLException 25P02 a statement has failed; 25P01 the transaction of {@link
+   *     #begin(Connection)} has ended. Nothing can be committed, roll back
    */
   void requireCommittable(Connection connection) throws SQLException {
     if (connection.isClosed()) {
@@ -38,17 +66,76 @@ final class CommitGuard {
     }
     if (pgjdbc == null && found.isPostgres()) {
       // Nobody knows but the server, which refuses this too.
-      try (Statement statement = connection.createStatement()) {
-        statement.execute("SELECT 1");
+      execute(connection, "SELECT 1");
+    }
+    if (found.isMySql()) {
+      release(connection, SAVEPOINT);
+    }
+  }
+
+  /**
+   * Call it after work in a transaction that had begun before.
+   *
+   * @param savepoint as {@link #begin(Connection, String)} has set it
+   * @throws SQLException 25P01: the work has ended the transaction
+   */
+  void requireUnended(Connection connection, String savepoint) throws SQLException {
+    if (connection.isClosed()) {
+      return;
+    }
+    if (server(connection).isMySql()) {
+      release(connection, savepoint);
+    } else if (isIdle(connection)) {
+      throw ended();
+    }
+  }
+
+  /** Whether there is no transaction, as far as the driver knows without asking the server. */
+  boolean isIdle(Connection connection) throws SQLException {
+    Pgjdbc pgjdbc = connection.isClosed() ? null : server(connection).pgjdbc();
+    return pgjdbc != null && pgjdbc.isIdle(connection);
+  }
+
+  boolean isMySql(Connection connection) throws SQLException {
+    return server(connection).isMySql();
+  }
+
+  static SQLException ended() {
+    return new SQLException(
+        "the transaction has ended before its work was done, so nothing more of it is committed;"
+            + " use no SQL that commits or rolls back (on MySQL and MariaDB also DDL and procedures"
+            + " that commit), and do not swallow a deadlock, which rolls everything back there",
+        NO_TRANSACTION);
+  }
+
+  private static void release(Connection connection, String savepoint) throws SQLException {
+    try {
+      execute(connection, "RELEASE SAVEPOINT " + savepoint);
+    } catch (SQLException e) {
+      if (e.getErrorCode() == MYSQL_NO_SUCH_SAVEPOINT) {
+        // Not as its cause: the same number says that a routine is missing, which is to be mended.
+        SQLException ended = ended();
+        ended.addSuppressed(e);
+        throw ended;
       }
+      throw e;
+    }
+  }
+
+  private static void execute(Connection connection, String sql) throws SQLException {
+    try (Statement statement = connection.createStatement()) {
+      statement.execute(sql);
     }
   }
 
   private Server server(Connection connection) throws SQLException {
     Server known = server;
     if (known == null) {
-      boolean isPostgres = Dialect.isPostgres(connection.getMetaData().getDatabaseProductName());
-      known = new Server(isPostgres, isPostgres ? Pgjdbc.of(connection) : null);
+      String product = connection.getMetaData().getDatabaseProductName();
+      boolean isPostgres = Dialect.isPostgres(product);
+      known =
+          new Server(
+              isPostgres, Dialect.isMySql(product), isPostgres ? Pgjdbc.of(connection) : null);
       server = known;
     }
     return known;

@@ -244,8 +244,10 @@ final class DeadLetterRetry {
 
     private void handle(Connection connection, Message message) {
       isHandlerReached = true;
-      try {
-        handler.handle(connection, message);
+      try (HandlerConnection given =
+          inbox.handlerConnection(connection, HandlerConnection.Watch.NONE)) {
+        handler.handle(given.connection(), message);
+        given.requireUnended();
       } catch (Exception e) {
         throw new HandlerFailure(e);
       }

@@ -2,7 +2,6 @@ package io.outboxinbox.inbox;
 
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /** Finds out, once, which database's SQL is needed. */
@@ -38,16 +37,21 @@ final class Dialect {
     return product.equalsIgnoreCase("PostgreSQL");
   }
 
+  /** MariaDB answers to both names, as the driver is MariaDB's or MySQL's. */
+  static boolean isMySql(String product) {
+    return product.equalsIgnoreCase("MySQL") || product.equalsIgnoreCase("MariaDB");
+  }
+
   private InboxTable of(Connection connection) throws SQLException {
     String product = connection.getMetaData().getDatabaseProductName();
-    return switch (product.toLowerCase(Locale.ROOT)) {
-      case "postgresql" -> new PostgresTable(schema, consumer, Pgjdbc.of(connection));
-      // MariaDB answers to both names, as the driver is MariaDB's or MySQL's.
-      case "mysql", "mariadb" -> new MySqlTable(schema, consumer);
-      default ->
-          throw new InboxException.Misconfigured(
-              "the inbox has no SQL for database '" + product + "'",
-              "use PostgreSQL 14, MySQL 8 or MariaDB 10.6, or later");
-    };
+    if (isPostgres(product)) {
+      return new PostgresTable(schema, consumer, Pgjdbc.of(connection));
+    }
+    if (isMySql(product)) {
+      return new MySqlTable(schema, consumer);
+    }
+    throw new InboxException.Misconfigured(
+        "the inbox has no SQL for database '" + product + "'",
+        "use PostgreSQL 14, MySQL 8 or MariaDB 10.6, or later");
   }
 }

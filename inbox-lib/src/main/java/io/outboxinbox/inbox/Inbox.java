@@ -94,21 +94,43 @@ public final class Inbox {
   /**
    * Commits, for callers that already have their next message at hand: where the database's driver
    * can (PostgreSQL's own, messages remembered by their ids), the same round trip also begins the
-   * next transaction and admits that message. Otherwise this is {@link Connection#commit}.
+   * next transaction and admits that message. Otherwise this is {@link Connection#commit}; on MySQL
+   * and MariaDB only for work of {@link Transactions}, by which a transaction is known again.
    *
    * @param current what this transaction has admitted and done
    * @param next handled at once if it is new, by this caller on this connection
    * @return the outcome of next, in a transaction that is open now; empty if next has to be
    *     admitted as usual. Either way current is committed: call {@link #committed}
-   * @throws SQLException as the commit, and 25P02 where a statement of this transaction has failed:
-   *     current is not committed, or nobody knows (08007, or a connection that is lost; ask {@link
-   *     RetryAdvice}). Roll back and run it again; the inbox knows. Next is not admitted
+   * @throws SQLException as the commit, 25P02 where a statement of this transaction has failed, and
+   *     25P01 where the transaction has ended already: current is not committed, or nobody knows
+   *     (08007, or a connection that is lost; ask {@link RetryAdvice}). Roll back and run it again;
+   *     the inbox knows. Next is not admitted
    */
   public Optional<Outcome> commitAndAdmit(Connection connection, Outcome current, Arrival next)
       throws SQLException {
     guard.requireCommittable(connection);
+    if (current.isNew() && guard.isIdle(connection)) {
+      throw CommitGuard.ended();
+    }
     // What fails here may be the commit, so it is no statement of ours to be explained.
-    return admission(mode, connection, dialect.table(connection)).commitAndAdmit(current, next);
+    Optional<Outcome> admitted =
+        admission(mode, connection, dialect.table(connection)).commitAndAdmit(current, next);
+    if (admitted.isEmpty()) {
+      // For Transactions, which will ask for it again.
+      guard.begin(connection);
+    }
+    return admitted;
+  }
+
+  /**
+   * A connection for a handler, for one call of it; for those who run handlers themselves.
+   *
+   * @param connection in a transaction in which a message was admitted
+   * @param watch is told what the handler does with it
+   */
+  public HandlerConnection handlerConnection(Connection connection, HandlerConnection.Watch watch)
+      throws SQLException {
+    return new HandlerConnection(connection, guard, watch);
   }
 
   /**
@@ -174,6 +196,8 @@ public final class Inbox {
    * @return what the work returned, this time or the first
    * @throws InboxException.BadMessage the key came before with another request
    * @throws InboxException.Forgotten the key is older than what is remembered; nothing was done
+   * @throws SQLException as {@link #admit(Connection, Arrival)}, and 25P01 where the work has ended
+   *     the transaction; roll back
    * @throws E what the work throws; roll back, and the next caller is the first again
    */
   public <E extends Exception> byte @Nullable [] once(
@@ -198,7 +222,11 @@ public final class Inbox {
   private <E extends Exception> byte @Nullable [] first(
       Connection connection, MessageId id, byte @Nullable [] hash, Work<E> work)
       throws SQLException, E {
+    // Works of several keys may lie in each other.
+    String savepoint = "inbox_once_" + id.key().toString().replace("-", "");
+    guard.begin(connection, savepoint);
     byte @Nullable [] result = work.run(connection);
+    guard.requireUnended(connection, savepoint);
     if (result != null || hash != null) {
       store(connection, id, new Stored(hash, result));
     }

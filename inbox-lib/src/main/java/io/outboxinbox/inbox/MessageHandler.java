@@ -9,7 +9,8 @@ public interface MessageHandler {
    * Writes the effects of a new message.
    *
    * @param connection in the transaction that also holds the message's id; use no other for the
-   *     effects, and neither commit nor roll back
+   *     effects, and neither commit nor roll back, also not by SQL. It ends with this call: wait
+   *     for other threads that write on it
    * @throws Exception rolls everything back; the message is tried again, and at last kept as a dead
    *     letter
    */

@@ -65,6 +65,11 @@ final class Pgjdbc {
     return "FAILED".equals(ask(connection, transactionState));
   }
 
+  /** Whether there is no transaction, as the server said after the last statement. */
+  boolean isIdle(Connection connection) throws SQLException {
+    return "IDLE".equals(ask(connection, transactionState));
+  }
+
   private String ask(Connection connection, Method question) throws SQLException {
     try {
       return String.valueOf(question.invoke(connection.unwrap(type)));

@@ -30,8 +30,9 @@ public final class Transactions {
   }
 
   /**
-   * Runs the work and commits, or rolls back and throws. On PostgreSQL it also throws where work
-   * returns although one of its statements has failed: nothing can be committed then.
+   * Runs the work and commits, or rolls back and throws. It also throws where work returns although
+   * not all it has done can be committed: on PostgreSQL where a statement has failed (25P02), on
+   * MySQL and MariaDB where the transaction has ended, as a deadlock or DDL ends it (25P01).
    *
    * @throws SQLException from getting the connection, the work, or the commit. A commit that ends
    *     with a lost connection may have happened: the inbox tells when the work is run again
@@ -42,6 +43,7 @@ public final class Transactions {
       connection.setAutoCommit(false);
       boolean isCommitted = false;
       try {
+        guard.begin(connection);
         T result = work.on(connection);
         guard.requireCommittable(connection);
         connection.commit();

@@ -52,6 +52,7 @@ class RoomsTest {
               "Envelope",
               "Failure",
               "Finding",
+              "HandlerConnection",
               "Inbox",
               "InboxException",
               "InboxMode",

@@ -2,6 +2,7 @@ package io.outboxinbox.inbox.kafka;
 
 import io.outboxinbox.inbox.Arrival;
 import io.outboxinbox.inbox.DeadLetters;
+import io.outboxinbox.inbox.HandlerConnection;
 import io.outboxinbox.inbox.Inbox;
 import io.outboxinbox.inbox.InboxException;
 import io.outboxinbox.inbox.InboxOffsets;
@@ -302,8 +303,9 @@ final class MessageTransaction {
     progress.phase = Phase.HANDLER;
     progress.isUsed = false;
     boolean hasFailed = true;
-    try {
-      settings.handler().handle(HandlerConnection.around(connection, progress), messages);
+    try (HandlerConnection given = inbox.handlerConnection(connection, progress)) {
+      settings.handler().handle(given.connection(), messages);
+      given.requireUnended();
       hasFailed = false;
     } catch (Throwable e) {
       // Drivers close a connection that broke. Handlers may hide that behind a failure of theirs.

@@ -1,0 +1,81 @@
+package io.outboxinbox.inbox;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class TransactionEndTest {
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "COMMIT",
+        "  commit work",
+        "/* done */ COMMIT;",
+        "-- done\nrollback",
+        "ROLLBACK AND CHAIN",
+        "abort",
+        "SELECT 1; COMMIT",
+        "INSERT INTO t VALUES ('it''s'); COMMIT; BEGIN"
+      })
+  void knowsWhatEndsATransactionOfEitherDatabase(String sql) {
+    assertThat(TransactionEnd.isIn(sql, false)).isTrue();
+    assertThat(TransactionEnd.isIn(sql, true)).isTrue();
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "ROLLBACK TO SAVEPOINT a",
+        "rollback work to a",
+        "SAVEPOINT a",
+        "INSERT INTO t VALUES ('; COMMIT')",
+        "INSERT INTO commit VALUES (1)",
+        "UPDATE t SET \"; COMMIT\" = 1",
+        "SELECT CASE WHEN a THEN b END FROM t",
+        "CREATE TEMPORARY TABLE t (a int)",
+        "SELECT a FROM t WHERE b = 1 LOCK IN SHARE MODE",
+        ""
+      })
+  void letsOtherStatementsPass(String sql) {
+    assertThat(TransactionEnd.isIn(sql, false)).isFalse();
+    assertThat(TransactionEnd.isIn(sql, true)).isFalse();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"END", "end work;", "PREPARE TRANSACTION 'a'"})
+  void knowsWhatEndsATransactionOfPostgres(String sql) {
+    assertThat(TransactionEnd.isIn(sql, false)).isTrue();
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "TRUNCATE TABLE staging",
+        "CREATE TABLE a (b int)",
+        "drop table a",
+        "ALTER TABLE a ADD b int",
+        "START TRANSACTION",
+        "BEGIN",
+        "SET autocommit = 1",
+        "SET SESSION autocommit = 1"
+      })
+  void knowsWhatEndsATransactionOfMySqlOnly(String sql) {
+    assertThat(TransactionEnd.isIn(sql, true)).isTrue();
+    assertThat(TransactionEnd.isIn(sql, false)).isFalse();
+  }
+
+  @Test
+  void looksIntoNoBlockOfCode() {
+    assertThat(TransactionEnd.isIn("DO $a$ BEGIN PERFORM 1; COMMIT; END $a$", false)).isFalse();
+  }
+
+  /** Texts of some megabytes are usual in statements of handlers. */
+  @Test
+  void takesLongTexts() {
+    String text = "'" + "x''".repeat(1_000_000) + "'";
+    assertThat(TransactionEnd.isIn("INSERT INTO t VALUES (" + text + ")", true)).isFalse();
+    assertThat(TransactionEnd.isIn("SELECT " + text + "; COMMIT", false)).isTrue();
+  }
+}

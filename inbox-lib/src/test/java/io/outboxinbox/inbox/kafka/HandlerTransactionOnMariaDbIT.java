@@ -1,0 +1,129 @@
+package io.outboxinbox.inbox.kafka;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.outboxinbox.inbox.Inbox;
+import io.outboxinbox.inbox.Message;
+import io.outboxinbox.testkit.KafkaExtension;
+import io.outboxinbox.testkit.MariaDbExtension;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.SQLException;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Handlers whose transaction ends under them. */
+class HandlerTransactionOnMariaDbIT {
+  private static final int DEADLOCK = 1213;
+
+  @RegisterExtension static final MariaDbExtension mariadb = MariaDbExtension.shared();
+  @RegisterExtension static final KafkaExtension kafka = KafkaExtension.shared();
+
+  private ConsumerRig rig;
+
+  @BeforeEach
+  void setUp() throws Exception {
+    String url = "jdbc:mariadb://127.0.0.1:" + mariadb.port() + "/" + mariadb.newDatabase();
+    rig =
+        new ConsumerRig(
+            url,
+            mariadb.user(),
+            mariadb.password(),
+            kafka.bootstrapServers(),
+            kafka.newTopic("h", 1));
+    String schema = "schema/mysql/10_inbox.sql";
+    try (InputStream script = Inbox.class.getClassLoader().getResourceAsStream(schema)) {
+      String text = new String(script.readAllBytes(), StandardCharsets.UTF_8);
+      for (String one : text.replaceAll("(?m)^ *--.*$", "").split(";\\s*\n")) {
+        if (!one.isBlank()) {
+          rig.execute(one);
+        }
+      }
+    }
+    rig.execute("CREATE TABLE effect (id varchar(200))");
+    rig.execute("CREATE TABLE account (id int PRIMARY KEY, v int NOT NULL)");
+    rig.execute("INSERT INTO account VALUES (1, 0), (2, 0)");
+    rig.execute("CREATE TABLE heavy (n int)");
+  }
+
+  @AfterEach
+  void tearDown() {
+    rig.close();
+  }
+
+  /** InnoDB has rolled back the ids as well, and the handler goes on in a new transaction. */
+  @ParameterizedTest
+  @ValueSource(ints = {100, 1})
+  void aHandlerThatSwallowsADeadlockHasFailed(int batchMax) throws Exception {
+    rig.sendMany(20, 20);
+    AtomicBoolean isDone = new AtomicBoolean();
+    rig.start(
+        rig.builder()
+            .threads(1)
+            .batchMax(batchMax)
+            .handler(
+                (connection, message) -> {
+                  addEffect(connection, message);
+                  if (message.text().equals("10") && isDone.compareAndSet(false, true)) {
+                    loseADeadlock(connection);
+                  }
+                }));
+    ConsumerRig.eventually().until(() -> rig.committedOffset(0) == 20);
+    assertThat(rig.number("SELECT count(*) FROM effect")).isEqualTo(20);
+    assertThat(rig.number("SELECT count(*) FROM inbox_message")).isEqualTo(20);
+    assertThat(rig.number("SELECT sum(v) FROM account")).isEqualTo(200);
+  }
+
+  private static void addEffect(Connection connection, Message message) throws SQLException {
+    try (var insert = connection.prepareStatement("INSERT INTO effect VALUES (?)")) {
+      insert.setString(1, message.id().text());
+      insert.executeUpdate();
+    }
+  }
+
+  /** The other transaction has changed more, so this one is the victim. */
+  private void loseADeadlock(Connection connection) throws Exception {
+    CountDownLatch hasSecond = new CountDownLatch(1);
+    CountDownLatch hasFirst = new CountDownLatch(1);
+    FutureTask<Void> winner =
+        new FutureTask<>(
+            () -> {
+              try (Connection other =
+                  DriverManager.getConnection(rig.url(), mariadb.user(), mariadb.password())) {
+                other.setAutoCommit(false);
+                execute(other, "INSERT INTO heavy SELECT seq FROM seq_1_to_5000");
+                execute(other, "UPDATE account SET v = v + 100 WHERE id = 2");
+                hasSecond.countDown();
+                hasFirst.await();
+                execute(other, "UPDATE account SET v = v + 100 WHERE id = 1");
+                other.commit();
+              }
+              return null;
+            });
+    new Thread(winner).start();
+    hasSecond.await();
+    execute(connection, "UPDATE account SET v = v + 1 WHERE id = 1");
+    hasFirst.countDown();
+    try {
+      execute(connection, "UPDATE account SET v = v + 1 WHERE id = 2");
+    } catch (SQLException swallowed) {
+      assertThat(swallowed.getErrorCode()).isEqualTo(DEADLOCK);
+    }
+    winner.get(60, TimeUnit.SECONDS);
+  }
+
+  private static void execute(Connection connection, String sql) throws SQLException {
+    try (var statement = connection.createStatement()) {
+      statement.execute(sql);
+    }
+  }
+}
