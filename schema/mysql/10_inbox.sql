@@ -119,8 +119,12 @@ CREATE TABLE IF NOT EXISTS inbox_dead_letter (
 CREATE TABLE IF NOT EXISTS inbox_dead_letter_header (
   dead_letter_id bigint   NOT NULL,
   ordinal        int      NOT NULL,
-  name           text     NOT NULL COMMENT 'Written like message_id.',
+  name           mediumtext NOT NULL COMMENT 'Written like message_id. Kafka sets no limit.',
   value          longblob NULL,
   PRIMARY KEY (dead_letter_id, ordinal),
   CONSTRAINT inbox_dead_letter_header_of FOREIGN KEY (dead_letter_id) REFERENCES inbox_dead_letter (dead_letter_id) ON DELETE CASCADE
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4 COLLATE = utf8mb4_bin ROW_FORMAT = DYNAMIC;
+
+-- Tables of versions before took no name of more than 64 kB. It changes nothing where it has run.
+ALTER TABLE inbox_dead_letter_header
+  MODIFY name mediumtext NOT NULL COMMENT 'Written like message_id. Kafka sets no limit.';

@@ -1,7 +1,9 @@
 package io.outboxinbox.inbox;
 
+import io.outboxinbox.inbox.InboxTable.Entry;
 import io.outboxinbox.inbox.InboxTable.Mark;
 import io.outboxinbox.inbox.InboxTable.MarkKey;
+import io.outboxinbox.inbox.InboxTable.Stored;
 import io.outboxinbox.inbox.Outcome.Status;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -54,9 +56,9 @@ final class Admission {
       return Status.DUPLICATE;
     }
     if (isBelowFloor(arrival)) {
-      return table.find(connection, List.of(key)).isEmpty() ? Status.TOO_OLD : Status.DUPLICATE;
+      return known(List.of(arrival)).isEmpty() ? Status.TOO_OLD : Status.DUPLICATE;
     }
-    return table.insert(connection, key) ? Status.NEW : Status.DUPLICATE;
+    return table.insert(connection, arrival.entry()) ? Status.NEW : Status.DUPLICATE;
   }
 
   /**
@@ -79,7 +81,7 @@ final class Admission {
       return Optional.empty();
     }
     try {
-      boolean isNew = table.commitAndInsert(connection, next.id().key());
+      boolean isNew = table.commitAndInsert(connection, next.entry());
       return Optional.of(new Outcome(next, isNew ? Status.NEW : Status.DUPLICATE));
     } catch (SQLException e) {
       if (hasCommitted(current.id(), e)) {
@@ -158,7 +160,7 @@ final class Admission {
               + arrival.id()
               + " is not numbered (headers ce_source of at most "
               + Origin.SOURCE_CHARACTERS_MAX
-              + " characters, ce_epoch, ce_sequence)",
+              + " characters without a blank at the end, ce_epoch, ce_sequence)",
           "use mode HYBRID or IDS where others than outbox-agent write to the topic");
     }
     return mode == InboxMode.IDS ? null : arrival.origin();
@@ -166,16 +168,22 @@ final class Admission {
 
   private void admitByIds(Map<UUID, Arrival> byId, List<Arrival> arrivals, Status[] statuses)
       throws SQLException {
-    List<UUID> candidates = new ArrayList<>();
+    List<Entry> candidates = new ArrayList<>();
+    List<Arrival> old = new ArrayList<>();
     Set<UUID> forgotten = new HashSet<>();
     for (Map.Entry<UUID, Arrival> entry : byId.entrySet()) {
       if (!committed.contains(entry.getKey())) {
-        (isBelowFloor(entry.getValue()) ? forgotten : candidates).add(entry.getKey());
+        if (isBelowFloor(entry.getValue())) {
+          old.add(entry.getValue());
+          forgotten.add(entry.getKey());
+        } else {
+          candidates.add(entry.getValue().entry());
+        }
       }
     }
     Set<UUID> fresh = new HashSet<>(insert(candidates));
-    if (!forgotten.isEmpty()) {
-      forgotten.removeAll(table.find(connection, forgotten).keySet());
+    if (!old.isEmpty()) {
+      forgotten.removeAll(known(old));
     }
     for (int i = 0; i < statuses.length; i++) {
       UUID key = arrivals.get(i).id().key();
@@ -192,12 +200,29 @@ final class Admission {
     return bornAt != null && bornAt.isBefore(floor.get(connection, table));
   }
 
-  private Set<UUID> insert(List<UUID> keys) throws SQLException {
-    return switch (keys.size()) {
-      case 0 -> Set.of();
-      case 1 -> table.insert(connection, keys.get(0)) ? Set.of(keys.get(0)) : Set.of();
-      default -> table.insertAll(connection, keys);
-    };
+  /** Keys of those that are known, by this key or by the former one. */
+  private Set<UUID> known(List<Arrival> arrivals) throws SQLException {
+    Set<UUID> keys = new HashSet<>();
+    for (Arrival arrival : arrivals) {
+      keys.addAll(arrival.id().keys());
+    }
+    Map<UUID, Stored> found = table.find(connection, keys);
+    Set<UUID> known = new HashSet<>();
+    for (Arrival arrival : arrivals) {
+      if (Stored.of(found, arrival.id()) != null) {
+        known.add(arrival.id().key());
+      }
+    }
+    return known;
+  }
+
+  private Set<UUID> insert(List<Entry> entries) throws SQLException {
+    if (entries.size() > 1) {
+      return table.insertAll(connection, entries);
+    }
+    return entries.isEmpty() || !table.insert(connection, entries.get(0))
+        ? Set.of()
+        : Set.of(entries.get(0).key());
   }
 
   private void admitByMark(

@@ -46,6 +46,7 @@ public record DeadLetterFilter(
     return new DeadLetterFilter(topic, key, state, exactly, messageId, createdFrom, createdBefore);
   }
 
+  /** Those of an id; of one that is no UUID, whichever source it comes from. */
   public DeadLetterFilter ofMessage(MessageId id) {
     return new DeadLetterFilter(topic, key, state, reason, id, createdFrom, createdBefore);
   }

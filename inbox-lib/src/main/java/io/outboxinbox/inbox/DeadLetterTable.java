@@ -21,7 +21,8 @@ import org.jspecify.annotations.Nullable;
 final class DeadLetterTable {
   private static final String COLUMNS =
       "dead_letter_id, state, topic, message_partition, message_offset, sent_at, record_key,"
-          + " message_id, is_admitted, reason, detail, attempts, created_at, changed_at";
+          + " message_id, is_admitted, reason, detail, attempts, created_at, changed_at,"
+          + " message_key";
 
   /** The front of a key, or one of a list: enough to know whose turn it is. */
   record Position(long id, State state, String topic, @Nullable UUID keyHash) {}
@@ -334,11 +335,12 @@ final class DeadLetterTable {
     Instant sentAt = types.getTime(row, 6);
     byte @Nullable [] key = row.getBytes(7);
     @Nullable String id = row.getString(8);
+    @Nullable UUID messageKey = types.getKey(row, 15);
     State state = State.of(row.getString(2));
     Envelope envelope =
         headers == null
             ? null
-            : new Envelope(topic, partition, offset, key, row.getBytes(15), sentAt, headers);
+            : new Envelope(topic, partition, offset, key, row.getBytes(16), sentAt, headers);
     return new DeadLetter(
         row.getLong(1),
         state,
@@ -347,7 +349,9 @@ final class DeadLetterTable {
         offset,
         sentAt,
         key,
-        id == null ? null : MessageId.of(StoredText.original(id)),
+        id == null || messageKey == null
+            ? null
+            : MessageId.stored(StoredText.original(id), messageKey),
         row.getBoolean(9),
         state == State.WAITING
             ? null
@@ -433,6 +437,6 @@ final class DeadLetterTable {
 
   /** What a column keeps of a moment, so that it is found again by it. */
   private static Instant kept(Instant time) {
-    return time.truncatedTo(ChronoUnit.MICROS);
+    return InboxTable.storable(time).truncatedTo(ChronoUnit.MICROS);
   }
 }

@@ -33,7 +33,11 @@ final class DeadLetterWhere {
     where.text("reason = ?", filter.reason());
     MessageId id = filter.messageId();
     if (id != null) {
-      where.and("message_key = ?", (s, i, types) -> types.setKey(s, i, id.key()));
+      String text = StoredText.escaped(id.text());
+      where.text("message_id = ?", text);
+      // MySQL takes texts for equal that differ in blanks at their end.
+      int length = text.codePointCount(0, text.length());
+      where.and("char_length(message_id) = ?", (s, i, types) -> s.setInt(i, length));
     }
     where.time("created_at >= ?", filter.createdFrom());
     where.time("created_at < ?", filter.createdBefore());

@@ -32,13 +32,15 @@ public record Envelope(
 
   /** The last header of that name as text in UTF-8; empty if there is none or it has no value. */
   public Optional<String> header(String name) {
+    return headerBytes(name).map(bytes -> new String(bytes, StandardCharsets.UTF_8));
+  }
+
+  /** The last header of that name as it came; empty if there is none or it has no value. */
+  public Optional<byte[]> headerBytes(String name) {
     for (int i = headers.size() - 1; i >= 0; i--) {
       Header header = headers.get(i);
       if (header.name().equals(name)) {
-        byte @Nullable [] bytes = header.value();
-        return bytes == null
-            ? Optional.empty()
-            : Optional.of(new String(bytes, StandardCharsets.UTF_8));
+        return Optional.ofNullable(header.value());
       }
     }
     return Optional.empty();

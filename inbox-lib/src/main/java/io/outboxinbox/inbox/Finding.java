@@ -16,6 +16,8 @@ public record Finding(Kind kind, String problem, String fix) {
     DEFAULT_PARTITION_GROWS,
     /** The floor has not moved for days: the tables grow. */
     NOBODY_CLEANS,
+    /** The floor lies in the future: a clock was ahead, and every new message is too old. */
+    FLOOR_AHEAD,
     /** Dead letters that can no longer be retried, because the inbox may have forgotten them. */
     DEAD_LETTERS_BELOW_FLOOR,
     /** The database may lose commits when it crashes, and the broker will not send them again. */

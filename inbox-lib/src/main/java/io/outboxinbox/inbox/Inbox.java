@@ -44,8 +44,8 @@ public final class Inbox {
   /**
    * Begins an inbox with the defaults: mode {@link InboxMode#IDS}, tables on the search path.
    *
-   * @param consumer who handles the messages, 1 to 100 characters. All processes that share the
-   *     work use one name; another name handles every message again
+   * @param consumer who handles the messages, 1 to 100 characters, no blank at the end. All
+   *     processes that share the work use one name; another name handles every message again
    */
   public static Builder named(String consumer) {
     return new Builder(consumer);
@@ -162,12 +162,11 @@ public final class Inbox {
    * @param result any bytes; they are kept as long as the id
    */
   public void storeResult(Connection connection, MessageId id, byte[] result) throws SQLException {
-    store(connection, id, new Stored(null, result));
+    store(connection, id, new Stored(InboxTable.MESSAGE, result));
   }
 
   private Stored stored(Connection connection, MessageId id) throws SQLException {
-    Stored stored =
-        guarded(connection, table -> table.find(connection, List.of(id.key()))).get(id.key());
+    Stored stored = Stored.of(guarded(connection, table -> table.find(connection, id.keys())), id);
     return stored == null ? new Stored(null, null) : stored;
   }
 
@@ -191,7 +190,8 @@ public final class Inbox {
    * jobs. Whoever comes while the first is at it waits for the first; whoever comes later gets the
    * first result.
    *
-   * @param key chosen by who calls, as {@link MessageId#of(String)} takes it
+   * @param key chosen by who calls, as {@link MessageId#of(String)} takes it. Keys of requests and
+   *     ids of messages are two kinds: equal ones do not hide each other
    * @param request what is asked for; null if repeats need not be compared with the first
    * @return what the work returned, this time or the first
    * @throws InboxException.BadMessage the key came before with another request
@@ -203,7 +203,7 @@ public final class Inbox {
   public <E extends Exception> byte @Nullable [] once(
       Connection connection, String key, byte @Nullable [] request, Work<E> work)
       throws SQLException, E {
-    MessageId id = MessageId.of(key);
+    MessageId id = MessageId.ofRequest(key);
     byte @Nullable [] hash = request == null ? null : Sha256.of(request);
     Outcome outcome =
         guarded(
@@ -334,6 +334,12 @@ public final class Inbox {
         throw new InboxException.Misconfigured(
             "the consumer's name '" + consumer + "' has " + consumer.length() + " characters",
             "use 1 to " + CONSUMER_CHARACTERS_MAX + ", such as the name of the service");
+      }
+      if (consumer.endsWith(" ")) {
+        // MySQL takes names for equal that differ in blanks at their end.
+        throw new InboxException.Misconfigured(
+            "the consumer's name '" + consumer + "' ends with a blank",
+            "use it without, and see to rows of that name as CHANGELOG.md says");
       }
       this.consumer = consumer;
     }

@@ -10,6 +10,12 @@ import java.util.Optional;
 /** All SQL of forgetting, in one database's dialect. Works in the caller's transaction. */
 interface InboxCleaner {
   /**
+   * How far ahead of ours the database's clock may be. What is forgotten on the word of one clock
+   * that has jumped is gone, and what comes next is taken for too old.
+   */
+  Duration CLOCK_AHEAD_MAX = Duration.ofMinutes(5);
+
+  /**
    * What one transaction did.
    *
    * @param isHeldUp transactions kept it from doing all it wanted; it tries again next time
@@ -27,4 +33,7 @@ interface InboxCleaner {
 
   /** What only this database can be in want of. */
   List<Finding> check(Connection connection) throws SQLException;
+
+  /** Statements that put the floor to the present; for a person who may alter the tables. */
+  String resetFloor();
 }

@@ -127,6 +127,7 @@ public final class InboxRetention implements AutoCloseable {
           List<Finding> findings =
               new ArrayList<>(inbox.dialect().cleaner(connection).check(connection));
           nobodyCleans(connection, table).ifPresent(findings::add);
+          floorAhead(connection, table).ifPresent(findings::add);
           deadLettersBelowFloor(connection, table).ifPresent(findings::add);
           return findings;
         });
@@ -182,6 +183,25 @@ public final class InboxRetention implements AutoCloseable {
                     + " though messages are to be kept for "
                     + keep,
                 "let InboxRetention run, and look into its log"))
+        : Optional.empty();
+  }
+
+  private Optional<Finding> floorAhead(Connection connection, InboxTable table)
+      throws SQLException {
+    Instant floor = table.floor(connection);
+    Instant now = Instant.now();
+    // One that was set to the present is right, and behind what comes from now on.
+    return floor.isAfter(now.plus(InboxCleaner.CLOCK_AHEAD_MAX))
+        ? Optional.of(
+            new Finding(
+                Finding.Kind.FLOOR_AHEAD,
+                "the inbox's floor stands at "
+                    + floor
+                    + ", and it is "
+                    + now
+                    + ": a clock was ahead, and new messages are refused as too old",
+                "set the clocks right, then as the tables' owner: "
+                    + inbox.dialect().cleaner(connection).resetFloor()))
         : Optional.empty();
   }
 

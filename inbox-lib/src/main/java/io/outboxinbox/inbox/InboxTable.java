@@ -5,6 +5,7 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
@@ -16,7 +17,43 @@ import org.jspecify.annotations.Nullable;
 /** All SQL of the inbox itself, in one database's dialect. Works in the caller's transaction. */
 interface InboxTable {
   /** What is kept of the first handling. */
-  record Stored(byte @Nullable [] requestHash, byte @Nullable [] result) {}
+  record Stored(byte @Nullable [] requestHash, byte @Nullable [] result) {
+    /** What was found of an id; null if it is not known. */
+    static @Nullable Stored of(Map<UUID, Stored> found, MessageId id) {
+      Stored stored = found.get(id.key());
+      UUID former = id.formerKey();
+      if (stored != null || former == null) {
+        return stored;
+      }
+      Stored ofFormer = found.get(former);
+      return ofFormer == null || Arrays.equals(ofFormer.requestHash(), MESSAGE) ? null : ofFormer;
+    }
+  }
+
+  /**
+   * What a message is remembered by.
+   *
+   * @param former null if it has always been remembered by this key
+   */
+  record Entry(UUID key, @Nullable Former former) {
+    static Entry of(UUID key) {
+      return new Entry(key, null);
+    }
+  }
+
+  /**
+   * The key under which an earlier version may have kept it. Rows of this version do not count: by
+   * their {@link #MESSAGE} they say that they are another's.
+   *
+   * @param since rows that came earlier were of another message
+   */
+  record Former(UUID key, Instant since) {}
+
+  /**
+   * What column request_hash of a new message holds. Earlier versions left it NULL, and kept
+   * requests and messages of all sources under keys of one kind.
+   */
+  byte[] MESSAGE = {};
 
   /** Which row of {@code inbox_watermark}; in the order in which several of them are locked. */
   record MarkKey(String source, String topic, int partition) implements Comparable<MarkKey> {
@@ -48,7 +85,7 @@ interface InboxTable {
    *
    * @return whether it was not known
    */
-  boolean insert(Connection connection, UUID key) throws SQLException;
+  boolean insert(Connection connection, Entry entry) throws SQLException;
 
   /** Whether {@link #commitAndInsert} saves a round trip; otherwise nobody calls it. */
   default boolean isCommittingWithInsert(Connection connection) throws SQLException {
@@ -61,19 +98,19 @@ interface InboxTable {
    *
    * @return whether the message was not known
    */
-  default boolean commitAndInsert(Connection connection, UUID key) throws SQLException {
+  default boolean commitAndInsert(Connection connection, Entry entry) throws SQLException {
     connection.commit();
-    return insert(connection, key);
+    return insert(connection, entry);
   }
 
   /**
    * Remembers messages; waits while another transaction is at one of them.
    *
-   * @param keys without repeats, sorted as {@link #KEY_ORDER} says: batches that lock in different
-   *     orders deadlock
-   * @return those that were not known
+   * @param entries without repeats, their keys sorted as {@link #KEY_ORDER} says: batches that lock
+   *     in different orders deadlock
+   * @return keys of those that were not known
    */
-  Set<UUID> insertAll(Connection connection, List<UUID> keys) throws SQLException;
+  Set<UUID> insertAll(Connection connection, List<Entry> entries) throws SQLException;
 
   /** What is stored with those of the messages that are known. */
   Map<UUID, Stored> find(Connection connection, Collection<UUID> keys) throws SQLException;
@@ -138,6 +175,14 @@ interface InboxTable {
 
   /** Where the tables come from, for messages. */
   String schemaFile();
+
+  /** Any producer may say any time, and MySQL's columns end with this year. */
+  Instant TIME_MAX = Instant.parse("9999-12-31T23:59:59.999999Z");
+
+  /** What a column can hold of a moment. */
+  static Instant storable(Instant time) {
+    return time.isAfter(TIME_MAX) ? TIME_MAX : time;
+  }
 
   /** Bytes without sign, as the databases sort them. */
   Comparator<UUID> KEY_ORDER =

@@ -21,6 +21,9 @@ public final class MessageHeaders {
   /** Which outbox it comes from. */
   public static final String SOURCE = "ce_source";
 
+  /** The same for certain: no two outboxes share it. */
+  public static final String SOURCE_ID = "ce_sourceid";
+
   /** The aggregate's id. */
   public static final String SUBJECT = "ce_subject";
 
@@ -47,6 +50,9 @@ public final class MessageHeaders {
 
   /** The agent's name for {@link #EPOCH} beside Debezium's. */
   public static final String DEBEZIUM_EPOCH = "outbox_epoch";
+
+  /** The agent's name for {@link #SOURCE_ID} beside Debezium's. */
+  public static final String DEBEZIUM_SOURCE_ID = "outbox_source";
 
   private MessageHeaders() {}
 }

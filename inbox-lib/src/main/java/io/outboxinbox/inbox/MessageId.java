@@ -1,8 +1,10 @@
 package io.outboxinbox.inbox;
 
+import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
+import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
@@ -14,6 +16,10 @@ import org.jspecify.annotations.Nullable;
  * day. Every other id is hashed to a key that begins with {@code ff}, where no UUID version 7 of
  * the next eight thousand years lies; else one that looks old by chance would be forgotten too
  * early.
+ *
+ * <p>A UUID is the only one of its kind anywhere. Any other id is unique within its source only, as
+ * CloudEvents says of {@code id} and {@code source}: two tables that both count from 1 have nothing
+ * in common. So its key is made of both where the source is known: {@link #of(String, String)}.
  */
 public final class MessageId {
   /** No producer we know of makes longer ones; what is longer is most likely not an id. */
@@ -23,21 +29,30 @@ public final class MessageId {
   private static final int SHOWN_CHARACTERS = 64;
   private static final long FOREIGN_PREFIX = 0xFFL << 56;
 
+  /** Bytes that are in no text in UTF-8, so that no two of what is hashed are the same. */
+  private static final int OF_SOURCE = 0xFF;
+
+  private static final int OF_REQUEST = 0xFE;
+
   private final String text;
   private final UUID key;
+  private final @Nullable UUID formerKey;
+  private final @Nullable Instant madeAt;
 
-  private MessageId(String text, UUID key) {
+  private MessageId(String text, UUID key, @Nullable UUID formerKey, @Nullable Instant madeAt) {
     this.text = text;
     this.key = key;
+    this.formerKey = formerKey;
+    this.madeAt = madeAt;
   }
 
   /**
-   * Reads an id.
+   * Reads an id that is unique among all messages of its consumer, whoever sends them.
    *
    * @param text 1 to {@link #CHARACTERS_MAX} characters of any kind; a UUID in its usual form of 36
    *     characters is the same id in capitals and in small letters
-   * @throws InboxException.BadMessage it is null, empty or too long; the message cannot be told
-   *     from others, so it must not be handled by an inbox
+   * @throws InboxException.BadMessage it is null, empty, too long, or has half a surrogate pair;
+   *     the message cannot be told from others, so it must not be handled by an inbox
    */
   public static MessageId of(@Nullable String text) {
     if (text == null || text.isEmpty()) {
@@ -55,14 +70,53 @@ public final class MessageId {
               + shown(text),
           "send a UUID, or a hash of what you have");
     }
+    if (!StandardCharsets.UTF_8.newEncoder().canEncode(text)) {
+      throw new InboxException.BadMessage(
+          "a message id has half a surrogate pair: " + shown(StoredText.escaped(text)),
+          "send text, or a hash of what you have");
+    }
     UUID uuid = uuid(text);
-    return uuid == null ? new MessageId(text, hashed(text)) : of(uuid);
+    return uuid == null ? new MessageId(text, hashed(bytes(text)), null, null) : of(uuid);
+  }
+
+  /**
+   * Reads an id that is unique within its source, unless it is a UUID.
+   *
+   * @param text as {@link #of(String)} takes it
+   * @param source whose id it is, at best header {@code ce_sourceid} or {@code ce_source}; the same
+   *     on every redelivery
+   * @throws InboxException.BadMessage as {@link #of(String)}
+   */
+  public static MessageId of(@Nullable String text, String source) {
+    MessageId id = of(text);
+    return uuid(id.text) == null ? id.within(hashed(OF_SOURCE, bytes(source), id.text)) : id;
   }
 
   /** Takes a UUID as an id, the same as its text. */
   public static MessageId of(UUID uuid) {
     String text = uuid.toString();
-    return new MessageId(text, isDated(uuid) ? uuid : hashed(text));
+    return isDated(uuid)
+        ? new MessageId(
+            text, uuid, null, Instant.ofEpochMilli(uuid.getMostSignificantBits() >>> 16))
+        : new MessageId(text, hashed(bytes(text)), null, null);
+  }
+
+  /** The key of {@link Inbox#once}: whatever it is, no message has it. */
+  static MessageId ofRequest(String text) {
+    MessageId id = of(text);
+    return id.within(hashed(OF_REQUEST, new byte[0], id.text));
+  }
+
+  /** What a table has kept of an id. */
+  static MessageId stored(String text, UUID key) {
+    UUID uuid = uuid(text);
+    MessageId known =
+        uuid == null ? new MessageId(text, hashed(bytes(text)), null, null) : of(uuid);
+    return known.key.equals(key) ? known : known.within(key);
+  }
+
+  private MessageId within(UUID newKey) {
+    return new MessageId(text, newKey, key, madeAt);
   }
 
   private static @Nullable UUID uuid(String text) {
@@ -88,11 +142,24 @@ public final class MessageId {
   /**
    * 114 bits of SHA-256 as a UUID version 8 (RFC 9562, appendix B.2), the first byte {@code ff}.
    */
-  private static UUID hashed(String text) {
-    ByteBuffer hash = ByteBuffer.wrap(Sha256.of(text.getBytes(StandardCharsets.UTF_8)));
+  private static UUID hashed(byte[] bytes) {
+    ByteBuffer hash = ByteBuffer.wrap(Sha256.of(bytes));
     long high = (hash.getLong() & 0x00FF_FFFF_FFFF_0FFFL) | FOREIGN_PREFIX | 0x8000L;
     long low = (hash.getLong() & 0x3FFF_FFFF_FFFF_FFFFL) | 0x8000_0000_0000_0000L;
     return new UUID(high, low);
+  }
+
+  private static UUID hashed(int kind, byte[] source, String text) {
+    ByteArrayOutputStream all = new ByteArrayOutputStream();
+    all.write(kind);
+    all.writeBytes(source);
+    all.write(kind);
+    all.writeBytes(bytes(text));
+    return hashed(all.toByteArray());
+  }
+
+  private static byte[] bytes(String text) {
+    return text.getBytes(StandardCharsets.UTF_8);
   }
 
   /** The id as it was given; a UUID in small letters. */
@@ -105,11 +172,19 @@ public final class MessageId {
     return key;
   }
 
+  /** The key under which versions kept it that did not ask whose id it is; null for the same. */
+  @Nullable UUID formerKey() {
+    return formerKey;
+  }
+
+  /** All keys under which it may have been kept. */
+  List<UUID> keys() {
+    return formerKey == null ? List.of(key) : List.of(key, formerKey);
+  }
+
   /** When the id was made, to the millisecond; only a UUID version 7 says so. */
   public Optional<Instant> madeAt() {
-    return isDated(key)
-        ? Optional.of(Instant.ofEpochMilli(key.getMostSignificantBits() >>> 16))
-        : Optional.empty();
+    return Optional.ofNullable(madeAt);
   }
 
   @Override

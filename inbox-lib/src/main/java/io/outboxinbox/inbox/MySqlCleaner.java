@@ -33,6 +33,7 @@ final class MySqlCleaner implements InboxCleaner {
   private final String readFloor;
   private final String moveFloor;
   private final String delete;
+  private final String resetFloor;
 
   MySqlCleaner(SchemaName schema) {
     String name = schema.name();
@@ -54,6 +55,12 @@ final class MySqlCleaner implements InboxCleaner {
             + STANDS
             + " THEN floor ELSE previous_floor END,"
             + " floor = ?, floor_key = ?, moved_at = UTC_TIMESTAMP(6) WHERE floor < ?";
+    this.resetFloor =
+        "UPDATE "
+            + floor
+            + " SET floor = UTC_TIMESTAMP(6), previous_floor = UTC_TIMESTAMP(6),"
+            + " moved_at = UTC_TIMESTAMP(6), floor_key = UNHEX(CONCAT("
+            + "LPAD(HEX(FLOOR(UNIX_TIMESTAMP(NOW(6)) * 1000)), 12, '0'), '70008000000000000000'))";
     this.delete =
         "DELETE FROM "
             + message
@@ -92,6 +99,11 @@ final class MySqlCleaner implements InboxCleaner {
       now = MySqlTable.time(row, 1);
       floor = MySqlTable.time(row, 2);
       safeFloor = MySqlTable.time(row, 3);
+    }
+    Instant ours = Instant.now();
+    if (now.isAfter(ours.plus(CLOCK_AHEAD_MAX))) {
+      log.warn("the database's clock says {}, ours {}; the inbox is cleaned as of ours", now, ours);
+      now = ours;
     }
     Instant wanted = now.minus(keep).truncatedTo(ChronoUnit.DAYS);
     // A statement that waits for too long changes nothing and leaves the transaction as it was.
@@ -155,6 +167,11 @@ final class MySqlCleaner implements InboxCleaner {
                     + ": a crash of the server loses commits, and the broker will not send their"
                     + " messages again",
                 "set it to 1, or keep offsets in the database (InboxOffsets)"));
+  }
+
+  @Override
+  public String resetFloor() {
+    return resetFloor;
   }
 
   private static long number(Connection connection, String sql) throws SQLException {

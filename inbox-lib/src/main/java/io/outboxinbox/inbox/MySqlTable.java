@@ -16,6 +16,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ThreadLocalRandom;
@@ -71,7 +72,7 @@ final class MySqlTable implements InboxTable {
     this.insert =
         "INSERT IGNORE INTO "
             + message
-            + " (message_key, consumer) SELECT ?, ? FROM "
+            + " (message_key, consumer, request_hash) SELECT ?, ?, '' FROM "
             + floors
             + " WHERE floor_key <= ?"
             + SHARED;
@@ -105,13 +106,14 @@ final class MySqlTable implements InboxTable {
   }
 
   @Override
-  public boolean insert(Connection connection, UUID key) throws SQLException {
+  public boolean insert(Connection connection, Entry entry) throws SQLException {
+    UUID key = entry.key();
     try (PreparedStatement statement = connection.prepareStatement(insert)) {
       statement.setBytes(1, bytes(key));
       statement.setString(2, consumer);
       statement.setBytes(3, bytes(key));
       if (statement.executeUpdate() == 1) {
-        return true;
+        return knownBefore(connection, List.of(entry)).isEmpty();
       }
     }
     if (!isKnown(connection, key)) {
@@ -131,7 +133,8 @@ final class MySqlTable implements InboxTable {
   }
 
   @Override
-  public Set<UUID> insertAll(Connection connection, List<UUID> keys) throws SQLException {
+  public Set<UUID> insertAll(Connection connection, List<Entry> entries) throws SQLException {
+    List<UUID> keys = entries.stream().map(Entry::key).toList();
     if (KEY_ORDER.compare(keys.get(0), lockFloorKey(connection)) < 0) {
       throw new BelowFloor();
     }
@@ -140,7 +143,58 @@ final class MySqlTable implements InboxTable {
       inserted.addAll(
           insertSome(connection, keys.subList(from, Math.min(keys.size(), from + KEYS_MAX))));
     }
+    inserted.removeAll(
+        knownBefore(
+            connection, entries.stream().filter(entry -> inserted.contains(entry.key())).toList()));
     return inserted;
+  }
+
+  /**
+   * Which of these new rows an earlier version has kept under the former key; they are taken back.
+   * Asked afterwards and without locks, because locks on the gaps around keys that are not there
+   * would meet those of others.
+   */
+  private Set<UUID> knownBefore(Connection connection, List<Entry> entries) throws SQLException {
+    Map<UUID, Entry> byFormer = new HashMap<>();
+    for (Entry entry : entries) {
+      Former former = entry.former();
+      if (former != null) {
+        byFormer.put(former.key(), entry);
+      }
+    }
+    Set<UUID> known = new HashSet<>();
+    List<UUID> formers = List.copyOf(byFormer.keySet());
+    for (int from = 0; from < formers.size(); from += KEYS_MAX) {
+      List<UUID> some = formers.subList(from, Math.min(formers.size(), from + KEYS_MAX));
+      try (PreparedStatement statement =
+          connection.prepareStatement(
+              "SELECT message_key, received_at FROM "
+                  + message
+                  + whereKeys(some.size())
+                  + " AND (request_hash IS NULL OR request_hash <> '')")) {
+        bindKeys(statement, some);
+        try (ResultSet row = statement.executeQuery()) {
+          while (row.next()) {
+            Entry entry = Objects.requireNonNull(byFormer.get(uuid(row.getBytes(1))));
+            if (!time(row, 2).isBefore(Objects.requireNonNull(entry.former()).since())) {
+              known.add(entry.key());
+            }
+          }
+        }
+      }
+    }
+    if (!known.isEmpty()) {
+      delete(connection, List.copyOf(known));
+    }
+    return known;
+  }
+
+  private void delete(Connection connection, List<UUID> keys) throws SQLException {
+    try (PreparedStatement statement =
+        connection.prepareStatement("DELETE FROM " + message + whereKeys(keys.size()))) {
+      bindKeys(statement, keys);
+      statement.executeUpdate();
+    }
   }
 
   private UUID lockFloorKey(Connection connection) throws SQLException {
@@ -159,8 +213,8 @@ final class MySqlTable implements InboxTable {
     String sql =
         "INSERT IGNORE INTO "
             + message
-            + " (message_key, consumer, claim) VALUES "
-            + String.join(", ", Collections.nCopies(keys.size(), "(?, ?, ?)"));
+            + " (message_key, consumer, claim, request_hash) VALUES "
+            + String.join(", ", Collections.nCopies(keys.size(), "(?, ?, ?, '')"));
     int added;
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       int next = 1;

@@ -34,11 +34,12 @@ public record Origin(
   /**
    * Checks what the tables can hold.
    *
-   * @throws InboxException.BadMessage source or topic is too long
+   * @throws InboxException.BadMessage source or topic is too long or ends with a blank: MySQL takes
+   *     texts for equal that differ in blanks at their end
    */
   public Origin {
-    refuseLonger("source", source, SOURCE_CHARACTERS_MAX);
-    refuseLonger("topic", topic, TOPIC_CHARACTERS_MAX);
+    requireStorable("source", source, SOURCE_CHARACTERS_MAX);
+    requireStorable("topic", topic, TOPIC_CHARACTERS_MAX);
   }
 
   public Origin(String source, String topic, int partition, long epoch, long sequence) {
@@ -52,13 +53,13 @@ public record Origin(
    *     whose numbers make no sense counts as not numbered
    */
   public static Optional<Origin> of(Envelope envelope) {
-    Optional<String> id = envelope.header("ce_sourceid");
-    Optional<String> name = envelope.header("ce_source").filter(Origin::isUsable);
+    Optional<String> id = envelope.header(MessageHeaders.SOURCE_ID);
+    Optional<String> name = envelope.header(MessageHeaders.SOURCE).filter(Origin::isUsable);
     // An id that cannot be stored is no reason to share the mark of all that have the name.
     Optional<String> source = id.isPresent() ? id.filter(Origin::isUsable) : name;
-    OptionalLong epoch = number(envelope.header("ce_epoch"));
-    OptionalLong sequence = number(envelope.header("ce_sequence"));
-    boolean isTopicUsable = envelope.topic().length() <= TOPIC_CHARACTERS_MAX;
+    OptionalLong epoch = number(envelope.header(MessageHeaders.EPOCH));
+    OptionalLong sequence = number(envelope.header(MessageHeaders.SEQUENCE));
+    boolean isTopicUsable = isStorable(envelope.topic(), TOPIC_CHARACTERS_MAX);
     if (source.isEmpty() || epoch.isEmpty() || sequence.isEmpty() || !isTopicUsable) {
       return Optional.empty();
     }
@@ -74,14 +75,18 @@ public record Origin(
 
   private static boolean isUsable(String source) {
     return !source.isEmpty()
-        && source.length() <= SOURCE_CHARACTERS_MAX
+        && isStorable(source, SOURCE_CHARACTERS_MAX)
         && source.chars().noneMatch(Character::isISOControl);
   }
 
-  private static void refuseLonger(String what, String text, int charactersMax) {
-    if (text.length() > charactersMax) {
+  private static boolean isStorable(String text, int charactersMax) {
+    return text.length() <= charactersMax && !text.endsWith(" ");
+  }
+
+  private static void requireStorable(String what, String text, int charactersMax) {
+    if (!isStorable(text, charactersMax)) {
       throw new InboxException.BadMessage(
-          "the %s of a message has %d characters, more than %d"
+          "the %s of a message has %d characters, more than %d, or ends with a blank"
               .formatted(what, text.length(), charactersMax),
           "use mode IDS, which does without it");
     }

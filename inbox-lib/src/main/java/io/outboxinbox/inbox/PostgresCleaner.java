@@ -8,6 +8,7 @@ import java.sql.SQLWarning;
 import java.sql.Statement;
 import java.time.Duration;
 import java.time.OffsetDateTime;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -26,12 +27,23 @@ final class PostgresCleaner implements InboxCleaner {
   private final String tomorrow;
   private final String mayReadStrayRows;
   private final String strayRows;
+  private final String resetFloor;
 
   PostgresCleaner(SchemaName schema) {
     this.clean =
         "SELECT greatest(floor, 'epoch'), partitions_dropped, rows_deleted, is_done FROM "
             + schema.table("inbox_clean")
-            + "(make_interval(secs => ?), ?)";
+            + "(make_interval(secs => ? + CASE WHEN clock_timestamp() - ? > make_interval(secs => ?)"
+            + " THEN extract(epoch FROM clock_timestamp() - ?)::float8 ELSE 0 END), ?)";
+    // The constraint refuses what is older than the floor, and the days of now may be dropped.
+    this.resetFloor =
+        "BEGIN; ALTER TABLE "
+            + schema.table("inbox_message_default")
+            + " DROP CONSTRAINT IF EXISTS inbox_message_not_older_than_floor; UPDATE "
+            + schema.table("inbox_floor")
+            + " SET floor = now(), previous_floor = now(), moved_at = now(); SELECT "
+            + schema.table("inbox_partitions_create")
+            + "(); COMMIT";
     String tomorrowsKey = schema.table("inbox_first_key") + "(now() + interval '1 day')";
     this.tomorrow =
         "SELECT count(*) FROM "
@@ -57,7 +69,12 @@ final class PostgresCleaner implements InboxCleaner {
       throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(clean)) {
       statement.setDouble(1, (double) keep.toSeconds());
-      statement.setInt(2, rowsMax);
+      // A clock that is ahead makes everything older than it is, so that more has to be kept.
+      OffsetDateTime ours = OffsetDateTime.now(ZoneOffset.UTC);
+      statement.setObject(2, ours);
+      statement.setDouble(3, (double) CLOCK_AHEAD_MAX.toSeconds());
+      statement.setObject(4, ours);
+      statement.setInt(5, rowsMax);
       try (ResultSet row = statement.executeQuery()) {
         boolean isHeldUp = logWarnings(statement);
         if (!row.next()) {
@@ -109,6 +126,11 @@ final class PostgresCleaner implements InboxCleaner {
               "look at the producers' clocks and at SELECT * FROM inbox_partitions()"));
     }
     return findings;
+  }
+
+  @Override
+  public String resetFloor() {
+    return resetFloor;
   }
 
   private static long number(Connection connection, String sql) throws SQLException {

@@ -37,7 +37,7 @@ final class PostgresTable implements InboxTable {
   private final String consumer;
   private final @Nullable Pgjdbc pgjdbc;
   private final String insert;
-  private final String commitAndInsert;
+  private final String insertUnlessFormer;
   private final String insertAll;
   private final String find;
   private final String store;
@@ -59,21 +59,31 @@ final class PostgresTable implements InboxTable {
     this.pgjdbc = pgjdbc;
     String message = schema.table("inbox_message");
     String watermark = schema.table("inbox_watermark");
-    this.insert =
-        "INSERT INTO "
+    String into = "INSERT INTO " + message + " (consumer, message_key, request_hash) SELECT ?, ";
+    String unlessFormer =
+        " AND NOT EXISTS (SELECT FROM "
             + message
-            + " (consumer, message_key) SELECT ?, ? WHERE "
+            + " AS old WHERE old.consumer = ? AND old.request_hash IS DISTINCT FROM ''";
+    String once = " ON CONFLICT DO NOTHING";
+    this.insert = into + "?, '' WHERE " + DURABLY + once;
+    this.insertUnlessFormer =
+        into
+            + "?, '' WHERE "
             + DURABLY
-            + " ON CONFLICT DO NOTHING";
-    // BEGIN and not COMMIT AND CHAIN: pgjdbc too begins each transaction with what the session is
-    // set to, whatever a handler has told its own.
-    this.commitAndInsert = "COMMIT; BEGIN; " + insert;
+            + unlessFormer
+            + " AND old.message_key = ? AND old.received_at >= ?)"
+            + once;
     this.insertAll =
-        "INSERT INTO "
-            + message
-            + " (consumer, message_key) SELECT ?, key FROM unnest(?) AS key WHERE "
+        into
+            + "entry.key, '' FROM unnest(?, ?, ?) AS entry(key, former, since) WHERE "
             + DURABLY
-            + " ON CONFLICT DO NOTHING RETURNING message_key";
+            + unlessFormer
+            + " AND old.message_key = entry.former AND old.received_at >= entry.since)"
+            // Whatever plan is chosen for the former keys: batches that lock in different orders
+            // deadlock.
+            + " ORDER BY entry.key"
+            + once
+            + " RETURNING message_key";
     this.find =
         "SELECT message_key, request_hash, result FROM "
             + message
@@ -109,11 +119,25 @@ final class PostgresTable implements InboxTable {
   }
 
   @Override
-  public boolean insert(Connection connection, UUID key) throws SQLException {
-    try (PreparedStatement statement = connection.prepareStatement(insert)) {
-      statement.setString(1, consumer);
-      statement.setObject(2, key);
+  public boolean insert(Connection connection, Entry entry) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(insertOf(entry))) {
+      bind(statement, entry);
       return statement.executeUpdate() == 1;
+    }
+  }
+
+  private String insertOf(Entry entry) {
+    return entry.former() == null ? insert : insertUnlessFormer;
+  }
+
+  private void bind(PreparedStatement statement, Entry entry) throws SQLException {
+    statement.setString(1, consumer);
+    statement.setObject(2, entry.key());
+    Former former = entry.former();
+    if (former != null) {
+      statement.setString(3, consumer);
+      statement.setObject(4, former.key());
+      setTime(statement, 5, former.since());
     }
   }
 
@@ -128,10 +152,12 @@ final class PostgresTable implements InboxTable {
    * CommitGuard}, which has to be asked before.
    */
   @Override
-  public boolean commitAndInsert(Connection connection, UUID key) throws SQLException {
-    try (PreparedStatement statement = connection.prepareStatement(commitAndInsert)) {
-      statement.setString(1, consumer);
-      statement.setObject(2, key);
+  public boolean commitAndInsert(Connection connection, Entry entry) throws SQLException {
+    // BEGIN and not COMMIT AND CHAIN: pgjdbc too begins each transaction with what the session is
+    // set to, whatever a handler has told its own.
+    try (PreparedStatement statement =
+        connection.prepareStatement("COMMIT; BEGIN; " + insertOf(entry))) {
+      bind(statement, entry);
       boolean isAsExpected = !statement.execute() && statement.getUpdateCount() == 0;
       isAsExpected &= !statement.getMoreResults() && statement.getUpdateCount() == 0;
       isAsExpected &= !statement.getMoreResults();
@@ -145,11 +171,22 @@ final class PostgresTable implements InboxTable {
   }
 
   @Override
-  public Set<UUID> insertAll(Connection connection, List<UUID> keys) throws SQLException {
-    Array array = connection.createArrayOf("uuid", keys.toArray());
+  public Set<UUID> insertAll(Connection connection, List<Entry> entries) throws SQLException {
+    UUID[] keys = new UUID[entries.size()];
+    @Nullable UUID[] formers = new UUID[keys.length];
+    @Nullable String[] since = new String[keys.length];
+    for (int i = 0; i < keys.length; i++) {
+      keys[i] = entries.get(i).key();
+      Former former = entries.get(i).former();
+      formers[i] = former == null ? null : former.key();
+      since[i] = former == null ? null : former.since().toString();
+    }
     try (PreparedStatement statement = connection.prepareStatement(insertAll)) {
       statement.setString(1, consumer);
-      statement.setArray(2, array);
+      statement.setArray(2, connection.createArrayOf("uuid", keys));
+      statement.setArray(3, connection.createArrayOf("uuid", formers));
+      statement.setArray(4, connection.createArrayOf("timestamptz", since));
+      statement.setString(5, consumer);
       Set<UUID> inserted = new HashSet<>();
       try (ResultSet row = statement.executeQuery()) {
         while (row.next()) {
@@ -157,8 +194,6 @@ final class PostgresTable implements InboxTable {
         }
       }
       return inserted;
-    } finally {
-      array.free();
     }
   }
 

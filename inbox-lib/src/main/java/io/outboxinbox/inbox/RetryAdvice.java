@@ -14,8 +14,8 @@ import org.jspecify.annotations.Nullable;
  */
 public enum RetryAdvice {
   /**
-   * Lost against another transaction, ran into a time limit, or met a plan from before a migration:
-   * run the whole transaction again, after a moment. What is still the same after many times has
+   * Lost against another transaction, ran into a limit, or met a plan from before a migration: run
+   * the whole transaction again, after a moment. What is still the same after many times has
    * another cause.
    */
   AGAIN,
@@ -32,19 +32,20 @@ public enum RetryAdvice {
 
   /**
    * PostgreSQL: serialization failure, deadlock, lock not available; query cancelled, which
-   * statement_timeout does to healthy messages on a busy server and to those that ask too much;
+   * statement_timeout does to healthy messages on a busy server and to those that ask too much, as
+   * do the limits on idle and open transactions and on temporary files (25P03, 25P04, 53400);
    * feature not supported, which is also a cached plan that must not change; internal error, which
    * is also a catalogue row that changed meanwhile. MySQL reports its deadlock and its lock timeout
    * with 40001 and HY000, the latter only by error number.
    */
   private static final Set<String> PERHAPS_AT_ONCE =
-      Set.of("40001", "40P01", "55P03", "57014", "0A000", "XX000");
+      Set.of("40001", "40P01", "55P03", "57014", "25P03", "25P04", "53400", "0A000", "XX000");
 
   /**
    * Lock wait timeout; with innodb_snapshot_isolation, a row that has changed since the snapshot;
-   * execution time limits of MySQL and MariaDB.
+   * execution time limits of MySQL and MariaDB; a packet that is too large.
    */
-  private static final Set<Integer> MYSQL_PERHAPS_AT_ONCE = Set.of(1205, 1020, 3024, 1969);
+  private static final Set<Integer> MYSQL_PERHAPS_AT_ONCE = Set.of(1205, 1020, 3024, 1969, 1153);
 
   /**
    * Disk full, table space full, read-only after a failover (two forms), connection killed. All of
@@ -123,16 +124,13 @@ public enum RetryAdvice {
 
   /**
    * 08 connection, 53 resources, 57P server shutting down or session ended, 58 system error (disk),
-   * 25P03 and 25P04 transaction idle or open for too long, 40003 outcome unknown, HV00N a foreign
-   * server away.
+   * 40003 outcome unknown, HV00N a foreign server away.
    */
   private static boolean isAway(String state) {
     return state.startsWith("08")
         || state.startsWith("53")
         || state.startsWith("57P")
         || state.startsWith("58")
-        || state.equals("25P03")
-        || state.equals("25P04")
         || state.equals("40003")
         || state.equals("HV00N");
   }

@@ -339,4 +339,27 @@ class DeadLettersIT {
         connection ->
             letters.list(connection, filter, max, afterId).stream().map(DeadLetter::id).toList());
   }
+
+  /** Nothing of this has a limit in Kafka but the size of a message. */
+  @Test
+  void keepsNamesOfAnyLengthAndTimesOfAnyYear() throws Exception {
+    String name = "x".repeat(70_000);
+    Envelope envelope =
+        new Envelope(
+            "orders",
+            0,
+            1,
+            null,
+            null,
+            Instant.ofEpochMilli(Long.MAX_VALUE),
+            List.of(new Envelope.Header(name, new byte[] {1})));
+    MessageId id = MessageId.of("y".repeat(MessageId.CHARACTERS_MAX - 1) + "\0", "/s");
+    DeadLetter kept = bench.show(bench.fail(id, envelope, DeadLetterBench.FAILURE));
+    assertThat(kept.envelope().headers().get(0).name()).isEqualTo(name);
+    assertThat(kept.messageId()).isEqualTo(id);
+    assertThat(kept.sentAt()).isEqualTo(Instant.parse("9999-12-31T23:59:59.999999Z"));
+    try (Connection connection = bench.database.connect()) {
+      assertThat(letters.contains(connection, envelope)).isTrue();
+    }
+  }
 }

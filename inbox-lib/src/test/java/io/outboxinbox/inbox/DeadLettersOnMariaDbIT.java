@@ -1,6 +1,9 @@
 package io.outboxinbox.inbox;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import io.outboxinbox.testkit.MariaDbExtension;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
 class DeadLettersOnMariaDbIT extends DeadLettersIT {
@@ -26,4 +29,17 @@ class DeadLettersOnMariaDbIT extends DeadLettersIT {
 
   @Override
   void listsALargeNumberByPages() {}
+
+  @Test
+  void takesTheTablesOfTheVersionBeforeAlong() throws Exception {
+    InboxDatabase database = create();
+    database.execute("ALTER TABLE inbox_dead_letter_header MODIFY name text NOT NULL");
+    database.runScript("schema/mysql/10_inbox.sql");
+    assertThat(
+            database.number(
+                "SELECT count(*) FROM information_schema.columns WHERE table_schema = DATABASE()"
+                    + " AND table_name = 'inbox_dead_letter_header' AND column_name = 'name'"
+                    + " AND column_type = 'mediumtext'"))
+        .isEqualTo(1);
+  }
 }

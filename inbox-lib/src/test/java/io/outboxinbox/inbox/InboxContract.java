@@ -7,6 +7,8 @@ import io.outboxinbox.inbox.Outcome.Status;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -329,5 +331,87 @@ abstract class InboxContract {
 
   private static byte[] utf8(String text) {
     return text.getBytes(StandardCharsets.UTF_8);
+  }
+
+  private static MessageId ofSource(String source) {
+    return MessageId.of("4711", source);
+  }
+
+  /** What the version before has kept of an id, whosever it was. */
+  private void keptBefore(String id) throws SQLException {
+    try (Connection connection = database.connect()) {
+      inbox.admit(connection, MessageId.of(id));
+      connection.commit();
+    }
+    database.execute("UPDATE inbox_message SET request_hash = NULL");
+  }
+
+  @Test
+  void keepsEqualIdsOfTwoSourcesApartAloneAndInABatch() throws Exception {
+    try (Connection connection = database.connect()) {
+      assertThat(inbox.admit(connection, ofSource("/a")).isNew()).isTrue();
+      assertThat(inbox.admit(connection, ofSource("/b")).isNew()).isTrue();
+      // Whoever asks without a source means another one still.
+      assertThat(inbox.admit(connection, MessageId.of("4711")).isNew()).isTrue();
+      assertThat(inbox.admit(connection, ofSource("/c")).isNew()).isTrue();
+      assertThat(inbox.admit(connection, ofSource("/a")).isDuplicate()).isTrue();
+      List<Arrival> batch =
+          List.of(
+              Arrival.of(ofSource("/d")),
+              Arrival.of(ofSource("/a")),
+              Arrival.of(ofSource("/e")),
+              Arrival.of(ofSource("/d")));
+      assertThat(inbox.admitAll(connection, batch).stream().map(Outcome::status))
+          .containsExactly(Status.NEW, Status.DUPLICATE, Status.NEW, Status.DUPLICATE);
+      connection.commit();
+    }
+  }
+
+  @Test
+  void knowsAfterTheUpgradeWhatTheVersionBeforeHasHandled() throws Exception {
+    keptBefore("4711");
+    try (Connection connection = database.connect()) {
+      Instant sent = Instant.now();
+      Arrival repeat = new Arrival(ofSource("/a"), sent, null);
+      Arrival other = Arrival.of(MessageId.of("4712", "/a"));
+      assertThat(inbox.admit(connection, repeat).isDuplicate()).isTrue();
+      connection.rollback();
+      assertThat(inbox.admitAll(connection, List.of(repeat, other)).stream().map(Outcome::status))
+          .containsExactly(Status.DUPLICATE, Status.NEW);
+      connection.rollback();
+      // What is sent long after that row came is another message.
+      Arrival later = new Arrival(ofSource("/b"), sent.plus(Duration.ofHours(2)), null);
+      assertThat(inbox.admit(connection, later).isNew()).isTrue();
+      connection.rollback();
+      assertThat(inbox.admitAll(connection, List.of(later, other)).stream().map(Outcome::status))
+          .containsExactly(Status.NEW, Status.NEW);
+    }
+  }
+
+  @Test
+  void keepsKeysOfRequestsAndIdsOfMessagesApart() throws Exception {
+    for (String key : List.of(InboxDatabase.newId().text(), "4711")) {
+      try (Connection connection = database.connect()) {
+        assertThat(inbox.once(connection, key, c -> utf8("first"))).isEqualTo(utf8("first"));
+        assertThat(inbox.admit(connection, MessageId.of(key)).isNew()).isTrue();
+        assertThat(inbox.once(connection, key, c -> utf8("never"))).isEqualTo(utf8("first"));
+        connection.rollback();
+        assertThat(inbox.admit(connection, MessageId.of(key)).isNew()).isTrue();
+        inbox.storeResult(connection, MessageId.of(key), utf8("of the message"));
+        assertThat(inbox.once(connection, key, c -> utf8("first"))).isEqualTo(utf8("first"));
+        assertThat(inbox.result(connection, MessageId.of(key))).contains(utf8("of the message"));
+      }
+    }
+  }
+
+  @Test
+  void givesTheAnswerThatTheVersionBeforeHasKept() throws Exception {
+    keptBefore("job");
+    try (Connection connection = database.connect()) {
+      assertThat(inbox.once(connection, "job", c -> utf8("never"))).isNull();
+      connection.rollback();
+      database.execute("UPDATE inbox_message SET result = 'ok'");
+      assertThat(inbox.once(connection, "job", c -> utf8("never"))).isEqualTo(utf8("ok"));
+    }
   }
 }

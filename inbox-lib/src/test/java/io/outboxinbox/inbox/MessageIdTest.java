@@ -76,4 +76,33 @@ class MessageIdTest {
     assertThat(MessageId.of("a\r\nb").toString()).isEqualTo("a\uFFFD\uFFFDb");
     assertThat(MessageId.of("x".repeat(100)).toString()).isEqualTo("x".repeat(64) + "...");
   }
+
+  @Test
+  void isOneWithinItsSourceUnlessItIsAUuid() {
+    MessageId ofA = MessageId.of("4711", "/a");
+    assertThat(ofA).isEqualTo(MessageId.of("4711", "/a"));
+    assertThat(ofA.text()).isEqualTo("4711");
+    assertThat(ofA.key()).hasToString("ff3ab65f-e71c-8828-a4a1-f95344acacad");
+    assertThat(ofA)
+        .isNotEqualTo(MessageId.of("4711", "/b"))
+        .isNotEqualTo(MessageId.of("4711"))
+        .isNotEqualTo(MessageId.of("711", "/a4"))
+        .isNotEqualTo(MessageId.ofRequest("4711"));
+    assertThat(MessageId.stored("4711", ofA.key()).keys()).isEqualTo(ofA.keys());
+    for (String uuid : new String[] {VERSION_7, "f47ac10b-58cc-4372-a567-0e02b2c3d479"}) {
+      assertThat(MessageId.of(uuid, "/a")).isEqualTo(MessageId.of(uuid));
+      assertThat(MessageId.ofRequest(uuid)).isNotEqualTo(MessageId.of(uuid));
+    }
+    assertThat(MessageId.ofRequest(VERSION_7).madeAt()).isEqualTo(MessageId.of(VERSION_7).madeAt());
+  }
+
+  @Test
+  void refusesHalfASurrogatePair() {
+    for (String text : new String[] {"a\uD800", "\uDC00", "a\uDBFF?"}) {
+      assertThatThrownBy(() -> MessageId.of(text))
+          .isInstanceOf(InboxException.BadMessage.class)
+          .hasMessageContaining("half a surrogate pair: ")
+          .hasMessageContaining("\\ud");
+    }
+  }
 }

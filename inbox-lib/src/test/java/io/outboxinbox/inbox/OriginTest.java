@@ -35,4 +35,22 @@ class OriginTest {
         .isInstanceOf(InboxException.BadMessage.class)
         .hasMessageContaining("100000 characters, more than 255");
   }
+
+  /** MySQL would take it for the one without. */
+  @Test
+  void aMessageWhoseSourceEndsWithABlankCountsAsNotNumbered() {
+    assertThat(Origin.of(envelope("t", "s "))).isEmpty();
+    assertThat(Origin.of(envelope("t", " s"))).isPresent();
+    assertThatThrownBy(() -> new Origin("s ", "t", 0, 1, 1))
+        .isInstanceOf(InboxException.BadMessage.class)
+        .hasMessageContaining("ends with a blank");
+  }
+
+  @Test
+  void noConsumersNameEndsWithABlank() {
+    assertThatThrownBy(() -> Inbox.named("inventory "))
+        .isInstanceOf(InboxException.Misconfigured.class)
+        .hasMessageContaining("ends with a blank");
+    assertThat(Inbox.named(" in ventory").build().consumer()).isEqualTo(" in ventory");
+  }
 }

@@ -248,4 +248,26 @@ abstract class RetentionContract {
         .isInstanceOf(InboxException.Misconfigured.class)
         .hasMessageContaining("PT0S");
   }
+
+  @Test
+  void tellsOfAFloorAheadAndItsWayOutRunsAsPrinted() throws Exception {
+    admit(MessageId.of("before"));
+    database.execute(
+        "UPDATE inbox_floor SET floor = "
+            + database.timestamp("-400 DAY")
+            + (database.isPostgres() ? "" : ", floor_key = x'0fffffffffff70008000000000000000'"));
+    clean();
+    assertThat(findings())
+        .filteredOn(f -> f.kind() == Finding.Kind.FLOOR_AHEAD)
+        .singleElement()
+        .satisfies(f -> database.execute(f.fix().substring(f.fix().indexOf(": ") + 2)));
+    Awaitility.await("the floor lies in the past")
+        .untilAsserted(() -> assertThat(findings()).isEmpty());
+    Inbox restarted = Inbox.named("restarted").build();
+    MessageId id = InboxDatabase.idOf(System.currentTimeMillis() + 1000);
+    assertThat(transactions.run(c -> restarted.admit(c, id)).isNew()).isTrue();
+    assertThat(transactions.run(c -> restarted.admit(c, id)).isDuplicate()).isTrue();
+    MessageId lost = InboxDatabase.idOf(System.currentTimeMillis() - 60_000);
+    assertThat(transactions.run(c -> restarted.admit(c, lost)).isTooOld()).isTrue();
+  }
 }

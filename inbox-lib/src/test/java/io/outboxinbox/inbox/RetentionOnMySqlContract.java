@@ -6,6 +6,7 @@ import io.outboxinbox.testkit.MariaDbExtension;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.time.Instant;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
@@ -39,5 +40,18 @@ abstract class RetentionOnMySqlContract extends RetentionContract {
         assertThat(row.getInt(1)).isEqualTo(17);
       }
     }
+  }
+
+  @Test
+  void movesTheFloorNoFurtherThanItsOwnClockAgrees() throws Exception {
+    try (Connection connection = database.connect()) {
+      connection.createStatement().execute("SET timestamp = UNIX_TIMESTAMP() + 31536000");
+      var step = inbox.dialect().cleaner(connection).step(connection, Duration.ofDays(3), 10);
+      connection.commit();
+      assertThat(step)
+          .hasValueSatisfying(
+              done -> assertThat(done.floor()).isBefore(Instant.now().minus(Duration.ofDays(3))));
+    }
+    assertThat(findings()).isEmpty();
   }
 }

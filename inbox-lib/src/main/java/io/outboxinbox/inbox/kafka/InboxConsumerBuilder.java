@@ -156,10 +156,13 @@ public final class InboxConsumerBuilder {
   }
 
   /**
-   * Where a message's id is. Header {@code ce_id}, or else {@code id}, unless set.
+   * Where a message's id is. Header {@code ce_id}, or else {@code id}, unless set; one that is no
+   * UUID counts within its source, which is header {@code ce_sourceid}, {@code outbox_source} or
+   * {@code ce_source}, or else the topic.
    *
    * @param reader throws if there is none, as {@link MessageId#of(String)} does: the message
-   *     becomes a dead letter
+   *     becomes a dead letter. Its ids are taken as they are: where two topics or sources may have
+   *     the same, {@link MessageId#of(String, String)} keeps them apart
    */
   public InboxConsumerBuilder messageId(Function<Envelope, MessageId> reader) {
     this.messageId = reader;

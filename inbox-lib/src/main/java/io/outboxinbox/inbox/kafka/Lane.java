@@ -235,8 +235,11 @@ final class Lane implements Runnable {
     context.troubles().failed(failure.failure());
     return switch (failure.kind()) {
       case CONFLICT -> conflict(batch, failure);
-      case DATABASE_AWAY ->
-          trouble(ConsumerState.WAITING_FOR_DATABASE, failure.failure(), failure.reason());
+      case DATABASE_AWAY -> {
+        // Whatever it has lost before, that may have been the same.
+        conflicts = 0;
+        yield trouble(ConsumerState.WAITING_FOR_DATABASE, failure.failure(), failure.reason());
+      }
       case MISCONFIGURED -> misconfigured(batch, failure);
       case UNUSABLE, HANDLER -> handlerFailed(batch, failure);
     };
@@ -354,17 +357,18 @@ final class Lane implements Runnable {
     return switch (failure.kind()) {
       case CONFLICT -> AFTER_CONFLICT.pauseAfter(++conflicts);
       case DATABASE_AWAY ->
-          trouble(ConsumerState.WAITING_FOR_DATABASE, failure.failure(), failure.reason());
+          trouble(ConsumerState.WAITING_FOR_DATABASE, failure.failure(), unwritten(failure));
       case UNUSABLE -> {
         delivery.refuse(failure.failure());
         yield Duration.ZERO;
       }
       case MISCONFIGURED, HANDLER ->
-          trouble(
-              ConsumerState.MISCONFIGURED,
-              failure.failure(),
-              "cannot write a dead letter: " + failure.reason());
+          trouble(ConsumerState.MISCONFIGURED, failure.failure(), unwritten(failure));
     };
+  }
+
+  private static String unwritten(StepFailure failure) {
+    return "cannot write a dead letter: " + failure.reason();
   }
 
   private String consumer() {

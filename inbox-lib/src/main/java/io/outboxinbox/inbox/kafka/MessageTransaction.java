@@ -394,7 +394,7 @@ final class MessageTransaction {
       if (e instanceof InterruptedException) {
         Thread.currentThread().interrupt();
       }
-      throw StepFailure.of(progress.isConnectionGone ? Phase.CONNECT : progress.phase, e);
+      throw StepFailure.of(progress.isConnectionGone ? Phase.LOST : progress.phase, e);
     }
   }
 }

@@ -34,7 +34,9 @@ final class StepFailure extends Exception {
     /** Our own statements; what fails here is no message's fault. */
     OURS,
     /** The handler's statements, and the commit of what it did. */
-    HANDLER
+    HANDLER,
+    /** The connection broke under the handler, and with it the transaction. */
+    LOST
   }
 
   private final Kind kind;
@@ -59,7 +61,9 @@ final class StepFailure extends Exception {
       return failure instanceof Exception ? Kind.DATABASE_AWAY : Kind.MISCONFIGURED;
     }
     RetryAdvice advice = RetryAdvice.of(failure);
-    if (advice == RetryAdvice.AGAIN) {
+    // Where the database was there for the admission and is there for the next, time and again, a
+    // message that asks too much looks the same as one that is unlucky.
+    if (advice == RetryAdvice.AGAIN || (phase == Phase.LOST && advice != RetryAdvice.MEND)) {
       return Kind.CONFLICT;
     }
     if (advice == RetryAdvice.LATER) {

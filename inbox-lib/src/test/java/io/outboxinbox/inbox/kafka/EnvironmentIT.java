@@ -71,10 +71,13 @@ class EnvironmentIT {
         later(raise("53100")),
         later(raise("53300")),
         later(raise("58030")),
-        later(raise("25P04")),
         later(raise("57P03")),
         again("SET LOCAL statement_timeout = 1; SELECT pg_sleep(60)"),
         again(raise("55P03")),
+        // Limits that a healthy message meets on a busy server.
+        again(raise("25P03")),
+        again(raise("25P04")),
+        again(raise("53400")),
         again(raise("XX000")));
   }
 

@@ -1,0 +1,124 @@
+package io.outboxinbox.inbox.kafka;
+
+import static io.outboxinbox.inbox.kafka.ConsumerRig.eventually;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.outboxinbox.inbox.Inbox;
+import io.outboxinbox.testkit.KafkaExtension;
+import io.outboxinbox.testkit.MariaDbExtension;
+import io.outboxinbox.testkit.PostgresDatabase;
+import io.outboxinbox.testkit.PostgresExtension;
+import io.outboxinbox.testkit.PostgresVersion;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** A message that asks too much looks like a database in trouble, but it ends as a dead letter. */
+class PoisonIT {
+  @RegisterExtension
+  static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
+
+  @RegisterExtension static final MariaDbExtension mariadb = MariaDbExtension.shared();
+  @RegisterExtension static final KafkaExtension kafka = KafkaExtension.shared();
+
+  private static final String POISON = "poison";
+
+  /** A guess of {@link Lane}, and the first. */
+  private static final int TRIES = 21;
+
+  private interface Work {
+    void on(Connection connection, String text) throws SQLException;
+  }
+
+  /** What a lane does with one message that does not work and one that does, behind it. */
+  private static void assertSetAside(ConsumerRig rig, String poison, Work work) throws Exception {
+    AtomicInteger tries = new AtomicInteger();
+    rig.send(0, "bad", ConsumerRig.newId(), poison);
+    rig.send(0, "good", ConsumerRig.newId(), "fine");
+    rig.flush();
+    InboxConsumer consumer =
+        rig.start(
+            rig.builder()
+                .threads(1)
+                .batchMax(1)
+                .retry(new RetryPolicy(1, Duration.ofMillis(20), Duration.ofMillis(200), 0.5))
+                .handler(
+                    (connection, message) -> {
+                      if (message.text().startsWith(POISON)) {
+                        tries.incrementAndGet();
+                        work.on(connection, message.text());
+                      }
+                      add(connection, message.text());
+                    }));
+    eventually().until(() -> rig.effects() == 1);
+    assertThat(rig.deadLetters()).hasSize(1);
+    // Those that end before the handler begins count as well.
+    assertThat(tries.get()).isBetween(2, TRIES);
+    eventually().until(() -> consumer.state() == ConsumerState.RUNNING);
+  }
+
+  private static void add(Connection connection, String text) throws SQLException {
+    try (var insert = connection.prepareStatement("INSERT INTO effect (id) VALUES (?)")) {
+      insert.setString(1, text);
+      insert.executeUpdate();
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "transaction_timeout = '500ms' | SELECT pg_sleep(30)",
+        "temp_file_limit = '1MB' | SELECT count(*) FROM (SELECT n, md5(n::text)"
+            + " FROM generate_series(1, 200000) AS n ORDER BY 2 OFFSET 0) AS sorted",
+        "work_mem = '4MB' | SELECT pg_terminate_backend(pg_backend_pid())"
+      })
+  void setsAsideWhatPostgresEndsOrRefusesEachTime(String setting, String statement)
+      throws Exception {
+    PostgresDatabase database = postgres.newDatabase();
+    try (ConsumerRig rig =
+        ConsumerRig.of(database, kafka.bootstrapServers(), kafka.newTopic("o", 1))) {
+      rig.execute(
+          "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET "
+              + setting.replace("'", "''")
+              + "', current_database()); END $$");
+      rig.dataSource().getHikariPoolMXBean().softEvictConnections();
+      assertSetAside(
+          rig,
+          POISON,
+          (connection, text) -> {
+            try (var poisoned = connection.createStatement()) {
+              poisoned.execute(statement);
+            }
+          });
+    }
+  }
+
+  @Test
+  void setsAsideWhatMariaDbDoesNotTakeInOnePacket() throws Exception {
+    String url = "jdbc:mariadb://127.0.0.1:%d/%s".formatted(mariadb.port(), mariadb.newDatabase());
+    String topic = kafka.newTopic("o", 1);
+    try (ConsumerRig rig =
+        new ConsumerRig(url, mariadb.user(), mariadb.password(), kafka.bootstrapServers(), topic)) {
+      try (InputStream in =
+          Inbox.class.getClassLoader().getResourceAsStream("schema/mysql/10_inbox.sql")) {
+        String script = new String(in.readAllBytes(), StandardCharsets.UTF_8);
+        for (String one : script.replaceAll("(?m)^ *--.*$", "").split(";\\s*\n")) {
+          if (!one.isBlank()) {
+            rig.execute(one);
+          }
+        }
+      }
+      rig.execute("CREATE TABLE effect (id longtext)");
+      assertSetAside(
+          rig, POISON, (connection, text) -> add(connection, text.repeat(20_000_000 / 6)));
+    }
+  }
+}
