@@ -39,32 +39,39 @@ class HandlerTransactionIT {
     rig.close();
   }
 
-  private interface Step {
-    void on(Connection connection, Statement statement) throws SQLException;
+  private enum End {
+    STATEMENT_COMMITS,
+    STATEMENT_ROLLS_BACK,
+    METADATA_COMMITS,
+    ROWS_COMMIT,
+    SQL_COMMIT,
+    SQL_ROLLBACK,
+    SEVERAL,
+    PREPARED,
+    /** Can only be noticed afterwards. */
+    PAST_THE_CONNECTION
   }
 
-  private enum End {
-    STATEMENT_COMMITS((c, s) -> s.getConnection().commit()),
-    STATEMENT_ROLLS_BACK((c, s) -> s.getConnection().rollback()),
-    METADATA_COMMITS((c, s) -> c.getMetaData().getConnection().commit()),
-    ROWS_COMMIT((c, s) -> s.executeQuery("SELECT 1").getStatement().getConnection().commit()),
-    SQL_COMMIT((c, s) -> s.execute("COMMIT")),
-    SQL_ROLLBACK((c, s) -> s.execute("ROLLBACK")),
-    SEVERAL((c, s) -> s.execute("SELECT 1; COMMIT")),
-    PREPARED((c, s) -> c.prepareStatement("COMMIT").execute()),
-    /** Can only be noticed afterwards. */
-    PAST_THE_CONNECTION((c, s) -> c.unwrap(Connection.class).rollback());
-
-    private final Step step;
-
-    End(Step step) {
-      this.step = step;
+  private static void end(End how, Connection connection) throws SQLException {
+    try (Statement statement = connection.createStatement()) {
+      switch (how) {
+        case STATEMENT_COMMITS -> statement.getConnection().commit();
+        case STATEMENT_ROLLS_BACK -> statement.getConnection().rollback();
+        case METADATA_COMMITS -> connection.getMetaData().getConnection().commit();
+        case ROWS_COMMIT ->
+            statement.executeQuery("SELECT 1").getStatement().getConnection().commit();
+        case SQL_COMMIT -> statement.execute("COMMIT");
+        case SQL_ROLLBACK -> statement.execute("ROLLBACK");
+        case SEVERAL -> statement.execute("SELECT 1; COMMIT");
+        case PREPARED -> connection.prepareStatement("COMMIT").execute();
+        case PAST_THE_CONNECTION -> connection.unwrap(Connection.class).rollback();
+      }
     }
   }
 
   @ParameterizedTest
   @EnumSource(End.class)
-  void aHandlerThatEndsItsTransactionHasFailed(End end) throws Exception {
+  void aHandlerThatEndsItsTransactionHasFailed(End how) throws Exception {
     rig.sendMany(20, 20);
     rig.start(
         rig.builder()
@@ -73,9 +80,7 @@ class HandlerTransactionIT {
                 (connection, message) -> {
                   ConsumerRig.addEffect(connection, message);
                   if (message.text().equals("10")) {
-                    try (Statement statement = connection.createStatement()) {
-                      end.step.on(connection, statement);
-                    }
+                    end(how, connection);
                   }
                 }));
     ConsumerRig.eventually().until(() -> rig.committedOffset(0) == 20);

@@ -43,7 +43,7 @@ class HandlerTransactionOnMariaDbIT {
     String schema = "schema/mysql/10_inbox.sql";
     try (InputStream script = Inbox.class.getClassLoader().getResourceAsStream(schema)) {
       String text = new String(script.readAllBytes(), StandardCharsets.UTF_8);
-      for (String one : text.replaceAll("(?m)^ *--.*$", "").split(";\\s*\n")) {
+      for (String one : text.replaceAll("(?m)^ *--.*$", "").split(";\\s*\n", -1)) {
         if (!one.isBlank()) {
           rig.execute(one);
         }
