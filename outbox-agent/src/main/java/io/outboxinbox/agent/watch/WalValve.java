@@ -48,7 +48,8 @@ final class WalValve {
   }
 
   /**
-   * Takes a look at who reads, and tells whether the slot is to be let go of.
+   * Takes a look at who reads, and tells whether the slot is to be let go of, as far as this agent
+   * knows.
    *
    * @throws SQLException the database went away
    */
@@ -60,10 +61,7 @@ final class WalValve {
     rest = ReleasedSlot.restsAt(connection, slot(connection));
     boolean isRead = rest.isEmpty() || !rest.equals(before);
     looks = isRead ? 1 : looks + 1;
-    return budget.usedRatio() >= 1
-        && looks >= LOOKS
-        && !self.isReading().getAsBoolean()
-        && !hasAnotherPulsed(connection);
+    return budget.usedRatio() >= 1 && looks >= LOOKS && !self.isReading().getAsBoolean();
   }
 
   /** Begins to look anew: what happened meanwhile was not seen. */
@@ -76,9 +74,9 @@ final class WalValve {
   }
 
   /** Another that leads knows itself whether it is about to read, and lets go if it is not. */
-  private boolean hasAnotherPulsed(Connection connection) throws SQLException {
+  private boolean hasAnotherPulsed(Connection connection, SourceIdentity source)
+      throws SQLException {
     long before = pulse;
-    SourceIdentity source = SourceNames.identify(connection, pipeline.source());
     SourceRegistry.LastPulse last =
         new SourceRegistry(pipeline.source()).lastPulse(connection, source.id());
     pulse = last.number();
@@ -87,12 +85,15 @@ final class WalValve {
 
   /**
    * Drops the slot, unless it is being read: then a transaction that stays open holds the log back,
-   * and a new slot would have to wait for it as well.
+   * and a new slot would have to wait for it as well. Nor if another agent is about to.
    *
    * @throws SQLException the database went away, or an agent began to read just now
    */
   void open(Connection connection, WalBudget budget) throws SQLException {
     SourceIdentity source = SourceNames.identify(connection, pipeline.source());
+    if (hasAnotherPulsed(connection, source)) {
+      return;
+    }
     boolean hasPosition =
         new SourceRegistry(pipeline.source())
             .find(connection, source.id())

@@ -58,7 +58,8 @@ abstract class AgentTablesContract extends AgentRightsContract {
     source.execute(
         "DO $$ BEGIN CREATE ROLE preflight_stranger; EXCEPTION WHEN duplicate_object THEN NULL; END $$",
         "CREATE SCHEMA \"Types\"",
-        "GRANT USAGE, CREATE ON SCHEMA \"Types\" TO preflight_stranger",
+        "GRANT USAGE ON SCHEMA \"Types\" TO PUBLIC",
+        "GRANT CREATE ON SCHEMA \"Types\" TO preflight_stranger",
         "CREATE EXTENSION citext SCHEMA \"Types\"");
     assertThat(source.problems()).isEmpty();
     source.execute("ALTER TABLE outbox_event ADD COLUMN tenant \"Types\".citext");
