@@ -13,6 +13,9 @@ final class StepFailure extends Exception {
   private static final int CAUSES_MAX = 50;
   private static final String TRANSACTION_ABORTED = "25P02";
 
+  /** The server starts or stops; pools close connections of which they hear that. */
+  private static final String CANNOT_CONNECT_NOW = "57P03";
+
   /** What to do. */
   enum Kind {
     /** Lost against another transaction: the same again, soon. */
@@ -63,7 +66,8 @@ final class StepFailure extends Exception {
     RetryAdvice advice = RetryAdvice.of(failure);
     // Where the database was there for the admission and is there for the next, time and again, a
     // message that asks too much looks the same as one that is unlucky.
-    if (advice == RetryAdvice.AGAIN || (phase == Phase.LOST && advice != RetryAdvice.MEND)) {
+    boolean isLost = phase == Phase.LOST && !CANNOT_CONNECT_NOW.equals(sqlState(failure));
+    if (advice == RetryAdvice.AGAIN || (isLost && advice != RetryAdvice.MEND)) {
       return Kind.CONFLICT;
     }
     if (advice == RetryAdvice.LATER) {

@@ -110,7 +110,7 @@ class PoisonIT {
       try (InputStream in =
           Inbox.class.getClassLoader().getResourceAsStream("schema/mysql/10_inbox.sql")) {
         String script = new String(in.readAllBytes(), StandardCharsets.UTF_8);
-        for (String one : script.replaceAll("(?m)^ *--.*$", "").split(";\\s*\n")) {
+        for (String one : script.replaceAll("(?m)^ *--.*$", "").split(";\\s*\n", -1)) {
           if (!one.isBlank()) {
             rig.execute(one);
           }
