@@ -151,7 +151,8 @@ class RowValuesStaySecretIT {
   private static void failEachWriteOnce(PipelineRig rig) throws SQLException {
     rig.execute(
         """
-        CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+        CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+        SET search_path = public AS $$
         DECLARE
           held text := CASE TG_OP WHEN 'DELETE' THEN OLD::text ELSE NEW::text END;
         BEGIN
