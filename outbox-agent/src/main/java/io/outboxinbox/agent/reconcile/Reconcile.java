@@ -310,7 +310,7 @@ public final class Reconcile {
 
   private void makeDurable(Checkpoint checkpoint, @Nullable Checkpoint base, Cause cause)
       throws SQLException {
-    lead.publisher().publishBatch(List.of(), checkpoint);
+    lead.publisher().write(checkpoint);
     registry.markSeeded(lead.control(), identity.id(), lead.publisher().cluster().orElse(null));
     if (base != null && !base.source().equals(identity)) {
       lead.publisher().forget(base.source());
