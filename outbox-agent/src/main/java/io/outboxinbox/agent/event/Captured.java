@@ -2,7 +2,7 @@ package io.outboxinbox.agent.event;
 
 import java.time.Instant;
 
-/** What the capture stage hands over, in commit order. */
+/** What the reader of the log hands over, in commit order. */
 public sealed interface Captured {
 
   /** A committed outbox row. */

@@ -53,7 +53,7 @@ class FencingIT {
     Holding first = new Holding(checkpoint -> checkpoint.isBacklogDone());
     Pipeline replaced = rig.start(first.in(rig.configuration("")));
     first.awaitReached();
-    rig.execute("SELECT pg_drop_replication_slot('outbox_agent')");
+    rig.dropSlot();
     rig.insert(30, 60);
     endLeadershipSession();
     Holding second = new Holding(c -> c.reconciliation() > 0 && c.backlogOrdinal() == 0);
@@ -113,7 +113,7 @@ class FencingIT {
     rig.insert(0, 30);
     rig.awaitEvents(30);
     assertThat(before.stop(Duration.ofSeconds(20))).isTrue();
-    rig.execute("SELECT pg_drop_replication_slot('outbox_agent')");
+    rig.dropSlot();
     rig.insert(30, 60);
     try (Connection gate = blockFirstWriterOfTheBacklog()) {
       rig.start(RECONCILE);

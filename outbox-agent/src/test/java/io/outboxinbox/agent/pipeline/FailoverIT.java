@@ -406,7 +406,7 @@ public class FailoverIT {
       assertThat(warnings.get(1).fix())
           .startsWith("ALTER SYSTEM SET synchronized_standby_slots = 'second'")
           .contains("sync_replication_slots = on", "hot_standby_feedback = on");
-      rig.execute("SELECT pg_drop_replication_slot('outbox_agent')");
+      rig.dropSlot();
       rig.awaitLeading(rig.start(""));
       assertThat(
               rig.query(

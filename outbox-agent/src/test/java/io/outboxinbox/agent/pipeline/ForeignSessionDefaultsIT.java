@@ -154,9 +154,7 @@ class ForeignSessionDefaultsIT {
     rig.insert(0, 10);
     rig.awaitEvents(10);
     assertThat(pipeline.stop(Duration.ofSeconds(60))).isTrue();
-    rig.execute(
-        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
-            + " WHERE database = current_database()");
+    rig.dropSlot();
     rig.insert(10, 20);
     rig.awaitLeading(rig.start("onGap: reconcile"));
     rig.awaitEvents(20);

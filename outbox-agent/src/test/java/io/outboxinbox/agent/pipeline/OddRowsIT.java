@@ -179,7 +179,7 @@ class OddRowsIT {
     awaitAll(corpus, 2);
     assertThat(first.stop(Duration.ofSeconds(30))).isTrue();
     insert(corpus, "reconcile");
-    rig.execute("SELECT pg_drop_replication_slot('outbox_agent')");
+    rig.dropSlot();
     Pipeline second = rig.start(configuration(corpus, "reconcile"));
     rig.awaitLeading(second);
     awaitAll(corpus, 3);

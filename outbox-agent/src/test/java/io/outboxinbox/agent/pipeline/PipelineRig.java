@@ -175,6 +175,22 @@ public final class PipelineRig implements AutoCloseable {
     database.execute(sql);
   }
 
+  /** Drops the slot once nobody reads it. */
+  public void dropSlot() throws SQLException {
+    awaitSlotFree();
+    execute("SELECT pg_drop_replication_slot('" + SLOT + "')");
+  }
+
+  /** The server ends the session of a reader a moment after the reader has gone. */
+  public void awaitSlotFree() {
+    await(
+        () ->
+            query(
+                    "SELECT count(*) FROM pg_replication_slots WHERE active AND slot_name = '%s'"
+                        .formatted(SLOT))
+                .equals("0"));
+  }
+
   /** Inserts events {@code from} to {@code to}, exclusive, as one transaction. */
   public void insert(int from, int to) throws SQLException {
     String sql =

@@ -131,7 +131,7 @@ class PublishedRowsIT {
     rig.awaitEvents(3);
     assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
     insertNumbers(4, 5);
-    rig.execute("SELECT pg_drop_replication_slot('outbox_agent')");
+    rig.dropSlot();
     for (String number : List.of("4", "5")) {
       rig.send(number, "/test", "ce_sourceid");
     }

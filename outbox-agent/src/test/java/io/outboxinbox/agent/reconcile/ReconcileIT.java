@@ -89,6 +89,7 @@ class ReconcileIT {
   void publishesWhatTheSlotWillNeverSendAndNothingElse(String accident) throws Exception {
     Checkpoint before = publishSome();
     rig.insert(60, 90);
+    rig.awaitSlotFree();
     rig.execute(accident);
     rig.insert(90, 100);
     Pipeline pipeline = rig.start(RECONCILE);
@@ -115,7 +116,7 @@ class ReconcileIT {
   void staysStoppedUntilAnOperatorAsksAndThenGoesOnWithoutARestartOfAgents() throws Exception {
     publishSome();
     rig.insert(60, 90);
-    rig.execute("SELECT pg_drop_replication_slot('outbox_agent')");
+    rig.dropSlot();
     Pipeline first = rig.start("");
     Pipeline second = rig.start("");
     rig.awaitState(first, State.STOPPED);
@@ -144,7 +145,7 @@ class ReconcileIT {
   void staysStoppedNoLongerWhenAnotherAgentReconcilesAtOnce() throws Exception {
     publishSome();
     rig.insert(60, 90);
-    rig.execute("SELECT pg_drop_replication_slot('outbox_agent')");
+    rig.dropSlot();
     Pipeline stopped = rig.start("");
     rig.awaitState(stopped, State.STOPPED);
     Pipeline other = rig.start(RECONCILE);
@@ -248,7 +249,7 @@ class ReconcileIT {
     rig.insert(60, 62);
     String source = "/" + rig.configuration("").name();
     rig.send(rig.idOf(60), source, "outbox_replay_id");
-    rig.execute("SELECT pg_drop_replication_slot('outbox_agent')");
+    rig.dropSlot();
     Pipeline pipeline = rig.start(RECONCILE);
     rig.awaitLeading(pipeline);
     rig.awaitEvents(63);
@@ -310,8 +311,8 @@ class ReconcileIT {
     }
     assertThat(before.stop(Duration.ofSeconds(20))).isTrue();
     rig.insert(60, 65);
+    rig.dropSlot();
     rig.execute(
-        "SELECT pg_drop_replication_slot('outbox_agent')",
         "UPDATE outbox_parked SET state = 'discarded', settled_at = now()"
             + " WHERE event_type = 'discarded'",
         // Written anew, they are younger than anything the position proves.
@@ -344,9 +345,8 @@ class ReconcileIT {
           .containsExactly("kept", "last");
       assertThat(parked.rows("event_type", "payload IS NOT NULL OR key IS NOT NULL")).isEmpty();
       rig.insert(60, 65);
-      rig.execute(
-          "SELECT pg_drop_replication_slot('outbox_agent')",
-          "UPDATE outbox_event SET event_type = event_type WHERE topic IS NOT NULL");
+      rig.dropSlot();
+      rig.execute("UPDATE outbox_event SET event_type = event_type WHERE topic IS NOT NULL");
       Pipeline pipeline = rig.start(RECONCILE);
       rig.awaitLeading(pipeline);
       rig.awaitEvents(65);
@@ -420,7 +420,7 @@ class ReconcileIT {
   void goesOnAfterAFailureAtAnyStep(String step) throws Exception {
     publishSome();
     rig.insert(60, 90);
-    rig.execute("SELECT pg_drop_replication_slot('outbox_agent')");
+    rig.dropSlot();
     new ReconcileRequest(rig.configuration(""), "operator").ask(null);
     rig.execute(
         "UPDATE outbox_agent_source SET broker = NULL",

@@ -106,7 +106,8 @@ public final class OutboxColumns {
    */
   static String isExactly(String column, String type, String value) {
     // The column's own type first, so that its index serves; then the text decides, byte by byte.
-    return "%s = %s::%s AND %s COLLATE pg_catalog.\"C\" = %2$s"
+    // By no operator that could be hashed: the server would hash the text of the whole table.
+    return "%s = %s::%s AND %s COLLATE pg_catalog.\"C\" IS NOT DISTINCT FROM %2$s"
         .formatted(column, value, type, logText(column));
   }
 

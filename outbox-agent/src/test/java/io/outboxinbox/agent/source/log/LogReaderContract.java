@@ -213,6 +213,7 @@ abstract class LogReaderContract {
           .as(type)
           .isEqualTo("{\"a\": 1}");
       close();
+      awaitFree(source);
       database.execute("SELECT pg_drop_replication_slot('" + source.slot() + "')");
     }
   }
@@ -270,10 +271,14 @@ abstract class LogReaderContract {
 
   private void start(SourceConfiguration source, SourcePosition from) {
     close();
-    // The server ends the session of a reader that has gone in its own time.
-    await().atMost(WITHIN).until(() -> !slot(source).active());
+    awaitFree(source);
     reader = new LogReader(source, from, NONCE, 100);
     reader.start();
+  }
+
+  /** The server ends the session of a reader that has gone in its own time. */
+  private void awaitFree(SourceConfiguration source) {
+    await().atMost(WITHIN).until(() -> !slot(source).active());
   }
 
   private void close() {
