@@ -63,6 +63,9 @@ public interface ParkedEvents {
   /** {@link ParkedQueue#take}. */
   List<Taken> take(List<Long> ordinals, long release, long lastSequence) throws SQLException;
 
+  /** {@link ParkedQueue#taken}. */
+  List<Taken> taken(long release) throws SQLException;
+
   /** {@link ParkedQueue#putBack}. */
   void putBack(long lastRelease) throws SQLException;
 

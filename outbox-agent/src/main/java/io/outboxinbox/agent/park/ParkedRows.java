@@ -78,6 +78,11 @@ final class ParkedRows implements ParkedEvents {
   }
 
   @Override
+  public List<Taken> taken(long release) throws SQLException {
+    return queue.taken(leader, release);
+  }
+
+  @Override
   public void putBack(long lastRelease) throws SQLException {
     queue.putBack(leader, lastRelease);
   }

@@ -53,13 +53,19 @@ public final class ParkingLot {
 
   /**
    * Brings the table in line with the position: what the position does not cover is taken back,
-   * what it says is published is settled. Then learns what waits.
+   * what it says is published is settled.
+   */
+  public void align(Checkpoint checkpoint) throws SQLException {
+    table.takeBack(checkpoint.epoch(), checkpoint.parking().lastOrdinal());
+    table.settle(checkpoint.parking().lastRelease());
+  }
+
+  /**
+   * Learns what waits, after {@link #align}. Batches that were not published are taken apart.
    *
    * @param onFlowing gets each key whose first event waits for nobody any more
    */
   public void open(Checkpoint checkpoint, Consumer<String> onFlowing) throws SQLException {
-    table.takeBack(checkpoint.epoch(), checkpoint.parking().lastOrdinal());
-    table.settle(checkpoint.parking().lastRelease());
     table.putBack(checkpoint.parking().lastRelease());
     ParkedTable.Waiting found =
         table.scan(

@@ -30,6 +30,7 @@ import io.outboxinbox.agent.stream.TransactionGrouper;
 import io.outboxinbox.agent.stream.Triage;
 import io.outboxinbox.agent.watch.Cleaner;
 import io.outboxinbox.agent.watch.SourceWatch;
+import io.outboxinbox.agent.source.slot.ServerState;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Clock;
@@ -97,7 +98,7 @@ final class LeadingSession {
   void run() throws SQLException, InterruptedException {
     SourceConnections connections = leadership.connections();
     StepTimes times = new StepTimes();
-    try (Publisher publisher = pipeline.publish().newPublisher();
+    try (Publisher publisher = pipeline.newPublisher(leadership.connection());
         Connection control = connections.open("control", ANSWER_SECONDS)) {
       SessionStart start =
           new SessionStart(pipeline, findings, leadership, control, publisher, clock);
@@ -113,7 +114,7 @@ final class LeadingSession {
       monitor.published(0, checkpoint);
       memory.beginSession();
       Parking parking = parking(publisher, control);
-      parking.lot().open(checkpoint, parking.releases()::flow);
+      checkpoint = open(publisher, parking, checkpoint);
       checkpoint = publishBacklog(publisher, parking, control, checkpoint);
       if (checkpoint.isBacklogDone()) {
         reconcile.finish(checkpoint);
@@ -147,6 +148,24 @@ final class LeadingSession {
         throw gap.at(checkpoint);
       }
     }
+  }
+
+  /** Takes over what is parked; what a crash has left half published comes first. */
+  private Checkpoint open(Publisher publisher, Parking parking, Checkpoint from)
+      throws SQLException {
+    parking.lot().align(from);
+    Checkpoint checkpoint = from;
+    if (publisher.mayRepeat()) {
+      checkpoint = parking.releases().resume(unread(publisher, parking), from);
+      parking.releases().holdUntil(ServerState.endOfLog(leadership.connection()));
+    }
+    parking.lot().open(checkpoint, parking.releases()::flow);
+    return checkpoint;
+  }
+
+  /** While the log is not read yet its position stands still. */
+  private Commit unread(Publisher publisher, Parking parking) {
+    return new Commit(publisher, parking.lot(), memory, position -> {});
   }
 
   private Reconcile reconcile(Publisher publisher, Connection control) {
@@ -208,7 +227,8 @@ final class LeadingSession {
       throws SQLException, InterruptedException {
     Publisher publisher = open.publisher();
     LogReader reader = open.reader();
-    TransactionGrouper grouper = new TransactionGrouper(pipeline.batch(), parking.triage(), from);
+    TransactionGrouper grouper = new TransactionGrouper(
+            pipeline.batch(), parking.triage(), publisher.mayRepeat(), from);
     Commit commit = new Commit(publisher, parking.lot(), memory, reader);
     EndedTransactions ended = new EndedTransactions(from.publicationMark());
     Checkpoint durable = from;
@@ -256,6 +276,8 @@ final class LeadingSession {
       grouper.add(end);
     } else if (captured instanceof Captured.BadRow bad) {
       grouper.add(bad);
+    } else if (captured instanceof Captured.Absent) {
+      grouper.addAbsent();
     } else if (captured instanceof Captured.Pulse returned) {
       pulse.returned(returned.number());
       monitor.pulsed(pulse);
@@ -299,8 +321,7 @@ final class LeadingSession {
       throws SQLException {
     Backlog backlog = new Backlog(pipeline.source());
     String source = leadership.source().id();
-    // Its position stands still: the log behind the slot begins where the backlog ends.
-    Commit commit = new Commit(publisher, parking.lot(), memory, position -> {});
+    Commit commit = unread(publisher, parking);
     Checkpoint checkpoint = from;
     while (!checkpoint.isBacklogDone() && !mustEnd.getAsBoolean()) {
       pulse.ensureAlive();
@@ -336,7 +357,8 @@ final class LeadingSession {
               WayOut.RECONCILE)
           .at(before);
     }
-    TransactionGrouper grouper = new TransactionGrouper(pipeline.batch(), triage, before);
+    TransactionGrouper grouper =
+        new TransactionGrouper(pipeline.batch(), triage, commit.mayRepeat(), before);
     for (Captured row : page.rows()) {
       take(row, grouper);
     }

@@ -289,13 +289,23 @@ public final class Reconcile {
         source.slot(),
         PublicationMark.of(lead.control(), source),
         turn.epoch(),
-        base == null ? 0 : base.sequence(),
+        base == null ? 0 : lastNumber(base),
         remaining == 0 ? Checkpoint.BACKLOG_DONE : 0,
         seed.position(),
         parking(base),
         bound.endedXid(),
         turn.reconciliation(),
         remaining == 0 ? 0 : new Backlog(source).end(lead.control(), identity.id()));
+  }
+
+  /**
+   * Where a crash can repeat events, those behind the checkpoint may have been published, and the
+   * log will not bring them again to tell their numbers: nobody else gets them.
+   */
+  private long lastNumber(Checkpoint base) {
+    PipelineConfiguration.BatchConfiguration batch = lead.pipeline().batch();
+    return base.sequence()
+        + (lead.publisher().mayRepeat() ? batch.maxEvents() + batch.atomicEvents() : 0);
   }
 
   private Checkpoint.Parking parking(@Nullable Checkpoint base) throws SQLException {

@@ -54,6 +54,11 @@ public final class Commit {
     this.log = log;
   }
 
+  /** {@link Publisher#mayRepeat}. */
+  public boolean mayRepeat() {
+    return publisher.mayRepeat();
+  }
+
   /**
    * Takes the step.
    *

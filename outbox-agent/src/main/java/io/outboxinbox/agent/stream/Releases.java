@@ -62,6 +62,7 @@ public final class Releases {
 
   private final LongSupplier nanos;
   private long lookedNanos;
+  private long heldUntilLsn;
   private long requestedCursor;
 
   /**
@@ -105,6 +106,14 @@ public final class Releases {
   }
 
   /**
+   * Publishes nothing before the position is there: up to it the log may bring events again that
+   * were published before a crash, and they need the numbers they had.
+   */
+  public void holdUntil(long commitLsn) {
+    heldUntilLsn = commitLsn;
+  }
+
+  /**
    * Publishes the next page or pages, if there is something to publish.
    *
    * @param commit publishes them
@@ -114,7 +123,7 @@ public final class Releases {
    * @return the position afterwards: same place in the log, perhaps a higher sequence
    */
   public Checkpoint run(Commit commit, Checkpoint durable, int justParked) throws SQLException {
-    if (lot.isEmpty()) {
+    if (lot.isEmpty() || durable.position().commitLsn() < heldUntilLsn) {
       return durable;
     }
     lot.takeJoined().forEach(this::flow);
@@ -188,12 +197,7 @@ public final class Releases {
       putBack(page, taken, refusals, at);
       return at;
     }
-    Checkpoint covering =
-        at.advancedTo(at.position(), at.sequence() + events.size())
-            .withParking(new Checkpoint.Parking(at.parking().lastOrdinal(), release));
-    Checkpoint after =
-        commit.run(
-            new Commit.Step(events, List.of(), covering), at, refusal -> refused(taken, refusal, at));
+    Checkpoint after = publish(commit, events, taken, at);
     lot.settled(table.settle(release).size());
     report.released(events.size(), after);
     letGo(page.keys(), at);
@@ -331,6 +335,49 @@ public final class Releases {
     }
     table.refuse(refusals);
     table.putBack(at.parking().lastRelease());
+  }
+
+  private Checkpoint publish(
+      Commit commit, List<RoutedEvent> events, List<Taken> taken, Checkpoint at)
+      throws SQLException {
+    Checkpoint covering =
+        numbered(taken, at)
+            .withParking(
+                new Checkpoint.Parking(
+                    at.parking().lastOrdinal(), at.parking().lastRelease() + 1));
+    return commit.run(
+        new Commit.Step(events, List.of(), covering), at, refusal -> refused(taken, refusal, at));
+  }
+
+  private static Checkpoint numbered(List<Taken> taken, Checkpoint at) {
+    return at.advancedTo(at.position(), at.sequence() + taken.size());
+  }
+
+  /**
+   * Publishes a batch again that a crash may have left half published, as it was and before other
+   * events take its numbers. To be called before the lot is opened.
+   *
+   * @param commit one whose broker may repeat events
+   * @return the checkpoint afterwards
+   */
+  public Checkpoint resume(Commit commit, Checkpoint at) throws SQLException {
+    long release = at.parking().lastRelease() + 1;
+    List<Taken> taken = table.taken(release);
+    if (taken.isEmpty()) {
+      return at;
+    }
+    List<Refusal> refusals = new ArrayList<>();
+    List<RoutedEvent> events = route(taken, at, refusals);
+    if (!refusals.isEmpty() || isolation.isLooking()) {
+      // Not any more: they wait again, and nobody else gets the numbers some may have gone out by.
+      refuse(refusals, at);
+      return commit.run(
+          new Commit.Step(List.of(), List.of(), numbered(taken, at)), at, refusal -> {});
+    }
+    Checkpoint after = publish(commit, events, taken, at);
+    table.settle(release);
+    report.released(events.size(), after);
+    return after;
   }
 
   private void refused(List<Taken> taken, AgentException.RejectedEvent e, Checkpoint at)

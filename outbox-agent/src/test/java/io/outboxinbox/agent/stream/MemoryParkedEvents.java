@@ -1,6 +1,5 @@
 package io.outboxinbox.agent.stream;
 
-import io.outboxinbox.agent.event.RawRow;
 import io.outboxinbox.agent.park.ParkedEvents;
 import io.outboxinbox.agent.source.table.Lane;
 import io.outboxinbox.agent.source.table.ParkedEvent;
@@ -158,12 +157,28 @@ final class MemoryParkedEvents implements ParkedEvents {
       if (row.state == State.WAITING && row.release == 0 && row.mayGo()) {
         row.release = release;
         row.sequence = lastSequence + taken.size() + 1;
-        RawRow raw = row.event.row();
-        taken.add(new Taken(ordinal, row.lane, raw, row.sequence, Instant.EPOCH, Instant.EPOCH));
+        taken.add(taken(ordinal, row));
       }
     }
     crashPoint.run();
     return taken;
+  }
+
+  @Override
+  public List<Taken> taken(long release) {
+    List<Taken> taken = new ArrayList<>();
+    rows.forEach(
+        (ordinal, row) -> {
+          if (row.state == State.WAITING && row.release == release) {
+            taken.add(taken(ordinal, row));
+          }
+        });
+    return taken;
+  }
+
+  private static Taken taken(long ordinal, Row row) {
+    return new Taken(
+        ordinal, row.lane, row.event.row(), row.sequence, Instant.EPOCH, Instant.EPOCH);
   }
 
   @Override

@@ -48,7 +48,7 @@ class ParkingProperties {
   private static final int RECORDS = 150;
 
   /** Nobody looks. */
-  private static final ParkingReport UNSEEN =
+  static final ParkingReport UNSEEN =
       new ParkingReport() {
         @Override
         public void parked(int events) {}
@@ -60,39 +60,26 @@ class ParkingProperties {
   private static long crashes;
   private static long released;
 
-  /** Ends a session where it stands. */
-  private static final class Crash extends RuntimeException {
-    private static final long serialVersionUID = 1;
-  }
-
   /** One source, its broker and its operators; outlives crashes. */
-  private static final class World implements Publisher {
+  private static final class World {
     private final Random random;
     private final double crashRate;
     private final SimulatedLog log;
     private final ScriptedRules rules = new ScriptedRules();
     private final MemoryParkedEvents table = new MemoryParkedEvents(this::maybeCrash);
     private final Set<String> discarded = new java.util.HashSet<>();
-    private final List<RoutedEvent> published = new ArrayList<>();
-    private Checkpoint checkpoint;
+    private final SimulatedBroker broker;
+    private final Publisher publisher;
+    private long readUntil;
     private boolean isCalm;
     private long nanos;
 
-    World(long seed) {
+    World(long seed, SimulatedBroker.Kind kind) {
       random = new Random(seed);
       crashRate = random.nextInt(3) == 0 ? 0.1 : 0.01;
       log = new SimulatedLog(random, RECORDS);
-      checkpoint =
-          new Checkpoint(
-              new SourceIdentity("1", "db", "pub"),
-              "test",
-              1,
-              "slot",
-              "mark",
-              1,
-              0,
-              Checkpoint.BACKLOG_DONE,
-              SourcePosition.atCommit(log.start()));
+      broker = new SimulatedBroker(ExactlyOnceProperties.seedOf(log), this::maybeCrash);
+      publisher = broker.publisher(kind);
       rules.chooseTopics(ParkingProperties::topicOf);
       for (Long id : log.expectedIds()) {
         if (random.nextInt(12) == 0) {
@@ -106,20 +93,8 @@ class ParkingProperties {
     void maybeCrash() {
       if (!isCalm && random.nextDouble() < crashRate) {
         crashes++;
-        throw new Crash();
+        throw new ExactlyOnceProperties.Crash();
       }
-    }
-
-    @Override
-    public List<Receipt> publishBatch(List<RoutedEvent> batch, Checkpoint after) {
-      maybeCrash();
-      published.addAll(batch);
-      checkpoint = after;
-      // A crash here is a commit whose outcome the agent never learns.
-      maybeCrash();
-      return batch.stream()
-          .map(e -> new Receipt(e.sequenced().sequence(), e.sequenced().position()))
-          .toList();
     }
 
     /** Operators mend, release too early, change their minds, discard. */
@@ -138,40 +113,32 @@ class ParkingProperties {
         }
       }
     }
-
-    @Override
-    public boolean keepsCheckpoint() {
-      return true;
-    }
-
-    @Override
-    public Optional<Checkpoint> takeOver(SourceIdentity source) {
-      return Optional.of(checkpoint);
-    }
-
-    @Override
-    public List<Checkpoint> allCheckpoints() {
-      return List.of(checkpoint);
-    }
-
-    @Override
-    public void check(RoutedEvent event) {}
-
-    @Override
-    public void forget(SourceIdentity source) {}
-
-    @Override
-    public void close() {}
   }
 
   @Property(tries = 500)
   void publishesEveryRowOnceInOrderPerKeyThroughAnyCrash(@ForAll long seed) throws SQLException {
-    World world = new World(seed);
+    World world = new World(seed, SimulatedBroker.Kind.TOGETHER);
+    run(world);
+    assertThat(world.broker.arrived.stream().map(e -> e.sequenced().sequence()))
+        .containsExactlyElementsOf(
+            LongStream.rangeClosed(1, world.broker.arrived.size()).boxed().toList());
+  }
+
+  @Property(tries = 500)
+  void repeatsOnlyWithTheNumbersTheyHadWhereTheCheckpointIsWrittenLater(@ForAll long seed)
+      throws SQLException {
+    World world = new World(seed, SimulatedBroker.Kind.ONE_AFTER_THE_OTHER);
+    run(world);
+    assertThat(world.broker.arrivedOnce().stream().map(e -> e.sequenced().sequence()))
+        .doesNotHaveDuplicates();
+  }
+
+  private static void run(World world) throws SQLException {
     boolean isDone = false;
     while (!isDone) {
       try {
         isDone = session(world);
-      } catch (Crash crash) {
+      } catch (ExactlyOnceProperties.Crash crash) {
         // The next session begins with what is durable.
       }
     }
@@ -179,15 +146,16 @@ class ParkingProperties {
         .filter(row -> row.state == MemoryParkedEvents.State.DISCARDED)
         .forEach(row -> world.discarded.add(row.id()));
     assertThat(byKey(idsPublished(world))).isEqualTo(byKey(idsExpected(world)));
-    assertThat(world.published.stream().map(e -> e.sequenced().sequence()))
-        .containsExactlyElementsOf(
-            LongStream.rangeClosed(1, world.published.size()).boxed().toList());
+    Map<Long, String> byNumber =
+        world.broker.arrivedOnce().stream()
+            .collect(
+                Collectors.toMap(
+                    e -> e.sequenced().sequence(), e -> e.sequenced().event().id()));
     for (MemoryParkedEvents.Row row : world.table.rows.values()) {
       assertThat(row.state).isNotEqualTo(MemoryParkedEvents.State.WAITING);
       if (row.state == MemoryParkedEvents.State.RELEASED) {
         released++;
-        assertThat(world.published.get((int) row.sequence - 1).sequenced().event().id())
-            .isEqualTo(row.id());
+        assertThat(byNumber).containsEntry(row.sequence, row.id());
       }
     }
   }
@@ -208,7 +176,7 @@ class ParkingProperties {
 
   /** Reads until the end of the log and until nothing waits; returns whether it came so far. */
   private static boolean session(World world) throws SQLException {
-    Checkpoint durable = world.checkpoint;
+    Checkpoint durable = world.broker.checkpoint;
     StreamMemory memory =
         new StreamMemory(
             new FloodBreaker(100_000, () -> world.nanos),
@@ -218,7 +186,6 @@ class ParkingProperties {
     Releases releases =
         new Releases(
             lot,
-            world,
             new Releases.Rules(
                 world.rules,
                 SimulatedReader.rowCheck(),
@@ -226,31 +193,51 @@ class ParkingProperties {
                 memory.size(),
                 () -> world.nanos),
             (released, after) -> {});
+    long[] committed = {durable.position().commitLsn()};
+    Commit commit =
+        new Commit(
+            world.publisher,
+            lot,
+            memory,
+            position -> {
+              assertThat(position.commitLsn())
+                  .isLessThanOrEqualTo(world.broker.checkpoint.position().commitLsn())
+                  .isGreaterThanOrEqualTo(committed[0]);
+              committed[0] = position.commitLsn();
+            });
+    lot.align(durable);
+    if (world.publisher.mayRepeat()) {
+      durable = releases.resume(commit, durable);
+      releases.holdUntil(world.readUntil);
+    }
     lot.open(durable, releases::flow);
     TransactionGrouper grouper =
         new TransactionGrouper(
             new BatchConfiguration(10, 1 + world.random.nextInt(12), Long.MAX_VALUE),
             new Triage(world.rules, lot.held(), memory, UnknownTopic.PARK),
+            world.publisher.mayRepeat(),
             durable);
     SimulatedReader reader = new SimulatedReader(world.log, durable.position());
     for (int idle = 0; idle < 200; ) {
       int poll = 1 + world.random.nextInt(20);
       for (int i = 0; i < poll && reader.hasNext(); i++) {
-        take(reader.next(), grouper);
+        Captured read = reader.next();
+        if (read instanceof Captured.TransactionEnd end) {
+          world.readUntil = Math.max(world.readUntil, end.position().commitLsn());
+        }
+        ExactlyOnceProperties.take(read, grouper);
       }
       Batch batch = grouper.takeEnded();
       if (!batch.isEmpty()) {
-        Checkpoint.Parking covered = lot.write(batch.parked(), durable);
-        Checkpoint after =
-            durable.advancedTo(batch.position(), batch.sequence()).withParking(covered);
-        world.publishBatch(batch.events(), after);
-        durable = after;
-        lot.parked(batch.parked(), after);
+        Checkpoint after = durable.advancedTo(batch.position(), batch.sequence());
+        durable =
+            commit.run(
+                new Commit.Step(batch.events(), batch.parked(), after), durable, refusal -> {});
       }
       world.operate(reader.hasNext() ? 3 : 50);
       world.nanos += world.random.nextInt(2) * 1_000_000_001L;
       if (grouper.isIdle()) {
-        durable = releases.run(durable, batch.parked().size());
+        durable = releases.run(commit, durable, batch.parked().size());
         grouper.skipTo(durable.sequence());
       }
       if (!reader.hasNext()) {
@@ -264,16 +251,8 @@ class ParkingProperties {
     return true;
   }
 
-  private static void take(Captured captured, TransactionGrouper grouper) {
-    if (captured instanceof Captured.Row row) {
-      grouper.add(row);
-    } else if (captured instanceof Captured.TransactionEnd end) {
-      grouper.add(end);
-    }
-  }
-
   private static List<Long> idsPublished(World world) {
-    return world.published.stream().map(e -> Long.valueOf(e.sequenced().event().id())).toList();
+    return world.broker.arrivedOnce().stream().map(e -> Long.valueOf(e.sequenced().event().id())).toList();
   }
 
   private static List<Long> idsExpected(World world) {
