@@ -14,6 +14,7 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** Gives each statement the connection it needs. */
@@ -37,8 +38,13 @@ final class ParkedRows implements ParkedEvents {
   }
 
   @Override
-  public List<String> insert(Portion portion) throws SQLException {
-    return table.insert(control, portion, rule);
+  public void insert(Portion portion) throws SQLException {
+    table.insert(control, portion, rule);
+  }
+
+  @Override
+  public List<String> join(Set<String> keys) throws SQLException {
+    return table.join(control, keys);
   }
 
   @Override

@@ -110,16 +110,17 @@ public final class ParkingLot {
     if (events.isEmpty()) {
       return parking;
     }
-    Set<String> everywhere = heldEverywhere(events);
-    List<String> left =
-        table.insert(
-            new ParkedTable.Portion(events, before.epoch(), parking.lastOrdinal(), everywhere));
+    table.insert(new ParkedTable.Portion(events, before.epoch(), parking.lastOrdinal()));
+    return new Checkpoint.Parking(parking.lastOrdinal() + events.size(), parking.lastRelease());
+  }
+
+  private void joinLines(Set<String> keys) throws SQLException {
+    List<String> left = keys.isEmpty() ? List.of() : table.join(keys);
     left.forEach(held::remove);
     if (!left.isEmpty()) {
       // What flowed in the line it has left flows on in this one.
-      everywhere.forEach(key -> joined.add(Lane.of(null, key)));
+      keys.forEach(key -> joined.add(Lane.of(null, key)));
     }
-    return new Checkpoint.Parking(parking.lastOrdinal() + events.size(), parking.lastRelease());
   }
 
   /**
@@ -148,10 +149,11 @@ public final class ParkingLot {
   }
 
   /** Takes note that events written down are covered by the position. */
-  public void parked(List<ParkedEvent> events, Checkpoint after) {
+  public void parked(List<ParkedEvent> events, Checkpoint after) throws SQLException {
     if (events.isEmpty()) {
       return;
     }
+    joinLines(heldEverywhere(events));
     if (oldest == null) {
       oldest = new Oldest(after.parking().lastOrdinal() - events.size() + 1, clock.instant());
     }

@@ -65,7 +65,7 @@ final class MemoryParkedEvents implements ParkedEvents {
   }
 
   @Override
-  public List<String> insert(Portion portion) {
+  public void insert(Portion portion) {
     crashPoint.run();
     long ordinal = portion.lastOrdinal();
     for (ParkedEvent event : portion.events()) {
@@ -73,12 +73,12 @@ final class MemoryParkedEvents implements ParkedEvents {
         throw new AssertionError("number " + ordinal + " is used twice");
       }
     }
-    List<String> left = join(portion.joinedKeys());
     crashPoint.run();
-    return left;
   }
 
-  private List<String> join(Set<String> keys) {
+  @Override
+  public List<String> join(Set<String> keys) {
+    crashPoint.run();
     Set<String> left = new LinkedHashSet<>();
     for (Row row : waiting()) {
       String key = row.event.key();

@@ -97,6 +97,15 @@ class ParkingProperties {
       }
     }
 
+    /** What is read was committed; a part of its transaction may be published before its end. */
+    void noteRead(Captured read, SimulatedReader reader) {
+      long commitLsn =
+          read instanceof Captured.TransactionEnd end
+              ? end.position().commitLsn()
+              : reader.nextCommitLsn();
+      readUntil = Math.max(readUntil, commitLsn);
+    }
+
     /** Operators mend, release too early, change their minds, discard. */
     void operate(int chances) {
       for (MemoryParkedEvents.Row row : table.waiting()) {
@@ -222,9 +231,7 @@ class ParkingProperties {
       int poll = 1 + world.random.nextInt(20);
       for (int i = 0; i < poll && reader.hasNext(); i++) {
         Captured read = reader.next();
-        if (read instanceof Captured.TransactionEnd end) {
-          world.readUntil = Math.max(world.readUntil, end.position().commitLsn());
-        }
+        world.noteRead(read, reader);
         ExactlyOnceProperties.take(read, grouper);
       }
       Batch batch = grouper.takeEnded();
