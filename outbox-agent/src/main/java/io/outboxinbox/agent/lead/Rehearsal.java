@@ -45,9 +45,9 @@ public final class Rehearsal implements Runnable {
   @Override
   public void run() {
     MDC.put("pipeline", pipeline.name());
-    try (Publisher publisher = pipeline.publish().newPublisher();
-        Connection connection =
-            new SourceConnections(pipeline.source()).open("rehearsal", ANSWER_TIMEOUT_SECONDS)) {
+    try (Connection connection =
+            new SourceConnections(pipeline.source()).open("rehearsal", ANSWER_TIMEOUT_SECONDS);
+        Publisher publisher = pipeline.newPublisher(connection)) {
       SourcePreflight.check(connection, pipeline.source());
       ServerState.of(connection);
       pipeline.publish().preflight(fixedTopics);

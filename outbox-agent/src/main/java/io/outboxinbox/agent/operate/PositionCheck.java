@@ -35,7 +35,7 @@ public final class PositionCheck {
   public static List<Finding> run(PipelineConfiguration pipeline) {
     SourceConnections connections = new SourceConnections(pipeline.source());
     try (Connection connection = connections.open("check", ANSWER_TIMEOUT_SECONDS);
-        Publisher publisher = pipeline.publish().newPublisher()) {
+        Publisher publisher = pipeline.newPublisher(connection)) {
       SourceConfiguration source = SourceNames.resolved(connection, pipeline.source());
       // In this order, because a leader may move both: the slot never passes the position, and the
       // position never passes the server's log.

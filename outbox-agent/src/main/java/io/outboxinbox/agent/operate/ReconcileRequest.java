@@ -66,7 +66,7 @@ public final class ReconcileRequest {
   public Preview preview() {
     SourceConnections connections = new SourceConnections(pipeline.source());
     try (Connection connection = open(connections);
-        Publisher publisher = pipeline.publish().newPublisher()) {
+        Publisher publisher = pipeline.newPublisher(connection)) {
       SourceIdentity identity = SourceNames.identify(connection, pipeline.source());
       @Nullable Checkpoint checkpoint =
           publisher.allCheckpoints().stream()

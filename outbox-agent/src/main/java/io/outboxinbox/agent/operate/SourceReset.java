@@ -43,7 +43,7 @@ public final class SourceReset {
    */
   public String run() {
     try (Leadership leadership = Leadership.connect(pipeline, holder);
-        Publisher publisher = pipeline.publish().newPublisher()) {
+        Publisher publisher = pipeline.newPublisher(leadership.connection())) {
       String source = leadership.source().id();
       if (!leadership.tryAcquire()) {
         throw new AgentException.Misconfigured(

@@ -14,6 +14,7 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** Gives each statement the connection it needs. */
@@ -37,8 +38,13 @@ final class ParkedRows implements ParkedEvents {
   }
 
   @Override
-  public List<String> insert(Portion portion) throws SQLException {
-    return table.insert(control, portion, rule);
+  public void insert(Portion portion) throws SQLException {
+    table.insert(control, portion, rule);
+  }
+
+  @Override
+  public List<String> join(Set<String> keys) throws SQLException {
+    return table.join(control, keys);
   }
 
   @Override
@@ -75,6 +81,11 @@ final class ParkedRows implements ParkedEvents {
   public List<Taken> take(List<Long> ordinals, long release, long lastSequence)
       throws SQLException {
     return queue.take(leader, ordinals, release, lastSequence);
+  }
+
+  @Override
+  public List<Taken> taken(long release) throws SQLException {
+    return queue.taken(leader, release);
   }
 
   @Override

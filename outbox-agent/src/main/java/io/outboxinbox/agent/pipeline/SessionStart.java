@@ -95,15 +95,10 @@ final class SessionStart {
     times.done("look at broker");
     freeSlot(found);
     times.done("free slot");
-    if (!publisher.keepsCheckpoint()) {
-      Checkpoint checkpoint = fromSlot();
-      verifySlot(checkpoint);
-      return checkpoint;
-    }
-    return fromBroker(found.orElse(null), reconcile);
+    return from(found.orElse(null), reconcile);
   }
 
-  private Checkpoint fromBroker(@Nullable Checkpoint found, Reconcile reconcile)
+  private Checkpoint from(@Nullable Checkpoint found, Reconcile reconcile)
       throws SQLException, InterruptedException {
     if (found == null) {
       @Nullable Checkpoint accepted = ofAcceptedCluster();
@@ -219,9 +214,7 @@ final class SessionStart {
         seed(slot, new SourceRegistry.Turn(epoch, registration.reconciliation()));
     Checkpoint checkpoint = seedCheckpoint(epoch, seed.position(), seed.filled().candidates() > 0);
     // Without a durable seed, a crash in the very first batch could not be resumed exactly.
-    if (publisher.keepsCheckpoint()) {
-      publisher.publishBatch(List.of(), checkpoint);
-    }
+    publisher.write(checkpoint);
     registry.markSeeded(control, identity.id(), publisher.cluster().orElse(null));
     LOG.info(
         "first start of source {}: epoch {}, slot {} from {}, {} older rows to publish",
@@ -295,25 +288,6 @@ final class SessionStart {
     return registry
         .find(control, identity.id())
         .orElseThrow(() -> new AgentException.Retryable("the leader's row disappeared", null));
-  }
-
-  /** For brokers that keep no checkpoint: the slot's own confirmed position is the memory. */
-  private Checkpoint fromSlot() throws SQLException {
-    SourceRegistry.Registration registration = registration();
-    Optional<SlotState> slot = SlotState.of(control, source.slot());
-    if (!registration.isSeeded()) {
-      return firstStart();
-    }
-    if (slot.isEmpty()) {
-      throw new AgentException.Fatal(
-          "slot " + source.slot() + " is gone, and with it the position", WayOut.RESET);
-    }
-    // The count cannot go on exactly, so it starts again in a new epoch.
-    long epoch = registration.nextEpoch(clock.instant());
-    registry.beginSeededEpoch(control, identity.id(), epoch);
-    boolean hasBacklog = new Backlog(source).exists(control, identity.id());
-    SourcePosition position = SourcePosition.atCommit(slot.get().confirmedFlushLsn());
-    return seedCheckpoint(epoch, position, hasBacklog);
   }
 
   private Checkpoint seedCheckpoint(long epoch, SourcePosition position, boolean hasBacklog)

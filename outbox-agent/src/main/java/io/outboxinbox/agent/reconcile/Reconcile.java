@@ -33,7 +33,6 @@ import io.outboxinbox.agent.source.table.WholeChange;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Clock;
-import java.util.List;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
@@ -289,13 +288,23 @@ public final class Reconcile {
         source.slot(),
         PublicationMark.of(lead.control(), source),
         turn.epoch(),
-        base == null ? 0 : base.sequence(),
+        base == null ? 0 : lastNumber(base),
         remaining == 0 ? Checkpoint.BACKLOG_DONE : 0,
         seed.position(),
         parking(base),
         bound.endedXid(),
         turn.reconciliation(),
         remaining == 0 ? 0 : new Backlog(source).end(lead.control(), identity.id()));
+  }
+
+  /**
+   * Where a crash can repeat events, those behind the checkpoint may have been published, and the
+   * log will not bring them again to tell their numbers: nobody else gets them.
+   */
+  private long lastNumber(Checkpoint base) {
+    PipelineConfiguration.BatchConfiguration batch = lead.pipeline().batch();
+    return base.sequence()
+        + (lead.publisher().mayRepeat() ? batch.maxEvents() + batch.atomicEvents() : 0);
   }
 
   private Checkpoint.Parking parking(@Nullable Checkpoint base) throws SQLException {
@@ -310,7 +319,7 @@ public final class Reconcile {
 
   private void makeDurable(Checkpoint checkpoint, @Nullable Checkpoint base, Cause cause)
       throws SQLException {
-    lead.publisher().publishBatch(List.of(), checkpoint);
+    lead.publisher().write(checkpoint);
     registry.markSeeded(lead.control(), identity.id(), lead.publisher().cluster().orElse(null));
     if (base != null && !base.source().equals(identity)) {
       lead.publisher().forget(base.source());

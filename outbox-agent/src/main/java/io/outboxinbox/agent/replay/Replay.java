@@ -147,7 +147,7 @@ public final class Replay {
         Replayer replayer = pipeline.publish().newReplayer()) {
       SourceIdentity identity = SourceNames.identify(connection, pipeline.source());
       router = router.forSource(identity);
-      StoredRows rows = new StoredRows(source, endedXid(identity));
+      StoredRows rows = new StoredRows(source, endedXid(connection, identity));
       @Nullable String after = order.after();
       List<StoredRows.Stored> page = rows.page(connection, order.selection(), after, limit(order));
       while (!page.isEmpty()) {
@@ -198,8 +198,8 @@ public final class Replay {
   }
 
   /** What the agent that leads has surely published; asked without disturbing it. */
-  private long endedXid(SourceIdentity identity) {
-    try (Publisher publisher = pipeline.publish().newPublisher()) {
+  private long endedXid(Connection connection, SourceIdentity identity) {
+    try (Publisher publisher = pipeline.newPublisher(connection)) {
       return publisher.allCheckpoints().stream()
           .filter(checkpoint -> checkpoint.source().equals(identity))
           .mapToLong(Checkpoint::endedXid)

@@ -7,7 +7,6 @@ import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SequencedEvent;
 import io.outboxinbox.agent.park.ParkedEvents;
 import io.outboxinbox.agent.park.ParkingLot;
-import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.source.RowCheck;
 import io.outboxinbox.agent.source.table.ParkedQueue.Candidate;
 import io.outboxinbox.agent.source.table.ParkedQueue.Refusal;
@@ -46,7 +45,6 @@ public final class Releases {
 
   private final ParkingLot lot;
   private final ParkedEvents table;
-  private final Publisher publisher;
   private final EventRules rules;
   private final RowCheck rows;
   private final Isolation isolation;
@@ -64,6 +62,7 @@ public final class Releases {
 
   private final LongSupplier nanos;
   private long lookedNanos;
+  private long heldUntilLsn;
   private long requestedCursor;
 
   /**
@@ -85,12 +84,11 @@ public final class Releases {
     void released(int events, Checkpoint after);
   }
 
-  public Releases(ParkingLot lot, Publisher publisher, Rules rules, Report report) {
+  public Releases(ParkingLot lot, Rules rules, Report report) {
     this.lot = lot;
     this.table = lot.table();
     this.nanos = rules.nanos();
     this.lookedNanos = nanos.getAsLong() - LOOK_NANOS;
-    this.publisher = publisher;
     this.rules = rules.events();
     this.rows = rules.rows();
     this.isolation = rules.isolation();
@@ -108,15 +106,24 @@ public final class Releases {
   }
 
   /**
+   * Publishes nothing before the position is there: up to it the log may bring events again that
+   * were published before a crash, and they need the numbers they had.
+   */
+  public void holdUntil(long commitLsn) {
+    heldUntilLsn = commitLsn;
+  }
+
+  /**
    * Publishes the next page or pages, if there is something to publish.
    *
+   * @param commit publishes them
    * @param durable the position; no event behind it has a number yet
    * @param justParked so many events were parked since the last call. More than a page of them
    *     would otherwise keep a key that flows from ever catching up.
    * @return the position afterwards: same place in the log, perhaps a higher sequence
    */
-  public Checkpoint run(Checkpoint durable, int justParked) throws SQLException {
-    if (lot.isEmpty()) {
+  public Checkpoint run(Commit commit, Checkpoint durable, int justParked) throws SQLException {
+    if (lot.isEmpty() || durable.position().commitLsn() < heldUntilLsn) {
       return durable;
     }
     lot.takeJoined().forEach(this::flow);
@@ -127,7 +134,7 @@ public final class Releases {
     }
     Checkpoint at = durable;
     for (int page = justParked / PAGE_EVENTS; page >= 0 && hasWork(); page--) {
-      at = releasePage(at);
+      at = releasePage(commit, at);
     }
     // Once nothing waits this is not reached any more, so the end has to be shown at once.
     if (isDue || lot.isEmpty()) {
@@ -177,7 +184,7 @@ public final class Releases {
     }
   }
 
-  private Checkpoint releasePage(Checkpoint at) throws SQLException {
+  private Checkpoint releasePage(Commit commit, Checkpoint at) throws SQLException {
     Page page = choose(at);
     if (page.isEmpty()) {
       return at;
@@ -190,10 +197,7 @@ public final class Releases {
       putBack(page, taken, refusals, at);
       return at;
     }
-    Checkpoint after =
-        at.advancedTo(at.position(), at.sequence() + events.size())
-            .withParking(new Checkpoint.Parking(at.parking().lastOrdinal(), release));
-    publish(events, taken, after, at);
+    Checkpoint after = publish(commit, events, taken, at);
     lot.settled(table.settle(release).size());
     report.released(events.size(), after);
     letGo(page.keys(), at);
@@ -333,37 +337,61 @@ public final class Releases {
     table.putBack(at.parking().lastRelease());
   }
 
-  private void publish(
-      List<RoutedEvent> events, List<Taken> taken, Checkpoint after, Checkpoint before)
+  private Checkpoint publish(
+      Commit commit, List<RoutedEvent> events, List<Taken> taken, Checkpoint at)
       throws SQLException {
-    try {
-      int confirmed =
-          size.measured(events, publisher.patience(), () -> publisher.publishBatch(events, after))
-              .size();
-      if (confirmed < events.size()) {
-        throw new AgentException.Retryable(
-            "the broker confirmed only %d of %d released events"
-                .formatted(confirmed, events.size()),
-            null);
-      }
-      isolation.passed(events.size(), List.of());
-    } catch (AgentException.RejectedEvent e) {
-      Taken culprit = culprit(taken, e);
-      if (culprit == null) {
-        isolation.refused(events.size());
-      } else {
-        refuse(
-            List.of(
-                new Refusal(
-                    culprit.ordinal(), "event " + culprit.row().shownId() + ": " + e.getMessage())),
-            before);
-        isolation.found();
-      }
-      throw new AgentException.Retryable(
-          "the broker refused one of %d released events; looking for it: %s"
-              .formatted(events.size(), e.getMessage()),
-          e);
+    Checkpoint covering =
+        numbered(taken, at)
+            .withParking(
+                new Checkpoint.Parking(at.parking().lastOrdinal(), at.parking().lastRelease() + 1));
+    return commit.run(
+        new Commit.Step(events, List.of(), covering), at, refusal -> refused(taken, refusal, at));
+  }
+
+  private static Checkpoint numbered(List<Taken> taken, Checkpoint at) {
+    return at.advancedTo(at.position(), at.sequence() + taken.size());
+  }
+
+  /**
+   * Publishes a batch again that a crash may have left half published, as it was and before other
+   * events take its numbers. To be called before the lot is opened.
+   *
+   * @param commit one whose broker may repeat events
+   * @return the checkpoint afterwards
+   */
+  public Checkpoint resume(Commit commit, Checkpoint at) throws SQLException {
+    long release = at.parking().lastRelease() + 1;
+    List<Taken> taken = table.taken(release);
+    if (taken.isEmpty()) {
+      return at;
     }
+    List<Refusal> refusals = new ArrayList<>();
+    List<RoutedEvent> events = route(taken, at, refusals);
+    if (!refusals.isEmpty() || isolation.isLooking()) {
+      // Not any more: they wait again, and nobody else gets the numbers some may have gone out by.
+      refuse(refusals, at);
+      return commit.run(
+          new Commit.Step(List.of(), List.of(), numbered(taken, at)), at, refusal -> {});
+    }
+    Checkpoint after = publish(commit, events, taken, at);
+    table.settle(release);
+    report.released(events.size(), after);
+    return after;
+  }
+
+  private void refused(List<Taken> taken, AgentException.RejectedEvent e, Checkpoint at)
+      throws SQLException {
+    @Nullable Taken culprit = culprit(taken, e);
+    if (culprit == null) {
+      isolation.refused(taken.size());
+      return;
+    }
+    refuse(
+        List.of(
+            new Refusal(
+                culprit.ordinal(), "event " + culprit.row().shownId() + ": " + e.getMessage())),
+        at);
+    isolation.found();
   }
 
   private static @Nullable Taken culprit(List<Taken> taken, AgentException.RejectedEvent e) {

@@ -3,6 +3,7 @@ package io.outboxinbox.agent.pipeline;
 import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.event.Positions;
 import io.outboxinbox.agent.event.Receipt;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SourceIdentity;
@@ -79,8 +80,8 @@ public final class CrashingPublishing implements PublishConfiguration {
   }
 
   @Override
-  public Publisher newPublisher() {
-    return new Crashing(broker.newPublisher());
+  public Publisher newPublisher(Positions ofDatabase) {
+    return new Crashing(broker.newPublisher(ofDatabase));
   }
 
   @Override
@@ -101,8 +102,8 @@ public final class CrashingPublishing implements PublishConfiguration {
     }
 
     @Override
-    public boolean keepsCheckpoint() {
-      return real.keepsCheckpoint();
+    public boolean mayRepeat() {
+      return real.mayRepeat();
     }
 
     @Override

@@ -233,7 +233,8 @@ public final class PipelineRig implements AutoCloseable {
 
   /** The durable checkpoint of the newest pipeline's source. */
   public Checkpoint checkpoint() throws Exception {
-    try (Publisher publisher = configuration("").publish().newPublisher()) {
+    try (Connection session = database.connect();
+        Publisher publisher = configuration("").newPublisher(session)) {
       return publisher.allCheckpoints().stream()
           .filter(checkpoint -> checkpoint.source().database().equals(database.name()))
           .findFirst()
@@ -277,7 +278,8 @@ public final class PipelineRig implements AutoCloseable {
 
   /** Removes the checkpoint from the broker, as if the topic had been emptied. */
   public void forgetPosition() throws Exception {
-    try (Publisher publisher = configuration("").publish().newPublisher()) {
+    try (Connection session = database.connect();
+        Publisher publisher = configuration("").newPublisher(session)) {
       SourceIdentity source = checkpoint().source();
       publisher.takeOver(source);
       publisher.forget(source);

@@ -2,7 +2,6 @@ package io.outboxinbox.agent.publish;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Receipt;
@@ -102,7 +101,6 @@ public abstract class PublisherContract {
 
   @Test
   void returnsTheCheckpointOfTheLastBatchToWhoeverTakesOver() {
-    assumeTrue(publisher.keepsCheckpoint(), "this broker keeps no checkpoint");
     assertThat(open().takeOver(source)).isEmpty();
     Publisher second = open();
     second.takeOver(source);
@@ -114,7 +112,6 @@ public abstract class PublisherContract {
 
   @Test
   void isShutOutOnceAnotherHasTakenOver() {
-    assumeTrue(publisher.keepsCheckpoint(), "this broker cannot fence");
     publisher.publishBatch(List.of(event(1, "a")), Events.checkpoint(source, 1));
     Publisher second = open();
     second.takeOver(source);
@@ -135,7 +132,6 @@ public abstract class PublisherContract {
 
   @Test
   void keepsSourcesApart() {
-    assumeTrue(publisher.keepsCheckpoint(), "this broker keeps no checkpoint");
     SourceIdentity other = new SourceIdentity(UUID.randomUUID().toString(), "db", "publication");
     open().takeOver(other);
     publisher.publishBatch(List.of(event(1, "a")), Events.checkpoint(source, 1));
@@ -144,7 +140,6 @@ public abstract class PublisherContract {
 
   @Test
   void forgetsACheckpointOnRequest() {
-    assumeTrue(publisher.keepsCheckpoint(), "this broker keeps no checkpoint");
     publisher.publishBatch(List.of(), Events.checkpoint(source, 1));
     publisher.forget(source);
     assertThat(open().takeOver(source)).isEmpty();

@@ -1,6 +1,5 @@
 package io.outboxinbox.agent.stream;
 
-import io.outboxinbox.agent.event.RawRow;
 import io.outboxinbox.agent.park.ParkedEvents;
 import io.outboxinbox.agent.source.table.Lane;
 import io.outboxinbox.agent.source.table.ParkedEvent;
@@ -66,7 +65,7 @@ final class MemoryParkedEvents implements ParkedEvents {
   }
 
   @Override
-  public List<String> insert(Portion portion) {
+  public void insert(Portion portion) {
     crashPoint.run();
     long ordinal = portion.lastOrdinal();
     for (ParkedEvent event : portion.events()) {
@@ -74,12 +73,12 @@ final class MemoryParkedEvents implements ParkedEvents {
         throw new AssertionError("number " + ordinal + " is used twice");
       }
     }
-    List<String> left = join(portion.joinedKeys());
     crashPoint.run();
-    return left;
   }
 
-  private List<String> join(Set<String> keys) {
+  @Override
+  public List<String> join(Set<String> keys) {
+    crashPoint.run();
     Set<String> left = new LinkedHashSet<>();
     for (Row row : waiting()) {
       String key = row.event.key();
@@ -158,12 +157,28 @@ final class MemoryParkedEvents implements ParkedEvents {
       if (row.state == State.WAITING && row.release == 0 && row.mayGo()) {
         row.release = release;
         row.sequence = lastSequence + taken.size() + 1;
-        RawRow raw = row.event.row();
-        taken.add(new Taken(ordinal, row.lane, raw, row.sequence, Instant.EPOCH, Instant.EPOCH));
+        taken.add(taken(ordinal, row));
       }
     }
     crashPoint.run();
     return taken;
+  }
+
+  @Override
+  public List<Taken> taken(long release) {
+    List<Taken> taken = new ArrayList<>();
+    rows.forEach(
+        (ordinal, row) -> {
+          if (row.state == State.WAITING && row.release == release) {
+            taken.add(taken(ordinal, row));
+          }
+        });
+    return taken;
+  }
+
+  private static Taken taken(long ordinal, Row row) {
+    return new Taken(
+        ordinal, row.lane, row.event.row(), row.sequence, Instant.EPOCH, Instant.EPOCH);
   }
 
   @Override

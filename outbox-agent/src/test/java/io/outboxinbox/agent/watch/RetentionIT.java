@@ -99,11 +99,14 @@ class RetentionIT {
   }
 
   private Checkpoint checkpoint() {
-    try (Publisher publisher = configuration.publish().newPublisher()) {
+    try (Connection session = rig.database.connect();
+        Publisher publisher = configuration.newPublisher(session)) {
       return publisher.allCheckpoints().stream()
           .filter(found -> found.source().database().equals(rig.database.name()))
           .findFirst()
           .orElse(null);
+    } catch (SQLException e) {
+      throw new IllegalStateException(e);
     }
   }
 

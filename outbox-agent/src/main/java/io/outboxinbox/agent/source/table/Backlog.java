@@ -432,7 +432,10 @@ public final class Backlog {
     while (result.next()) {
       last = result.getLong("ordinal");
       if (!result.getBoolean("is_present")) {
-        missing += result.getBoolean("is_repeat") ? 0 : 1;
+        if (!result.getBoolean("is_repeat")) {
+          missing++;
+          captured.add(new Captured.Absent());
+        }
         continue;
       }
       captured.add(row(table.values(), position));

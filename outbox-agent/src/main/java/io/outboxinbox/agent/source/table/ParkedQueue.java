@@ -25,6 +25,17 @@ import org.jspecify.annotations.Nullable;
  * on without them would lose or repeat one.
  */
 public final class ParkedQueue {
+  /** What is read of row {@code p}. */
+  private static final String TAKEN =
+      """
+      p.ordinal, %s AS lane, p.event_id, p.aggregate_type, p.aggregate_id, p.event_type,
+      p.payload, p.content_type, p.headers, p.topic, p.occurred_at,
+      (SELECT pg_catalog.array_agg(e.key) FROM jsonb_each_text(p.extra) e) AS extra_names,
+      (SELECT pg_catalog.array_agg(e.value) FROM jsonb_each_text(p.extra) e) AS extra_values,
+      p.published_sequence, p.committed_at, p.parked_at
+      """
+          .formatted(Lane.SQL);
+
   private final String table;
   private final String source;
 
@@ -163,28 +174,44 @@ public final class ParkedQueue {
         numbered AS (SELECT ordinal, row_number() OVER (ORDER BY ordinal) AS n FROM page)
         UPDATE %1$s p SET release = ?, published_sequence = ? + numbered.n
         FROM numbered WHERE p.source = ? AND p.ordinal = numbered.ordinal
-        RETURNING p.ordinal, %2$s AS lane, p.event_id, p.aggregate_type, p.aggregate_id, p.event_type,
-                  p.payload, p.content_type, p.headers, p.topic, p.occurred_at,
-                  (SELECT pg_catalog.array_agg(e.key) FROM jsonb_each_text(p.extra) e) AS extra_names,
-                  (SELECT pg_catalog.array_agg(e.value) FROM jsonb_each_text(p.extra) e) AS extra_values,
-                  p.published_sequence, p.committed_at, p.parked_at
+        RETURNING %2$s
         """
-            .formatted(table, Lane.SQL);
+            .formatted(table, TAKEN);
     try (PreparedStatement statement = leader.prepareStatement(sql)) {
       statement.setString(1, source);
       statement.setArray(2, leader.createArrayOf("bigint", ordinals.toArray()));
       statement.setLong(3, release);
       statement.setLong(4, lastSequence);
       statement.setString(5, source);
-      List<Taken> taken = new ArrayList<>();
-      try (ResultSet rows = statement.executeQuery()) {
-        while (rows.next()) {
-          taken.add(taken(rows));
-        }
-      }
-      taken.sort(Comparator.comparingLong(Taken::ordinal));
-      return taken;
+      return allTaken(statement);
     }
+  }
+
+  /**
+   * Reads a batch that was taken and may have been published in part, in order of parking.
+   *
+   * @param release its number
+   */
+  public List<Taken> taken(Connection leader, long release) throws SQLException {
+    String sql =
+        "SELECT %s FROM %s p WHERE source = ? AND state = 'waiting' AND release = ?"
+            .formatted(TAKEN, table);
+    try (PreparedStatement statement = leader.prepareStatement(sql)) {
+      statement.setString(1, source);
+      statement.setLong(2, release);
+      return allTaken(statement);
+    }
+  }
+
+  private static List<Taken> allTaken(PreparedStatement statement) throws SQLException {
+    List<Taken> taken = new ArrayList<>();
+    try (ResultSet rows = statement.executeQuery()) {
+      while (rows.next()) {
+        taken.add(taken(rows));
+      }
+    }
+    taken.sort(Comparator.comparingLong(Taken::ordinal));
+    return taken;
   }
 
   private static Taken taken(ResultSet row) throws SQLException {

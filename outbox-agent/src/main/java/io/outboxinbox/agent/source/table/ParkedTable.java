@@ -65,22 +65,17 @@ public final class ParkedTable {
    * @param events possibly none, in order
    * @param epoch of the position that will cover them
    * @param lastOrdinal the events get the numbers after it
-   * @param joinedKeys of which an event is held in all topics; what waits in the line of one topic
-   *     joins the line for all, or it could overtake
    */
-  public record Portion(
-      List<ParkedEvent> events, long epoch, long lastOrdinal, Set<String> joinedKeys) {}
+  public record Portion(List<ParkedEvent> events, long epoch, long lastOrdinal) {}
 
   /**
    * Writes events down. They count only once the position covers them, so rows of a batch that
    * never came so far do no harm.
    *
    * @param rule how topics are chosen, so that {@link #joinLanes} sees when that has changed
-   * @return lanes of which nothing waits any more, since it joined others
    * @throws AgentException.Retryable an agent that has been replaced wrote some of these numbers
    */
-  public List<String> insert(Connection connection, Portion portion, String rule)
-      throws SQLException {
+  public void insert(Connection connection, Portion portion, String rule) throws SQLException {
     String sql =
         """
         INSERT INTO %s
@@ -109,20 +104,8 @@ public final class ParkedTable {
         statement.addBatch();
       }
       statement.executeBatch();
-      List<String> left =
-          portion.joinedKeys().isEmpty()
-              ? List.of()
-              : joinLanesOf(connection, portion.joinedKeys());
       connection.commit();
-      return left;
     } catch (SQLException e) {
-      if (LOCK_NOT_AVAILABLE.equals(e.getSQLState())) {
-        throw new AgentException.Retryable(
-            AgentException.Retryable.Side.DATABASE,
-            "parked events cannot be put in line: another session has locked one, or table %s; fix: end its transaction; this names it: %s"
-                .formatted(table, LockHolder.query(schema)),
-            e);
-      }
       if (isUniqueViolation(e)) {
         throw new AgentException.Retryable(
             "parked events after number "
@@ -229,8 +212,15 @@ public final class ParkedTable {
     }
   }
 
-  /** The same for some keys, which are held in all topics by now. */
-  private List<String> joinLanesOf(Connection connection, Set<String> keys) throws SQLException {
+  /**
+   * Lets what waits in the line of one topic join the line for all, or it could overtake an event
+   * that is held in all of them. Only once that event is covered by the position: a crash before
+   * would leave behind lines of events that nobody holds.
+   *
+   * @param connection in auto-commit mode
+   * @return lanes of which nothing waits any more
+   */
+  public List<String> join(Connection connection, Set<String> keys) throws SQLException {
     String sql =
         """
         WITH joined AS MATERIALIZED (
@@ -242,6 +232,7 @@ public final class ParkedTable {
         RETURNING joined.lane
         """
             .formatted(table, Lane.SQL, LongText.isOneOf("key"));
+    connection.setAutoCommit(false);
     try (Statement limit = connection.createStatement();
         PreparedStatement statement = connection.prepareStatement(sql)) {
       // An operator's session may hold one of the rows; whoever waits for it tries again.
@@ -257,7 +248,20 @@ public final class ParkedTable {
           left.add(rows.getString(1));
         }
       }
+      connection.commit();
       return List.copyOf(left);
+    } catch (SQLException e) {
+      if (!LOCK_NOT_AVAILABLE.equals(e.getSQLState())) {
+        throw e;
+      }
+      throw new AgentException.Retryable(
+          AgentException.Retryable.Side.DATABASE,
+          "parked events cannot be put in line: another session has locked one, or table %s; fix: end its transaction; this names it: %s"
+              .formatted(table, LockHolder.query(schema)),
+          e);
+    } finally {
+      connection.rollback();
+      connection.setAutoCommit(true);
     }
   }
 

@@ -1,0 +1,126 @@
+package io.outboxinbox.agent.source.table;
+
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.AgentException.Retryable.Side;
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.CheckpointCodec;
+import io.outboxinbox.agent.event.Positions;
+import io.outboxinbox.agent.event.SourceIdentity;
+import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.ServerMessage;
+import java.nio.charset.StandardCharsets;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Table {@code outbox_agent_position}: checkpoints of brokers that cannot remember them. Whoever
+ * takes a source over raises its turn, and only who has the last turn can write: what an earlier
+ * leader sends late changes nothing.
+ */
+public final class TablePositions implements Positions {
+  private static final Logger LOG = LoggerFactory.getLogger(TablePositions.class);
+
+  private final Connection connection;
+  private final String table;
+  private long turn;
+
+  /**
+   * Reads and writes on one session.
+   *
+   * @param connection the leader's where a source is to be taken over; in auto-commit mode
+   * @param schema of the agent's tables
+   */
+  public TablePositions(Connection connection, String schema) {
+    this.connection = connection;
+    this.table = Identifiers.qualified(schema, "outbox_agent_position");
+  }
+
+  @Override
+  public Optional<Checkpoint> takeOver(SourceIdentity source) {
+    // Waits for a write that has begun, and makes those that come later find another turn.
+    String sql =
+        """
+        INSERT INTO %s AS position (source, turn) VALUES (?, 1)
+        ON CONFLICT (source) DO UPDATE SET turn = position.turn + 1
+        RETURNING turn, checkpoint
+        """
+            .formatted(table);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, source.id());
+      try (ResultSet row = statement.executeQuery()) {
+        row.next();
+        turn = row.getLong(1);
+        @Nullable String checkpoint = row.getString(2);
+        return Optional.ofNullable(checkpoint).map(TablePositions::read);
+      }
+    } catch (SQLException e) {
+      throw failed("taking over " + source.id(), e);
+    }
+  }
+
+  @Override
+  public List<Checkpoint> allCheckpoints() {
+    String sql = "SELECT checkpoint FROM " + table + " WHERE checkpoint IS NOT NULL";
+    try (PreparedStatement statement = connection.prepareStatement(sql);
+        ResultSet row = statement.executeQuery()) {
+      List<Checkpoint> checkpoints = new ArrayList<>();
+      while (row.next()) {
+        try {
+          checkpoints.add(read(row.getString(1)));
+        } catch (AgentException.Fatal e) {
+          // Another source's, perhaps of a newer agent: no reason for this one not to start.
+          LOG.warn("table {}: {}", table, e.getMessage());
+        }
+      }
+      return checkpoints;
+    } catch (SQLException e) {
+      throw failed("reading positions", e);
+    }
+  }
+
+  @Override
+  public void write(Checkpoint checkpoint) {
+    put(
+        checkpoint.source(),
+        new String(CheckpointCodec.encode(checkpoint), StandardCharsets.UTF_8));
+  }
+
+  @Override
+  public void forget(SourceIdentity source) {
+    put(source, null);
+  }
+
+  private void put(SourceIdentity source, @Nullable String checkpoint) {
+    String sql =
+        "UPDATE %s SET checkpoint = ?, written_at = pg_catalog.clock_timestamp() WHERE source = ? AND turn = ?"
+            .formatted(table);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, checkpoint);
+      statement.setString(2, source.id());
+      statement.setLong(3, turn);
+      if (statement.executeUpdate() != 1) {
+        throw new AgentException.Retryable(
+            "the position of %s is another agent's now".formatted(source.id()), null);
+      }
+    } catch (SQLException e) {
+      throw failed("writing the position of " + source.id(), e);
+    }
+  }
+
+  private static Checkpoint read(String checkpoint) {
+    return CheckpointCodec.decode(checkpoint.getBytes(StandardCharsets.UTF_8));
+  }
+
+  private AgentException failed(String doing, SQLException e) {
+    return new AgentException.Retryable(
+        Side.DATABASE, "table %s: %s failed: %s".formatted(table, doing, ServerMessage.of(e)), e);
+  }
+}
