@@ -94,7 +94,7 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
   }
 
   private static List<Finding> source(PipelineConfiguration pipeline) {
-    return SourcePreflight.check(pipeline.source());
+    return SourcePreflight.check(pipeline.source(), pipeline.publish().needsPositions());
   }
 
   private static List<Finding> retention(PipelineConfiguration pipeline) {

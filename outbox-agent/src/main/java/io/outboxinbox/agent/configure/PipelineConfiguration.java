@@ -6,16 +6,13 @@ import io.dropwizard.validation.selfvalidating.SelfValidation;
 import io.dropwizard.validation.selfvalidating.ViolationCollector;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.publish.PublishConfiguration;
-import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.route.RouteConfiguration;
 import io.outboxinbox.agent.route.Router;
 import io.outboxinbox.agent.route.RowTemplate;
 import io.outboxinbox.agent.source.SourceConfiguration;
-import io.outboxinbox.agent.source.table.TablePositions;
 import jakarta.validation.Valid;
 import jakarta.validation.constraints.NotNull;
 import jakarta.validation.constraints.Pattern;
-import java.sql.Connection;
 import java.time.Duration;
 import java.util.List;
 import java.util.stream.Stream;
@@ -126,16 +123,6 @@ public record PipelineConfiguration(
       boolean hasKey = parts.length == 2 && parts[0].matches("route\\.[a-zA-Z]+");
       faults.addViolation(hasKey ? parts[0] : "route", hasKey ? parts[1] : parts[0]);
     }
-  }
-
-  /**
-   * Makes a publisher that is not yet connected.
-   *
-   * @param session where positions are, if the broker cannot keep them: the leader's, to take the
-   *     source over
-   */
-  public Publisher newPublisher(Connection session) {
-    return publish.newPublisher(new TablePositions(session, source.schema()));
   }
 
   /** Where events go, as this configuration says. */

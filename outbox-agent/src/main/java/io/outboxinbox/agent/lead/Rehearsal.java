@@ -7,6 +7,7 @@ import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.inspect.SourcePreflight;
 import io.outboxinbox.agent.source.log.LogRehearsal;
 import io.outboxinbox.agent.source.slot.ServerState;
+import io.outboxinbox.agent.source.table.TablePositions;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
@@ -47,8 +48,9 @@ public final class Rehearsal implements Runnable {
     MDC.put("pipeline", pipeline.name());
     try (Connection connection =
             new SourceConnections(pipeline.source()).open("rehearsal", ANSWER_TIMEOUT_SECONDS);
-        Publisher publisher = pipeline.newPublisher(connection)) {
-      SourcePreflight.check(connection, pipeline.source());
+        Publisher publisher =
+            pipeline.publish().newPublisher(new TablePositions(connection, pipeline.source()))) {
+      SourcePreflight.check(connection, pipeline.source(), pipeline.publish().needsPositions());
       ServerState.of(connection);
       pipeline.publish().preflight(fixedTopics);
       publisher.rehearse(source);

@@ -12,6 +12,7 @@ import io.outboxinbox.agent.source.SourceNames;
 import io.outboxinbox.agent.source.inspect.SourcePreflight;
 import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.slot.SlotState;
+import io.outboxinbox.agent.source.table.TablePositions;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.ArrayList;
@@ -35,7 +36,8 @@ public final class PositionCheck {
   public static List<Finding> run(PipelineConfiguration pipeline) {
     SourceConnections connections = new SourceConnections(pipeline.source());
     try (Connection connection = connections.open("check", ANSWER_TIMEOUT_SECONDS);
-        Publisher publisher = pipeline.newPublisher(connection)) {
+        Publisher publisher =
+            pipeline.publish().newPublisher(new TablePositions(connection, pipeline.source()))) {
       SourceConfiguration source = SourceNames.resolved(connection, pipeline.source());
       // In this order, because a leader may move both: the slot never passes the position, and the
       // position never passes the server's log.

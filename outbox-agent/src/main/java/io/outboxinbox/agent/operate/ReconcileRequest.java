@@ -16,6 +16,7 @@ import io.outboxinbox.agent.source.table.Reconciliations.Phantom;
 import io.outboxinbox.agent.source.table.Reconciliations.Report;
 import io.outboxinbox.agent.source.table.Reconciliations.Request;
 import io.outboxinbox.agent.source.table.SourceMove;
+import io.outboxinbox.agent.source.table.TablePositions;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
@@ -66,7 +67,8 @@ public final class ReconcileRequest {
   public Preview preview() {
     SourceConnections connections = new SourceConnections(pipeline.source());
     try (Connection connection = open(connections);
-        Publisher publisher = pipeline.newPublisher(connection)) {
+        Publisher publisher =
+            pipeline.publish().newPublisher(new TablePositions(connection, pipeline.source()))) {
       SourceIdentity identity = SourceNames.identify(connection, pipeline.source());
       @Nullable Checkpoint checkpoint =
           publisher.allCheckpoints().stream()

@@ -13,6 +13,7 @@ import io.outboxinbox.agent.source.slot.FirstStart;
 import io.outboxinbox.agent.source.slot.SlotState;
 import io.outboxinbox.agent.source.table.Backlog;
 import io.outboxinbox.agent.source.table.SourceRegistry;
+import io.outboxinbox.agent.source.table.TablePositions;
 import java.sql.Connection;
 import java.sql.SQLException;
 import org.slf4j.Logger;
@@ -43,7 +44,10 @@ public final class SourceReset {
    */
   public String run() {
     try (Leadership leadership = Leadership.connect(pipeline, holder);
-        Publisher publisher = pipeline.newPublisher(leadership.connection())) {
+        Publisher publisher =
+            pipeline
+                .publish()
+                .newPublisher(new TablePositions(leadership.connection(), pipeline.source()))) {
       String source = leadership.source().id();
       if (!leadership.tryAcquire()) {
         throw new AgentException.Misconfigured(

@@ -20,6 +20,7 @@ import io.outboxinbox.agent.source.log.LogReader;
 import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.table.Backlog;
 import io.outboxinbox.agent.source.table.PageLimit;
+import io.outboxinbox.agent.source.table.TablePositions;
 import io.outboxinbox.agent.stream.Commit;
 import io.outboxinbox.agent.stream.EndedTransactions;
 import io.outboxinbox.agent.stream.EventRules;
@@ -95,7 +96,10 @@ final class LeadingSession {
   void run() throws SQLException, InterruptedException {
     SourceConnections connections = leadership.connections();
     StepTimes times = new StepTimes();
-    try (Publisher publisher = pipeline.newPublisher(leadership.connection());
+    try (Publisher publisher =
+            pipeline
+                .publish()
+                .newPublisher(new TablePositions(leadership.connection(), pipeline.source()));
         Connection control = connections.open("control", ANSWER_SECONDS)) {
       SessionStart start =
           new SessionStart(
@@ -141,7 +145,8 @@ final class LeadingSession {
         stream(new Stream(publisher, control, reader, watch), parking, checkpoint);
       } catch (AgentException.Gap gap) {
         // What is wrong with the table now comes first: mended, it may leave no gap at all.
-        Findings.refuse(SourcePreflight.check(control, pipeline.source()));
+        Findings.refuse(
+            SourcePreflight.check(control, pipeline.source(), pipeline.publish().needsPositions()));
         // Only reading shows this one, so the next start has to be told.
         throw gap.at(checkpoint);
       }

@@ -52,6 +52,7 @@ final class SessionStart {
   private final Runnable onLetIn;
   private final SourceRegistry registry;
   private final Findings findings;
+  private final boolean keepsPositions;
   private final Clock clock;
 
   SessionStart(
@@ -65,6 +66,7 @@ final class SessionStart {
     this.pipeline = pipeline;
     this.findings = findings;
     this.source = pipeline.source();
+    this.keepsPositions = pipeline.publish().needsPositions();
     this.leadership = leadership;
     this.identity = leadership.source();
     this.control = control;
@@ -84,11 +86,15 @@ final class SessionStart {
       throws SQLException, InterruptedException {
     // Before the broker is asked, which may be slow or away, and before a leader that could publish
     // is shut out. What changes from here on, the comparison with the checkpoint and the watch see.
-    findings.require(SourcePreflight.check(control, source));
+    findings.require(SourcePreflight.check(control, source, keepsPositions));
     times.done("look at source");
     Optional<Checkpoint> found = publisher.takeOver(identity);
     times.done("shut out and read position");
     leadership.ensureHeld();
+    if (keepsPositions && isAnotherBroker()) {
+      // It comes with the database; the events it covers are not there.
+      found = Optional.empty();
+    }
     onLetIn.run();
     reconcile.noteTopics();
     findings.require(pipeline.publish().preflight(fixedTopics));
@@ -121,7 +127,29 @@ final class SessionStart {
     }
     Checkpoint checkpoint = Objects.requireNonNull(found);
     registry.markSeeded(control, identity.id(), publisher.cluster().orElse(null));
-    return checkpoint.onTimeline(ServerState.of(control).timeline());
+    return onTimeline(checkpoint, ServerState.of(control).timeline());
+  }
+
+  /**
+   * A promoted or restored server may have lost the last positions together with the events they
+   * covered, if it keeps them: their numbers are given to others now, so another epoch begins.
+   */
+  private Checkpoint onTimeline(Checkpoint checkpoint, int timeline) throws SQLException {
+    Checkpoint moved = checkpoint.onTimeline(timeline);
+    if (!keepsPositions || checkpoint.timeline() == timeline) {
+      return moved;
+    }
+    long epoch = Math.max(registration().nextEpoch(clock.instant()), checkpoint.epoch() + 1);
+    registry.beginSeededEpoch(leadership.connection(), identity.id(), epoch);
+    Checkpoint begun = moved.inEpoch(epoch);
+    publisher.write(begun);
+    return begun;
+  }
+
+  private boolean isAnotherBroker() throws SQLException {
+    @Nullable String known = registration().broker();
+    return known != null
+        && publisher.cluster().filter(cluster -> !cluster.equals(known)).isPresent();
   }
 
   /** Null when everything behind the checkpoint still comes through the slot. */
@@ -186,6 +214,13 @@ final class SessionStart {
   }
 
   private AgentException.Gap positionLost() throws SQLException {
+    if (keepsPositions && isAnotherBroker()) {
+      return new AgentException.Gap(
+          "source %s has published to broker %s before, but publish names broker %s now, which does not have these events"
+              .formatted(identity.id(), registration().broker(), publisher.cluster().orElse("")),
+          "point publish at the right broker; to publish all that is not there: "
+              + WayOut.RECONCILE);
+    }
     return new AgentException.Gap(
         "source "
             + identity.id()

@@ -39,6 +39,11 @@ public final class SendingPublisher implements Publisher {
   }
 
   @Override
+  public void rehearse(SourceIdentity source) {
+    positions.allCheckpoints();
+  }
+
+  @Override
   public List<Checkpoint> allCheckpoints() {
     return positions.allCheckpoints();
   }

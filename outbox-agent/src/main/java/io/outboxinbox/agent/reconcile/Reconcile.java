@@ -166,7 +166,7 @@ public final class Reconcile {
     ServerState server = ServerState.of(lead.control());
     ReconcileBound bound = bound(base, server);
     refuseRowsNobodyCanTell(bound);
-    long epoch = epoch(base);
+    long epoch = epoch(base, server);
     @Nullable String carried = base == null ? null : carryOver(base).orElse(null);
     // On the leader's own connection: whoever has been replaced meanwhile has lost that one.
     Connection leader = lead.leadership().connection();
@@ -216,12 +216,19 @@ public final class Reconcile {
     return checkpoint;
   }
 
-  private long epoch(@Nullable Checkpoint base) throws SQLException {
+  private long epoch(@Nullable Checkpoint base, ServerState server) throws SQLException {
     Registration known = registration();
     // A new id under which somebody has begun before: to consumers a lower epoch would be a repeat.
     boolean isBehind =
         base != null && !base.source().equals(identity) && base.epoch() < known.epoch();
-    return base == null || isBehind ? known.nextEpoch(lead.clock().instant()) : base.epoch();
+    // Set back with the server that keeps it, the position says nothing of the numbers after it.
+    boolean isSetBack =
+        base != null
+            && lead.pipeline().publish().needsPositions()
+            && base.timeline() != server.timeline();
+    return base == null || isBehind || isSetBack
+        ? known.nextEpoch(lead.clock().instant())
+        : base.epoch();
   }
 
   private void refuseRowsNobodyCanTell(ReconcileBound bound) {

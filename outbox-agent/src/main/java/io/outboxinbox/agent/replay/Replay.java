@@ -20,6 +20,7 @@ import io.outboxinbox.agent.source.SourceNames;
 import io.outboxinbox.agent.source.table.PageLimit;
 import io.outboxinbox.agent.source.table.ParkedIds;
 import io.outboxinbox.agent.source.table.StoredRows;
+import io.outboxinbox.agent.source.table.TablePositions;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -199,7 +200,8 @@ public final class Replay {
 
   /** What the agent that leads has surely published; asked without disturbing it. */
   private long endedXid(Connection connection, SourceIdentity identity) {
-    try (Publisher publisher = pipeline.newPublisher(connection)) {
+    try (Publisher publisher =
+        pipeline.publish().newPublisher(new TablePositions(connection, pipeline.source()))) {
       return publisher.allCheckpoints().stream()
           .filter(checkpoint -> checkpoint.source().equals(identity))
           .mapToLong(Checkpoint::endedXid)

@@ -76,7 +76,7 @@ class PositionCheckIT {
         PostgresDatabase database = rig.database;
         replica.awaitReplayed();
         rig.moveTo(replica.server());
-        List<Finding> source = SourcePreflight.check(rig.configuration("").source());
+        List<Finding> source = SourcePreflight.check(rig.configuration("").source(), false);
         assertThat(source.stream().filter(finding -> finding.severity() != Severity.OK))
             .as("position %s", position)
             .singleElement()

@@ -394,7 +394,7 @@ public class FailoverIT {
       standby.awaitReplayed();
       rig.execute("SELECT pg_create_logical_replication_slot('outbox_agent', 'pgoutput')");
       List<Finding> warnings =
-          SourcePreflight.check(rig.configuration("").source()).stream()
+          SourcePreflight.check(rig.configuration("").source(), false).stream()
               .filter(finding -> finding.severity() == Finding.Severity.WARNING)
               .toList();
       assertThat(warnings)

@@ -8,6 +8,7 @@ import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.publish.PublishConfiguration;
 import io.outboxinbox.agent.publish.Publisher;
+import io.outboxinbox.agent.source.table.TablePositions;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
@@ -231,10 +232,16 @@ public final class PipelineRig implements AutoCloseable {
     Awaitility.await().atMost(WITHIN).until(condition);
   }
 
+  /** A publisher of the newest pipeline's kind. */
+  public Publisher newPublisher(Connection session) throws Exception {
+    PipelineConfiguration pipeline = configuration("");
+    return pipeline.publish().newPublisher(new TablePositions(session, pipeline.source()));
+  }
+
   /** The durable checkpoint of the newest pipeline's source. */
   public Checkpoint checkpoint() throws Exception {
     try (Connection session = database.connect();
-        Publisher publisher = configuration("").newPublisher(session)) {
+        Publisher publisher = newPublisher(session)) {
       return publisher.allCheckpoints().stream()
           .filter(checkpoint -> checkpoint.source().database().equals(database.name()))
           .findFirst()
@@ -279,7 +286,7 @@ public final class PipelineRig implements AutoCloseable {
   /** Removes the checkpoint from the broker, as if the topic had been emptied. */
   public void forgetPosition() throws Exception {
     try (Connection session = database.connect();
-        Publisher publisher = configuration("").newPublisher(session)) {
+        Publisher publisher = newPublisher(session)) {
       SourceIdentity source = checkpoint().source();
       publisher.takeOver(source);
       publisher.forget(source);

@@ -271,7 +271,7 @@ class QuotedNamesIT {
   }
 
   private List<Finding> refused(Names names) throws Exception {
-    return SourcePreflight.check(rig.configuration(names.yaml()).source()).stream()
+    return SourcePreflight.check(rig.configuration(names.yaml()).source(), false).stream()
         .filter(
             finding -> finding.severity() != Severity.OK && finding.severity() != Severity.WARNING)
         .toList();

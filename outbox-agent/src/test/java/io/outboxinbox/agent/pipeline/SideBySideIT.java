@@ -218,7 +218,7 @@ class SideBySideIT {
 
   private List<String> sources() throws Exception {
     try (Connection session = rig.database.connect();
-        Publisher publisher = rig.configuration("").newPublisher(session)) {
+        Publisher publisher = rig.newPublisher(session)) {
       return publisher.allCheckpoints().stream()
           .filter(checkpoint -> checkpoint.source().database().equals(rig.database.name()))
           .map(checkpoint -> checkpoint.source().id() + " " + checkpoint.slot())

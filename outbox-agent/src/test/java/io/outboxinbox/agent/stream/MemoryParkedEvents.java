@@ -48,6 +48,12 @@ final class MemoryParkedEvents implements ParkedEvents {
       return event.row().id();
     }
 
+    @Override
+    public String toString() {
+      return "%s in %s: %s, behind=%s, requested=%s, release %d"
+          .formatted(id(), lane, state, isBehind, requested, release);
+    }
+
     private boolean mayGo() {
       return requested == null ? isBehind : requested.equals("release");
     }

@@ -14,6 +14,7 @@ import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.inspect.SourcePreflight;
 import io.outboxinbox.agent.source.table.Retention;
+import io.outboxinbox.agent.source.table.TablePositions;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
@@ -100,7 +101,10 @@ class RetentionIT {
 
   private Checkpoint checkpoint() {
     try (Connection session = rig.database.connect();
-        Publisher publisher = configuration.newPublisher(session)) {
+        Publisher publisher =
+            configuration
+                .publish()
+                .newPublisher(new TablePositions(session, configuration.source()))) {
       return publisher.allCheckpoints().stream()
           .filter(found -> found.source().database().equals(rig.database.name()))
           .findFirst()
@@ -320,7 +324,7 @@ class RetentionIT {
         .contains("outbox_event")
         .doesNotContain("\n");
     List<Finding> warnings =
-        SourcePreflight.check(configuration.source()).stream()
+        SourcePreflight.check(configuration.source(), false).stream()
             .filter(finding -> finding.what().contains("act with the rights of some_owner"))
             .toList();
     assertThat(warnings).singleElement().returns(Finding.Severity.WARNING, Finding::severity);

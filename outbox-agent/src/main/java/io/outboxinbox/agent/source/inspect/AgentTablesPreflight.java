@@ -23,6 +23,10 @@ final class AgentTablesPreflight {
           "outbox_reconciliation", List.of("SELECT", "INSERT", "UPDATE"),
           "outbox_phantom", List.of("SELECT", "INSERT", "UPDATE", "DELETE"));
 
+  /** The same of what only brokers need that cannot remember positions themselves. */
+  static final Map<String, List<String>> NEEDED_FOR_POSITIONS =
+      Map.of("outbox_agent_position", List.of("SELECT", "INSERT", "UPDATE"));
+
   /** Columns a later version added; they are missing until the file is applied again. */
   private static final Map<String, List<String>> ADDED =
       Map.of(
@@ -78,8 +82,13 @@ final class AgentTablesPreflight {
 
   private AgentTablesPreflight() {}
 
-  static List<Finding> check(Connection connection, SourceConfiguration config, SqlNames names)
+  static List<Finding> check(
+      Connection connection, SourceConfiguration config, SqlNames names, boolean keepsPositions)
       throws SQLException {
+    Map<String, List<String>> needed = new LinkedHashMap<>(NEEDED);
+    if (keepsPositions) {
+      needed.putAll(NEEDED_FOR_POSITIONS);
+    }
     Map<String, List<String>> present = new LinkedHashMap<>();
     Map<String, List<String>> columns = new LinkedHashMap<>();
     List<Finding> findings = new ArrayList<>();
@@ -89,13 +98,13 @@ final class AgentTablesPreflight {
         row -> {
           String name = row.getString("name");
           columns.put(name, CatalogQuery.texts(row, "columns"));
-          if (NEEDED.containsKey(name) && row.getBoolean("is_filtered")) {
+          if (needed.containsKey(name) && row.getBoolean("is_filtered")) {
             findings.add(TablePreflight.filtered(names, names.schema() + "." + name));
           }
           return present.put(name, CatalogQuery.texts(row, "privileges"));
         },
         config.schema());
-    NEEDED.forEach(
+    needed.forEach(
         (table, privileges) -> {
           String name = names.schema() + "." + table;
           @Nullable List<String> granted = present.get(table);

@@ -33,13 +33,13 @@ public final class SourcePreflight {
   /**
    * Connects and looks.
    *
-   * @return as {@link #check(Connection, SourceConfiguration)}; one finding when there is no
-   *     connection
+   * @return as {@link #check(Connection, SourceConfiguration, boolean)}; one finding when there is
+   *     no connection
    */
-  public static List<Finding> check(SourceConfiguration config) {
+  public static List<Finding> check(SourceConfiguration config, boolean keepsPositions) {
     SourceConnections connections = new SourceConnections(config);
     try (Connection connection = connections.open("preflight", ANSWER_TIMEOUT_SECONDS)) {
-      return look(connection, connections, config);
+      return look(connection, connections, config, keepsPositions);
     } catch (SQLException e) {
       return List.of(ConnectionFailure.explain(e, config));
     } catch (AgentException.Misconfigured e) {
@@ -50,10 +50,13 @@ public final class SourcePreflight {
   }
 
   private static List<Finding> look(
-      Connection connection, SourceConnections connections, SourceConfiguration config) {
+      Connection connection,
+      SourceConnections connections,
+      SourceConfiguration config,
+      boolean keepsPositions) {
     List<Finding> findings = new ArrayList<>();
     try {
-      findings.addAll(check(connection, config));
+      findings.addAll(check(connection, config, keepsPositions));
     } catch (SQLException e) {
       // The same SQLStates mean other things once there is a connection.
       findings.add(
@@ -80,8 +83,8 @@ public final class SourcePreflight {
 
   /**
    * Whether the server answered and said no: to the role, its password, its rights, or for want of
-   * the agent's tables. {@link #check(SourceConfiguration)} then says what to mend. Everything else
-   * passes by itself.
+   * the agent's tables. {@link #check(SourceConfiguration, boolean)} then says what to mend.
+   * Everything else passes by itself.
    */
   public static boolean isRefusal(SQLException failure) {
     return ConnectionFailure.isRefusal(failure);
@@ -92,10 +95,12 @@ public final class SourcePreflight {
    * the meantime is not seen here: compare {@link PublicationMark} and call {@link #checkSlot}.
    *
    * @param connection to the source database, not closed
+   * @param keepsPositions whether positions are in the database, which needs a table for them
    * @return in the order in which fixes should be made; OK findings included
    * @throws SQLException the connection broke or an answer took too long; look again later
    */
-  public static List<Finding> check(Connection connection, SourceConfiguration configured)
+  public static List<Finding> check(
+      Connection connection, SourceConfiguration configured, boolean keepsPositions)
       throws SQLException {
     SourceConfiguration config = SourceNames.resolved(connection, configured);
     ServerPreflight.Facts server = ServerPreflight.facts(connection, config);
@@ -112,7 +117,7 @@ public final class SourcePreflight {
     }
     findings.addAll(PublicationPreflight.check(connection, config, names, table));
     findings.addAll(PartitionsPreflight.check(connection, config, names));
-    findings.addAll(AgentTablesPreflight.check(connection, config, names));
+    findings.addAll(AgentTablesPreflight.check(connection, config, names, keepsPositions));
     findings.addAll(MessagePreflight.check(connection, names));
     findings.addAll(SearchPathPreflight.check(connection, config, names));
     findings.addAll(FailoverSlot.check(connection, config));
@@ -124,7 +129,7 @@ public final class SourcePreflight {
    * Reads slot, server and timelines, and judges as the other one does.
    *
    * @param connections for the replication protocol, which alone tells of timelines
-   * @throws SQLException as {@link #check(Connection, SourceConfiguration)}
+   * @throws SQLException as {@link #check(Connection, SourceConfiguration, boolean)}
    */
   public static List<Finding> checkSlot(
       Connection connection,
@@ -143,7 +148,7 @@ public final class SourcePreflight {
   /**
    * Reads the server's timelines, and judges as the other one does.
    *
-   * @throws SQLException as {@link #check(Connection, SourceConfiguration)}
+   * @throws SQLException as {@link #check(Connection, SourceConfiguration, boolean)}
    */
   public static List<Finding> checkSlot(
       SourceConnections connections,

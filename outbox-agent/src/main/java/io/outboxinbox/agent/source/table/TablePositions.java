@@ -6,15 +6,19 @@ import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.CheckpointCodec;
 import io.outboxinbox.agent.event.Positions;
 import io.outboxinbox.agent.event.SourceIdentity;
+import io.outboxinbox.agent.source.ConnectionFailure;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.ServerMessage;
+import io.outboxinbox.agent.source.SourceConfiguration;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -28,19 +32,32 @@ import org.slf4j.LoggerFactory;
 public final class TablePositions implements Positions {
   private static final Logger LOG = LoggerFactory.getLogger(TablePositions.class);
 
+  /** Of a source that was never taken over here. */
+  private static final long NO_TURN = -1;
+
+  /**
+   * Flushed here, but no synchronous standby is waited for, as for the pulse: while one is away the
+   * same events would come again and again.
+   */
+  private static final String DURABILITY =
+      """
+      durability AS MATERIALIZED (
+        SELECT set_config('synchronous_commit', 'local', true) AS commit)
+      """;
+
   private final Connection connection;
   private final String table;
-  private long turn;
+  private final Map<String, Long> turns = new HashMap<>();
 
   /**
    * Reads and writes on one session.
    *
    * @param connection the leader's where a source is to be taken over; in auto-commit mode
-   * @param schema of the agent's tables
+   * @param source in whose schema the agent's tables are
    */
-  public TablePositions(Connection connection, String schema) {
+  public TablePositions(Connection connection, SourceConfiguration source) {
     this.connection = connection;
-    this.table = Identifiers.qualified(schema, "outbox_agent_position");
+    this.table = Identifiers.qualified(source.schema(), "outbox_agent_position");
   }
 
   @Override
@@ -48,16 +65,18 @@ public final class TablePositions implements Positions {
     // Waits for a write that has begun, and makes those that come later find another turn.
     String sql =
         """
-        INSERT INTO %s AS position (source, turn) VALUES (?, 1)
+        WITH %s
+        INSERT INTO %s AS position (source, turn)
+        SELECT ?, 1 FROM durability WHERE durability.commit = 'local'
         ON CONFLICT (source) DO UPDATE SET turn = position.turn + 1
         RETURNING turn, checkpoint
         """
-            .formatted(table);
+            .formatted(DURABILITY, table);
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, source.id());
       try (ResultSet row = statement.executeQuery()) {
         row.next();
-        turn = row.getLong(1);
+        turns.put(source.id(), row.getLong(1));
         @Nullable String checkpoint = row.getString(2);
         return Optional.ofNullable(checkpoint).map(TablePositions::read);
       }
@@ -100,12 +119,16 @@ public final class TablePositions implements Positions {
 
   private void put(SourceIdentity source, @Nullable String checkpoint) {
     String sql =
-        "UPDATE %s SET checkpoint = ?, written_at = pg_catalog.clock_timestamp() WHERE source = ? AND turn = ?"
-            .formatted(table);
+        """
+        WITH %s
+        UPDATE %s SET checkpoint = ?, written_at = clock_timestamp()
+        FROM durability WHERE durability.commit = 'local' AND source = ? AND turn = ?
+        """
+            .formatted(DURABILITY, table);
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, checkpoint);
       statement.setString(2, source.id());
-      statement.setLong(3, turn);
+      statement.setLong(3, turns.getOrDefault(source.id(), NO_TURN));
       if (statement.executeUpdate() != 1) {
         throw new AgentException.Retryable(
             "the position of %s is another agent's now".formatted(source.id()), null);
@@ -120,6 +143,14 @@ public final class TablePositions implements Positions {
   }
 
   private AgentException failed(String doing, SQLException e) {
+    if (ConnectionFailure.isRefusal(e)) {
+      AgentException refused =
+          new AgentException.Misconfigured(
+              "table %s: %s failed: %s".formatted(table, doing, ServerMessage.of(e)),
+              "apply schema/postgresql/04_agent.sql and 05_roles.sql again");
+      refused.addSuppressed(e);
+      return refused;
+    }
     return new AgentException.Retryable(
         Side.DATABASE, "table %s: %s failed: %s".formatted(table, doing, ServerMessage.of(e)), e);
   }
