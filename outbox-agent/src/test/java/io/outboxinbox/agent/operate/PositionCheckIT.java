@@ -9,6 +9,7 @@ import io.outboxinbox.agent.event.Finding.Severity;
 import io.outboxinbox.agent.pipeline.CrashingPublishing;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineRig;
+import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
 import io.outboxinbox.agent.source.inspect.SourcePreflight;
 import io.outboxinbox.agent.source.slot.SlotState;
 import io.outboxinbox.testkit.KafkaExtension;
@@ -22,15 +23,22 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.EnumSource;
 
+@ParameterizedClass
+@EnumSource(Memory.class)
 class PositionCheckIT {
+  @Parameter Memory memory;
+
   @RegisterExtension static final KafkaExtension kafka = KafkaExtension.shared();
 
   /** The leader publishes and moves the slot after the broker has told the position. */
   @Test
   void aLeaderThatMovesOnWhileItIsLookedAtIsNoFault() throws Exception {
     try (PostgresServer server = PostgresServer.start(PostgresVersion.V17);
-        PipelineRig rig = PipelineRig.on(server, kafka)) {
+        PipelineRig rig = PipelineRig.on(server, kafka, memory)) {
       Pipeline pipeline = rig.start("");
       rig.awaitLeading(pipeline);
       rig.insert(0, 3);
@@ -65,7 +73,7 @@ class PositionCheckIT {
   @Test
   void aReplicaIsToldFromItsPrimaryAndNothingElseIsAdvised() throws Exception {
     try (PostgresServer server = PostgresServer.start(PostgresVersion.V17);
-        PipelineRig rig = PipelineRig.on(server, kafka)) {
+        PipelineRig rig = PipelineRig.on(server, kafka, memory)) {
       Pipeline pipeline = rig.start("");
       rig.awaitLeading(pipeline);
       rig.insert(0, 3);

@@ -10,6 +10,7 @@ import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.publish.PublishConfiguration;
 import io.outboxinbox.agent.publish.PublishedSearch;
 import io.outboxinbox.agent.publish.Publisher;
+import io.outboxinbox.agent.publish.Replayer;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -18,7 +19,8 @@ import java.util.function.Consumer;
 
 /**
  * The real broker, before and after which a session may die: with everything before the broker's
- * transaction done and nothing of it, or with it committed and nothing after it done.
+ * transaction done and nothing of it, or with it committed and nothing after it done; where the
+ * position is written after the events, also with these confirmed and the position not written.
  */
 public final class CrashingPublishing implements PublishConfiguration {
 
@@ -26,6 +28,8 @@ public final class CrashingPublishing implements PublishConfiguration {
   public enum Crash {
     NONE,
     BEFORE_COMMIT,
+    /** Before the commit where events and position go together. */
+    BEFORE_POSITION,
     AFTER_COMMIT
   }
 
@@ -81,7 +85,18 @@ public final class CrashingPublishing implements PublishConfiguration {
 
   @Override
   public Publisher newPublisher(Positions ofDatabase) {
-    return new Crashing(broker.newPublisher(ofDatabase));
+    CrashingPositions positions = new CrashingPositions(ofDatabase);
+    return new Crashing(broker.newPublisher(positions), positions);
+  }
+
+  @Override
+  public boolean needsPositions() {
+    return broker.needsPositions();
+  }
+
+  @Override
+  public Replayer newReplayer() {
+    return broker.newReplayer();
   }
 
   @Override
@@ -96,9 +111,11 @@ public final class CrashingPublishing implements PublishConfiguration {
 
   private final class Crashing implements Publisher {
     private final Publisher real;
+    private final CrashingPositions positions;
 
-    Crashing(Publisher real) {
+    Crashing(Publisher real, CrashingPositions positions) {
       this.real = real;
+      this.positions = positions;
     }
 
     @Override
@@ -126,10 +143,12 @@ public final class CrashingPublishing implements PublishConfiguration {
     @Override
     public List<Receipt> publishBatch(List<RoutedEvent> batch, Checkpoint after) {
       Crash crash = script.apply(batch, after);
-      if (crash == Crash.BEFORE_COMMIT) {
+      boolean isBefore = crash == Crash.BEFORE_POSITION && !real.mayRepeat();
+      if (crash == Crash.BEFORE_COMMIT || isBefore) {
         crashes.incrementAndGet();
         throw new IllegalStateException("crash before the commit");
       }
+      positions.isNextLost = crash == Crash.BEFORE_POSITION;
       List<Receipt> receipts = real.publishBatch(batch, after);
       if (crash == Crash.AFTER_COMMIT) {
         crashes.incrementAndGet();
@@ -157,6 +176,40 @@ public final class CrashingPublishing implements PublishConfiguration {
     @Override
     public void close() {
       real.close();
+    }
+  }
+
+  /** The session may die before a position is written. */
+  private final class CrashingPositions implements Positions {
+    private final Positions real;
+    private boolean isNextLost;
+
+    CrashingPositions(Positions real) {
+      this.real = real;
+    }
+
+    @Override
+    public Optional<Checkpoint> takeOver(SourceIdentity source) {
+      return real.takeOver(source);
+    }
+
+    @Override
+    public List<Checkpoint> allCheckpoints() {
+      return real.allCheckpoints();
+    }
+
+    @Override
+    public void write(Checkpoint checkpoint) {
+      if (isNextLost) {
+        crashes.incrementAndGet();
+        throw new IllegalStateException("crash before the position");
+      }
+      real.write(checkpoint);
+    }
+
+    @Override
+    public void forget(SourceIdentity source) {
+      real.forget(source);
     }
   }
 }

@@ -1,12 +1,14 @@
 package io.outboxinbox.agent.pipeline;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.operate.ParkedDesk;
 import io.outboxinbox.agent.operate.ReconcileRequest;
 import io.outboxinbox.agent.operate.SourcePause;
+import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.agent.source.inspect.SourcePreflight;
 import io.outboxinbox.agent.source.table.Reconciliations;
@@ -28,19 +30,25 @@ import java.util.stream.IntStream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** A standby is promoted: with the slot, without it, and without the last moments. */
+@ParameterizedClass
+@EnumSource(Memory.class)
 public class FailoverIT {
+  @Parameter Memory memory;
+
   @RegisterExtension static final KafkaExtension kafka = KafkaExtension.shared();
 
   @ParameterizedTest
   @EnumSource(names = {"V17", "V18"})
   void goesOnWithoutALookAtTheTableWhenTheSlotWasCopied(PostgresVersion version) throws Exception {
     try (PostgresServer primary = primaryOfSecond(version);
-        PipelineRig rig = PipelineRig.on(primary, kafka);
+        PipelineRig rig = PipelineRig.on(primary, kafka, memory);
         PostgresStandby standby = second(primary)) {
       Pipeline pipeline = rig.start("");
       rig.awaitLeading(pipeline);
@@ -68,7 +76,7 @@ public class FailoverIT {
   void publishesWhatIsMissingOnAServerThatNeverHadTheSlot(PostgresVersion version)
       throws Exception {
     try (PostgresServer primary = PostgresServer.start(version);
-        PipelineRig rig = PipelineRig.on(primary, kafka);
+        PipelineRig rig = PipelineRig.on(primary, kafka, memory);
         PostgresStandby standby =
             PostgresStandby.of(primary, PostgresStandby.Options.named("second"))) {
       Pipeline pipeline = rig.start("");
@@ -93,14 +101,23 @@ public class FailoverIT {
       assertThat(report.candidates()).as("the bound holds").isLessThan(75);
       assertThat(report.published()).isEqualTo(15);
       assertThat(report.phantoms()).isZero();
+      assertThatEpochFits(rig, before);
+    }
+  }
+
+  /** What a promotion may have taken back with the position, its numbers, are not given again. */
+  private void assertThatEpochFits(PipelineRig rig, Checkpoint before) throws Exception {
+    if (memory == Memory.BROKER) {
       assertThat(rig.checkpoint().epoch()).isEqualTo(before.epoch());
+    } else {
+      assertThat(rig.checkpoint().epoch()).isGreaterThan(before.epoch());
     }
   }
 
   @Test
   void listsExactlyWhatConsumersHaveAndThePromotedServerHasNot() throws Exception {
     try (PostgresServer primary = PostgresServer.start(PostgresVersion.V17);
-        PipelineRig rig = PipelineRig.on(primary, kafka);
+        PipelineRig rig = PipelineRig.on(primary, kafka, memory);
         PostgresStandby standby =
             PostgresStandby.of(primary, PostgresStandby.Options.named("second"))) {
       Pipeline pipeline = rig.start("");
@@ -121,8 +138,10 @@ public class FailoverIT {
       rig.insert(100, 110);
       Pipeline stopped = rig.start("");
       rig.awaitState(stopped, State.STOPPED);
-      assertThat(stopped.status().reason())
-          .contains("the server is on timeline 2, whose history leaves timeline 1 at");
+      if (memory == Memory.BROKER) {
+        assertThat(stopped.status().reason())
+            .contains("the server is on timeline 2, whose history leaves timeline 1 at");
+      }
       new ReconcileRequest(rig.configuration(""), "operator").ask(null);
       rig.awaitLeading(stopped);
       rig.insert(110, 115);
@@ -130,6 +149,10 @@ public class FailoverIT {
       assertThat(rig.numbersOf(rig.consume()))
           .containsExactlyInAnyOrderElementsOf(
               IntStream.concat(IntStream.range(0, 55), IntStream.range(100, 115)).boxed().toList());
+      if (memory == Memory.DATABASE) {
+        // Position and events were lost together, so nobody knows that there were any.
+        return;
+      }
       Report report = reports(rig).get(0);
       assertThat(report.phantoms()).isEqualTo(15);
       assertThat(new ReconcileRequest(rig.configuration(""), "operator").phantoms(report, 100))
@@ -143,7 +166,7 @@ public class FailoverIT {
   @Test
   void parksAgainWhatThePromotedServerHasInItsOutboxAlone() throws Exception {
     try (PostgresServer primary = primaryOfSecond(PostgresVersion.V17);
-        PipelineRig rig = PipelineRig.on(primary, kafka);
+        PipelineRig rig = PipelineRig.on(primary, kafka, memory);
         ParkingRig parked = new ParkingRig(rig);
         PostgresStandby standby = second(primary)) {
       Pipeline pipeline = rig.start("");
@@ -180,7 +203,7 @@ public class FailoverIT {
   @ValueSource(booleans = {false, true})
   void takesNoPurgedEventForALostOneAfterAPromotion(boolean isHigherLeft) throws Exception {
     try (PostgresServer primary = primaryOfSecond(PostgresVersion.V17);
-        PipelineRig rig = PipelineRig.on(primary, kafka);
+        PipelineRig rig = PipelineRig.on(primary, kafka, memory);
         ParkingRig parked = new ParkingRig(rig);
         PostgresStandby standby = second(primary)) {
       Pipeline pipeline = rig.start("");
@@ -226,7 +249,7 @@ public class FailoverIT {
   @Test
   void publishesWhatTheRestoredServerHasAndTheTopicsHaveNot() throws Exception {
     try (PostgresServer primary = PostgresServer.start(PostgresVersion.V17);
-        PipelineRig rig = PipelineRig.on(primary, kafka)) {
+        PipelineRig rig = PipelineRig.on(primary, kafka, memory)) {
       Pipeline pipeline = rig.start("");
       rig.awaitLeading(pipeline);
       rig.insert(0, 20);
@@ -248,16 +271,19 @@ public class FailoverIT {
         rig.awaitEvents(35);
         assertThat(rig.numbersOf(rig.consume()))
             .containsExactlyInAnyOrderElementsOf(IntStream.range(0, 35).boxed().toList());
-        assertThat(reports(rig).get(0).phantoms()).isEqualTo(10);
+        if (memory == Memory.BROKER) {
+          assertThat(reports(rig).get(0).phantoms()).isEqualTo(10);
+        }
       }
     }
   }
 
   @Test
   void goesOnInARebuiltClusterOnlyOnceItsOldOneIsNamed() throws Exception {
+    assumeTrue(memory == Memory.BROKER, "the outbox alone is copied, and no position with it");
     try (PostgresServer old = PostgresServer.start(PostgresVersion.V17);
         PostgresServer rebuilt = PostgresServer.start(PostgresVersion.V18);
-        PipelineRig rig = PipelineRig.on(old, kafka)) {
+        PipelineRig rig = PipelineRig.on(old, kafka, memory)) {
       Pipeline pipeline = rig.start("");
       rig.awaitLeading(pipeline);
       rig.insert(0, 20);
@@ -273,7 +299,7 @@ public class FailoverIT {
         statement.execute("CREATE DATABASE " + rig.database.name());
       }
       rig.moveTo(rebuilt);
-      try (PipelineRig schema = new PipelineRig(rig.database, kafka)) {
+      try (PipelineRig schema = new PipelineRig(rig.database, kafka, memory)) {
         schema.execute(copy);
       }
       rig.insert(20, 25);
@@ -300,7 +326,7 @@ public class FailoverIT {
   void keepsInARebuiltClusterWhatIsParkedDiscardedPausedAndReported() throws Exception {
     try (PostgresServer old = PostgresServer.start(PostgresVersion.V17);
         PostgresServer rebuilt = PostgresServer.start(PostgresVersion.V18);
-        PipelineRig rig = PipelineRig.on(old, kafka)) {
+        PipelineRig rig = PipelineRig.on(old, kafka, memory)) {
       Pipeline pipeline = rig.start("");
       rig.awaitLeading(pipeline);
       rig.insert(0, 20);
@@ -353,6 +379,7 @@ public class FailoverIT {
         List.of(
             "outbox_event",
             "outbox_agent_source",
+            "outbox_agent_position",
             "outbox_parked",
             "outbox_parked_edit",
             "outbox_reconciliation",
@@ -363,7 +390,7 @@ public class FailoverIT {
         statement.execute("CREATE DATABASE " + rig.database.name());
       }
       rig.moveTo(to);
-      new PipelineRig(rig.database, kafka).close();
+      new PipelineRig(rig.database, kafka, Memory.BROKER).close();
       try (Connection after = rig.database.connect()) {
         for (String table : tables) {
           try (Statement read = before.createStatement();
@@ -388,7 +415,7 @@ public class FailoverIT {
             PostgresServer.start(
                 PostgresServer.Options.of(PostgresVersion.V18)
                     .withSetting("max_slot_wal_keep_size", "1GB"));
-        PipelineRig rig = PipelineRig.on(primary, kafka);
+        PipelineRig rig = PipelineRig.on(primary, kafka, memory);
         PostgresStandby standby =
             PostgresStandby.of(primary, PostgresStandby.Options.named("second"))) {
       standby.awaitReplayed();

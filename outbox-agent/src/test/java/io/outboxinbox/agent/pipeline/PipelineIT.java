@@ -6,6 +6,7 @@ import static org.awaitility.Awaitility.await;
 
 import io.outboxinbox.agent.operate.SourcePause;
 import io.outboxinbox.agent.operate.SourceReset;
+import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
@@ -24,8 +25,15 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.EnumSource;
 
+@ParameterizedClass
+@EnumSource(Memory.class)
 class PipelineIT {
+  @Parameter Memory memory;
+
   @RegisterExtension
   static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
 
@@ -37,7 +45,7 @@ class PipelineIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    rig = new PipelineRig(postgres, kafka);
+    rig = new PipelineRig(postgres, kafka, memory);
   }
 
   @AfterEach
@@ -151,7 +159,7 @@ class PipelineIT {
 
   @Test
   void publishesRowsThatArriveByLogicalReplication() throws Exception {
-    try (PipelineRig upstream = new PipelineRig(postgres, kafka)) {
+    try (PipelineRig upstream = new PipelineRig(postgres, kafka, memory)) {
       String subscription = rig.database.name() + "_sub";
       upstream.execute(
           "SELECT pg_create_logical_replication_slot('" + subscription + "', 'pgoutput')");

@@ -8,6 +8,7 @@ import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.publish.PublishConfiguration;
 import io.outboxinbox.agent.publish.Publisher;
+import io.outboxinbox.agent.publish.kafka.PlainKafka;
 import io.outboxinbox.agent.source.table.TablePositions;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresDatabase;
@@ -23,6 +24,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -34,6 +36,7 @@ import java.util.stream.LongStream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.StringSerializer;
 import org.awaitility.Awaitility;
 
@@ -45,7 +48,16 @@ public final class PipelineRig implements AutoCloseable {
   private static final List<String> SCHEMA =
       List.of("01_outbox", "02_partitions", "03_publication", "04_agent", "05_roles");
 
+  /** Where positions are kept, and with that whether a crash can repeat events. */
+  public enum Memory {
+    /** Kafka takes events and position together. */
+    BROKER,
+    /** Kafka takes events, and the source database the position after them. */
+    DATABASE
+  }
+
   private final KafkaExtension kafka;
+  private final Memory memory;
   private final List<Pipeline> pipelines = new ArrayList<>();
   private final Map<String, CommittedRecords> committed = new ConcurrentHashMap<>();
   public PostgresDatabase database;
@@ -66,12 +78,19 @@ public final class PipelineRig implements AutoCloseable {
   public String headers = "cloudevents";
 
   public PipelineRig(PostgresExtension postgres, KafkaExtension kafka) throws Exception {
-    this(postgres.newDatabase(), kafka);
+    this(postgres, kafka, Memory.BROKER);
+  }
+
+  public PipelineRig(PostgresExtension postgres, KafkaExtension kafka, Memory memory)
+      throws Exception {
+    this(postgres.newDatabase(), kafka, memory);
   }
 
   /** In a database that is there already, such as one on a server of the test's own. */
-  public PipelineRig(PostgresDatabase database, KafkaExtension kafka) throws Exception {
+  public PipelineRig(PostgresDatabase database, KafkaExtension kafka, Memory memory)
+      throws Exception {
     this.kafka = kafka;
+    this.memory = memory;
     this.database = database;
     this.topic = kafka.newTopic("events", 3);
     for (String file : SCHEMA) {
@@ -169,7 +188,8 @@ public final class PipelineRig implements AutoCloseable {
                 bootstrapServers,
                 publish,
                 block);
-    return new ConfigurationReader(Map.of()).read(yaml).pipelines().get(0);
+    PipelineConfiguration read = new ConfigurationReader(Map.of()).read(yaml).pipelines().get(0);
+    return memory == Memory.DATABASE ? PlainKafka.in(read) : read;
   }
 
   public void execute(String... sql) throws SQLException {
@@ -255,9 +275,49 @@ public final class PipelineRig implements AutoCloseable {
   }
 
   public List<ConsumerRecord<String, byte[]>> consume(String topic) {
-    return committed
-        .computeIfAbsent(topic, name -> new CommittedRecords(kafka.bootstrapServers(), name))
-        .all();
+    List<ConsumerRecord<String, byte[]>> all =
+        committed
+            .computeIfAbsent(topic, name -> new CommittedRecords(kafka.bootstrapServers(), name))
+            .all();
+    return memory == Memory.DATABASE ? withoutRepeats(all) : all;
+  }
+
+  /** As consumers that keep ids see it. Each repeat has the number it had, from the same source. */
+  private static List<ConsumerRecord<String, byte[]>> withoutRepeats(
+      List<ConsumerRecord<String, byte[]>> all) {
+    Map<String, ConsumerRecord<String, byte[]>> firsts = new HashMap<>();
+    List<ConsumerRecord<String, byte[]>> once = new ArrayList<>();
+    for (ConsumerRecord<String, byte[]> record : all) {
+      Header sequence = record.headers().lastHeader("ce_sequence");
+      Header source = record.headers().lastHeader("ce_sourceid");
+      if (sequence == null || source == null) {
+        // Another style, a replay, or somebody else's.
+        once.add(record);
+        continue;
+      }
+      String event = header(record, "ce_id") + " of " + header(record, "ce_sourceid");
+      ConsumerRecord<String, byte[]> first = firsts.putIfAbsent(event, record);
+      if (first == null) {
+        once.add(record);
+      } else {
+        assertThat(header(record, "ce_sequence"))
+            .as("sequence number of repeated event %s", event)
+            .isEqualTo(header(first, "ce_sequence"));
+        assertThat(record.key()).as("key of %s", event).isEqualTo(first.key());
+        assertThat(record.value()).as("payload of %s", event).isEqualTo(first.value());
+      }
+    }
+    return once;
+  }
+
+  /** How often an event was published again that was published before. */
+  public int repeats() {
+    int all =
+        committed
+            .computeIfAbsent(topic, name -> new CommittedRecords(kafka.bootstrapServers(), name))
+            .all()
+            .size();
+    return all - consume().size();
   }
 
   /** From now on the database is this one, such as a promoted standby's. */
@@ -273,6 +333,12 @@ public final class PipelineRig implements AutoCloseable {
 
   /** A rig in a new database of a server. */
   public static PipelineRig on(PostgresServer server, KafkaExtension kafka) throws Exception {
+    return on(server, kafka, Memory.BROKER);
+  }
+
+  /** The same, with positions in this place. */
+  public static PipelineRig on(PostgresServer server, KafkaExtension kafka, Memory memory)
+      throws Exception {
     return new PipelineRig(
         new PostgresDatabase(
             server.host(),
@@ -280,7 +346,8 @@ public final class PipelineRig implements AutoCloseable {
             server.createDatabase("rig"),
             server.superuser(),
             server.superuserPassword()),
-        kafka);
+        kafka,
+        memory);
   }
 
   /** Removes the checkpoint from the broker, as if the topic had been emptied. */
@@ -346,13 +413,12 @@ public final class PipelineRig implements AutoCloseable {
         .toList();
   }
 
-  /** Each event once, numbered without a gap, sorted in each partition. */
+  /** Each event once, numbered as {@link #assertThatNumbersFit} says, sorted in each partition. */
   public void assertThatEventsAreExactly(int count) {
     List<ConsumerRecord<String, byte[]>> records = consume();
     assertThat(numbersOf(records))
         .containsExactlyInAnyOrderElementsOf(IntStream.range(0, count).boxed().toList());
-    assertThat(records.stream().map(PipelineRig::sequence))
-        .containsExactlyInAnyOrderElementsOf(LongStream.rangeClosed(1, count).boxed().toList());
+    assertThatNumbersFit(records.stream().map(PipelineRig::sequence).toList());
     Map<Integer, List<Long>> byPartition =
         records.stream()
             .collect(
@@ -361,6 +427,16 @@ public final class PipelineRig implements AutoCloseable {
                     Collectors.mapping(PipelineRig::sequence, Collectors.toList())));
     byPartition.forEach(
         (partition, sequences) -> assertThat(sequences).as("partition %d", partition).isSorted());
+  }
+
+  /** Without a gap where events and position go together; elsewhere each is given once. */
+  public void assertThatNumbersFit(List<Long> sequences) {
+    assertThat(sequences).doesNotHaveDuplicates();
+    if (memory == Memory.BROKER) {
+      assertThat(sequences)
+          .containsExactlyInAnyOrderElementsOf(
+              LongStream.rangeClosed(1, sequences.size()).boxed().toList());
+    }
   }
 
   private static long sequence(ConsumerRecord<String, byte[]> record) {

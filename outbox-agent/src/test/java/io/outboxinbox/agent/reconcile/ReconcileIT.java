@@ -10,6 +10,7 @@ import io.outboxinbox.agent.pipeline.ForeignTransaction;
 import io.outboxinbox.agent.pipeline.ParkingRig;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineRig;
+import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.agent.source.table.Reconciliations;
 import io.outboxinbox.agent.source.table.Reconciliations.Report;
@@ -27,11 +28,18 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Rows that are in no stream are published once, whatever took the stream away. */
+@ParameterizedClass
+@EnumSource(Memory.class)
 class ReconcileIT {
+  @Parameter Memory memory;
+
   private static final String RECONCILE = "onGap: reconcile";
 
   @RegisterExtension
@@ -43,7 +51,7 @@ class ReconcileIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    rig = new PipelineRig(postgres, kafka);
+    rig = new PipelineRig(postgres, kafka, memory);
   }
 
   @AfterEach
@@ -199,7 +207,7 @@ class ReconcileIT {
             .withSetting("max_slot_wal_keep_size", "1MB")
             .withSetting("min_wal_size", "32MB");
     try (PostgresServer server = PostgresServer.start(options);
-        PipelineRig small = PipelineRig.on(server, kafka)) {
+        PipelineRig small = PipelineRig.on(server, kafka, memory)) {
       Pipeline pipeline = small.start("");
       small.awaitLeading(pipeline);
       small.insert(0, 20);

@@ -203,7 +203,9 @@ final class MemoryParkedEvents implements ParkedEvents {
       crashPoint.run();
       Row row = rows.get(refusal.ordinal());
       row.isBehind = false;
-      row.requested = null;
+      if ("release".equals(row.requested)) {
+        row.requested = null;
+      }
     }
   }
 

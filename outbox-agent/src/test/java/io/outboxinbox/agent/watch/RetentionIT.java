@@ -9,6 +9,7 @@ import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineRig;
+import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
 import io.outboxinbox.agent.pipeline.PipelineStatus;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.source.SourceConnections;
@@ -37,12 +38,19 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /**
  * Drops partitions beside a running pipeline. The cleaner is the agent's; the test only decides
  * when it looks, and gives it the checkpoint that the broker has at that moment.
  */
+@ParameterizedClass
+@EnumSource(Memory.class)
 class RetentionIT {
+  @Parameter Memory memory;
+
   private static final int OLDEST_DAY = 6;
   private static final int YOUNGEST_DAY = 3;
   private static final int WRITERS = 3;
@@ -61,7 +69,7 @@ class RetentionIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    rig = new PipelineRig(postgres, kafka);
+    rig = new PipelineRig(postgres, kafka, memory);
     PipelineConfiguration plain = rig.configuration("");
     configuration =
         new PipelineConfiguration(

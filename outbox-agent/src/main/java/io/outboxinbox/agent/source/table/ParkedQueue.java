@@ -281,14 +281,15 @@ public final class ParkedQueue {
   }
 
   /**
-   * Makes events culprits of their own, until somebody asks for them again. To be called before the
-   * batch is put back.
+   * Makes events culprits of their own, until somebody asks for them again; who wanted one
+   * discarded still does. To be called before the batch is put back.
    */
   public void refuse(Connection leader, List<Refusal> refusals) throws SQLException {
     String sql =
         """
         UPDATE %s
-        SET is_behind = false, reason = ?, attempts = attempts + 1, requested = NULL
+        SET is_behind = false, reason = ?, attempts = attempts + 1,
+          requested = nullif(requested, 'release')
         WHERE source = ? AND ordinal = ? AND state = 'waiting'
         """
             .formatted(table);
