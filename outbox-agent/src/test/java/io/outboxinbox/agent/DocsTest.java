@@ -42,7 +42,7 @@ class DocsTest {
   private static final Pattern COMMAND = Pattern.compile("outbox-agent\\.jar ([a-z]+)");
   private static final Pattern PAGE = Pattern.compile("(?m)^\\| `(/[a-z]*)` \\|");
   private static final Pattern METRIC =
-      Pattern.compile("outbox_agent_(?!source\\b)([a-z_]+)(?=[`{ ])");
+      Pattern.compile("outbox_agent_(?!(?:source|position)\\b)([a-z_]+)(?=[`{ ])");
   private static final Pattern TEST =
       Pattern.compile("`([A-Z]\\w+(?:Test|IT|Contract|Properties))\\.(\\w+)`");
   private static final Pattern DECISION = Pattern.compile("docs/decisions/(\\d{4})");

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
+import org.jspecify.annotations.Nullable;
 
 /** Checkpoints as JSON, readable for people wherever they are kept. */
 public final class CheckpointCodec {
@@ -42,11 +43,11 @@ public final class CheckpointCodec {
       @JsonProperty(required = true) long xid,
       @JsonProperty(required = true) String lsn,
       @JsonProperty(required = true) int ordinal,
-      @JsonProperty long parkedOrdinal,
-      @JsonProperty long release,
-      @JsonProperty long endedXid,
-      @JsonProperty long reconciliation,
-      @JsonProperty long backlogEnd) {
+      @JsonProperty @Nullable Long parkedOrdinal,
+      @JsonProperty @Nullable Long release,
+      @JsonProperty @Nullable Long endedXid,
+      @JsonProperty @Nullable Long reconciliation,
+      @JsonProperty @Nullable Long backlogEnd) {
 
     static Stored of(Checkpoint checkpoint) {
       SourceIdentity source = checkpoint.source();
@@ -86,11 +87,15 @@ public final class CheckpointCodec {
           sequence,
           backlogOrdinal,
           new SourcePosition(Lsn.parse(commitLsn), xid, Lsn.parse(lsn), ordinal),
-          new Checkpoint.Parking(parkedOrdinal, release),
-          endedXid,
-          reconciliation,
-          backlogEnd);
+          new Checkpoint.Parking(orZero(parkedOrdinal), orZero(release)),
+          orZero(endedXid),
+          orZero(reconciliation),
+          orZero(backlogEnd));
     }
+  }
+
+  private static long orZero(@Nullable Long number) {
+    return number == null ? 0 : number;
   }
 
   public static byte[] encode(Checkpoint checkpoint) {

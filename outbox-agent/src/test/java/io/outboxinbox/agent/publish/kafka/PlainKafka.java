@@ -16,8 +16,6 @@ import io.outboxinbox.agent.publish.SendingPublisher;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
-import java.util.Iterator;
-import java.util.LinkedList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -111,7 +109,7 @@ public final class PlainKafka implements PublishConfiguration {
 
     @Override
     public List<Receipt> send(List<RoutedEvent> batch) {
-      LinkedList<RoutedEvent> left = new LinkedList<>(batch);
+      List<RoutedEvent> left = new ArrayList<>(batch);
       List<Receipt> receipts = new ArrayList<>();
       while (!left.isEmpty()) {
         List<Receipt> wave = sendWave(nextWave(left));
@@ -123,19 +121,20 @@ public final class PlainKafka implements PublishConfiguration {
     }
 
     /** The first event of each key. */
-    private List<RoutedEvent> nextWave(LinkedList<RoutedEvent> left) {
+    private static List<RoutedEvent> nextWave(List<RoutedEvent> left) {
       Set<String> lanes = new HashSet<>();
       List<RoutedEvent> wave = new ArrayList<>();
-      for (Iterator<RoutedEvent> events = left.iterator(); events.hasNext(); ) {
-        RoutedEvent event = events.next();
+      for (RoutedEvent event : left) {
         if (lanes.add(event.destination().topic() + "/" + event.destination().key())) {
           wave.add(event);
-          events.remove();
         }
       }
+      left.removeAll(wave);
       return wave;
     }
 
+    // What becomes of each send comes to its callback.
+    @SuppressWarnings("FutureReturnValueIgnored")
     private List<Receipt> sendWave(List<RoutedEvent> wave) {
       SendFailures failures = new SendFailures();
       try {
