@@ -150,11 +150,22 @@ public final class PipelineRig implements AutoCloseable {
     return configuration(more, block, port, bootstrapServers, "");
   }
 
+  /** The YAML of an agent in a process of its own, with this line for its batch block. */
+  String yaml(String batch) {
+    return yaml("", "batch: " + batch, database.port(), kafka.bootstrapServers(), "");
+  }
+
   private PipelineConfiguration configuration(
       String more, String block, int port, String bootstrapServers, String publish)
       throws Exception {
-    String yaml =
-        """
+    String yaml = yaml(more, block, port, bootstrapServers, publish);
+    PipelineConfiguration read = new ConfigurationReader(Map.of()).read(yaml).pipelines().get(0);
+    return memory == Memory.DATABASE ? PlainKafka.in(read) : read;
+  }
+
+  private String yaml(
+      String more, String block, int port, String bootstrapServers, String publish) {
+    return """
         pipelines:
           - name: %s
             source:
@@ -176,20 +187,18 @@ public final class PipelineRig implements AutoCloseable {
             retry: {initial: 100ms, max: 1s}
             %s
         """
-            .formatted(
-                pipelineName,
-                database.host(),
-                port,
-                database.name(),
-                more.contains("slot:") ? more : names + "\n      " + more,
-                topic,
-                allowedTopics,
-                headers,
-                bootstrapServers,
-                publish,
-                block);
-    PipelineConfiguration read = new ConfigurationReader(Map.of()).read(yaml).pipelines().get(0);
-    return memory == Memory.DATABASE ? PlainKafka.in(read) : read;
+        .formatted(
+            pipelineName,
+            database.host(),
+            port,
+            database.name(),
+            more.contains("slot:") ? more : names + "\n      " + more,
+            topic,
+            allowedTopics,
+            headers,
+            bootstrapServers,
+            publish,
+            block);
   }
 
   public void execute(String... sql) throws SQLException {
@@ -282,7 +291,7 @@ public final class PipelineRig implements AutoCloseable {
     return memory == Memory.DATABASE ? withoutRepeats(all) : all;
   }
 
-  /** As consumers that keep ids see it. Each repeat has the number it had, from the same source. */
+  /** As consumers that keep ids see it. Each repeat of an epoch has the number it had. */
   private static List<ConsumerRecord<String, byte[]>> withoutRepeats(
       List<ConsumerRecord<String, byte[]>> all) {
     Map<String, ConsumerRecord<String, byte[]>> firsts = new HashMap<>();
@@ -300,9 +309,11 @@ public final class PipelineRig implements AutoCloseable {
       if (first == null) {
         once.add(record);
       } else {
-        assertThat(header(record, "ce_sequence"))
-            .as("sequence number of repeated event %s", event)
-            .isEqualTo(header(first, "ce_sequence"));
+        if (header(record, "ce_epoch").equals(header(first, "ce_epoch"))) {
+          assertThat(header(record, "ce_sequence"))
+              .as("sequence number of repeated event %s", event)
+              .isEqualTo(header(first, "ce_sequence"));
+        }
         assertThat(record.key()).as("key of %s", event).isEqualTo(first.key());
         assertThat(record.value()).as("payload of %s", event).isEqualTo(first.value());
       }

@@ -13,14 +13,19 @@ import io.outboxinbox.agent.publish.kafka.PlainKafka;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Random;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.api.io.TempDir;
 
 /**
  * What can go wrong only where the position is written after the events, into the source database.
@@ -94,6 +99,45 @@ class PositionsFaultIT {
     rig.assertThatEventsAreExactly(300);
     System.out.println("PositionsFaultIT: " + rig.repeats() + " repeats");
     assertThat(rig.repeats()).isPositive();
+  }
+
+  /** The process is gone at once, with whatever it had on its connections. */
+  @Test
+  void losesNothingWhereverItsProcessIsKilled(@TempDir Path folder) throws Exception {
+    long seed = System.nanoTime();
+    System.out.println("PositionsFaultIT seed " + seed);
+    Random random = new Random(seed);
+    Path yaml = folder.resolve("agent.yml");
+    Files.writeString(yaml, rig.yaml("{maxEvents: 30, atomicEvents: 12}"));
+    rig.insert(0, 60);
+    for (int round = 0; round < 6; round++) {
+      Process agent = haltingAgent(yaml, 2 + random.nextInt(12));
+      try {
+        rig.insert(60 + round * 40, 100 + round * 40);
+        assertThat(agent.waitFor(90, TimeUnit.SECONDS)).as("round %d ended", round).isTrue();
+        assertThat(agent.exitValue()).isEqualTo(HaltingAgent.KILLED);
+      } finally {
+        agent.destroyForcibly();
+      }
+    }
+    rig.awaitLeading(rig.start(""));
+    rig.awaitEvents(300);
+    rig.assertThatEventsAreExactly(300);
+    System.out.println("PositionsFaultIT: " + rig.repeats() + " repeats after kills");
+  }
+
+  private static Process haltingAgent(Path yaml, int step) throws IOException {
+    return new ProcessBuilder(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "-Xmx256m",
+            "-cp",
+            System.getProperty("java.class.path").replace("\"", ""),
+            HaltingAgent.class.getName(),
+            yaml.toString(),
+            String.valueOf(step))
+        .redirectErrorStream(true)
+        .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+        .start();
   }
 
   /** PostgreSQL forgets the log before it. */

@@ -143,7 +143,8 @@ class ParkingProperties {
         session(world);
         isDone = true;
       } catch (ExactlyOnceProperties.Crash crash) {
-        // The next session begins with what is durable; by then operators may have mended something.
+        // The next session begins with what is durable; by then operators may have mended
+        // something.
         world.operate(world.random.nextInt(2) * 30);
       }
     }
