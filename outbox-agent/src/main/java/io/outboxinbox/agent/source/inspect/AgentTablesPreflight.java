@@ -3,6 +3,7 @@ package io.outboxinbox.agent.source.inspect;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.table.AgentTables;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.ArrayList;
@@ -13,16 +14,6 @@ import org.jspecify.annotations.Nullable;
 
 /** The agent's own tables beside the outbox. */
 final class AgentTablesPreflight {
-  /** Table to the privileges the agent uses on it. */
-  static final Map<String, List<String>> NEEDED =
-      Map.of(
-          "outbox_agent_source", List.of("SELECT", "INSERT", "UPDATE"),
-          "outbox_backlog", List.of("SELECT", "INSERT", "DELETE"),
-          "outbox_parked", List.of("SELECT", "INSERT", "UPDATE", "DELETE"),
-          "outbox_parked_edit", List.of("SELECT", "INSERT", "UPDATE", "DELETE"),
-          "outbox_reconciliation", List.of("SELECT", "INSERT", "UPDATE"),
-          "outbox_phantom", List.of("SELECT", "INSERT", "UPDATE", "DELETE"));
-
   /** Columns a later version added; they are missing until the file is applied again. */
   private static final Map<String, List<String>> ADDED =
       Map.of(
@@ -89,13 +80,13 @@ final class AgentTablesPreflight {
         row -> {
           String name = row.getString("name");
           columns.put(name, CatalogQuery.texts(row, "columns"));
-          if (NEEDED.containsKey(name) && row.getBoolean("is_filtered")) {
+          if (AgentTables.PRIVILEGES.containsKey(name) && row.getBoolean("is_filtered")) {
             findings.add(TablePreflight.filtered(names, names.schema() + "." + name));
           }
           return present.put(name, CatalogQuery.texts(row, "privileges"));
         },
         config.schema());
-    NEEDED.forEach(
+    AgentTables.PRIVILEGES.forEach(
         (table, privileges) -> {
           String name = names.schema() + "." + table;
           @Nullable List<String> granted = present.get(table);

@@ -7,6 +7,7 @@ import io.outboxinbox.agent.event.RawRow;
 import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.LockHolder;
+import io.outboxinbox.agent.source.LockLimit;
 import io.outboxinbox.agent.source.LongText;
 import java.nio.charset.StandardCharsets;
 import java.sql.Array;
@@ -14,7 +15,6 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.sql.Types;
 import java.time.Instant;
 import java.time.OffsetDateTime;
@@ -37,7 +37,6 @@ public final class ParkedTable {
   private static final int FETCH_ROWS = 1000;
   private static final int JOINED_AT_ONCE = 5_000;
   private static final String UNIQUE_VIOLATION = "23505";
-  private static final String LOCK_NOT_AVAILABLE = "55P03";
 
   private final String schema;
   private final String table;
@@ -116,7 +115,7 @@ public final class ParkedTable {
       connection.commit();
       return left;
     } catch (SQLException e) {
-      if (LOCK_NOT_AVAILABLE.equals(e.getSQLState())) {
+      if (LockLimit.isOver(e)) {
         throw new AgentException.Retryable(
             AgentException.Retryable.Side.DATABASE,
             "parked events cannot be put in line: another session has locked one, or table %s; fix: end its transaction; this names it: %s"
@@ -242,10 +241,9 @@ public final class ParkedTable {
         RETURNING joined.lane
         """
             .formatted(table, Lane.SQL, LongText.isOneOf("key"));
-    try (Statement limit = connection.createStatement();
-        PreparedStatement statement = connection.prepareStatement(sql)) {
-      // An operator's session may hold one of the rows; whoever waits for it tries again.
-      limit.execute("SET LOCAL lock_timeout = '2s'");
+    // An operator's session may hold one of the rows; whoever waits for it tries again.
+    LockLimit.ofTransaction(connection);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
       Array joined = connection.createArrayOf("text", keys.toArray());
       statement.setString(1, source);
       statement.setArray(2, joined);

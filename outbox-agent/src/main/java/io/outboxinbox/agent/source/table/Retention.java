@@ -2,6 +2,7 @@ package io.outboxinbox.agent.source.table;
 
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.LockLimit;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import java.sql.Connection;
@@ -213,7 +214,7 @@ public final class Retention {
       }
     } catch (SQLException e) {
       // The function waits two seconds for each lock; that on the root it asks for first.
-      if ("55P03".equals(e.getSQLState())) {
+      if (LockLimit.isOver(e)) {
         return false;
       }
       throw e;

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Finding.Severity;
+import io.outboxinbox.agent.source.table.AgentTables;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import java.sql.SQLException;
@@ -57,7 +58,7 @@ abstract class AgentRightsContract {
 
   @Test
   void findsEachRightTheAgentUsesOnItsTablesWhenItIsMissing() throws SQLException {
-    for (var table : AgentTablesPreflight.NEEDED.entrySet()) {
+    for (var table : AgentTables.PRIVILEGES.entrySet()) {
       for (String right : table.getValue()) {
         source.execute("REVOKE %s ON %s FROM preflight_agent".formatted(right, table.getKey()));
         source.expectProblemThatItsFixMends(
