@@ -12,6 +12,7 @@ import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.table.Backlog;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -21,6 +22,7 @@ import java.time.Instant;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -168,11 +170,16 @@ public final class ParkedDesk implements AutoCloseable {
    */
   public boolean copyPayload(long ordinal, OutputStream to) throws IOException {
     try {
-      boolean hasPayload = look.copyPayload(ordinal, to);
-      connection.rollback();
-      return hasPayload;
-    } catch (SQLException e) {
-      throw explained(e, source, null);
+      return ask(
+          () -> {
+            try {
+              return look.copyPayload(ordinal, to);
+            } catch (IOException e) {
+              throw new UncheckedIOException(e);
+            }
+          });
+    } catch (UncheckedIOException e) {
+      throw Objects.requireNonNull(e.getCause());
     }
   }
 

@@ -1,6 +1,5 @@
 package io.outboxinbox.agent.park;
 
-import io.outboxinbox.agent.source.LockLimit;
 import io.outboxinbox.agent.source.table.ParkedQueue;
 import io.outboxinbox.agent.source.table.ParkedQueue.Candidate;
 import io.outboxinbox.agent.source.table.ParkedQueue.Refusal;
@@ -40,8 +39,6 @@ final class ParkedRows implements ParkedEvents {
 
   @Override
   public void takeBack(long epoch, long lastOrdinal) throws SQLException {
-    // A lock an operator's session holds must not stop the pulse, which uses the same connection.
-    LockLimit.ofSession(leader);
     table.takeBack(leader, epoch, lastOrdinal);
     table.joinLanes(leader, rule);
   }

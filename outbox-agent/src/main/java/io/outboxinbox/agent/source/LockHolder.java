@@ -90,12 +90,11 @@ public record LockHolder(
   }
 
   /**
-   * A query for an operator to run, which shows who may keep a statement on parked events waiting,
-   * who began first on top: whoever has locked one of them, builds an index or has the table to
+   * A query for an operator to run, which shows who may keep a statement of the agent waiting, who
+   * began first on top: whoever has locked rows of its tables, builds an index or has a table to
    * himself. Whoever has a row locked holds a lock on its table too. Of all other tables, such as
-   * the outbox and its partitions, parked events are only compared with what is in them, and for
-   * that only the strongest lock is in the way. Rows without a process are of transactions that
-   * were prepared.
+   * the outbox and its partitions, only the strongest lock is in the way. Rows without a process
+   * are of transactions that were prepared.
    *
    * @param schema of the agent's tables and the outbox
    */
@@ -106,8 +105,11 @@ public record LockHolder(
         LEFT JOIN pg_stat_activity a ON a.pid = l.pid \
         WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
         AND c.relnamespace = '%s'::regnamespace \
-        AND (c.relname IN ('outbox_parked', 'outbox_parked_edit') OR l.mode = 'AccessExclusiveLock') \
+        AND (l.mode = 'AccessExclusiveLock' \
+        OR l.mode <> 'AccessShareLock' AND c.relname IN (%s)) \
         AND l.pid IS DISTINCT FROM pg_backend_pid() ORDER BY a.xact_start"""
-        .formatted(Identifiers.quoted(schema));
+        .formatted(
+            Identifiers.quoted(schema),
+            AgentTables.names().stream().collect(Collectors.joining("', '", "'", "'")));
   }
 }

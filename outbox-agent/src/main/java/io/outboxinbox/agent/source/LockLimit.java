@@ -9,24 +9,14 @@ import java.sql.Statement;
  * who holds it longer has forgotten a transaction, and has to be named instead of waited for.
  */
 public final class LockLimit {
-  private static final String SETTING = "lock_timeout = '2s'";
   private static final String LOCK_NOT_AVAILABLE = "55P03";
 
   private LockLimit() {}
 
-  /** For all that the session does from now on. */
+  /** Limits all that the session does from now on. */
   public static void ofSession(Connection connection) throws SQLException {
-    set(connection, "SET " + SETTING);
-  }
-
-  /** For the transaction that is open. */
-  public static void ofTransaction(Connection connection) throws SQLException {
-    set(connection, "SET LOCAL " + SETTING);
-  }
-
-  private static void set(Connection connection, String sql) throws SQLException {
     try (Statement statement = connection.createStatement()) {
-      statement.execute(sql);
+      statement.execute("SET lock_timeout = '2s'");
     }
   }
 

@@ -1,9 +1,9 @@
 package io.outboxinbox.agent.source.inspect;
 
 import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.source.AgentTables;
 import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.SourceConfiguration;
-import io.outboxinbox.agent.source.table.AgentTables;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.ArrayList;

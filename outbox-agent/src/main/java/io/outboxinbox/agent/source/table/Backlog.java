@@ -5,6 +5,7 @@ import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.SourcePosition;
 import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.InTransaction;
 import io.outboxinbox.agent.source.LongText;
 import io.outboxinbox.agent.source.RowReader;
 import io.outboxinbox.agent.source.SourceConfiguration;
@@ -402,19 +403,19 @@ public final class Backlog {
     String rows =
         "SELECT b.ordinal, b.is_repeat, o.%s IS NOT NULL AS is_present, o.* %s"
             .formatted(OutboxColumns.quoted(source, Column.ID), from);
-    connection.setAutoCommit(false);
-    try (PreparedStatement size = connection.prepareStatement(sizes);
-        PreparedStatement read = connection.prepareStatement(rows)) {
-      RowSizes.freeze(connection);
-      bind(size, sourceId, after, limit.rows());
-      bind(read, sourceId, after, RowSizes.countWithin(size, limit.bytes()));
-      try (ResultSet result = read.executeQuery()) {
-        return page(result, after, position);
-      }
-    } finally {
-      connection.rollback();
-      connection.setAutoCommit(true);
-    }
+    return InTransaction.run(
+        connection,
+        () -> {
+          try (PreparedStatement size = connection.prepareStatement(sizes);
+              PreparedStatement read = connection.prepareStatement(rows)) {
+            RowSizes.freeze(connection);
+            bind(size, sourceId, after, limit.rows());
+            bind(read, sourceId, after, RowSizes.countWithin(size, limit.bytes()));
+            try (ResultSet result = read.executeQuery()) {
+              return page(result, after, position);
+            }
+          }
+        });
   }
 
   private static void bind(PreparedStatement page, String sourceId, long after, int rows)

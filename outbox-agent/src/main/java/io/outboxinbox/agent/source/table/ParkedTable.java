@@ -6,8 +6,7 @@ import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.event.RawRow;
 import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.Identifiers;
-import io.outboxinbox.agent.source.LockHolder;
-import io.outboxinbox.agent.source.LockLimit;
+import io.outboxinbox.agent.source.InTransaction;
 import io.outboxinbox.agent.source.LongText;
 import java.nio.charset.StandardCharsets;
 import java.sql.Array;
@@ -38,7 +37,6 @@ public final class ParkedTable {
   private static final int JOINED_AT_ONCE = 5_000;
   private static final String UNIQUE_VIOLATION = "23505";
 
-  private final String schema;
   private final String table;
   private final String source;
 
@@ -49,7 +47,6 @@ public final class ParkedTable {
    * @param source whose rows count
    */
   public ParkedTable(String schema, String source) {
-    this.schema = schema;
     this.table = qualified(schema);
     this.source = source;
   }
@@ -89,7 +86,22 @@ public final class ParkedTable {
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?::jsonb, ?, ?, ?, ?, ?, ?::pg_lsn, ?, ?, ?)
         """
             .formatted(table);
-    connection.setAutoCommit(false);
+    try {
+      return InTransaction.run(connection, () -> insert(connection, sql, portion, rule));
+    } catch (SQLException e) {
+      if (isUniqueViolation(e)) {
+        throw new AgentException.Retryable(
+            "parked events after number "
+                + portion.lastOrdinal()
+                + " are there already: an agent that has been replaced was still writing",
+            e);
+      }
+      throw e;
+    }
+  }
+
+  private List<String> insert(Connection connection, String sql, Portion portion, String rule)
+      throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       long ordinal = portion.lastOrdinal();
       for (ParkedEvent event : portion.events()) {
@@ -108,31 +120,9 @@ public final class ParkedTable {
         statement.addBatch();
       }
       statement.executeBatch();
-      List<String> left =
-          portion.joinedKeys().isEmpty()
-              ? List.of()
-              : joinLanesOf(connection, portion.joinedKeys());
-      connection.commit();
-      return left;
-    } catch (SQLException e) {
-      if (LockLimit.isOver(e)) {
-        throw new AgentException.Retryable(
-            AgentException.Retryable.Side.DATABASE,
-            "parked events cannot be put in line: another session has locked one, or table %s; fix: end its transaction; this names it: %s"
-                .formatted(table, LockHolder.query(schema)),
-            e);
-      }
-      if (isUniqueViolation(e)) {
-        throw new AgentException.Retryable(
-            "parked events after number "
-                + portion.lastOrdinal()
-                + " are there already: an agent that has been replaced was still writing",
-            e);
-      }
-      throw e;
-    } finally {
-      connection.rollback();
-      connection.setAutoCommit(true);
+      return portion.joinedKeys().isEmpty()
+          ? List.of()
+          : joinLanesOf(connection, portion.joinedKeys());
     }
   }
 
@@ -241,8 +231,6 @@ public final class ParkedTable {
         RETURNING joined.lane
         """
             .formatted(table, Lane.SQL, LongText.isOneOf("key"));
-    // An operator's session may hold one of the rows; whoever waits for it tries again.
-    LockLimit.ofTransaction(connection);
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       Array joined = connection.createArrayOf("text", keys.toArray());
       statement.setString(1, source);
@@ -334,28 +322,32 @@ public final class ParkedTable {
         JOIN %1$s p ON p.source = ? AND p.ordinal = f.first
         """
             .formatted(table, Lane.SQL);
+    // Only inside a transaction does the driver fetch in portions instead of all at once.
+    return InTransaction.run(
+        connection,
+        () -> {
+          try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            statement.setFetchSize(FETCH_ROWS);
+            statement.setString(1, source);
+            statement.setLong(2, lastOrdinal);
+            statement.setString(3, source);
+            try (ResultSet rows = statement.executeQuery()) {
+              return waiting(rows, visitor);
+            }
+          }
+        });
+  }
+
+  private static Waiting waiting(ResultSet rows, KeyVisitor visitor) throws SQLException {
     long events = 0;
     @Nullable Oldest oldest = null;
-    // Only inside a transaction does the driver fetch in portions instead of all at once.
-    connection.setAutoCommit(false);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setFetchSize(FETCH_ROWS);
-      statement.setString(1, source);
-      statement.setLong(2, lastOrdinal);
-      statement.setString(3, source);
-      try (ResultSet rows = statement.executeQuery()) {
-        while (rows.next()) {
-          events += rows.getLong("events");
-          long first = rows.getLong("first");
-          if (oldest == null || first < oldest.ordinal()) {
-            oldest = new Oldest(first, instant(rows, "parked_at"));
-          }
-          visitor.visit(rows.getString("lane"), rows.getBoolean("is_behind"));
-        }
+    while (rows.next()) {
+      events += rows.getLong("events");
+      long first = rows.getLong("first");
+      if (oldest == null || first < oldest.ordinal()) {
+        oldest = new Oldest(first, instant(rows, "parked_at"));
       }
-    } finally {
-      connection.rollback();
-      connection.setAutoCommit(true);
+      visitor.visit(rows.getString("lane"), rows.getBoolean("is_behind"));
     }
     return new Waiting(events, oldest);
   }

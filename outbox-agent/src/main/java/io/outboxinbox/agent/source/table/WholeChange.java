@@ -1,7 +1,9 @@
 package io.outboxinbox.agent.source.table;
 
 import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.source.AgentTables;
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.InTransaction;
 import io.outboxinbox.agent.source.LockHolder;
 import io.outboxinbox.agent.source.LockLimit;
 import io.outboxinbox.agent.source.SourceConfiguration;
@@ -60,18 +62,14 @@ public final class WholeChange {
    */
   public <T> T make(String what, Statements<T> statements) throws SQLException {
     try (Connection connection = connections.open("change", ANSWER_TIMEOUT_SECONDS)) {
-      connection.setAutoCommit(false);
       try {
-        LockLimit.ofTransaction(connection);
-        T result = statements.run(connection);
-        connection.commit();
-        return result;
+        LockLimit.ofSession(connection);
+        return InTransaction.run(connection, () -> statements.run(connection));
       } catch (SQLException e) {
-        if (!LockLimit.isOver(e)) {
-          throw e;
+        if (LockLimit.isOver(e)) {
+          throw explained(connection, what, e);
         }
-        connection.rollback();
-        throw explained(connection, what, e);
+        throw e;
       }
     }
   }

@@ -2,7 +2,7 @@ package io.outboxinbox.agent.source.inspect;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.outboxinbox.agent.source.table.AgentTables;
+import io.outboxinbox.agent.source.AgentTables;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

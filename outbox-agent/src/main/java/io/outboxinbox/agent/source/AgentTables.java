@@ -1,4 +1,4 @@
-package io.outboxinbox.agent.source.table;
+package io.outboxinbox.agent.source;
 
 import java.util.List;
 import java.util.Map;
@@ -20,7 +20,7 @@ public final class AgentTables {
   private AgentTables() {}
 
   /** In the same order each time. */
-  static Set<String> names() {
+  public static Set<String> names() {
     return new TreeSet<>(PRIVILEGES.keySet());
   }
 }
