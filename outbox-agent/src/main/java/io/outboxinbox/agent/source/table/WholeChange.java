@@ -10,6 +10,7 @@ import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -21,6 +22,10 @@ import java.util.List;
 public final class WholeChange {
   /** No time limit to an answer, as when the list of older rows is made: tables have any size. */
   private static final int ANSWER_TIMEOUT_SECONDS = 0;
+
+  /** What was read of parked events still holds when it is written: nobody decides meanwhile. */
+  private static final String LOCK =
+      "LOCK TABLE %s, %s IN SHARE ROW EXCLUSIVE MODE";
 
   /** What may keep others from changing rows, and whoever waits in front of them to do so. */
   private static final String IS_IN_THE_WAY =
@@ -64,13 +69,27 @@ public final class WholeChange {
     try (Connection connection = connections.open("change", ANSWER_TIMEOUT_SECONDS)) {
       try {
         LockLimit.ofSession(connection);
-        return InTransaction.run(connection, () -> statements.run(connection));
+        return InTransaction.run(
+            connection,
+            () -> {
+              lock(connection);
+              return statements.run(connection);
+            });
       } catch (SQLException e) {
         if (LockLimit.isOver(e)) {
           throw explained(connection, what, e);
         }
         throw e;
       }
+    }
+  }
+
+  private void lock(Connection connection) throws SQLException {
+    try (Statement statement = connection.createStatement()) {
+      statement.execute(
+          LOCK.formatted(
+              ParkedTable.qualified(source.schema()),
+              Identifiers.qualified(source.schema(), "outbox_parked_edit")));
     }
   }
 
