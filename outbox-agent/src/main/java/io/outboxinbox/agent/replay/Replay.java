@@ -25,6 +25,7 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
@@ -103,6 +104,7 @@ public final class Replay {
   private final SourceConfiguration source;
   private Router router;
   private final List<String> refusals = new ArrayList<>();
+  private final Set<String> found = new HashSet<>();
   private Progress progress = new Progress(0, 0, 0, 0, null);
 
   public Replay(PipelineConfiguration pipeline) {
@@ -152,6 +154,9 @@ public final class Replay {
       List<StoredRows.Stored> page = rows.page(connection, order.selection(), after, limit(order));
       while (!page.isEmpty()) {
         List<String> ids = page.stream().map(StoredRows.Stored::id).toList();
+        if (!order.selection().ids().isEmpty()) {
+          found.addAll(ids);
+        }
         Set<String> parked = ParkedIds.waitingAmong(connection, source.schema(), ids);
         after = ids.get(ids.size() - 1);
         List<StoredRows.Stored> rest = page;
@@ -190,6 +195,11 @@ public final class Replay {
 
   public Progress progress() {
     return progress;
+  }
+
+  /** How many of the ids that were named are in the table; several rows may share one. */
+  public int idsFound() {
+    return found.size();
   }
 
   /** The first reasons why events were refused, never a payload. */

@@ -132,7 +132,7 @@ public final class ReplayCommand extends PipelineCommand {
     }
     long missing =
         order.after() == null && !order.selection().ids().isEmpty()
-            ? order.selection().ids().size() - replay.progress().rows()
+            ? order.selection().ids().size() - replay.idsFound()
             : 0;
     if (missing > 0) {
       out.printf(

@@ -155,8 +155,9 @@ public final class StoredRows {
     // A row without an id has no place in the order of pages.
     List<String> conditions = new ArrayList<>(List.of(id + " IS NOT NULL"));
     if (!selection.ids().isEmpty()) {
-      conditions.add("%s = ANY(?::%s[])".formatted(id, type(connection, Column.ID)));
-      values.add(selection.ids().toArray(String[]::new));
+      conditions.add(OutboxColumns.isExactlyOneOf(id, type(connection, Column.ID), "?"));
+      String[] ids = selection.ids().toArray(String[]::new);
+      values.addAll(List.of(ids, ids));
     }
     if (selection.from() != null) {
       conditions.add(occurredAt(connection) + " >= ?");

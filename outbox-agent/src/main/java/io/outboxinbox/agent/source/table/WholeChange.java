@@ -24,8 +24,7 @@ public final class WholeChange {
   private static final int ANSWER_TIMEOUT_SECONDS = 0;
 
   /** What was read of parked events still holds when it is written: nobody decides meanwhile. */
-  private static final String LOCK =
-      "LOCK TABLE %s, %s IN SHARE ROW EXCLUSIVE MODE";
+  private static final String LOCK = "LOCK TABLE %s, %s IN SHARE ROW EXCLUSIVE MODE";
 
   /** What may keep others from changing rows, and whoever waits in front of them to do so. */
   private static final String IS_IN_THE_WAY =
