@@ -11,6 +11,7 @@ import io.outboxinbox.agent.lead.Leadership;
 import io.outboxinbox.agent.park.ParkingCarryOver;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.reconcile.Reconcile;
+import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.PublicationMark;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConfiguration.ExistingRows;
@@ -286,8 +287,10 @@ final class SessionStart {
       throw new AgentException.Fatal(
           "source %s has published before as %s, and has no position under this name: its database or publication was renamed"
               .formatted(identity.id(), before.get()),
-          "rename it back (ALTER DATABASE or ALTER PUBLICATION ... RENAME TO), and reconcile if it was the publication; or, to publish every row of the table again as a new source: DELETE FROM outbox_agent_source WHERE source = '%s'"
-              .formatted(before.get().replace("'", "''")));
+          "rename it back (ALTER DATABASE or ALTER PUBLICATION ... RENAME TO), and reconcile if it was the publication; or, to publish every row of the table again as a new source: DELETE FROM %s WHERE source = %s"
+              .formatted(
+                  Identifiers.qualified(source.schema(), "outbox_agent_source"),
+                  Identifiers.literal(before.get())));
     }
   }
 
