@@ -130,21 +130,16 @@ final class SessionStart {
     return checkpoint.onTimeline(ServerState.of(control).timeline());
   }
 
-  /** Null when everything behind the checkpoint still comes through the slot. */
+  /** Null when the position can be gone on from. */
   private AgentException.@Nullable Gap gapBehind(Checkpoint found) throws SQLException {
     try {
-      verifySlot(found);
-      String mark = PublicationMark.of(control, source);
-      if (!mark.equals(found.publicationMark())) {
-        findings.require(List.of(PublicationMark.edited(source, found.publicationMark(), mark)));
-      }
-      int timeline = ServerState.of(control).timeline();
-      if (ParkingCarryOver.areMissing(control, source, found, timeline)) {
-        throw new AgentException.Gap(
-            "the position of timeline %d covers %d parked events, but the server, now on timeline %d, has not all of them: it was promoted or restored without them"
-                .formatted(found.timeline(), found.parking().lastOrdinal(), timeline),
-            WayOut.RECONCILE);
-      }
+      findings.require(
+          SourcePreflight.checkPosition(
+              control,
+              source,
+              SlotState.of(control, source.slot()),
+              ServerState.of(control),
+              found));
       return null;
     } catch (AgentException.Gap gap) {
       return gap;

@@ -165,7 +165,10 @@ public final class Reconcile {
   public Checkpoint run(Cause cause, @Nullable Checkpoint base)
       throws SQLException, InterruptedException {
     ServerState server = ServerState.of(lead.control());
-    ReconcileBound bound = bound(base, server);
+    ReconcileBound bound =
+        change.make(
+            "looking for what is parked",
+            connection -> ReconcileBound.of(connection, connections, source, server, base));
     refuseRowsNobodyCanTell(bound);
     long epoch = epoch(base);
     @Nullable String carried = base == null ? null : carryOver(base).orElse(null);
@@ -248,17 +251,6 @@ public final class Reconcile {
               ? Optional.empty()
               : new SourceMove(source, former, identity.id()).run(connection);
         });
-  }
-
-  private ReconcileBound bound(@Nullable Checkpoint base, ServerState server) throws SQLException {
-    ReconcileBound bound = ReconcileBound.of(base, identity, server, connections);
-    boolean isParkingComplete =
-        base == null
-            || !change.make(
-                "looking for what is parked",
-                connection ->
-                    ParkingCarryOver.areMissing(connection, source, base, server.timeline()));
-    return isParkingComplete ? bound : bound.ofNoRow();
   }
 
   private FirstStart.Seed newSlot(Connection leader, SourceRegistry.Turn turn, ReconcileBound bound)
