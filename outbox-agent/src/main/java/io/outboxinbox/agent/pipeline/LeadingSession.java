@@ -129,13 +129,13 @@ final class LeadingSession {
                   checkpoint.position(),
                   pulse.nonce(),
                   pipeline.batch().maxEvents());
-          SourceWatch watch = new SourceWatch(pipeline, checkpoint, reader, monitor);
+          SourceWatch watch = new SourceWatch(pipeline, checkpoint, connections, reader, monitor);
           Cleaner cleaner = new Cleaner(pipeline, connections, monitor::durable, monitor)) {
         times.done("backlog");
         reader.start();
         times.done("start reading");
         start.verifySlot(checkpoint);
-        watch.start(connections);
+        watch.start();
         times.done("verify");
         cleaner.start();
         leadership.takeoverEnds().ifPresent(time -> monitor.tookOver(time, leadership.stalled()));

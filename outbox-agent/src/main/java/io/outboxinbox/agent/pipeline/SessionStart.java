@@ -11,6 +11,7 @@ import io.outboxinbox.agent.lead.Leadership;
 import io.outboxinbox.agent.park.ParkingCarryOver;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.reconcile.Reconcile;
+import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.PublicationMark;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConfiguration.ExistingRows;
@@ -129,21 +130,16 @@ final class SessionStart {
     return checkpoint.onTimeline(ServerState.of(control).timeline());
   }
 
-  /** Null when everything behind the checkpoint still comes through the slot. */
+  /** Null when the position can be gone on from. */
   private AgentException.@Nullable Gap gapBehind(Checkpoint found) throws SQLException {
     try {
-      verifySlot(found);
-      String mark = PublicationMark.of(control, source);
-      if (!mark.equals(found.publicationMark())) {
-        findings.require(List.of(PublicationMark.edited(source, found.publicationMark(), mark)));
-      }
-      int timeline = ServerState.of(control).timeline();
-      if (ParkingCarryOver.areMissing(control, source, found, timeline)) {
-        throw new AgentException.Gap(
-            "the position of timeline %d covers %d parked events, but the server, now on timeline %d, has not all of them: it was promoted or restored without them"
-                .formatted(found.timeline(), found.parking().lastOrdinal(), timeline),
-            WayOut.RECONCILE);
-      }
+      findings.require(
+          SourcePreflight.checkPosition(
+              control,
+              source,
+              SlotState.of(control, source.slot()),
+              ServerState.of(control),
+              found));
       return null;
     } catch (AgentException.Gap gap) {
       return gap;
@@ -286,8 +282,10 @@ final class SessionStart {
       throw new AgentException.Fatal(
           "source %s has published before as %s, and has no position under this name: its database or publication was renamed"
               .formatted(identity.id(), before.get()),
-          "rename it back (ALTER DATABASE or ALTER PUBLICATION ... RENAME TO), and reconcile if it was the publication; or, to publish every row of the table again as a new source: DELETE FROM outbox_agent_source WHERE source = '%s'"
-              .formatted(before.get().replace("'", "''")));
+          "rename it back (ALTER DATABASE or ALTER PUBLICATION ... RENAME TO), and reconcile if it was the publication; or, to publish every row of the table again as a new source: DELETE FROM %s WHERE source = %s"
+              .formatted(
+                  Identifiers.qualified(source.schema(), "outbox_agent_source"),
+                  Identifiers.literal(before.get())));
     }
   }
 

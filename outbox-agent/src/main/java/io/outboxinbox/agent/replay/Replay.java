@@ -5,6 +5,7 @@ import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Destination;
 import io.outboxinbox.agent.event.Destination.Header;
+import io.outboxinbox.agent.event.HeaderNames;
 import io.outboxinbox.agent.event.OutboxEvent;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SequencedEvent;
@@ -34,13 +35,11 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Publishes events of the table again because an operator asks for it, beside whatever agent leads:
- * at least once, in the order of ids, marked with header {@value #HEADER}. Such messages carry no
- * sequence number: a consumer that keeps a watermark must not take an old event for a new place in
- * the stream.
+ * at least once, in the order of ids, marked with header {@link HeaderNames#REPLAY_ID}. Such
+ * messages carry no sequence number: a consumer that keeps a watermark must not take an old event
+ * for a new place in the stream.
  */
 public final class Replay {
-  /** Names the replay a message belongs to. */
-  public static final String HEADER = "outbox_replay_id";
 
   private static final Set<String> LEFT_OUT =
       Set.of("ce_sequence", "ce_epoch", "outbox_sequence", "outbox_epoch");
@@ -293,7 +292,7 @@ public final class Replay {
         headers.add(header);
       }
     }
-    headers.add(new Header(HEADER, replayId.getBytes(StandardCharsets.UTF_8)));
+    headers.add(new Header(HeaderNames.REPLAY_ID, replayId.getBytes(StandardCharsets.UTF_8)));
     return new RoutedEvent(routed.sequenced(), new Destination(to.topic(), to.key(), headers));
   }
 

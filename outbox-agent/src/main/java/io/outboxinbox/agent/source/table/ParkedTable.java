@@ -269,6 +269,30 @@ public final class ParkedTable {
     }
   }
 
+  /**
+   * Whether a promotion or restore lost parked events that the position had passed. Their rows may
+   * have outlived them in the outbox, where they would count as done.
+   *
+   * @param timeline of the server now
+   */
+  public static boolean areMissing(
+      Connection connection, String schema, Checkpoint position, int timeline) throws SQLException {
+    if (position.timeline() == timeline) {
+      return false;
+    }
+    String sql =
+        "SELECT ? > coalesce(max(ordinal), 0) FROM %s WHERE source = ?"
+            .formatted(qualified(schema));
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setLong(1, position.parking().lastOrdinal());
+      statement.setString(2, position.source().id());
+      try (ResultSet row = statement.executeQuery()) {
+        row.next();
+        return row.getBoolean(1);
+      }
+    }
+  }
+
   /** The highest numbers used so far, for the first position of a new epoch. */
   public Checkpoint.Parking extent(Connection connection) throws SQLException {
     String sql =

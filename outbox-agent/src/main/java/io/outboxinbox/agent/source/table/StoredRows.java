@@ -102,10 +102,7 @@ public final class StoredRows {
       Connection connection, Selection selection, @Nullable String after, PageLimit limit)
       throws SQLException {
     List<Object> values = new ArrayList<>();
-    String published =
-        endedXid <= 0
-            ? String.valueOf(endedXid == NO_POSITION)
-            : "age(xmin) > age('%s'::xid8::xid)".formatted(Long.toUnsignedString(endedXid));
+    String published = endedXid == NO_POSITION ? "true" : PassedRows.isPassed(endedXid);
     String from =
         "FROM %s o WHERE %s ORDER BY %s"
             .formatted(outbox, where(connection, selection, after, values), id);
