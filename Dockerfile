@@ -17,6 +17,9 @@ USER 10001:10001
 # say why. The agent gives leadership up by itself, shows OUT_OF_MEMORY with the way out, and /live asks for a restart.
 ENV JAVA_TOOL_OPTIONS="-XX:+UseSerialGC -XX:MaxRAMPercentage=50 -Djava.io.tmpdir=/tmp"
 
+# Arguments and what is printed are of any script.
+ENV LC_ALL=C.UTF-8
+
 EXPOSE 8081
 
 # The port of server.connector.port; set it where the configuration has another.

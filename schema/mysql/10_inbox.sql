@@ -108,8 +108,8 @@ CREATE TABLE IF NOT EXISTS inbox_dead_letter (
   KEY inbox_dead_letter_key (consumer, topic, record_key_hash, dead_letter_id),
   -- Whether a message without id is there already, when it comes again.
   KEY inbox_dead_letter_place (consumer, topic, message_partition, message_offset),
-  -- The dead letter of a message.
-  KEY inbox_dead_letter_message (consumer, message_key),
+  -- The dead letters of an id, of whichever source. Of a long one its beginning: a key holds 3,072 bytes at most.
+  KEY inbox_dead_letter_message (consumer, message_id(200)),
   -- Pages of lists, and what is old enough to be purged.
   KEY inbox_dead_letter_page (consumer, dead_letter_id),
   KEY inbox_dead_letter_created (consumer, created_at)
@@ -128,3 +128,8 @@ CREATE TABLE IF NOT EXISTS inbox_dead_letter_header (
 -- Tables of versions before took no name of more than 64 kB. It changes nothing where it has run.
 ALTER TABLE inbox_dead_letter_header
   MODIFY name mediumtext NOT NULL COMMENT 'Written like message_id. Kafka sets no limit.';
+
+-- Versions before had the key of the message in it, by which nobody asks. It changes nothing where it has run.
+ALTER TABLE inbox_dead_letter
+  DROP KEY inbox_dead_letter_message,
+  ADD KEY inbox_dead_letter_message (consumer, message_id(200));

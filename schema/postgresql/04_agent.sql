@@ -179,7 +179,7 @@ ALTER TABLE outbox_parked ADD COLUMN IF NOT EXISTS destination text;
 ALTER TABLE outbox_parked ADD COLUMN IF NOT EXISTS destination_rule text;
 
 COMMENT ON TABLE outbox_parked IS 'Events that could not be published, and what waits behind them. Use the agent''s command "parked"; only the leading agent changes state.';
-COMMENT ON COLUMN outbox_parked.ordinal IS 'Order of parking, dense for each source. The agent''s position says up to which number rows count; what lies behind it is taken back at its next start.';
+COMMENT ON COLUMN outbox_parked.ordinal IS 'Order of parking, rising for each source. The agent''s position says up to which number rows count; what lies behind it is taken back at its next start.';
 COMMENT ON COLUMN outbox_parked.headers IS 'As the row had them; text, because they may be what is wrong.';
 COMMENT ON COLUMN outbox_parked.key IS 'Message key. Events of one key stay in order, so later ones wait behind the first; NULL when the row does not even tell its key.';
 COMMENT ON COLUMN outbox_parked.destination IS 'Topic in which later events of the key wait behind it. NULL when nobody can tell the topic; then they wait in every topic.';

@@ -3,6 +3,9 @@ package io.outboxinbox.inbox;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.Collections;
+import java.util.Set;
+import java.util.WeakHashMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,6 +25,14 @@ final class CommitGuard {
   /** Of {@link Transactions}; no handler will use the name. */
   private static final String SAVEPOINT = "inbox_transaction";
 
+  /**
+   * Connections in transactions of {@link Transactions}, on databases where that makes a savepoint.
+   * Only for the words of an error. One for all, since who begins and who asks have guards of their
+   * own, with nothing in common but the connection.
+   */
+  private static final Set<Connection> BEGUN =
+      Collections.synchronizedSet(Collections.newSetFromMap(new WeakHashMap<>()));
+
   /** Where connections lead to, and by which driver. */
   private record Server(boolean isPostgres, boolean isMySql, @Nullable Pgjdbc pgjdbc) {}
 
@@ -32,6 +43,14 @@ final class CommitGuard {
    */
   void begin(Connection connection) throws SQLException {
     begin(connection, SAVEPOINT);
+    if (server(connection).isMySql()) {
+      BEGUN.add(connection);
+    }
+  }
+
+  /** Call it when what {@link #begin(Connection)} began has been committed or rolled back. */
+  void end(Connection connection) {
+    BEGUN.remove(connection);
   }
 
   /**
@@ -50,6 +69,7 @@ final class CommitGuard {
    *
    * @throws SQLException 25P02 a statement has failed; 25P01 the transaction of {@link
    *     #begin(Connection)} has ended. Nothing can be committed, roll back
+   * @throws InboxException.Misused it was not begun like that, so nobody can tell
    */
   void requireCommittable(Connection connection) throws SQLException {
     if (connection.isClosed()) {
@@ -69,8 +89,24 @@ final class CommitGuard {
       execute(connection, "SELECT 1");
     }
     if (found.isMySql()) {
-      release(connection, SAVEPOINT);
+      try {
+        release(connection, SAVEPOINT);
+      } catch (SQLException e) {
+        if (NO_TRANSACTION.equals(e.getSQLState()) && !BEGUN.contains(connection)) {
+          throw notBegun();
+        }
+        throw e;
+      }
     }
+  }
+
+  private static InboxException notBegun() {
+    return new InboxException.Misused(
+        "on MySQL and MariaDB commitAndAdmit has to know the transaction again, to tell whether its"
+            + " work has ended it, and this one was not begun by Transactions",
+        "run the loop in new Transactions(dataSource).run(connection -> ...) and pass that"
+            + " connection, or call commit() and admit the next message by itself, which is as fast"
+            + " there");
   }
 
   /**

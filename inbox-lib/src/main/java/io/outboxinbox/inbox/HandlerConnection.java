@@ -60,7 +60,15 @@ public final class HandlerConnection implements AutoCloseable {
   /** Held during each call, so that none is on its way when the handler's time ends. */
   private final ReentrantLock calls = new ReentrantLock();
 
+  /**
+   * Held while a statement is cancelled, which cannot wait for the call that it is to end. Taken
+   * behind {@link #calls}.
+   */
+  private final ReentrantLock cancels = new ReentrantLock();
+
+  /** Written with both locks held. */
   private boolean isOver;
+
   private boolean hasEnded;
 
   HandlerConnection(Connection real, CommitGuard guard, Watch watch) throws SQLException {
@@ -93,12 +101,17 @@ public final class HandlerConnection implements AutoCloseable {
     }
   }
 
-  /** Takes the connection from the handler; waits for a call that is under way. */
+  /** Takes the connection from the handler; waits for calls that are under way. */
   @Override
   public void close() {
     calls.lock();
     try {
-      isOver = true;
+      cancels.lock();
+      try {
+        isOver = true;
+      } finally {
+        cancels.unlock();
+      }
     } finally {
       calls.unlock();
     }
@@ -160,8 +173,7 @@ public final class HandlerConnection implements AutoCloseable {
         (proxy, method, arguments) ->
             switch (method.getName()) {
               case "getConnection" -> connection;
-              // Only from another thread is it of use, while a call is under way.
-              case "cancel" -> invoke(target, method, arguments);
+              case "cancel" -> cancel(target, method, arguments);
               default -> call(target, maker == null ? proxy : maker, method, arguments);
             });
   }
@@ -189,6 +201,20 @@ public final class HandlerConnection implements AutoCloseable {
       return lend(result, maker);
     } finally {
       calls.unlock();
+    }
+  }
+
+  /**
+   * Only from another thread is it of use, while a call is under way. Afterwards nothing of the
+   * handler's is left to cancel, but drivers may cancel whatever the session is at.
+   */
+  private @Nullable Object cancel(Object target, Method method, Object @Nullable [] arguments)
+      throws Throwable {
+    cancels.lock();
+    try {
+      return isOver ? null : invoke(target, method, arguments);
+    } finally {
+      cancels.unlock();
     }
   }
 

@@ -105,6 +105,9 @@ public final class Inbox {
    *     25P01 where the transaction has ended already: current is not committed, or nobody knows
    *     (08007, or a connection that is lost; ask {@link RetryAdvice}). Roll back and run it again;
    *     the inbox knows. Next is not admitted
+   * @throws InboxException.Misused on MySQL and MariaDB, where no {@link Transactions} has begun
+   *     this transaction: nobody can tell whether it is still the one that admitted current.
+   *     Nothing is committed
    */
   public Optional<Outcome> commitAndAdmit(Connection connection, Outcome current, Arrival next)
       throws SQLException {

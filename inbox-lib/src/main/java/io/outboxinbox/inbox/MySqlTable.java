@@ -151,15 +151,15 @@ final class MySqlTable implements InboxTable {
 
   /**
    * Which of these new rows an earlier version has kept under the former key; they are taken back.
-   * Asked afterwards and without locks, because locks on the gaps around keys that are not there
-   * would meet those of others.
+   * Several may have had the same. Asked afterwards and without locks, because locks on the gaps
+   * around keys that are not there would meet those of others.
    */
   private Set<UUID> knownBefore(Connection connection, List<Entry> entries) throws SQLException {
-    Map<UUID, Entry> byFormer = new HashMap<>();
+    Map<UUID, List<Entry>> byFormer = new HashMap<>();
     for (Entry entry : entries) {
       Former former = entry.former();
       if (former != null) {
-        byFormer.put(former.key(), entry);
+        byFormer.computeIfAbsent(former.key(), key -> new ArrayList<>()).add(entry);
       }
     }
     Set<UUID> known = new HashSet<>();
@@ -175,25 +175,28 @@ final class MySqlTable implements InboxTable {
         bindKeys(statement, some);
         try (ResultSet row = statement.executeQuery()) {
           while (row.next()) {
-            Entry entry = Objects.requireNonNull(byFormer.get(uuid(row.getBytes(1))));
-            if (!time(row, 2).isBefore(Objects.requireNonNull(entry.former()).since())) {
-              known.add(entry.key());
+            Instant cameAt = time(row, 2);
+            for (Entry entry : byFormer.getOrDefault(uuid(row.getBytes(1)), List.of())) {
+              if (!cameAt.isBefore(Objects.requireNonNull(entry.former()).since())) {
+                known.add(entry.key());
+              }
             }
           }
         }
       }
     }
-    if (!known.isEmpty()) {
-      delete(connection, List.copyOf(known));
-    }
+    delete(connection, List.copyOf(known));
     return known;
   }
 
   private void delete(Connection connection, List<UUID> keys) throws SQLException {
-    try (PreparedStatement statement =
-        connection.prepareStatement("DELETE FROM " + message + whereKeys(keys.size()))) {
-      bindKeys(statement, keys);
-      statement.executeUpdate();
+    for (int from = 0; from < keys.size(); from += KEYS_MAX) {
+      List<UUID> some = keys.subList(from, Math.min(keys.size(), from + KEYS_MAX));
+      try (PreparedStatement statement =
+          connection.prepareStatement("DELETE FROM " + message + whereKeys(some.size()))) {
+        bindKeys(statement, some);
+        statement.executeUpdate();
+      }
     }
   }
 

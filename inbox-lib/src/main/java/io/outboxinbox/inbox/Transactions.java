@@ -50,6 +50,7 @@ public final class Transactions {
         isCommitted = true;
         return result;
       } finally {
+        guard.end(connection);
         leave(connection, isCommitted, wasAutoCommit);
       }
     }

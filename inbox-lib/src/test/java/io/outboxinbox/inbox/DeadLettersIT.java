@@ -163,6 +163,54 @@ class DeadLettersIT {
   }
 
   @Test
+  void findsThoseOfAnIdByAnIndex() throws Exception {
+    MessageId uuid = InboxDatabase.newId();
+    MessageId text = MessageId.of("\uD83D\uDE00".repeat(150) + "x".repeat(500), "/s");
+    long ofUuid = bench.fail(uuid, bench.envelope("k", "value"), DeadLetterBench.FAILURE);
+    long ofText = bench.fail(text, bench.envelope("k", "value"), DeadLetterBench.FAILURE);
+    for (int rows = 1; rows <= 4096; rows *= 2) {
+      bench.database.execute(
+          ("INSERT INTO inbox_dead_letter (consumer, state, topic, message_partition,"
+                  + " message_offset, message_id, message_key, is_admitted, sent_at, reason, detail,"
+                  + " attempts) SELECT consumer, state, topic, message_partition,"
+                  + " message_offset + %1$d, concat('id-', message_offset + %1$d), message_key,"
+                  + " is_admitted, sent_at, reason, detail, attempts FROM inbox_dead_letter")
+              .formatted(2 * rows));
+    }
+    bench.database.execute(
+        "ANALYZE " + (bench.database.isPostgres() ? "" : "TABLE ") + "inbox_dead_letter");
+    assertThat(listed(DeadLetterFilter.all().ofMessage(uuid), 10, 0)).containsExactly(ofUuid);
+    assertThat(listed(DeadLetterFilter.all().ofMessage(text), 10, 0)).containsExactly(ofText);
+    for (MessageId id : List.of(uuid, text, MessageId.of("id-77"))) {
+      assertThat(plan(DeadLetterFilter.all().ofMessage(id))).contains("inbox_dead_letter_message");
+    }
+  }
+
+  private String plan(DeadLetterFilter filter) throws Exception {
+    DeadLetterWhere where =
+        DeadLetterWhere.of(InboxDatabase.CONSUMER, filter).between(0, Long.MAX_VALUE);
+    try (Connection connection = bench.database.connect();
+        var explain =
+            connection.prepareStatement(
+                "EXPLAIN SELECT dead_letter_id FROM inbox_dead_letter"
+                    + where.sql()
+                    + " ORDER BY dead_letter_id LIMIT 100")) {
+      where.bind(explain, bench.inbox.dialect().table(connection));
+      StringBuilder plan = new StringBuilder();
+      try (var row = explain.executeQuery()) {
+        while (row.next()) {
+          for (int i = 1; i <= row.getMetaData().getColumnCount(); i++) {
+            // What MariaDB might have taken is another column than what it takes.
+            boolean isTaken = !row.getMetaData().getColumnLabel(i).equals("possible_keys");
+            plan.append(isTaken ? row.getString(i) : "").append('\n');
+          }
+        }
+      }
+      return plan.toString();
+    }
+  }
+
+  @Test
   void holdsKeysOfItsConsumerAndTopicOnly() throws Exception {
     bench.fail("held", "value");
     bench.fail(null, "value");

@@ -42,4 +42,22 @@ class DeadLettersOnMariaDbIT extends DeadLettersIT {
                     + " AND column_type = 'mediumtext'"))
         .isEqualTo(1);
   }
+
+  @Test
+  void takesTheIndexOfTheVersionBeforeAlong() throws Exception {
+    InboxDatabase database = create();
+    database.execute(
+        "ALTER TABLE inbox_dead_letter DROP KEY inbox_dead_letter_message,"
+            + " ADD KEY inbox_dead_letter_message (consumer, message_key)");
+    for (int run = 0; run < 2; run++) {
+      database.runScript("schema/mysql/10_inbox.sql");
+      assertThat(
+              database.number(
+                  "SELECT count(*) FROM information_schema.statistics"
+                      + " WHERE table_schema = DATABASE() AND table_name = 'inbox_dead_letter'"
+                      + " AND index_name = 'inbox_dead_letter_message'"
+                      + " AND column_name = 'message_id' AND seq_in_index = 2"))
+          .isEqualTo(1);
+    }
+  }
 }

@@ -388,6 +388,45 @@ abstract class InboxContract {
     }
   }
 
+  /** Which of the two the row before was of nobody knows any more. */
+  @Test
+  void knowsAfterTheUpgradeEachMessageOfABatchThatHadOneKeyBefore() throws Exception {
+    keptBefore("4711");
+    try (Connection connection = database.connect()) {
+      Instant sent = Instant.now();
+      List<Arrival> batch =
+          List.of(
+              new Arrival(ofSource("/a"), sent, null),
+              new Arrival(ofSource("/b"), sent, null),
+              new Arrival(ofSource("/c"), sent.plus(Duration.ofHours(2)), null),
+              Arrival.of(MessageId.of("4712", "/a")),
+              Arrival.of(ofSource("/d")));
+      assertThat(inbox.admitAll(connection, batch).stream().map(Outcome::status))
+          .containsExactly(
+              Status.DUPLICATE, Status.DUPLICATE, Status.NEW, Status.NEW, Status.DUPLICATE);
+    }
+  }
+
+  @Test
+  void knowsAfterTheUpgradeMoreThanOneStatementTakes() throws Exception {
+    int many = 2_500;
+    List<Arrival> before = new ArrayList<>();
+    List<Arrival> repeats = new ArrayList<>();
+    for (int i = 0; i < many; i++) {
+      before.add(Arrival.of(MessageId.of("n" + i)));
+      repeats.add(Arrival.of(MessageId.of("n" + i, "/a")));
+      repeats.add(Arrival.of(MessageId.of("n" + i, "/b")));
+    }
+    try (Connection connection = database.connect()) {
+      inbox.admitAll(connection, before);
+      connection.commit();
+      database.execute("UPDATE inbox_message SET request_hash = NULL");
+      assertThat(inbox.admitAll(connection, repeats)).hasSize(2 * many).noneMatch(Outcome::isNew);
+      connection.commit();
+    }
+    assertThat(database.number("SELECT count(*) FROM inbox_message")).isEqualTo(many);
+  }
+
   @Test
   void keepsKeysOfRequestsAndIdsOfMessagesApart() throws Exception {
     for (String key : List.of(InboxDatabase.newId().text(), "4711")) {

@@ -43,6 +43,55 @@ class TransactionEndTest {
     assertThat(TransactionEnd.isIn(sql, true)).isFalse();
   }
 
+  /** Whatever the session says of backslashes and double quotes. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "INSERT INTO t VALUES ('it\\'s; commit')",
+        "INSERT INTO t VALUES ('it''s \\\\\\'; commit', 1)",
+        "INSERT INTO t VALUES (\"it\\\"s; commit\")",
+        "INSERT INTO t VALUES ('C:\\', '; commit')",
+        "UPDATE t SET \"a\\\" = '\\'; commit'",
+        "SELECT 1 # it's\n, '; commit'",
+        "SELECT 5--1, 'a\n; commit'",
+        "SELECT $$, '$$; commit'"
+      })
+  void letsTextsOfMySqlPassWithQuotesBehindBackslashes(String sql) {
+    assertThat(TransactionEnd.isIn(sql, true)).isFalse();
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "INSERT INTO t VALUES (E'it\\'s; commit')",
+        "INSERT INTO t VALUES (e'it''s \\'; commit')",
+        "INSERT INTO t VALUES ('it\\'s; commit')",
+        "SELECT a FROM t WHERE a LIKE'x\\' AND b = '; commit'",
+        "SELECT /* a /* b */ ; commit */ 1",
+        "SELECT a$b$, 'it $b$ ; commit'"
+      })
+  void letsTextsOfPostgresPassWithQuotesBehindBackslashes(String sql) {
+    assertThat(TransactionEnd.isIn(sql, false)).isFalse();
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "INSERT INTO t VALUES ('it\\'s'); COMMIT",
+        "INSERT INTO t VALUES ('C:\\\\'); COMMIT",
+        "INSERT INTO t VALUES ('C:\\'); COMMIT"
+      })
+  void knowsWhatEndsATransactionBehindTextsWithBackslashes(String sql) {
+    assertThat(TransactionEnd.isIn(sql, true)).isTrue();
+    assertThat(TransactionEnd.isIn(sql, false)).isTrue();
+    assertThat(TransactionEnd.isIn(sql.replace("('", "(E'"), false)).isTrue();
+  }
+
+  @Test
+  void knowsWhatEndsATransactionBehindCommentsInComments() {
+    assertThat(TransactionEnd.isIn("/* a /* b */ c */ COMMIT", false)).isTrue();
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"END", "end work;", "PREPARE TRANSACTION 'a'"})
   void knowsWhatEndsATransactionOfPostgres(String sql) {
@@ -77,5 +126,10 @@ class TransactionEndTest {
     String text = "'" + "x''".repeat(1_000_000) + "'";
     assertThat(TransactionEnd.isIn("INSERT INTO t VALUES (" + text + ")", true)).isFalse();
     assertThat(TransactionEnd.isIn("SELECT " + text + "; COMMIT", false)).isTrue();
+    String escaped = "'" + "x\\'".repeat(1_000_000) + "'";
+    assertThat(TransactionEnd.isIn("INSERT INTO t VALUES (" + escaped + ")", true)).isFalse();
+    assertThat(TransactionEnd.isIn("SELECT E" + escaped + "; COMMIT", false)).isTrue();
+    String comment = "/*" + " * / ".repeat(1_000_000) + "*/";
+    assertThat(TransactionEnd.isIn(comment + "COMMIT", false)).isTrue();
   }
 }

@@ -78,6 +78,24 @@ class TransactionsOnMariaDbIT {
     assertThat(database.number("SELECT count(*) FROM inbox_message")).isEqualTo(2);
   }
 
+  /** Nobody could tell whether the work has ended it. */
+  @Test
+  void committingAndAdmittingSaysWhoHasToBeginTheTransaction() throws Exception {
+    transactions.run(connection -> inbox.admit(connection, InboxDatabase.newId()));
+    try (Connection connection = database.connect()) {
+      Outcome current = inbox.admit(connection, id);
+      InboxDatabase.addEffect(connection, id);
+      Arrival next = Arrival.of(InboxDatabase.newId());
+      assertThatThrownBy(() -> inbox.commitAndAdmit(connection, current, next))
+          .isInstanceOf(InboxException.Misused.class)
+          .hasMessageContaining("new Transactions(dataSource).run(")
+          .hasMessageContaining("commit()");
+      // Nothing is lost by it.
+      connection.commit();
+    }
+    assertThat(database.effects()).isEqualTo(1);
+  }
+
   /** Also in a transaction that somebody else commits. */
   @Test
   void workDoneOnceFailsWhereItHasEndedTheTransaction() throws Exception {

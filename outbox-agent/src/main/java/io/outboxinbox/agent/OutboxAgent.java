@@ -32,6 +32,7 @@ import java.net.UnknownHostException;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.function.UnaryOperator;
 import org.eclipse.jetty.server.Connector;
@@ -56,6 +57,12 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
 
   /** Runs a command; exits with the codes of {@link ExitCode}, or goes on running as a server. */
   public static void main(String[] arguments) throws Exception {
+    Locales.printAnything();
+    Optional<String> unreadable = Locales.unreadable(arguments);
+    if (unreadable.isPresent()) {
+      System.err.println(unreadable.get());
+      System.exit(ExitCode.CONFIGURATION.number());
+    }
     new OutboxAgent(System::getenv).run(arguments);
   }
 

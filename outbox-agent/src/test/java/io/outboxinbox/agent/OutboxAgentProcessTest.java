@@ -42,16 +42,18 @@ class OutboxAgentProcessTest {
 
   private record Ended(int exitCode, String output) {}
 
+  private static List<String> java() {
+    return List.of(
+        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+        // Half the time to start, on a machine that is busy with other tests.
+        "-XX:TieredStopAtLevel=1",
+        "-cp",
+        System.getProperty("java.class.path"),
+        OutboxAgent.class.getName());
+  }
+
   private Process start(Path output, String... arguments) throws IOException {
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                // Half the time to start, on a machine that is busy with other tests.
-                "-XX:TieredStopAtLevel=1",
-                "-cp",
-                System.getProperty("java.class.path"),
-                OutboxAgent.class.getName()));
+    List<String> command = new ArrayList<>(java());
     command.addAll(List.of(arguments));
     ProcessBuilder builder =
         new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile());
@@ -66,6 +68,27 @@ class OutboxAgentProcessTest {
     Process process = start(output, arguments);
     assertThat(process.waitFor(PATIENCE.toSeconds(), SECONDS)).isTrue();
     return new Ended(process.exitValue(), Files.readString(output));
+  }
+
+  /**
+   * A correction of one event must not be stored as something else, in the name of the operator.
+   */
+  @Test
+  void refusesArgumentsThatTheLocaleCannotRead() throws Exception {
+    Path shell = Files.writeString(folder.resolve("run.sh"), "exec \"$@\" 'parked' 'list' 'Größe'");
+    Path output = folder.resolve("locale.txt");
+    List<String> command = new ArrayList<>(List.of("sh", shell.toString()));
+    command.addAll(java());
+    ProcessBuilder builder =
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile());
+    builder.environment().remove("LANG");
+    builder.environment().put("LC_ALL", "C");
+    Process process = builder.start();
+    processes.add(process);
+    assertThat(process.waitFor(PATIENCE.toSeconds(), SECONDS)).isTrue();
+    assertThat(Files.readString(output))
+        .contains("argument 'Gr", "nothing was done; fix: export LC_ALL=C.UTF-8");
+    assertThat(process.exitValue()).isEqualTo(2);
   }
 
   private Path configuration(int port) throws IOException {

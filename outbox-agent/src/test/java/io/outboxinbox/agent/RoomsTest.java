@@ -135,8 +135,7 @@ class RoomsTest {
           "source.slot",
           "source.table",
           "operate",
-          "lead",
-          "park");
+          "lead");
 
   /** Who opens connections to the source database, or hands them on. */
   private static final Set<String> CONNECTIONS =

@@ -52,11 +52,29 @@ class StatementsTest {
     assertThat(namesOfSources(StatementsTest::callsWithoutSchema)).isEmpty();
   }
 
-  private static boolean callsWithoutSchema(String source) {
+  /** Whoever runs a printed statement may look into other schemas. */
+  @Test
+  void tablesOfTheAgentsAreNamedWithTheirSchema() throws IOException {
+    Pattern bare = Pattern.compile("(FROM|INTO|UPDATE|JOIN|TABLE) outbox_\\w+");
+    assertThat(namesOfSources(source -> hasLiteral(source, bare))).isEmpty();
+  }
+
+  /** A log shows a message in one line; what comes behind such a remark would be part of it. */
+  @Test
+  void noRemarkEndsWithTheLine() throws IOException {
+    Pattern remark = Pattern.compile("(;|\\)) -- |\"-- \\w");
+    assertThat(namesOfSources(source -> hasLiteral(source, remark))).isEmpty();
+  }
+
+  private static boolean hasLiteral(String source, Pattern wanted) {
     return LITERALS
         .matcher(source)
         .results()
-        .anyMatch(literal -> PREEMPTED.matcher(literal.group()).find());
+        .anyMatch(literal -> wanted.matcher(literal.group()).find());
+  }
+
+  private static boolean callsWithoutSchema(String source) {
+    return hasLiteral(source, PREEMPTED);
   }
 
   private static List<String> namesOfSources(Predicate<String> wanted) throws IOException {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresVersion;
+import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -42,6 +43,36 @@ class InboxIT extends SchemaOnEachVersion {
     assertThat(query(database, "SELECT count(*) FROM inbox_partitions()")).isEqualTo("10");
     assertThat(query(database, "SELECT inbox_partitions_create(9)")).isEqualTo("2");
     assertThat(query(database, "SELECT inbox_partitions_create(9)")).isEqualTo("0");
+  }
+
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
+  void makesTheIndexOfTheVersionBeforeAnewOnceAndInItsSchemaOnly(PostgresVersion version)
+      throws Exception {
+    PostgresDatabase database = inbox(version);
+    String before =
+        "CREATE INDEX inbox_dead_letter_message ON inbox_dead_letter (consumer, message_key)";
+    String index =
+        "SELECT indexrelid || ' ' || pg_get_indexdef(indexrelid) FROM pg_index"
+            + " WHERE indexrelid = 'public.inbox_dead_letter_message'::regclass";
+    database.execute("DROP INDEX inbox_dead_letter_message", before);
+    String old = query(database, index);
+    try (Connection connection = database.connect()) {
+      execute(connection, "CREATE SCHEMA other", "SET search_path = other, public");
+      execute(connection, script());
+      assertThat(query(connection, index)).isEqualTo(old);
+    }
+    database.runScript(FILE);
+    String made = query(database, index);
+    assertThat(made).contains("message_id").doesNotContain("message_key");
+    database.runScript(FILE);
+    assertThat(query(database, index)).isEqualTo(made);
+    // A build that was cut short.
+    database.execute(
+        "UPDATE pg_index SET indisvalid = false"
+            + " WHERE indexrelid = 'inbox_dead_letter_message'::regclass");
+    database.runScript(FILE);
+    assertThat(query(database, index)).isNotEqualTo(made).contains("message_id");
   }
 
   @ParameterizedTest
@@ -303,6 +334,12 @@ class InboxIT extends SchemaOnEachVersion {
       }
     } finally {
       database.execute("DROP OWNED BY " + role, "DROP ROLE " + role);
+    }
+  }
+
+  private static String script() throws Exception {
+    try (var in = InboxIT.class.getClassLoader().getResourceAsStream(FILE)) {
+      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
     }
   }
 

@@ -158,7 +158,8 @@ public final class InboxConsumerBuilder {
   /**
    * Where a message's id is. Header {@code ce_id}, or else {@code id}, unless set; one that is no
    * UUID counts within its source, which is header {@code ce_sourceid}, {@code outbox_source} or
-   * {@code ce_source}, or else the topic.
+   * {@code ce_source}, or else the topic. The first two change when the agent's database moves to
+   * another cluster; a reader can take the new one for the old.
    *
    * @param reader throws if there is none, as {@link MessageId#of(String)} does: the message
    *     becomes a dead letter. Its ids are taken as they are: where two topics or sources may have

@@ -355,16 +355,36 @@ final class Lane implements Runnable {
   /** Nothing is dropped: it is tried until it succeeds. */
   private Duration buryFailed(Delivery delivery, StepFailure failure) {
     return switch (failure.kind()) {
-      case CONFLICT -> AFTER_CONFLICT.pauseAfter(++conflicts);
-      case DATABASE_AWAY ->
-          trouble(ConsumerState.WAITING_FOR_DATABASE, failure.failure(), unwritten(failure));
+      case CONFLICT -> buryAgain(failure);
+      case DATABASE_AWAY -> {
+        conflicts = 0;
+        yield trouble(ConsumerState.WAITING_FOR_DATABASE, failure.failure(), unwritten(failure));
+      }
       case UNUSABLE -> {
+        if (delivery.refusal() != null) {
+          // The inbox was not asked, so it is not that.
+          yield unwritable(failure);
+        }
         delivery.refuse(failure.failure());
         yield Duration.ZERO;
       }
-      case MISCONFIGURED, HANDLER ->
-          trouble(ConsumerState.MISCONFIGURED, failure.failure(), unwritten(failure));
+      case MISCONFIGURED, HANDLER -> unwritable(failure);
     };
+  }
+
+  /** What is met each time, such as a limit, is no conflict, and a person has to see to it. */
+  private Duration buryAgain(StepFailure failure) {
+    conflicts++;
+    if (conflicts > CONFLICTS_MAX) {
+      return unwritable(failure);
+    }
+    context.troubles().failed(failure.failure());
+    listener.retried(partition.topic(), partition.number(), conflicts, failure.failure());
+    return AFTER_CONFLICT.pauseAfter(conflicts);
+  }
+
+  private Duration unwritable(StepFailure failure) {
+    return trouble(ConsumerState.MISCONFIGURED, failure.failure(), unwritten(failure));
   }
 
   private static String unwritten(StepFailure failure) {

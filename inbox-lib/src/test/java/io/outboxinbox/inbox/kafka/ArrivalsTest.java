@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.outboxinbox.inbox.Envelope;
 import io.outboxinbox.inbox.Envelope.Header;
 import io.outboxinbox.inbox.InboxException;
+import io.outboxinbox.inbox.MessageId;
 import io.outboxinbox.inbox.Origin;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
@@ -59,6 +60,39 @@ class ArrivalsTest {
         new Delivery(new Envelope("orders", 3, 9, null, null, Instant.EPOCH, List.of()), true, 0);
     new Arrivals(envelope -> null).read(delivery);
     assertThat(delivery.refusal()).isInstanceOf(InboxException.BadMessage.class);
+  }
+
+  /** As the runbook says it: agents of a database that has moved send another source. */
+  @Test
+  void knowsAnIdAgainWhereAReaderTakesTheNewSourceForTheOld() {
+    String oldSource = "7/shop/outbox_publication";
+    String newSource = "8/shop/outbox_publication";
+    Arrivals moved =
+        new Arrivals(
+            envelope -> {
+              String source =
+                  envelope
+                      .header("ce_sourceid")
+                      .or(() -> envelope.header("ce_source"))
+                      .orElse(envelope.topic());
+              return MessageId.of(
+                  envelope.header("ce_id").orElse(null),
+                  source.equals(newSource) ? oldSource : source);
+            });
+    MessageId before = read(true, "ce_id", "4711", "ce_sourceid", oldSource).arrival().id();
+    Delivery again = read(true, "ce_id", "4711", "ce_sourceid", newSource);
+    assertThat(again.arrival().id()).isNotEqualTo(before);
+    Delivery known = new Delivery(again.envelope(), true, 0);
+    moved.read(known);
+    assertThat(known.arrival().id()).isEqualTo(before);
+    // All others as ever.
+    Delivery named = read(true, "ce_id", "4711", "ce_source", "/s");
+    Delivery bare = read(true, "ce_id", "4711");
+    for (Delivery other : List.of(named, bare)) {
+      Delivery same = new Delivery(other.envelope(), true, 0);
+      moved.read(same);
+      assertThat(same.arrival().id()).isEqualTo(other.arrival().id()).isNotEqualTo(before);
+    }
   }
 
   @ParameterizedTest

@@ -367,6 +367,46 @@ class FailuresIT {
     assertThat(rig.deadLetters()).isEmpty();
   }
 
+  /** What counts as a conflict may be the same each time: 53400 a limit, 40001 a trigger's. */
+  @ParameterizedTest
+  @ValueSource(strings = {"53400", "57014", "40001"})
+  void saysThatADeadLetterCannotBeWrittenWhateverItMeetsEachTime(String state) throws Exception {
+    rig.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            + " RAISE EXCEPTION 'not now' USING ERRCODE = '"
+            + state
+            + "'; END $$;"
+            + " CREATE TRIGGER refuse BEFORE INSERT ON inbox_dead_letter"
+            + " FOR EACH ROW EXECUTE FUNCTION refuse()");
+    AtomicInteger retried = new AtomicInteger();
+    InboxConsumer consumer =
+        rig.start(
+            rig.builder()
+                .retry(new RetryPolicy(1, Duration.ofMillis(1), Duration.ofMillis(1), 0))
+                .listener(
+                    new ConsumerListener() {
+                      @Override
+                      public void retried(String topic, int part, int attempt, Throwable failure) {
+                        retried.incrementAndGet();
+                      }
+                    })
+                .handler(
+                    (connection, message) -> {
+                      throw new IllegalStateException("poison");
+                    }));
+    rig.send(0, "a", ConsumerRig.newId(), "0");
+    eventually().until(() -> retried.get() > 0);
+    eventually().until(() -> consumer.state() == ConsumerState.MISCONFIGURED);
+    assertThat(consumer.reason()).contains(rig.topic() + "-0", "cannot write a dead letter");
+    assertThat(consumer.reason()).contains("not now");
+    // Not at once: what loses against others does no harm.
+    assertThat(retried.get()).isGreaterThan(20);
+    rig.execute("DROP TRIGGER refuse ON inbox_dead_letter");
+    eventually().until(() -> rig.deadLetters().size() == 1);
+    eventually().until(() -> consumer.state() == ConsumerState.RUNNING);
+    eventually().until(() -> rig.committedOffset(0) == 1);
+  }
+
   @Test
   void waitsForAPersonWhenASourceBeginsANewEpoch() throws Exception {
     Inbox inbox = Inbox.named(ConsumerRig.NAME).mode(InboxMode.WATERMARK).build();

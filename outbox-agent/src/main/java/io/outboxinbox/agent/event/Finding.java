@@ -5,7 +5,8 @@ package io.outboxinbox.agent.event;
  *
  * @param severity whether the pipeline may run
  * @param what who, what, actual value, limit
- * @param fix SQL or command that mends it; empty for {@link Severity#OK}
+ * @param fix SQL or command that mends it, in one line; a remark stands between {@code /*} and its
+ *     end, since another statement may follow; empty for {@link Severity#OK}
  */
 public record Finding(Severity severity, String what, String fix) {
 

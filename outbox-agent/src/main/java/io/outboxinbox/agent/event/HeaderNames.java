@@ -9,4 +9,9 @@ import org.jspecify.annotations.Nullable;
  * @param sourceId identifies the source; messages of older versions have none
  * @param source names the source; null where the style has no such header
  */
-public record HeaderNames(String id, String sourceId, @Nullable String source, String sequence) {}
+public record HeaderNames(String id, String sourceId, @Nullable String source, String sequence) {
+  /**
+   * Names the replay a copy comes from, which does not show that the event itself was published.
+   */
+  public static final String REPLAY_ID = "outbox_replay_id";
+}

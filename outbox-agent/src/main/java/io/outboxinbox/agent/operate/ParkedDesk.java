@@ -3,6 +3,7 @@ package io.outboxinbox.agent.operate;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.LockHolder;
+import io.outboxinbox.agent.source.LockLimit;
 import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
@@ -11,16 +12,17 @@ import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.table.Backlog;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -42,11 +44,7 @@ public final class ParkedDesk implements AutoCloseable {
   /** Short transactions, so that a purge never holds up the leader. */
   private static final int PURGE_ROWS = 1_000;
 
-  /** The leader holds a row for a moment only; who holds it longer has forgotten a transaction. */
-  private static final String LOCK_TIMEOUT = "SET lock_timeout = '2s'";
-
   private static final String NO_RIGHT = "42501";
-  private static final String LOCK_NOT_AVAILABLE = "55P03";
 
   /** What a look can say that comes after a request. */
   private static final String REQUESTED = "what was requested stands";
@@ -115,9 +113,7 @@ public final class ParkedDesk implements AutoCloseable {
       try {
         String systemId = ServerState.of(connection).systemId();
         String id = SourceNames.identity(systemId, SourceNames.resolved(connection, source)).id();
-        try (Statement statement = connection.createStatement()) {
-          statement.execute(LOCK_TIMEOUT);
-        }
+        LockLimit.ofSession(connection);
         connection.setAutoCommit(false);
         return new ParkedDesk(source, templates, connection, id);
       } catch (SQLException | RuntimeException e) {
@@ -174,11 +170,16 @@ public final class ParkedDesk implements AutoCloseable {
    */
   public boolean copyPayload(long ordinal, OutputStream to) throws IOException {
     try {
-      boolean hasPayload = look.copyPayload(ordinal, to);
-      connection.rollback();
-      return hasPayload;
-    } catch (SQLException e) {
-      throw explained(e, source, null);
+      return ask(
+          () -> {
+            try {
+              return look.copyPayload(ordinal, to);
+            } catch (IOException e) {
+              throw new UncheckedIOException(e);
+            }
+          });
+    } catch (UncheckedIOException e) {
+      throw Objects.requireNonNull(e.getCause());
     }
   }
 
@@ -333,8 +334,17 @@ public final class ParkedDesk implements AutoCloseable {
 
   private static AgentException explained(
       SQLException e, SourceConfiguration source, @Nullable String done) {
-    String state = e.getSQLState() == null ? "" : e.getSQLState();
     String at = at(source);
+    if (LockLimit.isOver(e)) {
+      return new AgentException.Retryable(
+          "%s: another session holds a lock on these events or on a table; %s; fix: end its transaction, or wait for its end, and try again; this names it: %s"
+              .formatted(
+                  at,
+                  done == null ? "nothing was changed" : done,
+                  LockHolder.query(source.schema())),
+          e);
+    }
+    String state = e.getSQLState() == null ? "" : e.getSQLState();
     return switch (state) {
       case "42P01" ->
           new AgentException.Misconfigured(
@@ -345,14 +355,6 @@ public final class ParkedDesk implements AutoCloseable {
               "%s: %s".formatted(at, ServerMessage.of(e)),
               "apply schema/postgresql/05_roles.sql, then as superuser: GRANT outbox_controller TO %s"
                   .formatted(Identifiers.quoted(source.username())));
-      case LOCK_NOT_AVAILABLE ->
-          new AgentException.Retryable(
-              "%s: another session holds a lock on these events or on a table; %s; fix: end its transaction, or wait for its end, and try again; this names it: %s"
-                  .formatted(
-                      at,
-                      done == null ? "nothing was changed" : done,
-                      LockHolder.query(source.schema())),
-              e);
       case "28P01", "28000", "3D000" ->
           new AgentException.Misconfigured(
               "%s: %s".formatted(at, ServerMessage.of(e)), "see what 'check' says of it");

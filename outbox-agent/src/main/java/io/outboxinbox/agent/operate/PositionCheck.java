@@ -5,7 +5,7 @@ import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.publish.Publisher;
-import io.outboxinbox.agent.source.PublicationMark;
+import io.outboxinbox.agent.reconcile.OtherBroker;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
@@ -20,7 +20,8 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Compares the broker's checkpoint with slot, server and publication, without taking anything over.
+ * Compares the broker's checkpoint with what the database has, as a start does, without taking
+ * anything over.
  */
 public final class PositionCheck {
   private static final int ANSWER_TIMEOUT_SECONDS = 5;
@@ -51,30 +52,36 @@ public final class PositionCheck {
       SourceIdentity identity = SourceNames.identity(server.systemId(), source);
       Optional<Checkpoint> checkpoint =
           checkpoints.stream().filter(candidate -> candidate.source().equals(identity)).findFirst();
-      List<Finding> findings =
-          new ArrayList<>(
-              SourcePreflight.checkSlot(
-                  connections, source, slot, server, checkpoint.orElse(null)));
-      if (checkpoint.isPresent()) {
-        findings.addAll(position(connection, source, checkpoint.get()));
+      Optional<Finding> otherBroker =
+          OtherBroker.of(pipeline, connection, publisher, identity.id());
+      if (otherBroker.isPresent()) {
+        return List.of(otherBroker.get());
       }
-      return findings;
+      return checkpoint.isPresent()
+          ? compared(connection, source, slot, server, checkpoint.get())
+          : SourcePreflight.checkSlot(connections, source, slot, server, null);
     } catch (SQLException e) {
       // The look at the source has said so already, and how to mend it.
       return List.of();
     }
   }
 
-  private static List<Finding> position(
-      Connection connection, SourceConfiguration source, Checkpoint checkpoint)
+  private static List<Finding> compared(
+      Connection connection,
+      SourceConfiguration source,
+      Optional<SlotState> slot,
+      ServerState server,
+      Checkpoint checkpoint)
       throws SQLException {
-    String mark = PublicationMark.of(connection, source);
-    if (!mark.equals(checkpoint.publicationMark())) {
-      return List.of(PublicationMark.edited(source, checkpoint.publicationMark(), mark));
+    List<Finding> findings =
+        new ArrayList<>(
+            SourcePreflight.checkPosition(connection, source, slot, server, checkpoint));
+    if (findings.stream().noneMatch(finding -> finding.severity() == Finding.Severity.GAP)) {
+      findings.add(
+          Finding.ok(
+              "position: sequence %d of epoch %d"
+                  .formatted(checkpoint.sequence(), checkpoint.epoch())));
     }
-    return List.of(
-        Finding.ok(
-            "position: sequence %d of epoch %d"
-                .formatted(checkpoint.sequence(), checkpoint.epoch())));
+    return findings;
   }
 }

@@ -7,6 +7,7 @@ import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.reconcile.ReconcileBound;
+import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
 import io.outboxinbox.agent.source.slot.ServerState;
@@ -69,15 +70,16 @@ public final class ReconcileRequest {
     try (Connection connection = open(connections);
         Publisher publisher =
             pipeline.publish().newPublisher(new TablePositions(connection, pipeline.source()))) {
-      SourceIdentity identity = SourceNames.identify(connection, pipeline.source());
+      SourceConfiguration source = SourceNames.resolved(connection, pipeline.source());
+      ServerState server = ServerState.of(connection);
+      SourceIdentity identity = SourceNames.identity(server.systemId(), source);
       @Nullable Checkpoint checkpoint =
           publisher.allCheckpoints().stream()
               .filter(candidate -> candidate.source().equals(identity))
               .findFirst()
               .orElse(null);
-      ServerState server = ServerState.of(connection);
-      ReconcileBound bound = ReconcileBound.of(checkpoint, identity, server, connections);
-      Backlog backlog = new Backlog(pipeline.source());
+      ReconcileBound bound = ReconcileBound.of(connection, connections, source, server, checkpoint);
+      Backlog backlog = new Backlog(source);
       List<String> causes =
           PositionCheck.run(pipeline).stream()
               .filter(finding -> finding.severity() == Finding.Severity.GAP)
@@ -85,7 +87,7 @@ public final class ReconcileRequest {
               .toList();
       return new Preview(
           identity.id(),
-          SourceNames.resolved(connection, pipeline.source()).slot(),
+          source.slot(),
           checkpoint == null ? List.of("the broker has no position of this source") : causes,
           backlog.count(connection),
           backlog.count(connection, Backlog.Candidates.notEndedAt(bound.endedXid())),

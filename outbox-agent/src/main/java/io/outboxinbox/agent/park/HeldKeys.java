@@ -50,10 +50,6 @@ public final class HeldKeys {
     return size;
   }
 
-  long memoryBytes() {
-    return (long) slots.length * Long.BYTES;
-  }
-
   public boolean contains(String key) {
     if (size == 0) {
       return false;

@@ -12,16 +12,12 @@ import io.outboxinbox.agent.source.table.ParkedTable.Portion;
 import io.outboxinbox.agent.source.table.ParkedTable.Waiting;
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** Gives each statement the connection it needs. */
 final class ParkedRows implements ParkedEvents {
-  /** A lock an operator's session holds must not stop the pulse, which uses the same connection. */
-  private static final String LOCK_TIMEOUT = "SET lock_timeout = '2s'";
-
   private final ParkedTable table;
   private final ParkedQueue queue;
   private final Connection leader;
@@ -49,9 +45,6 @@ final class ParkedRows implements ParkedEvents {
 
   @Override
   public void takeBack(long epoch, long lastOrdinal) throws SQLException {
-    try (Statement statement = leader.createStatement()) {
-      statement.execute(LOCK_TIMEOUT);
-    }
     table.takeBack(leader, epoch, lastOrdinal);
     table.joinLanes(leader, rule);
   }

@@ -46,16 +46,4 @@ public final class ParkingCarryOver {
     new ParkedTable(source.schema(), base.source().id())
         .takeBack(connection, base.epoch(), base.parking().lastOrdinal());
   }
-
-  /**
-   * Whether a promotion or restore lost parked events that the position had passed. Their rows may
-   * have outlived them in the outbox, where they would count as done.
-   */
-  public static boolean areMissing(
-      Connection connection, SourceConfiguration source, Checkpoint base, int timeline)
-      throws SQLException {
-    return base.timeline() != timeline
-        && base.parking().lastOrdinal()
-            > new ParkedTable(source.schema(), base.source().id()).extent(connection).lastOrdinal();
-  }
 }

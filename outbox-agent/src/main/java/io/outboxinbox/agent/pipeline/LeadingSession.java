@@ -12,6 +12,7 @@ import io.outboxinbox.agent.park.ParkingLot;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.reconcile.Reconcile;
 import io.outboxinbox.agent.route.Router;
+import io.outboxinbox.agent.source.LockLimit;
 import io.outboxinbox.agent.source.RowCheck;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.inspect.Findings;
@@ -101,6 +102,7 @@ final class LeadingSession {
                 .publish()
                 .newPublisher(new TablePositions(leadership.connection(), pipeline.source()));
         Connection control = connections.open("control", ANSWER_SECONDS)) {
+      LockLimit.ofSession(control);
       SessionStart start =
           new SessionStart(
               pipeline, findings, leadership, control, publisher, monitor::aboutToRead, clock);
@@ -130,13 +132,13 @@ final class LeadingSession {
                   checkpoint.position(),
                   pulse.nonce(),
                   pipeline.batch().maxEvents());
-          SourceWatch watch = new SourceWatch(pipeline, checkpoint, reader, monitor);
+          SourceWatch watch = new SourceWatch(pipeline, checkpoint, connections, reader, monitor);
           Cleaner cleaner = new Cleaner(pipeline, connections, monitor::durable, monitor)) {
         times.done("backlog");
         reader.start();
         times.done("start reading");
         start.verifySlot(checkpoint);
-        watch.start(connections);
+        watch.start();
         times.done("verify");
         cleaner.start();
         leadership.takeoverEnds().ifPresent(time -> monitor.tookOver(time, leadership.stalled()));

@@ -8,6 +8,8 @@ import io.outboxinbox.agent.lead.Pulse;
 import io.outboxinbox.agent.lead.Rehearsal;
 import io.outboxinbox.agent.lead.ReplicaWait;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
+import io.outboxinbox.agent.source.LockHolder;
+import io.outboxinbox.agent.source.LockLimit;
 import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConfiguration.OnGap;
 import io.outboxinbox.agent.source.inspect.Findings;
@@ -274,6 +276,13 @@ public final class Pipeline {
 
   /** A lost connection passes by itself; a server that refuses wants something mended. */
   private void waitAfterDatabaseFailure(SQLException e) throws InterruptedException {
+    if (LockLimit.isOver(e)) {
+      String message =
+          "another session has locked what the agent has to change; fix: end its transaction; this names it: "
+              + LockHolder.query(configuration.source().schema());
+      waitAfter(State.WAITING_FOR_DATABASE, new AgentException.Retryable(message, e));
+      return;
+    }
     if (!SourcePreflight.isRefusal(e)) {
       waitAfter(State.WAITING_FOR_DATABASE, ReplicaWait.after(e, configuration.source()));
       return;

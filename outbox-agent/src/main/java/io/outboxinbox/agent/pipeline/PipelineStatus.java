@@ -109,7 +109,5 @@ public record PipelineStatus(
       long takeovers,
       double takeoverSeconds,
       double stallSeconds,
-      long rowsSkipped) {
-    public static final Handover NONE = new Handover(null, null, 0, 0, 0, 0);
-  }
+      long rowsSkipped) {}
 }

@@ -3,6 +3,7 @@ package io.outboxinbox.agent.pipeline;
 import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.event.SourcePosition;
@@ -10,7 +11,9 @@ import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.lead.Leadership;
 import io.outboxinbox.agent.park.ParkingCarryOver;
 import io.outboxinbox.agent.publish.Publisher;
+import io.outboxinbox.agent.reconcile.OtherBroker;
 import io.outboxinbox.agent.reconcile.Reconcile;
+import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.PublicationMark;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConfiguration.ExistingRows;
@@ -91,8 +94,8 @@ final class SessionStart {
     Optional<Checkpoint> found = publisher.takeOver(identity);
     times.done("shut out and read position");
     leadership.ensureHeld();
-    if (keepsPositions && isAnotherBroker()) {
-      // It comes with the database; the events it covers are not there.
+    Optional<Finding> otherBroker = OtherBroker.of(pipeline, control, publisher, identity.id());
+    if (otherBroker.isPresent()) {
       found = Optional.empty();
     }
     onLetIn.run();
@@ -146,27 +149,16 @@ final class SessionStart {
     return begun;
   }
 
-  private boolean isAnotherBroker() throws SQLException {
-    @Nullable String known = registration().broker();
-    return known != null
-        && publisher.cluster().filter(cluster -> !cluster.equals(known)).isPresent();
-  }
-
-  /** Null when everything behind the checkpoint still comes through the slot. */
+  /** Null when the position can be gone on from. */
   private AgentException.@Nullable Gap gapBehind(Checkpoint found) throws SQLException {
     try {
-      verifySlot(found);
-      String mark = PublicationMark.of(control, source);
-      if (!mark.equals(found.publicationMark())) {
-        findings.require(List.of(PublicationMark.edited(source, found.publicationMark(), mark)));
-      }
-      int timeline = ServerState.of(control).timeline();
-      if (ParkingCarryOver.areMissing(control, source, found, timeline)) {
-        throw new AgentException.Gap(
-            "the position of timeline %d covers %d parked events, but the server, now on timeline %d, has not all of them: it was promoted or restored without them"
-                .formatted(found.timeline(), found.parking().lastOrdinal(), timeline),
-            WayOut.RECONCILE);
-      }
+      findings.require(
+          SourcePreflight.checkPosition(
+              control,
+              source,
+              SlotState.of(control, source.slot()),
+              ServerState.of(control),
+              found));
       return null;
     } catch (AgentException.Gap gap) {
       return gap;
@@ -214,12 +206,9 @@ final class SessionStart {
   }
 
   private AgentException.Gap positionLost() throws SQLException {
-    if (keepsPositions && isAnotherBroker()) {
-      return new AgentException.Gap(
-          "source %s has published to broker %s before, but publish names broker %s now, which does not have these events"
-              .formatted(identity.id(), registration().broker(), publisher.cluster().orElse("")),
-          "point publish at the right broker; to publish all that is not there: "
-              + WayOut.RECONCILE);
+    Optional<Finding> otherBroker = OtherBroker.of(pipeline, control, publisher, identity.id());
+    if (otherBroker.isPresent()) {
+      return new AgentException.Gap(otherBroker.get().what(), otherBroker.get().fix());
     }
     return new AgentException.Gap(
         "source "
@@ -314,8 +303,10 @@ final class SessionStart {
       throw new AgentException.Fatal(
           "source %s has published before as %s, and has no position under this name: its database or publication was renamed"
               .formatted(identity.id(), before.get()),
-          "rename it back (ALTER DATABASE or ALTER PUBLICATION ... RENAME TO), and reconcile if it was the publication; or, to publish every row of the table again as a new source: DELETE FROM outbox_agent_source WHERE source = '%s'"
-              .formatted(before.get().replace("'", "''")));
+          "rename it back (ALTER DATABASE or ALTER PUBLICATION ... RENAME TO), and reconcile if it was the publication; or, to publish every row of the table again as a new source: DELETE FROM %s WHERE source = %s"
+              .formatted(
+                  Identifiers.qualified(source.schema(), "outbox_agent_source"),
+                  Identifiers.literal(before.get())));
     }
   }
 

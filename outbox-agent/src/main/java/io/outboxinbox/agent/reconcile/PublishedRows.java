@@ -3,6 +3,7 @@ package io.outboxinbox.agent.reconcile;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.Destination;
+import io.outboxinbox.agent.event.HeaderNames;
 import io.outboxinbox.agent.event.SequencedEvent;
 import io.outboxinbox.agent.event.SourcePosition;
 import io.outboxinbox.agent.publish.PublishedSearch;
@@ -43,9 +44,6 @@ final class PublishedRows {
   private static final PageLimit PAGE = new PageLimit(1_000, 8 << 20);
 
   private static final Duration PROGRESS_EVERY = Duration.ofSeconds(5);
-
-  /** Marks a replay: a copy that does not show that the event itself was published. */
-  private static final String REPLAY_HEADER = "outbox_replay_id";
 
   /**
    * What was found.
@@ -124,7 +122,7 @@ final class PublishedRows {
                     topic -> lead.router().mayHaveReached(topic, former),
                     since,
                     Router.marks(),
-                    REPLAY_HEADER));
+                    HeaderNames.REPLAY_ID));
     if (opened.isEmpty()) {
       return unsearched(filled, "this broker cannot be searched");
     }

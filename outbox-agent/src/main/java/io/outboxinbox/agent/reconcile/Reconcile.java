@@ -164,14 +164,16 @@ public final class Reconcile {
   public Checkpoint run(Cause cause, @Nullable Checkpoint base)
       throws SQLException, InterruptedException {
     ServerState server = ServerState.of(lead.control());
-    ReconcileBound bound = bound(base, server);
+    ReconcileBound bound =
+        change.make(
+            "looking for what is parked",
+            connection -> ReconcileBound.of(connection, connections, source, server, base));
     refuseRowsNobodyCanTell(bound);
     long epoch = epoch(base, server);
-    @Nullable String carried = base == null ? null : carryOver(base).orElse(null);
+    long number = begin(cause, base);
     // On the leader's own connection: whoever has been replaced meanwhile has lost that one.
     Connection leader = lead.leadership().connection();
     registry.beginSeededEpoch(leader, identity.id(), epoch);
-    long number = reconciliations.begin(leader, identity.id(), cause, carried);
     LOG.warn("reconciliation {} of source {} begins: {}", number, identity.id(), cause.text());
     lead.progress().accept("reconciliation " + number + ": making a slot");
     SourceRegistry.Turn turn = new SourceRegistry.Turn(epoch, number);
@@ -243,28 +245,27 @@ public final class Reconcile {
     }
   }
 
-  /** Before candidates are compared with what is parked; returns what to know about it. */
-  private Optional<String> carryOver(Checkpoint base) throws SQLException {
-    String former = base.source().id();
+  /**
+   * Together with what is carried over: the report is the only place that tells of it.
+   *
+   * @return number of the report
+   */
+  private long begin(Cause cause, @Nullable Checkpoint base) throws SQLException {
     return change.make(
         "carrying over what is parked",
         connection -> {
-          ParkingCarryOver.takeBack(connection, source, base);
-          return former.equals(identity.id())
-              ? Optional.empty()
-              : new SourceMove(source, former, identity.id()).run(connection);
+          @Nullable String carried = base == null ? null : carryOver(connection, base).orElse(null);
+          return reconciliations.begin(connection, identity.id(), cause, carried);
         });
   }
 
-  private ReconcileBound bound(@Nullable Checkpoint base, ServerState server) throws SQLException {
-    ReconcileBound bound = ReconcileBound.of(base, identity, server, connections);
-    boolean isParkingComplete =
-        base == null
-            || !change.make(
-                "looking for what is parked",
-                connection ->
-                    ParkingCarryOver.areMissing(connection, source, base, server.timeline()));
-    return isParkingComplete ? bound : bound.ofNoRow();
+  /** Before candidates are compared with what is parked; returns what to know about it. */
+  private Optional<String> carryOver(Connection connection, Checkpoint base) throws SQLException {
+    ParkingCarryOver.takeBack(connection, source, base);
+    String former = base.source().id();
+    return former.equals(identity.id())
+        ? Optional.empty()
+        : new SourceMove(source, former, identity.id()).run(connection);
   }
 
   private FirstStart.Seed newSlot(Connection leader, SourceRegistry.Turn turn, ReconcileBound bound)

@@ -1,10 +1,13 @@
 package io.outboxinbox.agent.reconcile;
 
 import io.outboxinbox.agent.event.Checkpoint;
-import io.outboxinbox.agent.event.SourceIdentity;
+import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.agent.source.SourceNames;
 import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.slot.TimelineHistory;
+import io.outboxinbox.agent.source.table.ParkedTable;
+import java.sql.Connection;
 import java.sql.SQLException;
 import org.jspecify.annotations.Nullable;
 
@@ -23,13 +26,21 @@ public record ReconcileBound(long endedXid, boolean isPositionLost) {
    */
   private static final long COMPARABLE_XIDS = (1L << 31) - 1_000_000;
 
+  /**
+   * Compares.
+   *
+   * @param connections for the replication protocol, which alone tells of timelines
+   * @param source with the names that hold in the database
+   * @param base last durable checkpoint, perhaps of another source; null when it is lost
+   */
   public static ReconcileBound of(
-      @Nullable Checkpoint base,
-      SourceIdentity identity,
+      Connection connection,
+      SourceConnections connections,
+      SourceConfiguration source,
       ServerState server,
-      SourceConnections connections)
+      @Nullable Checkpoint base)
       throws SQLException {
-    if (base == null || !base.source().equals(identity)) {
+    if (base == null || !base.source().equals(SourceNames.identity(server.systemId(), source))) {
       return new ReconcileBound(0, false);
     }
     boolean isOnThisLog =
@@ -40,12 +51,10 @@ public record ReconcileBound(long endedXid, boolean isPositionLost) {
       // Their ids have been, or will be, given to other transactions.
       return new ReconcileBound(0, true);
     }
-    boolean isComparable = server.nextXid() - base.endedXid() < COMPARABLE_XIDS;
+    // The row of a parked event that is lost may be there: it is neither published nor parked.
+    boolean isComparable =
+        server.nextXid() - base.endedXid() < COMPARABLE_XIDS
+            && !ParkedTable.areMissing(connection, source.schema(), base, server.timeline());
     return new ReconcileBound(isComparable ? base.endedXid() : 0, false);
-  }
-
-  /** The same, proving nothing of any row. */
-  ReconcileBound ofNoRow() {
-    return new ReconcileBound(0, isPositionLost);
   }
 }

@@ -5,6 +5,7 @@ import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Destination;
 import io.outboxinbox.agent.event.Destination.Header;
+import io.outboxinbox.agent.event.HeaderNames;
 import io.outboxinbox.agent.event.OutboxEvent;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SequencedEvent;
@@ -26,6 +27,7 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
@@ -34,13 +36,11 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Publishes events of the table again because an operator asks for it, beside whatever agent leads:
- * at least once, in the order of ids, marked with header {@value #HEADER}. Such messages carry no
- * sequence number: a consumer that keeps a watermark must not take an old event for a new place in
- * the stream.
+ * at least once, in the order of ids, marked with header {@link HeaderNames#REPLAY_ID}. Such
+ * messages carry no sequence number: a consumer that keeps a watermark must not take an old event
+ * for a new place in the stream.
  */
 public final class Replay {
-  /** Names the replay a message belongs to. */
-  public static final String HEADER = "outbox_replay_id";
 
   private static final Set<String> LEFT_OUT =
       Set.of("ce_sequence", "ce_epoch", "outbox_sequence", "outbox_epoch");
@@ -104,6 +104,7 @@ public final class Replay {
   private final SourceConfiguration source;
   private Router router;
   private final List<String> refusals = new ArrayList<>();
+  private final Set<String> found = new HashSet<>();
   private Progress progress = new Progress(0, 0, 0, 0, null);
 
   public Replay(PipelineConfiguration pipeline) {
@@ -153,6 +154,9 @@ public final class Replay {
       List<StoredRows.Stored> page = rows.page(connection, order.selection(), after, limit(order));
       while (!page.isEmpty()) {
         List<String> ids = page.stream().map(StoredRows.Stored::id).toList();
+        if (!order.selection().ids().isEmpty()) {
+          found.addAll(ids);
+        }
         Set<String> parked = ParkedIds.waitingAmong(connection, source.schema(), ids);
         after = ids.get(ids.size() - 1);
         List<StoredRows.Stored> rest = page;
@@ -191,6 +195,11 @@ public final class Replay {
 
   public Progress progress() {
     return progress;
+  }
+
+  /** How many of the ids that were named are in the table; several rows may share one. */
+  public int idsFound() {
+    return found.size();
   }
 
   /** The first reasons why events were refused, never a payload. */
@@ -285,7 +294,7 @@ public final class Replay {
         headers.add(header);
       }
     }
-    headers.add(new Header(HEADER, replayId.getBytes(StandardCharsets.UTF_8)));
+    headers.add(new Header(HeaderNames.REPLAY_ID, replayId.getBytes(StandardCharsets.UTF_8)));
     return new RoutedEvent(routed.sequenced(), new Destination(to.topic(), to.key(), headers));
   }
 

@@ -72,7 +72,7 @@ public final class ConnectionFailure {
       case "3D000" ->
           Finding.misconfigured(
               "database %s does not exist on %s".formatted(config.database(), at(config)),
-              "CREATE DATABASE " + database + "; -- or correct source.database");
+              "CREATE DATABASE " + database + "; /* or correct source.database */");
       case "28P01" ->
           Finding.misconfigured(
               "%s refused the password of role %s, or has no such role"
@@ -120,7 +120,7 @@ public final class ConnectionFailure {
     }
     return Finding.misconfigured(
         "%s does not offer SSL, source.sslMode=%s needs it".formatted(at(config), config.sslMode()),
-        "ALTER SYSTEM SET ssl = on; SELECT pg_reload_conf(); -- needs server.crt and server.key; or, on a network you trust, source.sslMode: DISABLE");
+        "ALTER SYSTEM SET ssl = on; SELECT pg_reload_conf(); /* needs server.crt and server.key; or, on a network you trust, source.sslMode: DISABLE */");
   }
 
   private static @Nullable Finding networkFault(SQLException failure, SourceConfiguration config) {

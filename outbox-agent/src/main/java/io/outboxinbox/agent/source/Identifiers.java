@@ -43,6 +43,25 @@ public final class Identifiers {
     return '"' + name.replace("\"", "\"\"") + '"';
   }
 
+  /**
+   * A text as a literal, in one line, which any session reads alike: a backslash means itself only
+   * where {@code standard_conforming_strings} says so.
+   */
+  public static String literal(String text) {
+    StringBuilder literal = new StringBuilder();
+    boolean isEscaped = false;
+    for (int i = 0; i < text.length(); i++) {
+      char c = text.charAt(i);
+      boolean isControl = c == 0x7F || c < ' ';
+      isEscaped |= isControl || c == '\\';
+      literal.append(
+          isControl
+              ? "\\%03o".formatted((int) c)
+              : c == '\'' ? "''" : c == '\\' ? "\\\\" : String.valueOf(c));
+    }
+    return (isEscaped ? "E'" : "'") + literal + "'";
+  }
+
   /** A table or function with its schema. */
   public static String qualified(String schema, String name) {
     return quoted(schema) + "." + quoted(name);

@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.source;
 
+import io.outboxinbox.agent.event.OneLine;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
@@ -45,7 +46,8 @@ public record LockHolder(
           AND x.virtualtransaction = l.virtualtransaction
         LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
         WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-          AND l.pid IS DISTINCT FROM pg_backend_pid() AND %s
+          AND l.pid IS DISTINCT FROM pg_backend_pid() AND (l.pid IS NOT NULL OR p.gid IS NOT NULL)
+          AND %s
         """
             .formatted(condition);
     return CatalogQuery.list(
@@ -65,18 +67,16 @@ public record LockHolder(
 
   /** For a message. */
   public String name() {
-    return prepared == null
-        ? "process %d (role %s, application '%s')".formatted(pid, role, application)
-        : "prepared transaction '%s' of role %s".formatted(prepared, role);
+    return OneLine.of(
+        prepared == null
+            ? "process %d (role %s, application '%s')".formatted(pid, role, application)
+            : "prepared transaction '%s' of role %s".formatted(prepared, role));
   }
 
-  /** The statement that makes it let go, which runs as it is. */
-  public String end() {
-    String statement =
-        prepared == null
-            ? "SELECT pg_terminate_backend(%d);".formatted(pid)
-            : "ROLLBACK PREPARED '%s';".formatted(prepared.replace("'", "''"));
-    return "%s -- as role %s or a superuser, once you know what it is".formatted(statement, role);
+  private String end() {
+    return prepared == null
+        ? "SELECT pg_terminate_backend(%d);".formatted(pid)
+        : "ROLLBACK PREPARED %s;".formatted(Identifiers.literal(prepared));
   }
 
   /** All of them, for a message. */
@@ -84,18 +84,21 @@ public record LockHolder(
     return holders.stream().map(LockHolder::name).collect(Collectors.joining(", "));
   }
 
-  /** The statements that make them let go, one in each line. */
+  /** The statements that make them let go, which run as they are, in one line as a log has it. */
   public static String ends(List<LockHolder> holders) {
-    return holders.stream().map(LockHolder::end).collect(Collectors.joining("\n"));
+    return holders.stream()
+        .map(LockHolder::end)
+        .collect(
+            Collectors.joining(
+                " ", "/* once you know what it is, as that role or a superuser */ ", ""));
   }
 
   /**
-   * A query for an operator to run, which shows who may keep a statement on parked events waiting,
-   * who began first on top: whoever has locked one of them, builds an index or has the table to
+   * A query for an operator to run, which shows who may keep a statement of the agent waiting, who
+   * began first on top: whoever has locked rows of its tables, builds an index or has a table to
    * himself. Whoever has a row locked holds a lock on its table too. Of all other tables, such as
-   * the outbox and its partitions, parked events are only compared with what is in them, and for
-   * that only the strongest lock is in the way. Rows without a process are of transactions that
-   * were prepared.
+   * the outbox and its partitions, only the strongest lock is in the way. Rows without a process
+   * are of transactions that were prepared.
    *
    * @param schema of the agent's tables and the outbox
    */
@@ -106,8 +109,11 @@ public record LockHolder(
         LEFT JOIN pg_stat_activity a ON a.pid = l.pid \
         WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
         AND c.relnamespace = '%s'::regnamespace \
-        AND (c.relname IN ('outbox_parked', 'outbox_parked_edit') OR l.mode = 'AccessExclusiveLock') \
+        AND (l.mode = 'AccessExclusiveLock' \
+        OR l.mode <> 'AccessShareLock' AND c.relname IN (%s)) \
         AND l.pid IS DISTINCT FROM pg_backend_pid() ORDER BY a.xact_start"""
-        .formatted(Identifiers.quoted(schema));
+        .formatted(
+            Identifiers.quoted(schema),
+            AgentTables.names().stream().collect(Collectors.joining("', '", "'", "'")));
   }
 }

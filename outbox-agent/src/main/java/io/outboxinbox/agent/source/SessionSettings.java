@@ -1,9 +1,7 @@
 package io.outboxinbox.agent.source;
 
 import java.sql.Connection;
-import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.Collectors;
@@ -29,7 +27,8 @@ final class SessionSettings {
                 FROM (VALUES ('idle_session_timeout'), ('transaction_timeout')) AS later(name)
                WHERE current_setting(later.name, true) IS NOT NULL),
              CASE WHEN current_setting('synchronous_commit') = 'off'
-                  THEN set_config('synchronous_commit', 'local', false) END
+                  THEN set_config('synchronous_commit', 'local', false) END,
+             set_config('search_path', (%s), false)
       """;
 
   /**
@@ -50,7 +49,7 @@ final class SessionSettings {
         SELECT t.typnamespace, t.typbasetype
           FROM types d JOIN pg_type t ON t.oid = d.typbasetype
       )
-      SELECT set_config('search_path', pg_catalog.concat_ws(', ', 'pg_catalog', string_agg(schema, ', ')), false)
+      SELECT pg_catalog.concat_ws(', ', 'pg_catalog', string_agg(schema, ', '))
         FROM (SELECT DISTINCT pg_catalog.quote_ident(n.nspname::text) AS schema
                 FROM types JOIN pg_namespace n ON n.oid = types.typnamespace
                WHERE n.nspname <> 'pg_catalog' ORDER BY 1) AS beside
@@ -120,16 +119,17 @@ final class SessionSettings {
    * @throws SQLException of state 08P01 when they did not: what answers is not PostgreSQL itself
    */
   static void complete(Connection connection, SourceConfiguration source) throws SQLException {
-    try (Statement statement = connection.createStatement();
-        ResultSet row = statement.executeQuery(AFTER_CONNECTING)) {
-      row.next();
-      if (!row.getString("row_security").equals("off")) {
-        throw new SQLException(
-            "settings sent while connecting did not reach the server",
-            PSQLState.PROTOCOL_VIOLATION.getState());
-      }
+    String rowSecurity =
+        CatalogQuery.one(
+            connection,
+            AFTER_CONNECTING.formatted(SEARCH_PATH),
+            row -> row.getString("row_security"),
+            source.schema(),
+            source.table());
+    if (!rowSecurity.equals("off")) {
+      throw new SQLException(
+          "settings sent while connecting did not reach the server",
+          PSQLState.PROTOCOL_VIOLATION.getState());
     }
-    CatalogQuery.one(
-        connection, SEARCH_PATH, row -> row.getString(1), source.schema(), source.table());
   }
 }

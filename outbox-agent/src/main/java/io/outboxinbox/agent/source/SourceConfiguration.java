@@ -43,8 +43,7 @@ public record SourceConfiguration(
     @JsonProperty(defaultValue = "5432")
         @Range(min = 1, max = 65535, message = "must be 1 to 65535")
         int port,
-    @NotNull(message = REQUIRED_DATABASE)
-        @Pattern(regexp = "[^/?#\\s]{1,63}", message = REQUIRED_DATABASE)
+    @NotNull(message = DATABASE_RULE) @Pattern(regexp = DATABASE, message = DATABASE_RULE)
         String database,
     @NotBlank(message = "must be the role with REPLICATION that the agent connects as")
         String username,
@@ -83,7 +82,12 @@ public record SourceConfiguration(
 
   private static final String PUBLICATION_RULE =
       "must start with a-z or _ and have at most 63 of a-z, 0-9 and _: Debezium cannot quote it; see ALTER PUBLICATION ... RENAME";
-  private static final String REQUIRED_DATABASE = "must be the name of the database";
+
+  /** Debezium takes the name as it is for its URL, and compares it with the catalog. */
+  private static final String DATABASE = "[^/?#%+\\s]{1,63}";
+
+  private static final String DATABASE_RULE =
+      "must be the name of the database, without blanks and / ? # % +: Debezium puts it into a URL as it is; see ALTER DATABASE ... RENAME";
 
   /** The publication; without a name in the configuration, see {@link SourceNames#resolved}. */
   @Override

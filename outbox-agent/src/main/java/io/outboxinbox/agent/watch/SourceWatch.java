@@ -17,7 +17,6 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -43,11 +42,11 @@ public final class SourceWatch implements AutoCloseable {
 
   private final PipelineConfiguration pipeline;
   private final Checkpoint checkpoint;
+  private final SourceConnections connections;
   private final LogReader reader;
   private final WatchReport report;
   private final ScheduledExecutorService thread;
 
-  private @Nullable SourceConnections connections;
   private volatile @Nullable Connection connection;
   private boolean isFailing;
   private volatile boolean isClosed;
@@ -56,8 +55,13 @@ public final class SourceWatch implements AutoCloseable {
   private volatile boolean isServerBusy;
 
   public SourceWatch(
-      PipelineConfiguration pipeline, Checkpoint checkpoint, LogReader reader, WatchReport report) {
+      PipelineConfiguration pipeline,
+      Checkpoint checkpoint,
+      SourceConnections connections,
+      LogReader reader,
+      WatchReport report) {
     this.report = report;
+    this.connections = connections;
     this.pipeline = pipeline;
     this.checkpoint = checkpoint;
     this.reader = reader;
@@ -66,8 +70,7 @@ public final class SourceWatch implements AutoCloseable {
 
   // The executor runs until close; what it finds is kept in fields, not in this future.
   @SuppressWarnings("FutureReturnValueIgnored")
-  public void start(SourceConnections connections) throws SQLException {
-    this.connections = connections;
+  public void start() throws SQLException {
     open();
     lookedNanos = System.nanoTime();
     thread.scheduleWithFixedDelay(
@@ -108,7 +111,7 @@ public final class SourceWatch implements AutoCloseable {
   private Connection open() throws SQLException {
     Connection open = connection;
     if (open == null) {
-      open = Objects.requireNonNull(connections).open("watch", QUERY_TIMEOUT_SECONDS);
+      open = connections.open("watch", QUERY_TIMEOUT_SECONDS);
       connection = open;
       if (isClosed) {
         // The closing thread may have looked before it was there.

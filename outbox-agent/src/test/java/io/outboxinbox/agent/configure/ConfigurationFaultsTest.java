@@ -196,6 +196,23 @@ class ConfigurationFaultsTest {
         "      password: pw\n      " + String.join("\n      ", lines) + "\n");
   }
 
+  /** Debezium puts the name into a URL as it is. */
+  @Test
+  void refusesDatabasesWhoseNamesNoReaderOfTheLogCanTake() throws Exception {
+    for (String name : List.of("50%off", "a+b", "a?b", "a/b", "a#b", "a b")) {
+      assertThat(reader.faultsOf(GOOD.replace("shop", "'" + name + "'")))
+          .singleElement()
+          .asString()
+          .contains("pipelines[0].source.database: is " + name)
+          .contains("must be the name of the database, without blanks and / ? # % +");
+    }
+    for (String name : List.of("Bü&ro=1;a@b,c:d", "a-b.c", "it's$\\")) {
+      assertThat(readOne(GOOD.replace("shop", "\"" + name.replace("\\", "\\\\") + "\"")).source())
+          .extracting(SourceConfiguration::database)
+          .isEqualTo(name);
+    }
+  }
+
   @Test
   void pointsToTheLine() {
     assertThatThrownBy(() -> reader.read(GOOD + "    batch: {maxEvents: 0}\n"))
@@ -208,7 +225,7 @@ class ConfigurationFaultsTest {
     assertThat(reader.faultsOf("pipelines: [{}]"))
         .contains(
             "pipelines[0].name: is missing; must start with a-z or 0-9 and have at most 63 of a-z, 0-9, _ and -",
-            "pipelines[0].source.database: is missing; must be the name of the database",
+            "pipelines[0].source.database: is missing; must be the name of the database, without blanks and / ? # % +: Debezium puts it into a URL as it is; see ALTER DATABASE ... RENAME",
             "pipelines[0].publish: is missing; must be the broker's block, such as type: kafka");
   }
 

@@ -15,6 +15,7 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
+import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -106,6 +107,47 @@ class LeadershipIT {
     rig.awaitLeading(pipeline);
   }
 
+  /** Each subtransaction that wrote has a number of its own. */
+  @Test
+  void namesAPreparedTransactionOnceWhateverSavepointsItHad() throws Exception {
+    rig.execute(
+        "BEGIN",
+        "CREATE TABLE first (n int)",
+        "SAVEPOINT one",
+        "CREATE TABLE second (n int)",
+        "SAVEPOINT two",
+        "CREATE TABLE third (n int)",
+        "RELEASE one",
+        "SAVEPOINT three",
+        "CREATE TABLE fourth (n int)",
+        "SELECT pg_advisory_xact_lock(45253, " + KEY + ")",
+        "PREPARE TRANSACTION 'a batch'");
+    Pipeline pipeline = rig.start("");
+    awaitReason(pipeline, State.MISCONFIGURED, "prepared transaction 'a batch'");
+    assertThat(pipeline.status().reason()).doesNotContain("process 0", "pg_terminate_backend(0)");
+    runFixOf(pipeline);
+    rig.awaitLeading(pipeline);
+  }
+
+  /** As it is copied from a log, in which a message has one line. */
+  @Test
+  void theWayOutOfSeveralHoldersRunsWholeFromALineOfTheLog() throws Exception {
+    try (Connection one = rig.database.connect();
+        Connection other = rig.database.connect()) {
+      for (Connection holder : List.of(one, other)) {
+        try (Statement statement = holder.createStatement()) {
+          statement.execute("SELECT pg_advisory_lock_shared(45255, " + KEY + ")");
+        }
+      }
+      Pipeline pipeline = rig.start("");
+      awaitReason(pipeline, State.MISCONFIGURED, "may still write for an earlier leader");
+      rig.execute(fix(pipeline).replaceAll("[\\r\\n]+", " | "));
+      assertThat(one.isValid(5)).as("one holder").isFalse();
+      assertThat(other.isValid(5)).as("the other holder").isFalse();
+      rig.awaitLeading(pipeline);
+    }
+  }
+
   @Test
   void namesTheAgentThatLeadsWhereItStandsBy() throws Exception {
     Pipeline leader = rig.start("");
@@ -160,8 +202,12 @@ class LeadershipIT {
 
   /** As printed. */
   private void runFixOf(Pipeline pipeline) throws SQLException {
+    rig.execute(fix(pipeline));
+  }
+
+  private static String fix(Pipeline pipeline) {
     String reason = pipeline.status().reason();
-    rig.execute(reason.substring(reason.indexOf("fix: ") + "fix: ".length()));
+    return reason.substring(reason.indexOf("fix: ") + "fix: ".length());
   }
 
   /** Writers of the test do not wait for it. */

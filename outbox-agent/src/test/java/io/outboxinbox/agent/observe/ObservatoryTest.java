@@ -70,7 +70,7 @@ class ObservatoryTest {
         1024,
         3,
         null,
-        Handover.NONE,
+        new Handover(null, null, 0, 0, 0, 0),
         WalBudget.UNKNOWN,
         parked == 0 ? 0 : 121,
         parked,

@@ -95,7 +95,7 @@ class ParkedViewIT {
         1,
         1,
         null,
-        PipelineStatus.Handover.NONE,
+        new PipelineStatus.Handover(null, null, 0, 0, 0, 0),
         WalBudget.UNKNOWN,
         0,
         0,

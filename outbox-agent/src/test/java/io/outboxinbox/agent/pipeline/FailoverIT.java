@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.operate.ParkedDesk;
+import io.outboxinbox.agent.operate.PositionCheck;
 import io.outboxinbox.agent.operate.ReconcileRequest;
 import io.outboxinbox.agent.operate.SourcePause;
 import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
@@ -184,8 +185,21 @@ public class FailoverIT {
       Pipeline stopped = rig.start("");
       rig.awaitState(stopped, State.STOPPED);
       assertThat(stopped.status().reason()).contains("covers 1 parked events");
-      new ReconcileRequest(rig.configuration(""), "operator").ask(null);
+      assertThat(PositionCheck.run(rig.configuration("")))
+          .as("a check says what the start said")
+          .anyMatch(
+              finding ->
+                  finding.severity() == Finding.Severity.GAP
+                      && finding.what().contains("covers 1 parked events"));
+      ReconcileRequest request = new ReconcileRequest(rig.configuration(""), "operator");
+      ReconcileRequest.Preview preview = request.preview();
+      request.ask(null);
       rig.awaitLeading(stopped);
+      assertThat(preview.causes()).singleElement().asString().contains("covers 1 parked events");
+      assertThat(preview.candidates())
+          .as("what the reconciliation then found")
+          .isEqualTo(reports(rig).get(0).candidates())
+          .isEqualTo(11);
       try (ParkingRig promoted = new ParkingRig(rig)) {
         promoted.awaitWaiting(1);
       }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.agent.ProcessZone;
 import io.outboxinbox.agent.configure.PipelineConfiguration;
+import io.outboxinbox.agent.event.HeaderNames;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.agent.replay.Replay;
 import io.outboxinbox.agent.source.table.StoredRows.Selection;
@@ -44,7 +45,7 @@ class OddRowsIT {
 
   /** Differs between two messages of equal rows. */
   private static final Set<String> OF_THE_MESSAGE =
-      Set.of("ce_id", "ce_sequence", "ce_epoch", "outbox_reconciled", Replay.HEADER);
+      Set.of("ce_id", "ce_sequence", "ce_epoch", "outbox_reconciled", HeaderNames.REPLAY_ID);
 
   @RegisterExtension
   static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);

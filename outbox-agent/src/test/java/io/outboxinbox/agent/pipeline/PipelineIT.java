@@ -243,7 +243,8 @@ class PipelineIT {
     assertThat(leader.status().handover().takeoverSeconds()).as("nobody led before").isZero();
     Pipeline standby = rig.start("");
     awaitState(standby, State.STANDBY);
-    assertThat(standby.status().handover()).isEqualTo(PipelineStatus.Handover.NONE);
+    assertThat(standby.status().handover())
+        .isEqualTo(new PipelineStatus.Handover(null, null, 0, 0, 0, 0));
     leader.stop(Duration.ofSeconds(20));
     awaitState(standby, State.LEADING);
     assertThat(standby.status().handover().takeoverSeconds()).isBetween(0.001, 30.0);

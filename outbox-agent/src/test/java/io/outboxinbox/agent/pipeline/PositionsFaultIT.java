@@ -168,6 +168,11 @@ class PositionsFaultIT {
     assertThat(before.stop(Duration.ofSeconds(20))).isTrue();
     Checkpoint position = rig.checkpoint();
     rig.execute("UPDATE outbox_agent_source SET broker = 'another'");
+    assertThat(PositionCheck.run(rig.configuration("")))
+        .extracting(Finding::what)
+        .singleElement()
+        .asString()
+        .contains("has published to broker another before");
     Pipeline stopped = rig.start("onGap: reconcile");
     rig.awaitState(stopped, State.STOPPED);
     assertThat(stopped.status().reason())

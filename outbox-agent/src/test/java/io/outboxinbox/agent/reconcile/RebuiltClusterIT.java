@@ -166,7 +166,11 @@ class RebuiltClusterIT {
           awaitTold(rig, moved, "table outbox_parked is locked");
           // Longer than the leader waits for an answer.
           rig.execute(SLOW, SLOWED);
+          rig.execute(BROKEN, BREAKS);
           rig.execute(printed(moved.status().reason()));
+          awaitTold(rig, moved, "SQLState P0001");
+          assertThat(parked.rows(NUMBERED, "true")).isEqualTo(untouched);
+          rig.execute("DROP TRIGGER broken ON outbox_reconciliation");
           rig.awaitLeading(moved);
         }
         assertThat(parked.rows("event_type || ordinal", "true"))
@@ -192,6 +196,18 @@ class RebuiltClusterIT {
 
   private static final String SLOWED =
       "CREATE TRIGGER slow BEFORE UPDATE ON outbox_phantom FOR EACH STATEMENT EXECUTE FUNCTION slow()";
+
+  /** What was carried over is told by the report alone. */
+  private static final String BROKEN =
+      """
+      CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        RAISE EXCEPTION 'no report can be begun';
+      END $$
+      """;
+
+  private static final String BREAKS =
+      "CREATE TRIGGER broken BEFORE INSERT ON outbox_reconciliation FOR EACH ROW EXECUTE FUNCTION broken()";
 
   private static void awaitTold(PipelineRig rig, Pipeline pipeline, String reason) {
     long tries = pipeline.status().restarts() + 2;

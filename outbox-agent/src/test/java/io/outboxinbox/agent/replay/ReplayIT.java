@@ -6,6 +6,7 @@ import static org.awaitility.Awaitility.await;
 
 import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.HeaderNames;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineRig;
 import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
@@ -82,7 +83,7 @@ class ReplayIT {
 
   private List<ConsumerRecord<String, byte[]>> replayed(String topic) {
     return rig.consume(topic).stream()
-        .filter(record -> record.headers().lastHeader(Replay.HEADER) != null)
+        .filter(record -> record.headers().lastHeader(HeaderNames.REPLAY_ID) != null)
         .toList();
   }
 
@@ -103,14 +104,14 @@ class ReplayIT {
         .hasSize(50)
         .allSatisfy(
             record -> {
-              assertThat(PipelineRig.header(record, Replay.HEADER)).isEqualTo("again-1");
+              assertThat(PipelineRig.header(record, HeaderNames.REPLAY_ID)).isEqualTo("again-1");
               assertThat(record.headers().lastHeader("ce_sequence")).isNull();
               assertThat(record.headers().lastHeader("ce_epoch")).isNull();
               assertThat(PipelineRig.header(record, "ce_sourceid"))
                   .isEqualTo(rig.checkpoint().source().id());
             });
     List<ConsumerRecord<String, byte[]>> first = new ArrayList<>(rig.consume());
-    first.removeIf(record -> record.headers().lastHeader(Replay.HEADER) != null);
+    first.removeIf(record -> record.headers().lastHeader(HeaderNames.REPLAY_ID) != null);
     assertThat(ids(again)).containsExactlyInAnyOrderElementsOf(ids(first));
     assertThat(again.stream().map(ConsumerRecord::key).distinct()).hasSize(5);
     rig.insert(50, 60);

@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.operate.command;
 
 import io.outboxinbox.agent.configure.PipelineConfiguration;
+import io.outboxinbox.agent.event.HeaderNames;
 import io.outboxinbox.agent.event.OneLine;
 import io.outboxinbox.agent.replay.Replay;
 import io.outboxinbox.agent.source.table.StoredRows;
@@ -76,7 +77,9 @@ public final class ReplayCommand extends PipelineCommand {
         .addArgument("--id")
         .metavar("NAME")
         .help(
-            "value of header outbox_replay_id, of letters, digits, '.', '_' and '-'; default: a new one");
+            "value of header "
+                + HeaderNames.REPLAY_ID
+                + ", of letters, digits, '.', '_' and '-'; default: a new one");
     subparser
         .addArgument("--after")
         .metavar("EVENT_ID")
@@ -132,7 +135,7 @@ public final class ReplayCommand extends PipelineCommand {
     }
     long missing =
         order.after() == null && !order.selection().ids().isEmpty()
-            ? order.selection().ids().size() - replay.progress().rows()
+            ? order.selection().ids().size() - replay.idsFound()
             : 0;
     if (missing > 0) {
       out.printf(

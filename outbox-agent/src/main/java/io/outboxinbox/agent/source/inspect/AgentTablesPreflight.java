@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.source.inspect;
 
 import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.source.AgentTables;
 import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import java.sql.Connection;
@@ -13,20 +14,6 @@ import org.jspecify.annotations.Nullable;
 
 /** The agent's own tables beside the outbox. */
 final class AgentTablesPreflight {
-  /** Table to the privileges the agent uses on it. */
-  static final Map<String, List<String>> NEEDED =
-      Map.of(
-          "outbox_agent_source", List.of("SELECT", "INSERT", "UPDATE"),
-          "outbox_backlog", List.of("SELECT", "INSERT", "DELETE"),
-          "outbox_parked", List.of("SELECT", "INSERT", "UPDATE", "DELETE"),
-          "outbox_parked_edit", List.of("SELECT", "INSERT", "UPDATE", "DELETE"),
-          "outbox_reconciliation", List.of("SELECT", "INSERT", "UPDATE"),
-          "outbox_phantom", List.of("SELECT", "INSERT", "UPDATE", "DELETE"));
-
-  /** The same of what only brokers need that cannot remember positions themselves. */
-  static final Map<String, List<String>> NEEDED_FOR_POSITIONS =
-      Map.of("outbox_agent_position", List.of("SELECT", "INSERT", "UPDATE"));
-
   /** Columns a later version added; they are missing until the file is applied again. */
   private static final Map<String, List<String>> ADDED =
       Map.of(
@@ -85,9 +72,9 @@ final class AgentTablesPreflight {
   static List<Finding> check(
       Connection connection, SourceConfiguration config, SqlNames names, boolean keepsPositions)
       throws SQLException {
-    Map<String, List<String>> needed = new LinkedHashMap<>(NEEDED);
+    Map<String, List<String>> needed = new LinkedHashMap<>(AgentTables.PRIVILEGES);
     if (keepsPositions) {
-      needed.putAll(NEEDED_FOR_POSITIONS);
+      needed.putAll(AgentTables.OF_POSITIONS);
     }
     Map<String, List<String>> present = new LinkedHashMap<>();
     Map<String, List<String>> columns = new LinkedHashMap<>();

@@ -64,7 +64,14 @@ public final class Findings {
     return findings.stream().map(Finding::what).collect(Collectors.joining("; "));
   }
 
+  /** One behind the other, so that statements among them run as they are copied. */
   private static String fix(List<Finding> findings) {
-    return findings.stream().map(Finding::fix).distinct().collect(Collectors.joining(" "));
+    return findings.stream()
+        .map(Finding::fix)
+        .distinct()
+        .reduce(
+            (before, next) ->
+                before + (before.endsWith(";") || before.endsWith("*/") ? " " : "; ") + next)
+        .orElse("");
   }
 }

@@ -46,7 +46,7 @@ final class MessagePreflight {
           Finding.warning(
               "every login of database %s may write logical messages (pg_logical_emit_message), and one that is larger than the agent's heap stops the agent"
                   .formatted(names.database()),
-              "%s; REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC; -- as superuser, and grant it to each other program that needs it"
+              "%s; REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC; /* as superuser, and grant it to each other program that needs it */"
                   .formatted(grant, rights.functions())));
     }
     return List.of(Finding.ok("only those named may write logical messages"));

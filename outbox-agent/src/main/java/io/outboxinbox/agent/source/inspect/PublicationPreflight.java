@@ -117,7 +117,7 @@ final class PublicationPreflight {
                 config.publication(),
                 config.database(),
                 NearestName.hint(config.publication(), present)),
-        "CREATE PUBLICATION %s FOR TABLE %s WITH (publish = 'insert', publish_via_partition_root = true); -- if there was one before, what was written meanwhile is a gap: %s"
+        "CREATE PUBLICATION %s FOR TABLE %s WITH (publish = 'insert', publish_via_partition_root = true); /* if there was one before, what was written meanwhile is a gap: %s */"
             .formatted(names.publication(), names.table(), WayOut.RECONCILE));
   }
 
@@ -177,7 +177,7 @@ final class PublicationPreflight {
                       names.table(),
                       names.publication(),
                       facts.hasPartition() ? ", only single partitions are" : ""),
-              "ALTER PUBLICATION %s ADD TABLE %s; -- then what was written meanwhile is a gap: %s"
+              "ALTER PUBLICATION %s ADD TABLE %s; /* then what was written meanwhile is a gap: %s */"
                   .formatted(names.publication(), names.table(), WayOut.RECONCILE)));
     }
   }

@@ -183,7 +183,7 @@ final class ServerPreflight {
               "wal_level=%s, needed is logical".formatted(facts.walLevel()),
               facts.role().onRds()
                   ? "set rds.logical_replication = 1 in the parameter group, then reboot the instance"
-                  : "ALTER SYSTEM SET wal_level = logical; -- then restart PostgreSQL"));
+                  : "ALTER SYSTEM SET wal_level = logical; /* then restart PostgreSQL */"));
     } else if (!facts.inRecovery()) {
       findings.add(
           Finding.ok(
@@ -198,7 +198,7 @@ final class ServerPreflight {
           Finding.misconfigured(
               "no room for slot %s: %s replication slots taken (max_replication_slots)"
                   .formatted(config.slot(), facts.slots()),
-              "ALTER SYSTEM SET max_replication_slots = %d; -- then restart PostgreSQL, or drop a slot that nobody uses"
+              "ALTER SYSTEM SET max_replication_slots = %d; /* then restart PostgreSQL, or drop a slot that nobody uses */"
                   .formatted(facts.slots().max() + 5)));
     }
     if (!Boolean.TRUE.equals(facts.slotActive()) && facts.senders().isExhausted()) {
@@ -206,7 +206,7 @@ final class ServerPreflight {
           Finding.misconfigured(
               "no walsender left for slot %s: %s taken (max_wal_senders)"
                   .formatted(config.slot(), facts.senders()),
-              "ALTER SYSTEM SET max_wal_senders = %d; -- then restart PostgreSQL"
+              "ALTER SYSTEM SET max_wal_senders = %d; /* then restart PostgreSQL */"
                   .formatted(facts.senders().max() + 5)));
     }
   }
@@ -266,7 +266,7 @@ final class ServerPreflight {
         facts.keepSize().equals("-1")
             ? Finding.warning(
                 "max_slot_wal_keep_size=-1: while the agent is down the log grows until the disk is full",
-                "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf() -- below the free disk, and beyond it the slot is lost and needs 'reconcile'")
+                "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf(); /* below the free disk, and beyond it the slot is lost and needs 'reconcile' */")
             : Finding.ok(
                 "max_slot_wal_keep_size=%s: slot %s is lost when the agent falls further behind"
                     .formatted(facts.keepSize(), config.slot())));

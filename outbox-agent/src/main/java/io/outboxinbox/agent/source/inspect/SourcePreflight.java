@@ -3,6 +3,7 @@ package io.outboxinbox.agent.source.inspect;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.ConnectionFailure;
 import io.outboxinbox.agent.source.PublicationMark;
 import io.outboxinbox.agent.source.ServerMessage;
@@ -13,6 +14,7 @@ import io.outboxinbox.agent.source.slot.FailoverSlot;
 import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.slot.SlotState;
 import io.outboxinbox.agent.source.slot.TimelineHistory;
+import io.outboxinbox.agent.source.table.ParkedTable;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -92,7 +94,7 @@ public final class SourcePreflight {
 
   /**
    * Looks at server, role, table, publication and the agent's tables. Whether rows were missed in
-   * the meantime is not seen here: compare {@link PublicationMark} and call {@link #checkSlot}.
+   * the meantime is not seen here: call {@link #checkPosition}.
    *
    * @param connection to the source database, not closed
    * @param keepsPositions whether positions are in the database, which needs a table for them
@@ -126,9 +128,12 @@ public final class SourcePreflight {
   }
 
   /**
-   * Reads slot, server and timelines, and judges as the other one does.
+   * Reads slot, server and timelines, and judges whether everything after the checkpoint still
+   * comes through the slot.
    *
    * @param connections for the replication protocol, which alone tells of timelines
+   * @param checkpoint last durable one; null at the very first start
+   * @return one OK finding when all is well
    * @throws SQLException as {@link #check(Connection, SourceConfiguration, boolean)}
    */
   public static List<Finding> checkSlot(
@@ -161,22 +166,39 @@ public final class SourcePreflight {
         checkpoint == null
             ? TimelineHistory.only(server.timeline())
             : TimelineHistory.of(connections, server, checkpoint);
-    return checkSlot(config, slot, server, history, checkpoint);
+    return SlotPreflight.check(config, slot, server, history, checkpoint);
   }
 
   /**
-   * Judges whether everything after the checkpoint still comes through the slot.
+   * Judges whether a position can be gone on from: all that lies behind it still comes, and all
+   * that it covers is still there. What a start does and what a check says rest on this alone.
    *
-   * @param history of the server, as {@link TimelineHistory#of} reads it
-   * @param checkpoint last durable one; null at the very first start
-   * @return one OK finding when all is well
+   * @param slot read before the checkpoint where a leader may move both
+   * @return as {@link #checkSlot}, and more where the publication or parked events are not what
+   *     they were
+   * @throws SQLException as {@link #check(Connection, SourceConfiguration, boolean)}
    */
-  public static List<Finding> checkSlot(
+  public static List<Finding> checkPosition(
+      Connection connection,
       SourceConfiguration config,
       Optional<SlotState> slot,
       ServerState server,
-      TimelineHistory history,
-      @Nullable Checkpoint checkpoint) {
-    return SlotPreflight.check(config, slot, server, history, checkpoint);
+      Checkpoint checkpoint)
+      throws SQLException {
+    List<Finding> findings =
+        new ArrayList<>(checkSlot(new SourceConnections(config), config, slot, server, checkpoint));
+    String mark = PublicationMark.of(connection, config);
+    if (!mark.equals(checkpoint.publicationMark())) {
+      findings.add(PublicationMark.edited(config, checkpoint.publicationMark(), mark));
+    }
+    if (ParkedTable.areMissing(connection, config.schema(), checkpoint, server.timeline())) {
+      findings.add(
+          Finding.gap(
+              "the position of timeline %d covers %d parked events, but the server, now on timeline %d, has not all of them: it was promoted or restored without them"
+                  .formatted(
+                      checkpoint.timeline(), checkpoint.parking().lastOrdinal(), server.timeline()),
+              WayOut.RECONCILE));
+    }
+    return findings;
   }
 }

@@ -222,7 +222,7 @@ final class TablePreflight {
     return Finding.misconfigured(
         "row level security is on for table %s and applies to role %s: rows its policies hide would never be published"
             .formatted(table, names.role()),
-        "ALTER ROLE %s BYPASSRLS; -- as superuser, and it still reads only tables it is granted"
+        "ALTER ROLE %s BYPASSRLS; /* as superuser, and it still reads only tables it is granted */"
             .formatted(names.role()));
   }
 
@@ -266,7 +266,7 @@ final class TablePreflight {
             Finding.misconfigured(
                 "table %s has columns %s and %s, which differ only by case: its log cannot be read"
                     .formatted(names.table(), Identifiers.quoted(other), Identifiers.quoted(name)),
-                "ALTER TABLE %s RENAME COLUMN %s TO %s; -- the one the application can spare, and name it in source.columns"
+                "ALTER TABLE %s RENAME COLUMN %s TO %s; /* the one the application can spare, and name it in source.columns */"
                     .formatted(
                         names.table(),
                         Identifiers.quoted(name),
@@ -287,7 +287,7 @@ final class TablePreflight {
           Finding.misconfigured(
               "table %s has no column %s for %s%s"
                   .formatted(names.table(), name, column, NearestName.hint(name, present.keySet())),
-              "ALTER TABLE %s ADD COLUMN %s %s; -- or name the column in source.columns"
+              "ALTER TABLE %s ADD COLUMN %s %s; /* or name the column in source.columns */"
                   .formatted(
                       names.table(),
                       Identifiers.quoted(name),
@@ -307,7 +307,7 @@ final class TablePreflight {
           Finding.misconfigured(
               "table %s has no column %s of source.extraColumns%s"
                   .formatted(names.table(), name, NearestName.hint(name, present.keySet())),
-              "ALTER TABLE %s ADD COLUMN %s text; -- or correct source.extraColumns"
+              "ALTER TABLE %s ADD COLUMN %s text; /* or correct source.extraColumns */"
                   .formatted(names.table(), Identifiers.quoted(name))));
     } else if (!type.generated().isEmpty()) {
       findings.add(generated(names, name, "of source.extraColumns", type));
@@ -324,9 +324,9 @@ final class TablePreflight {
         "column %s %s is generated: it is in the table, but the log does not have it"
             .formatted(name, use),
         type.generated().equals("s")
-            ? "ALTER TABLE %s ALTER COLUMN %s DROP EXPRESSION; -- and write it in the application, or %s"
+            ? "ALTER TABLE %s ALTER COLUMN %s DROP EXPRESSION; /* and write it in the application, or %s */"
                 .formatted(names.table(), Identifiers.quoted(name), other)
-            : "-- a virtual column cannot be turned into an ordinary one: %s, or make a column that the application writes"
+            : "a virtual column cannot be turned into an ordinary one: %s, or make a column that the application writes"
                 .formatted(other));
   }
 

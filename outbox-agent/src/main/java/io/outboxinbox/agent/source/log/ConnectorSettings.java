@@ -104,8 +104,6 @@ final class ConnectorSettings {
     }
     settings.put("database.tcpKeepAlive", "true");
     settings.put("driver.socketFactory", WakefulSocketFactory.class.getName());
-    // Debezium reads no other form of bytea, and databases and roles may have it as their default.
-    settings.put("driver.options", "-c bytea_output=hex");
     settings.put("driver.logServerErrorDetail", "false");
     settings.put("driver.connectTimeout", SourceConnections.CONNECT_TIMEOUT_SECONDS);
   }

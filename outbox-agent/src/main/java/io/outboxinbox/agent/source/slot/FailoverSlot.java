@@ -78,8 +78,8 @@ public final class FailoverSlot {
           Finding.warning(
               "synchronized_standby_slots is empty: events may be published that a standby (%s) does not have when it is promoted"
                   .formatted(facts.standbys()),
-              "ALTER SYSTEM SET synchronized_standby_slots = '%s'; SELECT pg_reload_conf(); -- %s"
-                  .formatted(facts.standbys().replace("'", "''"), ON_THE_STANDBY)));
+              "ALTER SYSTEM SET synchronized_standby_slots = %s; SELECT pg_reload_conf(); /* %s */"
+                  .formatted(Identifiers.literal(facts.standbys()), ON_THE_STANDBY)));
     }
     return findings;
   }

@@ -5,6 +5,7 @@ import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.SourcePosition;
 import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.InTransaction;
 import io.outboxinbox.agent.source.LongText;
 import io.outboxinbox.agent.source.RowReader;
 import io.outboxinbox.agent.source.SourceConfiguration;
@@ -128,6 +129,10 @@ public final class Backlog {
     public static Candidates notEndedAt(long endedXid) {
       return new Candidates(false, endedXid);
     }
+
+    private String condition() {
+      return "NOT " + PassedRows.isPassed(endedXid);
+    }
   }
 
   /**
@@ -156,20 +161,16 @@ public final class Backlog {
     // Commit order is gone; time of occurrence is nearest to it, else the order of storage.
     String order =
         occurredAt == null ? "tableoid, ctid" : Identifiers.quoted(occurredAt) + ", " + id;
-    // A row keeps its raw xmin when it is frozen. One so old that its number has come round again
-    // looks young, which only makes it a candidate.
     String sql =
         """
         INSERT INTO %s (source, ordinal, event_id)
-        SELECT ?, row_number() OVER (ORDER BY %s), %s FROM %s
-        WHERE ? = 0 OR age(xmin) <= age(?::text::xid)
+        SELECT ?, row_number() OVER (ORDER BY %s), %s FROM %s WHERE %s
         """
-            .formatted(table, order, OutboxColumns.logText(id), outbox);
+            .formatted(table, order, OutboxColumns.logText(id), outbox, candidates.condition());
     refuseRowsWithoutId(connection, candidates);
     long written;
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, sourceId);
-      bind(statement, 2, candidates);
       written = statement.executeLargeUpdate();
     }
     long parked = removeParked(connection, sourceId);
@@ -191,8 +192,8 @@ public final class Backlog {
       throws SQLException {
     String id = OutboxColumns.quoted(source, Column.ID);
     String sql =
-        "SELECT count(*) FROM %s WHERE %s IS NULL AND (? = 0 OR age(xmin) <= age(?::text::xid))"
-            .formatted(outbox, id);
+        "SELECT count(*) FROM %s WHERE %s IS NULL AND %s"
+            .formatted(outbox, id, candidates.condition());
     boolean isRequired =
         CatalogQuery.one(
             connection,
@@ -203,27 +204,22 @@ public final class Backlog {
     if (isRequired) {
       return;
     }
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      bind(statement, 1, candidates);
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        if (row.getLong(1) > 0) {
-          throw new AgentException.Misconfigured(
-              "%d rows of table %s have no %s, so nobody could tell which of them are published"
-                  .formatted(row.getLong(1), outbox, id),
-              "delete those that were published or parked already, and give each of the others an id of its own; keep more from coming: ALTER TABLE %s ALTER COLUMN %s SET NOT NULL"
-                  .formatted(outbox, id));
-        }
-      }
+    long nameless = number(connection, sql);
+    if (nameless > 0) {
+      throw new AgentException.Misconfigured(
+          "%d rows of table %s have no %s, so nobody could tell which of them are published"
+              .formatted(nameless, outbox, id),
+          "delete those that were published or parked already, and give each of the others an id of its own; keep more from coming: ALTER TABLE %s ALTER COLUMN %s SET NOT NULL"
+              .formatted(outbox, id));
     }
   }
 
-  /** Binds the bound of the candidates' transactions. */
-  private static void bind(PreparedStatement statement, int first, Candidates candidates)
-      throws SQLException {
-    statement.setLong(first, candidates.endedXid());
-    // 32 bits of it are what a row shows; 3 is the first that is no special number.
-    statement.setString(first + 1, Long.toString(Math.max(3, candidates.endedXid() & 0xFFFFFFFFL)));
+  private static long number(Connection connection, String sql) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(sql);
+        ResultSet row = statement.executeQuery()) {
+      row.next();
+      return row.getLong(1);
+    }
   }
 
   private long removeParked(Connection connection, String sourceId) throws SQLException {
@@ -254,15 +250,8 @@ public final class Backlog {
 
   /** How many rows may have to be published, without writing any down. */
   public long count(Connection connection, Candidates candidates) throws SQLException {
-    String sql =
-        "SELECT count(*) FROM " + outbox + " WHERE ? = 0 OR age(xmin) <= age(?::text::xid)";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      bind(statement, 1, candidates);
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        return row.getLong(1);
-      }
-    }
+    return number(
+        connection, "SELECT count(*) FROM %s WHERE %s".formatted(outbox, candidates.condition()));
   }
 
   /**
@@ -278,8 +267,7 @@ public final class Backlog {
     String isSame =
         switch (type) {
           case "uuid" ->
-              "%s = CASE WHEN %s ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN %2$s::uuid END"
-                  .formatted(column, id);
+              "%s = CASE WHEN %s THEN %s::uuid END".formatted(column, UuidText.isUuid(id), id);
           case "bigint", "integer", "smallint" ->
               "%s = CASE WHEN %s ~ '^-?[0-9]{1,19}$' THEN CASE WHEN %2$s::numeric BETWEEN %d AND %d THEN %2$s::bigint END END"
                   .formatted(column, id, Long.MIN_VALUE, Long.MAX_VALUE);
@@ -402,19 +390,19 @@ public final class Backlog {
     String rows =
         "SELECT b.ordinal, b.is_repeat, o.%s IS NOT NULL AS is_present, o.* %s"
             .formatted(OutboxColumns.quoted(source, Column.ID), from);
-    connection.setAutoCommit(false);
-    try (PreparedStatement size = connection.prepareStatement(sizes);
-        PreparedStatement read = connection.prepareStatement(rows)) {
-      RowSizes.freeze(connection);
-      bind(size, sourceId, after, limit.rows());
-      bind(read, sourceId, after, RowSizes.countWithin(size, limit.bytes()));
-      try (ResultSet result = read.executeQuery()) {
-        return page(result, after, position);
-      }
-    } finally {
-      connection.rollback();
-      connection.setAutoCommit(true);
-    }
+    return InTransaction.run(
+        connection,
+        () -> {
+          try (PreparedStatement size = connection.prepareStatement(sizes);
+              PreparedStatement read = connection.prepareStatement(rows)) {
+            RowSizes.freeze(connection);
+            bind(size, sourceId, after, limit.rows());
+            bind(read, sourceId, after, RowSizes.countWithin(size, limit.bytes()));
+            try (ResultSet result = read.executeQuery()) {
+              return page(result, after, position);
+            }
+          }
+        });
   }
 
   private static void bind(PreparedStatement page, String sourceId, long after, int rows)

@@ -111,6 +111,16 @@ public final class OutboxColumns {
         .formatted(column, value, type, logText(column));
   }
 
+  /**
+   * The same for several texts, as people write them.
+   *
+   * @param values array of text, in SQL, that is put in twice; the type takes each of them
+   */
+  static String isExactlyOneOf(String column, String type, String values) {
+    return "%s = ANY(%s::%s[]) AND %s COLLATE pg_catalog.\"C\" = ANY(ARRAY(SELECT %s FROM pg_catalog.unnest(%2$s::%3$s[]) AS named(value)))"
+        .formatted(column, values, type, logText(column), logText("named.value"));
+  }
+
   public static Set<String> typesOf(Column column) {
     return switch (column) {
       case ID, AGGREGATE_ID -> NAMES;

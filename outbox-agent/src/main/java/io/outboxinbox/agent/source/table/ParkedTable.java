@@ -6,7 +6,7 @@ import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.event.RawRow;
 import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.Identifiers;
-import io.outboxinbox.agent.source.LockHolder;
+import io.outboxinbox.agent.source.InTransaction;
 import io.outboxinbox.agent.source.LongText;
 import java.nio.charset.StandardCharsets;
 import java.sql.Array;
@@ -14,7 +14,6 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.sql.Types;
 import java.time.Instant;
 import java.time.OffsetDateTime;
@@ -37,9 +36,7 @@ public final class ParkedTable {
   private static final int FETCH_ROWS = 1000;
   private static final int JOINED_AT_ONCE = 5_000;
   private static final String UNIQUE_VIOLATION = "23505";
-  private static final String LOCK_NOT_AVAILABLE = "55P03";
 
-  private final String schema;
   private final String table;
   private final String source;
 
@@ -50,7 +47,6 @@ public final class ParkedTable {
    * @param source whose rows count
    */
   public ParkedTable(String schema, String source) {
-    this.schema = schema;
     this.table = qualified(schema);
     this.source = source;
   }
@@ -85,7 +81,22 @@ public final class ParkedTable {
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?::jsonb, ?, ?, ?, ?, ?, ?::pg_lsn, ?, ?, ?)
         """
             .formatted(table);
-    connection.setAutoCommit(false);
+    try {
+      InTransaction.run(connection, () -> insert(connection, sql, portion, rule));
+    } catch (SQLException e) {
+      if (isUniqueViolation(e)) {
+        throw new AgentException.Retryable(
+            "parked events after number "
+                + portion.lastOrdinal()
+                + " are there already: an agent that has been replaced was still writing",
+            e);
+      }
+      throw e;
+    }
+  }
+
+  private int insert(Connection connection, String sql, Portion portion, String rule)
+      throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       long ordinal = portion.lastOrdinal();
       for (ParkedEvent event : portion.events()) {
@@ -103,20 +114,7 @@ public final class ParkedTable {
         statement.setString(21, event.destination() == null ? null : rule);
         statement.addBatch();
       }
-      statement.executeBatch();
-      connection.commit();
-    } catch (SQLException e) {
-      if (isUniqueViolation(e)) {
-        throw new AgentException.Retryable(
-            "parked events after number "
-                + portion.lastOrdinal()
-                + " are there already: an agent that has been replaced was still writing",
-            e);
-      }
-      throw e;
-    } finally {
-      connection.rollback();
-      connection.setAutoCommit(true);
+      return statement.executeBatch().length;
     }
   }
 
@@ -217,7 +215,6 @@ public final class ParkedTable {
    * that is held in all of them. Only once that event is covered by the position: a crash before
    * would leave behind lines of events that nobody holds.
    *
-   * @param connection in auto-commit mode
    * @return lanes of which nothing waits any more
    */
   public List<String> join(Connection connection, Set<String> keys) throws SQLException {
@@ -232,11 +229,7 @@ public final class ParkedTable {
         RETURNING joined.lane
         """
             .formatted(table, Lane.SQL, LongText.isOneOf("key"));
-    connection.setAutoCommit(false);
-    try (Statement limit = connection.createStatement();
-        PreparedStatement statement = connection.prepareStatement(sql)) {
-      // An operator's session may hold one of the rows; whoever waits for it tries again.
-      limit.execute("SET LOCAL lock_timeout = '2s'");
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
       Array joined = connection.createArrayOf("text", keys.toArray());
       statement.setString(1, source);
       statement.setArray(2, joined);
@@ -248,20 +241,7 @@ public final class ParkedTable {
           left.add(rows.getString(1));
         }
       }
-      connection.commit();
       return List.copyOf(left);
-    } catch (SQLException e) {
-      if (!LOCK_NOT_AVAILABLE.equals(e.getSQLState())) {
-        throw e;
-      }
-      throw new AgentException.Retryable(
-          AgentException.Retryable.Side.DATABASE,
-          "parked events cannot be put in line: another session has locked one, or table %s; fix: end its transaction; this names it: %s"
-              .formatted(table, LockHolder.query(schema)),
-          e);
-    } finally {
-      connection.rollback();
-      connection.setAutoCommit(true);
     }
   }
 
@@ -283,6 +263,30 @@ public final class ParkedTable {
               "point publish at the right cluster; otherwise stop every agent of the source and run %s, which starts a new epoch and keeps parked events"
                   .formatted(WayOut.RESET_COMMAND));
         }
+      }
+    }
+  }
+
+  /**
+   * Whether a promotion or restore lost parked events that the position had passed. Their rows may
+   * have outlived them in the outbox, where they would count as done.
+   *
+   * @param timeline of the server now
+   */
+  public static boolean areMissing(
+      Connection connection, String schema, Checkpoint position, int timeline) throws SQLException {
+    if (position.timeline() == timeline) {
+      return false;
+    }
+    String sql =
+        "SELECT ? > coalesce(max(ordinal), 0) FROM %s WHERE source = ?"
+            .formatted(qualified(schema));
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setLong(1, position.parking().lastOrdinal());
+      statement.setString(2, position.source().id());
+      try (ResultSet row = statement.executeQuery()) {
+        row.next();
+        return row.getBoolean(1);
       }
     }
   }
@@ -340,28 +344,32 @@ public final class ParkedTable {
         JOIN %1$s p ON p.source = ? AND p.ordinal = f.first
         """
             .formatted(table, Lane.SQL);
+    // Only inside a transaction does the driver fetch in portions instead of all at once.
+    return InTransaction.run(
+        connection,
+        () -> {
+          try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            statement.setFetchSize(FETCH_ROWS);
+            statement.setString(1, source);
+            statement.setLong(2, lastOrdinal);
+            statement.setString(3, source);
+            try (ResultSet rows = statement.executeQuery()) {
+              return waiting(rows, visitor);
+            }
+          }
+        });
+  }
+
+  private static Waiting waiting(ResultSet rows, KeyVisitor visitor) throws SQLException {
     long events = 0;
     @Nullable Oldest oldest = null;
-    // Only inside a transaction does the driver fetch in portions instead of all at once.
-    connection.setAutoCommit(false);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setFetchSize(FETCH_ROWS);
-      statement.setString(1, source);
-      statement.setLong(2, lastOrdinal);
-      statement.setString(3, source);
-      try (ResultSet rows = statement.executeQuery()) {
-        while (rows.next()) {
-          events += rows.getLong("events");
-          long first = rows.getLong("first");
-          if (oldest == null || first < oldest.ordinal()) {
-            oldest = new Oldest(first, instant(rows, "parked_at"));
-          }
-          visitor.visit(rows.getString("lane"), rows.getBoolean("is_behind"));
-        }
+    while (rows.next()) {
+      events += rows.getLong("events");
+      long first = rows.getLong("first");
+      if (oldest == null || first < oldest.ordinal()) {
+        oldest = new Oldest(first, instant(rows, "parked_at"));
       }
-    } finally {
-      connection.rollback();
-      connection.setAutoCommit(true);
+      visitor.visit(rows.getString("lane"), rows.getBoolean("is_behind"));
     }
     return new Waiting(events, oldest);
   }

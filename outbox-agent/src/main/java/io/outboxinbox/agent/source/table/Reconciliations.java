@@ -160,9 +160,10 @@ public final class Reconciliations {
   }
 
   /**
-   * Begins a reconciliation, which ends every unfinished one.
+   * Begins a reconciliation, which ends every unfinished one, and says what those had to say that
+   * had found nothing yet.
    *
-   * @param connection the one that holds leadership: an agent that was replaced has lost it
+   * @param connection one of the lead: an agent that was replaced has lost it
    * @param notes what is known already; stays in the report, also of one that is given up
    * @return its number, higher than any before
    */
@@ -173,12 +174,17 @@ public final class Reconciliations {
         WITH next AS (
           UPDATE %1$s SET reconciliation = reconciliation + 1 WHERE source = ?
           RETURNING reconciliation
+        ), told AS (
+          SELECT pg_catalog.string_agg(notes, '; ' ORDER BY reconciliation) AS notes
+          FROM %2$s WHERE source = ? AND state = 'preparing'
         ), old AS (
           UPDATE %2$s SET state = 'superseded', finished_at = clock_timestamp()
           WHERE source = ? AND state IN ('preparing', 'publishing')
         )
         INSERT INTO %2$s (source, reconciliation, cause, requested_by, requested_at, notes)
-        SELECT ?, reconciliation, ?, ?, ?, ? FROM next
+        SELECT ?, reconciliation, ?, ?, ?,
+          nullif(pg_catalog.concat_ws('; ', told.notes, ?::text), '')
+        FROM next, told
         RETURNING reconciliation
         """
             .formatted(sources, table);
@@ -187,10 +193,11 @@ public final class Reconciliations {
       statement.setString(1, sourceId);
       statement.setString(2, sourceId);
       statement.setString(3, sourceId);
-      statement.setString(4, cause.text());
-      statement.setString(5, request == null ? null : request.by());
-      statement.setTimestamp(6, request == null ? null : Timestamp.from(request.at()));
-      statement.setString(7, notes);
+      statement.setString(4, sourceId);
+      statement.setString(5, cause.text());
+      statement.setString(6, request == null ? null : request.by());
+      statement.setTimestamp(7, request == null ? null : Timestamp.from(request.at()));
+      statement.setString(8, notes);
       try (ResultSet row = statement.executeQuery()) {
         row.next();
         return row.getLong(1);

@@ -2,6 +2,7 @@ package io.outboxinbox.agent.source.table;
 
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.LockLimit;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import java.sql.Connection;
@@ -146,13 +147,13 @@ public final class Retention {
         """
         SELECT ordinal FROM %s
         WHERE state = 'waiting'
-          AND CASE WHEN event_id ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+          AND CASE WHEN %s
                    THEN event_id::uuid >= ?::uuid AND event_id::uuid < ?::uuid
                    ELSE coalesce(occurred_at, committed_at) < ?
                         AND coalesce(occurred_at, committed_at) >= coalesce(?, '-infinity') END
         ORDER BY ordinal LIMIT 1
         """
-            .formatted(parked);
+            .formatted(parked, UuidText.isUuid("event_id"));
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, partition.firstId());
       statement.setString(2, partition.lastId());
@@ -188,13 +189,12 @@ public final class Retention {
         """
         SELECT EXISTS (
           SELECT FROM %s WHERE id >= ?::uuid AND id < ?::uuid
-            AND NOT age(xmin) > age(?::xid8::xid))
+            AND NOT %s)
         """
-            .formatted(outbox);
+            .formatted(outbox, PassedRows.isPassed(endedXid));
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, partition.firstId());
       statement.setString(2, partition.lastId());
-      statement.setString(3, Long.toString(endedXid));
       try (ResultSet row = statement.executeQuery()) {
         row.next();
         return row.getBoolean(1);
@@ -213,7 +213,7 @@ public final class Retention {
       }
     } catch (SQLException e) {
       // The function waits two seconds for each lock; that on the root it asks for first.
-      if ("55P03".equals(e.getSQLState())) {
+      if (LockLimit.isOver(e)) {
         return false;
       }
       throw e;

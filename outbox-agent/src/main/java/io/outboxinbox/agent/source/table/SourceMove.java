@@ -3,14 +3,12 @@ package io.outboxinbox.agent.source.table;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -19,8 +17,6 @@ import java.util.stream.Stream;
  * that the one goes on as the other.
  */
 public final class SourceMove {
-  private static final Pattern ID = Pattern.compile("(?<!:):(from|to)\\b");
-
   /** Tables of which every row goes on under the new id. */
   private static final List<String> KEPT =
       List.of("outbox_parked", "outbox_parked_edit", "outbox_reconciliation", "outbox_phantom");
@@ -44,14 +40,25 @@ public final class SourceMove {
                   "(pg_catalog.jsonb_build_object(",
                   ", 'payload', " + digest("payload") + ") || coalesce(edited.before, '{}'))"));
 
-  private final SourceConfiguration source;
+  /** Lists events of which several are left, once all is done; ends with a condition. */
+  private static final String REPEATED =
+      "SELECT event_id FROM %1$soutbox_parked WHERE source = %3$s AND event_id IS NOT NULL"
+          + " GROUP BY event_id HAVING count(*) > 1 AND bool_or(state = 'waiting') AND ";
+
+  private final String schema;
   private final String from;
   private final String to;
 
+  /**
+   * Prepares a move.
+   *
+   * @param from the id before
+   * @param to the id from now on
+   */
   public SourceMove(SourceConfiguration source, String from, String to) {
-    this.source = source;
-    this.from = from;
-    this.to = to;
+    this.schema = Identifiers.quoted(source.schema()) + ".";
+    this.from = Identifiers.literal(from);
+    this.to = Identifiers.literal(to);
   }
 
   private static String bytes(String column) {
@@ -75,40 +82,56 @@ public final class SourceMove {
       return Optional.empty();
     }
     forgetBatches(connection);
-    Optional<String> told = told(connection, joinRepeats(connection));
-    makeRoom(connection);
+    List<String> told = new ArrayList<>();
+    tell(
+        told,
+        joinRepeats(connection),
+        "was",
+        "were",
+        "parked under both ids, and each is kept once: with what was decided or corrected under either");
+    tellOfRepeats(connection, told);
+    makeRoom(connection, "outbox_parked", "ordinal", "outbox_parked_edit");
+    makeRoom(connection, "outbox_reconciliation", "reconciliation", "outbox_phantom");
     for (String table : KEPT) {
-      execute(connection, "UPDATE %1$s" + table + " SET source = :to WHERE source = :from");
+      run(connection, "UPDATE %1$s" + table + " SET source = %3$s WHERE source = %2$s");
     }
-    execute(connection, "DELETE FROM %1$soutbox_backlog WHERE source = :from");
+    run(connection, "DELETE FROM %1$soutbox_backlog WHERE source = %2$s");
     // Last, because the leader's pulse waits for whoever has changed its row.
-    execute(
+    run(
         connection,
         """
         UPDATE %1$soutbox_agent_source source SET
           reconciliation = greatest(source.reconciliation,
-            (SELECT max(reconciliation) FROM %1$soutbox_reconciliation WHERE source = :to)),
+            (SELECT max(reconciliation) FROM %1$soutbox_reconciliation WHERE source = %3$s)),
           topics_since = CASE WHEN before.topics IS NULL THEN clock_timestamp()
             ELSE greatest(before.topics_since, source.topics_since) END,
-          topics = coalesce(before.topics, '{}') || coalesce(source.topics, '{}'),
-          former_ids = coalesce(before.former_ids, '{}') || :from::text
-        FROM (SELECT max(topics::text)::jsonb AS topics, max(topics_since) AS topics_since,
-                max(former_ids) AS former_ids
-              FROM %1$soutbox_agent_source WHERE source = :from) before
-        WHERE source.source = :to
+          topics = coalesce((
+            SELECT pg_catalog.jsonb_object_agg(topic, CASE WHEN is_in_use THEN 'null'::jsonb
+                ELSE pg_catalog.to_jsonb(until) END)
+            FROM (
+              SELECT key AS topic, bool_or(value = 'null'::jsonb) AS is_in_use,
+                max((value #>> '{}')::timestamptz) AS until
+              FROM (SELECT * FROM jsonb_each(before.topics)
+                    UNION ALL SELECT * FROM jsonb_each(source.topics)) of_either
+              GROUP BY key) latest), '{}'),
+          former_ids = ARRAY(
+            SELECT DISTINCT id
+            FROM pg_catalog.unnest(before.former_ids || source.former_ids || %2$s::text) id)
+        FROM (VALUES (1)) one LEFT JOIN %1$soutbox_agent_source before ON before.source = %2$s
+        WHERE source.source = %3$s
         """);
-    return told;
+    return told.isEmpty() ? Optional.empty() : Optional.of(String.join("; ", told));
   }
 
   /** Whether a try before this one came to its end, and only what follows has to be done again. */
   private boolean isDone(Connection connection) throws SQLException {
-    return number(
+    return run(
             connection,
             """
             SELECT count(*) FROM %1$soutbox_agent_source
-            WHERE source = :to AND :from = ANY (former_ids)
-              AND NOT EXISTS (SELECT FROM %1$soutbox_parked WHERE source = :from)
-              AND NOT EXISTS (SELECT FROM %1$soutbox_reconciliation WHERE source = :from)
+            WHERE source = %3$s AND %2$s = ANY (former_ids)
+              AND NOT EXISTS (SELECT FROM %1$soutbox_parked WHERE source = %2$s)
+              AND NOT EXISTS (SELECT FROM %1$soutbox_reconciliation WHERE source = %2$s)
             """)
         > 0;
   }
@@ -118,11 +141,11 @@ public final class SourceMove {
    * nothing any more: the position has those of the old id.
    */
   private void forgetBatches(Connection connection) throws SQLException {
-    execute(
+    run(
         connection,
         """
         UPDATE %1$soutbox_parked SET release = NULL, published_sequence = NULL
-        WHERE source = :to AND state = 'waiting' AND release IS NOT NULL
+        WHERE source = %3$s AND state = 'waiting' AND release IS NOT NULL
         """);
   }
 
@@ -137,13 +160,13 @@ public final class SourceMove {
   private long joinRepeats(Connection connection) throws SQLException {
     // Of a table filled a moment ago the server knows nothing, and would compare each row with
     // each.
-    execute(connection, "SET LOCAL enable_nestloop = off");
+    run(connection, "SET LOCAL enable_nestloop = off");
     String sql =
         """
         WITH parked AS (
-          SELECT parked.*, bool_or(source = :from) OVER of_id AND bool_or(source = :to) OVER of_id
+          SELECT parked.*, bool_or(source = %2$s) OVER of_id AND bool_or(source = %3$s) OVER of_id
             AS is_under_both
-          FROM %1$soutbox_parked parked WHERE source IN (:from, :to) AND event_id IS NOT NULL
+          FROM %1$soutbox_parked parked WHERE source IN (%2$s, %3$s) AND event_id IS NOT NULL
           WINDOW of_id AS (PARTITION BY event_id)),
         event AS (
           SELECT parked.source, ordinal, {content} AS content,
@@ -159,141 +182,138 @@ public final class SourceMove {
           SELECT event.*, row_number() OVER (PARTITION BY content, source ORDER BY ordinal) AS nth
           FROM event),
         pair AS MATERIALIZED (
-          SELECT max(ordinal) FILTER (WHERE source = :from) AS older,
-            max(ordinal) FILTER (WHERE source = :to) AS newer,
-            bool_or(is_decided AND source = :to) AS is_newer_kept
+          SELECT max(ordinal) FILTER (WHERE source = %2$s) AS older,
+            max(ordinal) FILTER (WHERE source = %3$s) AS newer,
+            bool_or(is_decided AND source = %3$s) AS is_newer_kept
           FROM numbered GROUP BY content, nth
           HAVING count(*) = 2 AND NOT bool_and(is_decided)),
         repeats AS (
           DELETE FROM %1$soutbox_parked parked USING pair
-          WHERE source = :to AND ordinal = newer AND NOT is_newer_kept),
+          WHERE source = %3$s AND ordinal = newer AND NOT is_newer_kept),
         place AS (
           DELETE FROM %1$soutbox_parked parked USING pair
-          WHERE source = :from AND ordinal = older AND is_newer_kept
+          WHERE source = %2$s AND ordinal = older AND is_newer_kept
           RETURNING older, newer),
         edits AS (
-          UPDATE %1$soutbox_parked_edit SET source = :from, ordinal = older
-          FROM place WHERE source = :to AND ordinal = newer),
+          UPDATE %1$soutbox_parked_edit SET source = %2$s, ordinal = older
+          FROM place WHERE source = %3$s AND ordinal = newer),
         kept AS (
-          UPDATE %1$soutbox_parked SET source = :from, ordinal = older
-          FROM place WHERE source = :to AND ordinal = newer)
+          UPDATE %1$soutbox_parked SET source = %2$s, ordinal = older
+          FROM place WHERE source = %3$s AND ordinal = newer)
         SELECT count(*) FROM pair
         """;
-    return number(
+    return run(
         connection,
         sql.replace("{content}", digest(bytes(CONTENT))).replace("{before}", digest("before")));
   }
 
-  private Optional<String> told(Connection connection, long joined) throws SQLException {
-    long twice =
-        number(
+  /** What people have to look at, each with the query that lists it. */
+  private void tellOfRepeats(Connection connection, List<String> told) throws SQLException {
+    String underBoth =
+        """
+        SELECT count(*) FROM (
+          SELECT count(DISTINCT source) FILTER (WHERE state = 'waiting') AS waiting
+          FROM %1$soutbox_parked WHERE source IN (%2$s, %3$s) AND event_id IS NOT NULL
+          GROUP BY event_id HAVING count(DISTINCT source) = 2) event
+        WHERE waiting =
+        """;
+    tell(
+        told,
+        run(connection, underBoth + "2"),
+        "waits",
+        "wait",
+        "twice, because they differ or were decided under both ids: release one and discard the other, if they are the same; "
+            + REPEATED
+            + "count(*) FILTER (WHERE state = 'waiting') > 1");
+    // Such as of a purged event, of which nothing is left to compare.
+    tell(
+        told,
+        run(connection, underBoth + "1"),
+        "waits",
+        "wait",
+        "although each was settled under the other id: discard it, if it is the same; "
+            + REPEATED
+            + "bool_or(state <> 'waiting')");
+    tell(
+        told,
+        run(
             connection,
             """
-            SELECT count(*) FROM (
-              SELECT FROM %1$soutbox_parked
-              WHERE source IN (:from, :to) AND state = 'waiting' AND event_id IS NOT NULL
-              GROUP BY event_id HAVING count(DISTINCT source) = 2) event
-            """);
-    List<String> told = new ArrayList<>();
-    if (joined > 0) {
-      told.add(
-          "%s parked under both ids, and each is kept once: with what was decided or corrected under either"
-              .formatted(joined == 1 ? "1 event was" : joined + " events were"));
+            SELECT least(count(*) FILTER (WHERE source = %2$s), count(*) FILTER (WHERE source = %3$s))
+            FROM %1$soutbox_parked
+            WHERE source IN (%2$s, %3$s) AND state = 'waiting' AND event_id IS NULL
+            """),
+        "without an id",
+        "without an id",
+        "may wait twice: release one and discard the other, if they are the same; SELECT ordinal FROM %1$soutbox_parked WHERE source = %3$s AND state = 'waiting' AND event_id IS NULL");
+  }
+
+  /** Tells of one event or several, if there are any. */
+  private void tell(List<String> told, long count, String one, String several, String rest) {
+    if (count > 0) {
+      String events = count == 1 ? "1 event " + one : count + " events " + several;
+      told.add(events + " " + rest.formatted(schema, from, to));
     }
-    if (twice > 0) {
-      told.add(
-          "%s twice, because they differ or were decided under both ids: release one and discard the other, if they are the same; SELECT event_id FROM %soutbox_parked WHERE source = '%s' AND state = 'waiting' AND event_id IS NOT NULL GROUP BY event_id HAVING count(*) > 1"
-              .formatted(
-                  twice == 1 ? "1 event waits" : twice + " events wait",
-                  schema(),
-                  to.replace("'", "''")));
-    }
-    return told.isEmpty() ? Optional.empty() : Optional.of(String.join("; ", told));
   }
 
   /**
-   * Puts what the tables keep under the new id already behind what comes, where it is not: numbers
+   * Puts what a table keeps under the new id already behind what comes, where it is not: numbers
    * stay in order and are used once.
+   *
+   * @param beside table whose rows belong to those of that number
    */
-  private void makeRoom(Connection connection) throws SQLException {
-    execute(
+  private void makeRoom(Connection connection, String table, String number, String beside)
+      throws SQLException {
+    run(
         connection,
         """
         WITH room AS MATERIALIZED (
-          SELECT max(ordinal) AS ordinals FROM %1$soutbox_parked WHERE source IN (:from, :to)
-          HAVING min(ordinal) FILTER (WHERE source = :to)
-            <= max(ordinal) FILTER (WHERE source = :from)),
-        edits AS (
-          UPDATE %1$soutbox_parked_edit SET ordinal = ordinal + room.ordinals
-          FROM room WHERE source = :to)
-        UPDATE %1$soutbox_parked SET ordinal = ordinal + room.ordinals
-        FROM room WHERE source = :to
-        """);
-    execute(
-        connection,
+          SELECT max({number}) AS numbers FROM %1$s{table} WHERE source IN (%2$s, %3$s)
+          HAVING min({number}) FILTER (WHERE source = %3$s)
+            <= max({number}) FILTER (WHERE source = %2$s)),
+        beside AS (
+          UPDATE %1$s{beside} SET {number} = {number} + room.numbers FROM room WHERE source = %3$s)
+        UPDATE %1$s{table} SET {number} = {number} + room.numbers FROM room WHERE source = %3$s
         """
-        WITH room AS MATERIALIZED (
-          SELECT max(reconciliation) AS reports FROM %1$soutbox_reconciliation
-          WHERE source IN (:from, :to)
-          HAVING min(reconciliation) FILTER (WHERE source = :to)
-            <= max(reconciliation) FILTER (WHERE source = :from)),
-        phantoms AS (
-          UPDATE %1$soutbox_phantom SET reconciliation = reconciliation + room.reports
-          FROM room WHERE source = :to)
-        UPDATE %1$soutbox_reconciliation SET reconciliation = reconciliation + room.reports
-        FROM room WHERE source = :to
-        """);
+            .replace("{table}", table)
+            .replace("{number}", number)
+            .replace("{beside}", beside));
   }
 
   /** Carries a pause over: what an operator has stopped stays stopped under the new id. */
   public void pause(Connection connection) throws SQLException {
-    execute(
+    run(
         connection,
         """
         UPDATE %1$soutbox_agent_source source SET paused_at = before.paused_at,
           paused_by = before.paused_by, paused_reason = before.paused_reason
         FROM %1$soutbox_agent_source before
-        WHERE source.source = :to AND before.source = :from AND before.paused_at IS NOT NULL
+        WHERE source.source = %3$s AND before.source = %2$s AND before.paused_at IS NOT NULL
         """);
-    execute(
+    run(
         connection,
         """
         UPDATE %1$soutbox_agent_source SET paused_at = NULL, paused_by = NULL, paused_reason = NULL
-        WHERE source = :from AND paused_at IS NOT NULL
+        WHERE source = %2$s AND paused_at IS NOT NULL
         """);
   }
 
-  /** Runs a statement on the tables of the schema; {@code :from} and {@code :to} are the ids. */
-  private void execute(Connection connection, String sql) throws SQLException {
-    try (PreparedStatement statement = prepare(connection, sql)) {
-      statement.executeUpdate();
+  /**
+   * Runs a statement.
+   *
+   * @param sql in which {@code %1$s} is the schema, {@code %2$s} the id before and {@code %3$s} the
+   *     id from now on
+   * @return the number it answers with; else how many rows it changed
+   */
+  private long run(Connection connection, String sql) throws SQLException {
+    try (Statement statement = connection.createStatement()) {
+      if (!statement.execute(sql.formatted(schema, from, to))) {
+        return statement.getLargeUpdateCount();
+      }
+      try (ResultSet row = statement.getResultSet()) {
+        row.next();
+        return row.getLong(1);
+      }
     }
-  }
-
-  /** The same for one that answers with a number. */
-  private long number(Connection connection, String sql) throws SQLException {
-    try (PreparedStatement statement = prepare(connection, sql);
-        ResultSet row = statement.executeQuery()) {
-      row.next();
-      return row.getLong(1);
-    }
-  }
-
-  private PreparedStatement prepare(Connection connection, String sql) throws SQLException {
-    List<String> ids = new ArrayList<>();
-    Matcher names = ID.matcher(sql);
-    while (names.find()) {
-      ids.add(names.group().equals(":from") ? from : to);
-    }
-    PreparedStatement statement =
-        connection.prepareStatement(names.replaceAll("?").formatted(schema()));
-    for (int i = 0; i < ids.size(); i++) {
-      statement.setString(i + 1, ids.get(i));
-    }
-    return statement;
-  }
-
-  private String schema() {
-    return Identifiers.quoted(source.schema()) + ".";
   }
 }

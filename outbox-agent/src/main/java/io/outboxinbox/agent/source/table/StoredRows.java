@@ -3,6 +3,7 @@ package io.outboxinbox.agent.source.table;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.OutboxEvent;
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.InTransaction;
 import io.outboxinbox.agent.source.RowReader;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConfiguration.Column;
@@ -101,10 +102,7 @@ public final class StoredRows {
       Connection connection, Selection selection, @Nullable String after, PageLimit limit)
       throws SQLException {
     List<Object> values = new ArrayList<>();
-    String published =
-        endedXid <= 0
-            ? String.valueOf(endedXid == NO_POSITION)
-            : "age(xmin) > age('%s'::xid8::xid)".formatted(Long.toUnsignedString(endedXid));
+    String published = endedXid == NO_POSITION ? "true" : PassedRows.isPassed(endedXid);
     String from =
         "FROM %s o WHERE %s ORDER BY %s"
             .formatted(outbox, where(connection, selection, after, values), id);
@@ -113,26 +111,30 @@ public final class StoredRows {
     String rows =
         "SELECT *, %s AS %s %s FETCH FIRST (?) ROWS WITH TIES"
             .formatted(published, IS_PUBLISHED, from);
-    connection.setAutoCommit(false);
-    try (PreparedStatement size = connection.prepareStatement(sizes);
-        PreparedStatement read = connection.prepareStatement(rows)) {
-      RowSizes.freeze(connection);
-      bind(size, values);
-      size.setInt(values.size() + 1, limit.rows());
-      bind(read, values);
-      read.setInt(values.size() + 1, RowSizes.countWithin(size, limit.bytes()));
-      List<Stored> page = new ArrayList<>();
-      try (ResultSet row = read.executeQuery()) {
-        TableRows table = new TableRows(row, this.rows, outbox);
-        while (row.next()) {
-          page.add(stored(table.values(), row.getBoolean(IS_PUBLISHED)));
-        }
-      }
-      return page;
-    } finally {
-      connection.rollback();
-      connection.setAutoCommit(true);
+    return InTransaction.run(
+        connection,
+        () -> {
+          try (PreparedStatement size = connection.prepareStatement(sizes);
+              PreparedStatement read = connection.prepareStatement(rows)) {
+            RowSizes.freeze(connection);
+            bind(size, values);
+            size.setInt(values.size() + 1, limit.rows());
+            bind(read, values);
+            read.setInt(values.size() + 1, RowSizes.countWithin(size, limit.bytes()));
+            try (ResultSet row = read.executeQuery()) {
+              return page(row, outbox);
+            }
+          }
+        });
+  }
+
+  private List<Stored> page(ResultSet row, String outbox) throws SQLException {
+    List<Stored> page = new ArrayList<>();
+    TableRows table = new TableRows(row, rows, outbox);
+    while (row.next()) {
+      page.add(stored(table.values(), row.getBoolean(IS_PUBLISHED)));
     }
+    return page;
   }
 
   private Stored stored(Map<String, @Nullable Object> values, boolean isPublished) {
@@ -150,8 +152,9 @@ public final class StoredRows {
     // A row without an id has no place in the order of pages.
     List<String> conditions = new ArrayList<>(List.of(id + " IS NOT NULL"));
     if (!selection.ids().isEmpty()) {
-      conditions.add("%s = ANY(?::%s[])".formatted(id, type(connection, Column.ID)));
-      values.add(selection.ids().toArray(String[]::new));
+      conditions.add(OutboxColumns.isExactlyOneOf(id, type(connection, Column.ID), "?"));
+      String[] ids = selection.ids().toArray(String[]::new);
+      values.addAll(List.of(ids, ids));
     }
     if (selection.from() != null) {
       conditions.add(occurredAt(connection) + " >= ?");

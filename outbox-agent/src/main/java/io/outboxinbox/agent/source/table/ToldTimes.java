@@ -19,7 +19,7 @@ public final class ToldTimes {
    */
   public static final Duration CLOCKS_APART = Duration.ofHours(1);
 
-  private static final String IS_UUID7 = "b.event_id ~* '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-'";
+  private static final String IS_UUID7 = UuidText.isUuid7("b.event_id");
 
   private final SourceConfiguration source;
   private final String table;

@@ -1,8 +1,11 @@
 package io.outboxinbox.agent.source.table;
 
 import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.source.AgentTables;
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.InTransaction;
 import io.outboxinbox.agent.source.LockHolder;
+import io.outboxinbox.agent.source.LockLimit;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import java.sql.Connection;
@@ -17,22 +20,11 @@ import java.util.List;
  * waited for longer than a moment, and the next try begins where this one began.
  */
 public final class WholeChange {
-  private static final String LOCK_NOT_AVAILABLE = "55P03";
-
-  /** Whoever uses these tables holds a lock for a moment; who holds it longer has forgotten it. */
-  private static final String LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'";
-
   /** No time limit to an answer, as when the list of older rows is made: tables have any size. */
   private static final int ANSWER_TIMEOUT_SECONDS = 0;
 
-  private static final List<String> TABLES =
-      List.of(
-          "outbox_parked",
-          "outbox_parked_edit",
-          "outbox_reconciliation",
-          "outbox_phantom",
-          "outbox_backlog",
-          "outbox_agent_source");
+  /** What was read of parked events still holds when it is written: nobody decides meanwhile. */
+  private static final String LOCK = "LOCK TABLE %s, %s IN SHARE ROW EXCLUSIVE MODE";
 
   /** What may keep others from changing rows, and whoever waits in front of them to do so. */
   private static final String IS_IN_THE_WAY =
@@ -74,19 +66,29 @@ public final class WholeChange {
    */
   public <T> T make(String what, Statements<T> statements) throws SQLException {
     try (Connection connection = connections.open("change", ANSWER_TIMEOUT_SECONDS)) {
-      connection.setAutoCommit(false);
-      try (Statement limit = connection.createStatement()) {
-        limit.execute(LOCK_TIMEOUT);
-        T result = statements.run(connection);
-        connection.commit();
-        return result;
+      try {
+        LockLimit.ofSession(connection);
+        return InTransaction.run(
+            connection,
+            () -> {
+              lock(connection);
+              return statements.run(connection);
+            });
       } catch (SQLException e) {
-        if (!LOCK_NOT_AVAILABLE.equals(e.getSQLState())) {
-          throw e;
+        if (LockLimit.isOver(e)) {
+          throw explained(connection, what, e);
         }
-        connection.rollback();
-        throw explained(connection, what, e);
+        throw e;
       }
+    }
+  }
+
+  private void lock(Connection connection) throws SQLException {
+    try (Statement statement = connection.createStatement()) {
+      statement.execute(
+          LOCK.formatted(
+              ParkedTable.qualified(source.schema()),
+              Identifiers.qualified(source.schema(), "outbox_parked_edit")));
     }
   }
 
@@ -94,7 +96,7 @@ public final class WholeChange {
       throws SQLException {
     List<String> locked = new ArrayList<>();
     List<LockHolder> all = new ArrayList<>();
-    for (String table : TABLES) {
+    for (String table : AgentTables.names()) {
       List<LockHolder> holders =
           LockHolder.others(
               connection, IS_IN_THE_WAY, Identifiers.qualified(source.schema(), table));

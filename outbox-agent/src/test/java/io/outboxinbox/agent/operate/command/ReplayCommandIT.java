@@ -107,6 +107,22 @@ class ReplayCommandIT {
     assertThat(ended.out()).contains("0 published", "1 of the ids are not in the table");
   }
 
+  /** Equal by the type of the column is not named. */
+  @Test
+  void takesTheIdsThatAreNamedAndSaysWhichAreMissingWhereOthersAreEqualToThem() throws Exception {
+    database.execute(
+        "CREATE EXTENSION citext",
+        "ALTER TABLE outbox_event RENAME TO outbox_event_before",
+        "CREATE TABLE outbox_event (id citext NOT NULL, aggregate_type text NOT NULL, aggregate_id text NOT NULL, event_type text NOT NULL, payload jsonb, content_type text, headers jsonb NOT NULL DEFAULT '{}', topic text, occurred_at timestamptz NOT NULL DEFAULT now())",
+        "CREATE INDEX ON outbox_event (id)",
+        "GRANT SELECT ON outbox_event TO outbox_agent",
+        "INSERT INTO outbox_event (id, aggregate_type, aggregate_id, event_type) SELECT id, 'order', '1', 't' FROM unnest(ARRAY['a', 'A', 'a', 'b', 'B']) AS id");
+    CommandRun ended = run("--ids", "a,B,zzz", "--yes");
+    assertThat(ended.out()).contains("3 published", "1 of the ids are not in the table");
+    assertThat(ended.exitCode()).isEqualTo(1);
+    assertThat(messages()).isEqualTo(3);
+  }
+
   @Test
   void tellsWhatIsRefusedByItsExitCode() throws Exception {
     CommandRun ended = run("--aggregate-id", "7", "--topic", "missing", "--yes");

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Finding.Severity;
+import io.outboxinbox.agent.source.AgentTables;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import java.sql.SQLException;
@@ -59,8 +60,8 @@ abstract class AgentRightsContract {
 
   @Test
   void findsEachRightTheAgentUsesOnItsTablesWhenItIsMissing() throws SQLException {
-    Map<String, List<String>> needed = new HashMap<>(AgentTablesPreflight.NEEDED);
-    needed.putAll(AgentTablesPreflight.NEEDED_FOR_POSITIONS);
+    Map<String, List<String>> needed = new HashMap<>(AgentTables.PRIVILEGES);
+    needed.putAll(AgentTables.OF_POSITIONS);
     for (var table : needed.entrySet()) {
       for (String right : table.getValue()) {
         source.execute("REVOKE %s ON %s FROM preflight_agent".formatted(right, table.getKey()));

@@ -2,6 +2,7 @@ package io.outboxinbox.agent.source.inspect;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.outboxinbox.agent.source.AgentTables;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,8 +30,7 @@ class AgentTablesPreflightTest {
   @Test
   void looksAtEveryTableOfTheAgent() throws IOException {
     String sql = Files.readString(SCHEMA.resolve("04_agent.sql"));
-    assertThat(AgentTablesPreflight.NEEDED.keySet())
-        .isEqualTo(all("CREATE TABLE IF NOT EXISTS (\\w+)", sql));
+    assertThat(AgentTables.names()).isEqualTo(all("CREATE TABLE IF NOT EXISTS (\\w+)", sql));
   }
 
   @Test
@@ -57,7 +57,9 @@ class AgentTablesPreflightTest {
             .addAll(Arrays.asList(grants.group(1).split(", ", -1)));
       }
     }
-    AgentTablesPreflight.NEEDED.forEach(
+    TreeMap<String, List<String>> needed = new TreeMap<>(AgentTables.PRIVILEGES);
+    needed.putAll(AgentTables.OF_POSITIONS);
+    needed.forEach(
         (table, rights) ->
             assertThat(granted.getOrDefault(table, Set.of()))
                 .as(table)

@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.source.inspect;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.spi.ILoggingEvent;
@@ -41,5 +42,20 @@ class FindingsTest {
         .satisfiesExactly(
             first -> assertThat(first).contains("--pipeline one "),
             second -> assertThat(second).contains("--pipeline other "));
+  }
+
+  /** Several things to mend are mended by what is printed, as it is copied from a log. */
+  @Test
+  void theWayOutOfSeveralFindingsRunsWhole() {
+    List<Finding> findings =
+        List.of(
+            Finding.misconfigured("a", "GRANT a TO b"),
+            Finding.misconfigured("b", "ALTER SYSTEM SET c = 1; /* then restart */"),
+            Finding.misconfigured("c", "ALTER ROLE d REPLICATION;"),
+            Finding.misconfigured("d", "GRANT a TO b"),
+            Finding.misconfigured("e", "GRANT e TO f"));
+    assertThatThrownBy(() -> Findings.refuse(findings))
+        .hasMessageEndingWith(
+            "; fix: GRANT a TO b; ALTER SYSTEM SET c = 1; /* then restart */ ALTER ROLE d REPLICATION; GRANT e TO f");
   }
 }

@@ -181,8 +181,8 @@ record PreflightSource(String url, SourceConfiguration config) {
 
   /** Runs the printed SQL statement by statement, as psql does, and leaves out remarks. */
   void applyFix(Finding finding) throws SQLException {
-    for (String sql : finding.fix().split(";", -1)) {
-      if (!sql.isBlank() && !sql.strip().startsWith("--")) {
+    for (String sql : finding.fix().replaceAll("/\\*.*?\\*/", "").split(";", -1)) {
+      if (!sql.isBlank()) {
         execute(sql);
       }
     }

@@ -68,7 +68,7 @@ class SlotPreflightTest {
       ServerState server,
       TimelineHistory history,
       Checkpoint checkpoint) {
-    List<Finding> findings = SourcePreflight.checkSlot(CONFIG, slot, server, history, checkpoint);
+    List<Finding> findings = SlotPreflight.check(CONFIG, slot, server, history, checkpoint);
     assertThat(findings).hasSize(1);
     return findings.get(0);
   }

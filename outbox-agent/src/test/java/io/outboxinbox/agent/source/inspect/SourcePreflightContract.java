@@ -448,7 +448,7 @@ abstract class SourcePreflightContract extends AgentTablesContract {
       assertThat(server.versionNum() / 10_000).isEqualTo(postgres().version().major());
       assertThat(server.inRecovery()).isFalse();
       assertThat(
-              SourcePreflight.checkSlot(
+              SlotPreflight.check(
                   source.config(),
                   Optional.of(slot),
                   server,

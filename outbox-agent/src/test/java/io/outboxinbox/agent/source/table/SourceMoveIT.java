@@ -10,6 +10,7 @@ import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
@@ -105,12 +106,67 @@ class SourceMoveIT {
     edit("new", 2, "topic", "corrected");
     park("old", 3, null, "topic");
     park("new", 3, null, "topic");
+    park("old", 4, null, "topic");
     move();
     assertThat(parked("concat(event_id, ' ', topic)"))
-        .containsExactly("a topic", "b topic", " topic", "a topic", "b corrected", " topic");
-    assertThat(told).contains("2 events wait twice");
-    String query = told.replaceAll("(?s).*(SELECT event_id .* > 1).*", "$1");
-    assertThat(list(query)).as(query).containsExactlyInAnyOrder("a", "b");
+        .containsExactly(
+            "a topic", "b topic", " topic", " topic", "a topic", "b corrected", " topic");
+    assertThat(told).contains("2 events wait twice", "1 event without an id may wait twice");
+    assertThat(list(query("twice, because"))).containsExactlyInAnyOrder("a", "b");
+    assertThat(list(query("without an id"))).containsExactlyInAnyOrder("3", "4", "7");
+  }
+
+  /** Of what was purged the content is gone, so nobody can tell whether it is the same. */
+  @Test
+  void tellsOfAnEventThatWaitsAndWasSettledUnderTheOtherId() throws Exception {
+    park("old", 1, "a", "topic");
+    park("old", 2, "b", "topic");
+    park("new", 1, "a", "topic");
+    park("new", 2, "b", "topic");
+    park("new", 3, "c", "topic");
+    park("new", 4, "c", "topic");
+    database.execute(
+        "UPDATE outbox_parked SET state = 'discarded', settled_at = now(), payload = NULL,"
+            + " key = NULL WHERE (source, event_id) IN (('old', 'a'), ('new', 'b'))");
+    move();
+    assertThat(parked("event_id || state"))
+        .containsExactly(
+            "adiscarded", "bwaiting", "awaiting", "bdiscarded", "cwaiting", "cwaiting");
+    assertThat(told)
+        .contains("2 events wait although each was settled under the other id")
+        .doesNotContain("twice");
+    assertThat(list(query("was settled"))).containsExactlyInAnyOrder("a", "b");
+  }
+
+  /** The query behind a sentence of what is told, which runs as it is. */
+  private String query(String sentence) {
+    String from = told.substring(told.indexOf(sentence));
+    return from.substring(from.indexOf("SELECT")).split(";", 2)[0];
+  }
+
+  /** A search of the topics looks for messages under each id, and wherever they may have gone. */
+  @Test
+  void keepsEveryFormerIdAndTheLatestTimeATopicWasInUse() throws Exception {
+    database.execute(
+        """
+        INSERT INTO outbox_agent_source (source, former_ids, topics) VALUES ('old', '{oldest}',
+          '{"both": "2026-02-01T00:00:00Z", "again": null, "before": "2026-01-01T00:00:00Z"}')
+        """,
+        """
+        UPDATE outbox_agent_source SET former_ids = '{other,oldest}',
+          topics = '{"both": "2026-01-01T00:00:00Z", "again": "2026-01-02T00:00:00Z", "now": null}'
+        WHERE source = 'new'
+        """);
+    move();
+    try (Connection connection = database.connect()) {
+      ReachedTopics.Reached reached = new ReachedTopics(Sources.standard()).find(connection, "new");
+      assertThat(reached.formerIds()).containsExactlyInAnyOrder("oldest", "other", "old");
+      assertThat(reached.since(null)).containsExactlyInAnyOrder("both", "again", "before", "now");
+      assertThat(reached.since(Instant.parse("2026-01-31T00:00:00Z")))
+          .containsExactlyInAnyOrder("both", "again", "now");
+      assertThat(reached.since(Instant.parse("2026-02-02T00:00:00Z")))
+          .containsExactlyInAnyOrder("again", "now");
+    }
   }
 
   @Test

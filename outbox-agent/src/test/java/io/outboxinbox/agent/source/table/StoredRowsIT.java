@@ -23,6 +23,7 @@ import java.sql.Statement;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -121,6 +122,10 @@ class StoredRowsIT {
     database.execute("TRUNCATE outbox_backlog");
     assertThat(backlog.fill(connection, "s", Backlog.Candidates.ALL).oldest()).isNotNull();
     assertThat(new ToldTimes(source).countWithoutTimeInId(connection, "s")).isEqualTo(1);
+    // Begins like one, and is none.
+    database.execute(
+        "UPDATE outbox_backlog SET event_id = '20240101-0000-7000-order' WHERE event_id LIKE '0198%'");
+    assertThat(new ToldTimes(source).countWithoutTimeInId(connection, "s")).isEqualTo(2);
   }
 
   @ParameterizedTest
@@ -171,6 +176,9 @@ class StoredRowsIT {
     assertThat(found(present)).containsExactly(present.split(", ", -1));
     assertThat(found(absent)).isEmpty();
     assertThat(found("99999999999999999999, -, 1.5, 1e3, x, \"\", 01985bd4")).isEmpty();
+    if (type.equals("uuid")) {
+      assertThat(found(present.toUpperCase(Locale.ROOT))).as("as an operator wrote it").hasSize(1);
+    }
   }
 
   /** Those of some ids of which the table has a row. */
