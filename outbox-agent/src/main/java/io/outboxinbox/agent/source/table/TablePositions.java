@@ -8,6 +8,8 @@ import io.outboxinbox.agent.event.Positions;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.source.ConnectionFailure;
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.LockHolder;
+import io.outboxinbox.agent.source.LockLimit;
 import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import java.nio.charset.StandardCharsets;
@@ -46,6 +48,7 @@ public final class TablePositions implements Positions {
       """;
 
   private final Connection connection;
+  private final String schema;
   private final String table;
   private final Map<String, Long> turns = new HashMap<>();
 
@@ -57,6 +60,7 @@ public final class TablePositions implements Positions {
    */
   public TablePositions(Connection connection, SourceConfiguration source) {
     this.connection = connection;
+    this.schema = source.schema();
     this.table = Identifiers.qualified(source.schema(), "outbox_agent_position");
   }
 
@@ -143,6 +147,13 @@ public final class TablePositions implements Positions {
   }
 
   private AgentException failed(String doing, SQLException e) {
+    if (LockLimit.isOver(e)) {
+      return new AgentException.Retryable(
+          Side.DATABASE,
+          "table %s: another session has locked a position; fix: end its transaction; this names it: %s"
+              .formatted(table, LockHolder.query(schema)),
+          e);
+    }
     if (ConnectionFailure.isRefusal(e)) {
       AgentException refused =
           new AgentException.Misconfigured(

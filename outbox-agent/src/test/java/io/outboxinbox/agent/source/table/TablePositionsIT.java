@@ -7,12 +7,14 @@ import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.publish.Events;
+import io.outboxinbox.agent.source.LockLimit;
 import io.outboxinbox.agent.source.Sources;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.sql.Statement;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -101,6 +103,23 @@ class TablePositionsIT {
         .hasMessageContaining("its version is 99");
     Checkpoint late = Events.checkpoint(SOURCE, 3);
     assertThatThrownBy(() -> positions.write(late)).isInstanceOf(AgentException.Retryable.class);
+  }
+
+  @Test
+  void namesWhoeverHasLockedThePosition() throws SQLException {
+    positions.takeOver(SOURCE);
+    LockLimit.ofSession(first);
+    second.setAutoCommit(false);
+    try (Statement other = second.createStatement()) {
+      other.execute("SELECT FROM outbox_agent_position FOR UPDATE");
+      assertThatThrownBy(() -> positions.write(Events.checkpoint(SOURCE, 1)))
+          .isInstanceOf(AgentException.Retryable.class)
+          .hasMessageContaining("another session has locked a position")
+          .hasMessageContaining("outbox_agent_position");
+    }
+    second.rollback();
+    positions.write(Events.checkpoint(SOURCE, 1));
+    assertThat(positions.allCheckpoints()).containsExactly(Events.checkpoint(SOURCE, 1));
   }
 
   @Test
