@@ -121,7 +121,8 @@ public final class ParkingRig implements AutoCloseable {
   public List<String> sequencesOf(String key) {
     return rig.consume().stream()
         .filter(record -> record.key().equals(key))
-        .map(record -> PipelineRig.header(record, "ce_sequence"))
+        .map(record -> Long.valueOf(PipelineRig.header(record, "ce_sequence")))
+        .map(String::valueOf)
         .toList();
   }
 

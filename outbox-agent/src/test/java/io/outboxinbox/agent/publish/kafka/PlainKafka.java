@@ -20,8 +20,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.IntPredicate;
 import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
@@ -133,16 +138,15 @@ public final class PlainKafka implements PublishConfiguration {
       return wave;
     }
 
-    // What becomes of each send comes to its callback.
-    @SuppressWarnings("FutureReturnValueIgnored")
     private List<Receipt> sendWave(List<RoutedEvent> wave) {
       SendFailures failures = new SendFailures();
+      List<Future<RecordMetadata>> sends = new ArrayList<>();
       try {
         KafkaProducer<byte[], byte[]> open = producer();
-        for (int i = 0; i < wave.size(); i++) {
-          open.send(KafkaPublisher.record(wave.get(i)), failures.of(i));
+        for (int i = 0; i < wave.size() && !failures.isUnanswered(); i++) {
+          sends.add(open.send(KafkaPublisher.record(wave.get(i)), failures.of(i)));
         }
-        open.flush();
+        awaitAll(sends);
       } catch (KafkaException e) {
         throw failed(wave, failures, e);
       }
@@ -153,6 +157,23 @@ public final class PlainKafka implements PublishConfiguration {
       return wave.stream()
           .map(e -> new Receipt(e.sequenced().sequence(), e.sequenced().position()))
           .toList();
+    }
+
+    /** Not by a flush, which knows no end while an idempotent producer waits for its id. */
+    private void awaitAll(List<Future<RecordMetadata>> sends) {
+      long deadline = System.nanoTime() + 2 * patience().toNanos();
+      for (Future<RecordMetadata> send : sends) {
+        try {
+          send.get(deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
+        } catch (ExecutionException e) {
+          // Its callback has kept the reason.
+        } catch (TimeoutException e) {
+          throw new AgentException.Retryable(Side.BROKER, "kafka: no answer in time", e);
+        } catch (InterruptedException e) {
+          Thread.currentThread().interrupt();
+          throw new AgentException.Retryable("interrupted", e);
+        }
+      }
     }
 
     private AgentException failed(List<RoutedEvent> wave, SendFailures failures, Exception e) {
