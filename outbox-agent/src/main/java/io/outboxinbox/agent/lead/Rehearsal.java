@@ -50,7 +50,7 @@ public final class Rehearsal implements Runnable {
             new SourceConnections(pipeline.source()).open("rehearsal", ANSWER_TIMEOUT_SECONDS);
         Publisher publisher =
             pipeline.publish().newPublisher(new TablePositions(connection, pipeline.source()))) {
-      SourcePreflight.check(connection, pipeline.source(), pipeline.publish().needsPositions());
+      SourcePreflight.check(connection, pipeline.source(), pipeline.needsPositions());
       ServerState.of(connection);
       pipeline.publish().preflight(fixedTopics);
       publisher.rehearse(source);

@@ -148,7 +148,7 @@ final class LeadingSession {
       } catch (AgentException.Gap gap) {
         // What is wrong with the table now comes first: mended, it may leave no gap at all.
         Findings.refuse(
-            SourcePreflight.check(control, pipeline.source(), pipeline.publish().needsPositions()));
+            SourcePreflight.check(control, pipeline.source(), pipeline.needsPositions()));
         // Only reading shows this one, so the next start has to be told.
         throw gap.at(checkpoint);
       }

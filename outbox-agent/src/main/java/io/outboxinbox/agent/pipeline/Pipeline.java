@@ -289,7 +289,7 @@ public final class Pipeline {
     }
     try {
       Findings.refuse(
-          SourcePreflight.check(configuration.source(), configuration.publish().needsPositions()));
+          SourcePreflight.check(configuration.source(), configuration.needsPositions()));
       waitAfter(State.WAITING_FOR_DATABASE, e);
     } catch (AgentException.Fatal | AgentException.Misconfigured explained) {
       explained.addSuppressed(e);

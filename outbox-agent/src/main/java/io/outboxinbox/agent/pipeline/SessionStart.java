@@ -69,7 +69,7 @@ final class SessionStart {
     this.pipeline = pipeline;
     this.findings = findings;
     this.source = pipeline.source();
-    this.keepsPositions = pipeline.publish().needsPositions();
+    this.keepsPositions = pipeline.needsPositions();
     this.leadership = leadership;
     this.identity = leadership.source();
     this.control = control;

@@ -26,7 +26,7 @@ public final class OtherBroker {
   public static Optional<Finding> of(
       PipelineConfiguration pipeline, Connection connection, Publisher publisher, String sourceId)
       throws SQLException {
-    if (!pipeline.publish().needsPositions()) {
+    if (!pipeline.needsPositions()) {
       return Optional.empty();
     }
     @Nullable String known =

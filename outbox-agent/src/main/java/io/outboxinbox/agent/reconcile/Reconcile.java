@@ -225,9 +225,7 @@ public final class Reconcile {
         base != null && !base.source().equals(identity) && base.epoch() < known.epoch();
     // Set back with the server that keeps it, the position says nothing of the numbers after it.
     boolean isSetBack =
-        base != null
-            && lead.pipeline().publish().needsPositions()
-            && base.timeline() != server.timeline();
+        base != null && lead.pipeline().needsPositions() && base.timeline() != server.timeline();
     return base == null || isBehind || isSetBack
         ? known.nextEpoch(lead.clock().instant())
         : base.epoch();

@@ -154,8 +154,7 @@ public final class SourceWatch implements AutoCloseable {
   }
 
   private void look(Connection open) throws SQLException {
-    Findings.refuse(
-        SourcePreflight.check(open, pipeline.source(), pipeline.publish().needsPositions()));
+    Findings.refuse(SourcePreflight.check(open, pipeline.source(), pipeline.needsPositions()));
     String mark = PublicationMark.of(open, pipeline.source());
     if (!mark.equals(checkpoint.publicationMark())) {
       Findings.refuse(
