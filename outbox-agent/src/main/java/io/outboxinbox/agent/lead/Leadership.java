@@ -306,10 +306,9 @@ public final class Leadership implements AutoCloseable {
    * Shows that the leader is alive.
    *
    * @param content comes back through the log
-   * @return whether publishing is paused
    * @throws SQLException leadership must be taken as lost
    */
-  Optional<SourceRegistry.Pause> pulse(String content) throws SQLException {
+  SourceRegistry.Pulsed pulse(String content) throws SQLException {
     return registry.pulse(connection, source.id(), holder, content);
   }
 

@@ -51,6 +51,21 @@ class PipelineMonitorTest {
     assertThat(monitor.isReading()).as("all was well").isTrue();
   }
 
+  @Test
+  void knowsItsOwnSignsOfLifeByNumber() {
+    assertThat(monitor.hasPulsed(-1)).as("nobody ever pulsed").isFalse();
+    assertThat(monitor.hasPulsed(0)).isFalse();
+    monitor.gavePulse(7);
+    monitor.gavePulse(8);
+    assertThat(monitor.hasPulsed(6)).isFalse();
+    assertThat(monitor.hasPulsed(7)).isTrue();
+    assertThat(monitor.hasPulsed(8)).isTrue();
+    assertThat(monitor.hasPulsed(9)).as("a namesake's").isFalse();
+    monitor.gavePulse(10);
+    assertThat(monitor.hasPulsed(9)).isFalse();
+    assertThat(monitor.hasPulsed(10)).isTrue();
+  }
+
   private void leadAndFail() {
     monitor.lead();
     monitor.enter(State.WAITING_FOR_BROKER, TIMEOUT, Duration.ZERO);
