@@ -244,7 +244,7 @@ public final class Pipeline {
         return false;
       }
     }
-    monitor.ledBy(leadership.leader());
+    monitor.leads(leadership.leader());
     if (isStandby || !told.isEmpty()) {
       monitor.enter(State.STARTING, "");
     }

@@ -27,6 +27,7 @@ final class PipelineMonitor implements ParkingReport, WatchReport, OwnLead {
   private Instant since;
   private String reason = "";
   private String ledBy = "";
+  private boolean hasLock;
   private long firstPulse;
   private long lastPulse = -1;
   private boolean isAboutToRead;
@@ -123,7 +124,9 @@ final class PipelineMonitor implements ParkingReport, WatchReport, OwnLead {
   @Override
   public synchronized boolean isReading() {
     // After a failure nobody knows whether another start comes further than the last.
-    return isAboutToRead || state == State.LEADING || (state == State.STARTING && !hasFailed);
+    return isAboutToRead
+        || state == State.LEADING
+        || (state == State.STARTING && hasLock && !hasFailed);
   }
 
   /** This agent has given the sign of life of this number. */
@@ -139,9 +142,16 @@ final class PipelineMonitor implements ParkingReport, WatchReport, OwnLead {
     return firstPulse <= number && number <= lastPulse;
   }
 
-  /** Takes note of who leads; empty when that is not known. */
+  /** Takes note which other agent leads; empty when that is not known. */
   synchronized void ledBy(String agent) {
     ledBy = agent;
+    hasLock = false;
+  }
+
+  /** This agent, of that name, holds the lock. */
+  synchronized void leads(String self) {
+    ledBy = self;
+    hasLock = true;
   }
 
   @Override

@@ -33,10 +33,14 @@ class PipelineMonitorTest {
 
   @Test
   void knowsWhetherItReadsOrIsAboutTo() {
+    assertThat(monitor.isReading()).as("it may wait for the lock for ever").isFalse();
+    monitor.leads("relay/1");
     assertThat(monitor.isReading()).as("its first start").isTrue();
     monitor.enter(State.WAITING_FOR_BROKER, TIMEOUT, Duration.ZERO);
     assertThat(monitor.isReading()).isFalse();
+    monitor.ledBy("other/1");
     monitor.enter(State.STANDBY, "");
+    monitor.leads("relay/1");
     monitor.enter(State.STARTING, "");
     assertThat(monitor.isReading()).as("it may wait for the broker again").isFalse();
     monitor.aboutToRead();
@@ -46,8 +50,11 @@ class PipelineMonitorTest {
     monitor.enter(State.PAUSED, "by an operator");
     assertThat(monitor.isReading()).isFalse();
     monitor.lead();
+    monitor.ledBy("");
     monitor.enter(State.STANDBY, "");
     monitor.enter(State.STARTING, "");
+    assertThat(monitor.isReading()).as("another may lead").isFalse();
+    monitor.leads("relay/1");
     assertThat(monitor.isReading()).as("all was well").isTrue();
   }
 
