@@ -26,10 +26,17 @@ final class WalValve {
    */
   static final int LOOKS = 13;
 
+  /**
+   * So many are enough where the server itself says that nobody has read the slot for a minute: an
+   * agent that is started again and again would never come to more. Its own start takes less, and
+   * another's is seen by its pulse.
+   */
+  static final int LOOKS_AFTER_A_MINUTE = 5;
+
   private final PipelineConfiguration pipeline;
   private final OwnLead own;
 
-  private Optional<String> rest = Optional.empty();
+  private Optional<ReleasedSlot.Rest> rest = Optional.empty();
   private int looks;
   private long pulse = -1;
 
@@ -48,11 +55,13 @@ final class WalValve {
     if (pipeline.wal().whenSpent() != WhenSpent.RELEASE) {
       return false;
     }
-    Optional<String> before = rest;
-    rest = ReleasedSlot.restsAt(connection, slot(connection));
-    boolean isRead = rest.isEmpty() || !rest.equals(before);
+    Optional<String> before = rest.map(ReleasedSlot.Rest::position);
+    rest = ReleasedSlot.rest(connection, slot(connection));
+    boolean isRead = rest.isEmpty() || !rest.map(ReleasedSlot.Rest::position).equals(before);
     looks = isRead ? 1 : looks + 1;
-    return budget.usedRatio() >= 1 && looks >= LOOKS && !own.isReading();
+    boolean isLong = rest.filter(ReleasedSlot.Rest::isForAMinute).isPresent();
+    int needed = isLong ? LOOKS_AFTER_A_MINUTE : LOOKS;
+    return budget.usedRatio() >= 1 && looks >= needed && !own.isReading();
   }
 
   /** Begins to look anew: what happened meanwhile was not seen. */

@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.watch;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.spi.ILoggingEvent;
@@ -119,6 +120,36 @@ class WalWatchIT {
           look(watch, 1);
         }
         assertThat(slots(rig)).isEqualTo("1");
+      }
+    }
+  }
+
+  /** An orchestrator may start an agent again and again that cannot publish. */
+  @Test
+  void letsGoOfASlotThoughEachAgentLooksForLessThanAMinute() throws Exception {
+    try (PipelineRig rig = new PipelineRig(postgres, kafka)) {
+      Pipeline pipeline = rig.start(rig.wal(RELEASE));
+      rig.awaitLeading(pipeline);
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      rig.execute(FILL);
+      WalWatch early = new WalWatch(rig.wal(RELEASE), new KeptReport(), new KnownLead());
+      try (early) {
+        look(early, WalValve.LOOKS_AFTER_A_MINUTE + 1);
+        assertThat(slots(rig)).as("nobody has read it for seconds").isEqualTo("1");
+      }
+      await()
+          .atMost(Duration.ofMinutes(2))
+          .until(
+              () ->
+                  rig.query(
+                          "SELECT inactive_since < now() - interval '1 minute' FROM pg_replication_slots WHERE slot_name = 'outbox_agent'")
+                      .equals("t"));
+      WalWatch watch = new WalWatch(rig.wal(RELEASE), new KeptReport(), new KnownLead());
+      try (watch) {
+        look(watch, WalValve.LOOKS_AFTER_A_MINUTE);
+        assertThat(slots(rig)).as("its own start may be in between").isEqualTo("1");
+        look(watch, 1);
+        assertThat(slots(rig)).isEqualTo("0");
       }
     }
   }
