@@ -73,4 +73,28 @@ abstract class AgentTablesContract extends AgentRightsContract {
         "ALTER TABLE outbox_event ADD COLUMN tenant \"Types\".citext");
     assertThat(source.problems()).isEmpty();
   }
+
+  /** Only the id is compared by the operators of its type; that type may be beneath domains. */
+  @Test
+  void findsThatTheSchemaOfTheIdsTypeMayNotBeUsed() throws SQLException {
+    source.execute(
+        "CREATE SCHEMA \"Types\"",
+        "CREATE EXTENSION citext SCHEMA \"Types\"",
+        "CREATE DOMAIN \"Types\".word AS \"Types\".citext",
+        "CREATE DOMAIN \"Types\".name AS \"Types\".word",
+        "CREATE TYPE \"Types\".kind AS ENUM ('placed')",
+        "CREATE TABLE odd (LIKE outbox_event INCLUDING DEFAULTS, PRIMARY KEY (id))",
+        "ALTER TABLE odd ALTER COLUMN aggregate_id TYPE \"Types\".name",
+        "ALTER TABLE odd ALTER COLUMN event_type TYPE \"Types\".kind USING NULL",
+        "GRANT SELECT ON odd TO preflight_agent",
+        "ALTER PUBLICATION outbox_publication SET TABLE odd");
+    PreflightSource odd = source.withTable("odd");
+    assertThat(odd.problems()).isEmpty();
+    source.execute(
+        "ALTER TABLE odd ALTER COLUMN id DROP DEFAULT",
+        "ALTER TABLE odd ALTER COLUMN id TYPE \"Types\".name");
+    odd.expectProblemThatItsFixMends(
+        Severity.MISCONFIGURED,
+        "role preflight_agent may not use schema \"Types\", where the type \"Types\".name of column id is: rows could not be found by their id");
+  }
 }
