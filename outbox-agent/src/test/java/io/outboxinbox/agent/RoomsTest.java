@@ -139,7 +139,7 @@ class RoomsTest {
 
   /** Who opens connections to the source database, or hands them on. */
   private static final Set<String> CONNECTIONS =
-      with(SQL, "watch", "reconcile", "replay", "pipeline");
+      with(SQL, "watch", "park", "reconcile", "replay", "pipeline");
 
   /** Which rooms a library may enter. The longest prefix counts. */
   private static final List<Library> LIBRARIES =
