@@ -52,6 +52,9 @@ final class Lane implements Runnable {
   private int outages;
   private @Nullable GivenUp givenUp;
 
+  /** A transaction that has ended under the handler, until it is known how. */
+  private @Nullable Ended ended;
+
   Lane(PartitionWork partition, LaneContext context) {
     this.partition = partition;
     this.context = context;
@@ -99,6 +102,9 @@ final class Lane implements Runnable {
 
   /** Runs one transaction; returns how long to wait before the next. */
   private Duration step() {
+    if (ended != null) {
+      return settle(ended);
+    }
     List<Delivery> batch = next();
     Delivery first = batch.get(0);
     if (givenUp != null) {
@@ -233,6 +239,48 @@ final class Lane implements Runnable {
 
   private Duration failed(List<Delivery> batch, StepFailure failure) {
     context.troubles().failed(failure.failure());
+    if (failure.doubtful().isEmpty()) {
+      return again(batch, failure);
+    }
+    ended = new Ended(batch, failure);
+    return settle(ended);
+  }
+
+  /**
+   * Finds out how a transaction has ended. At once, for nobody else knows of it: the inbox takes
+   * its messages for handled if it was committed.
+   */
+  private Duration settle(Ended open) {
+    GivenUp why = open.why(failedAttempts + 1);
+    boolean isCommitted;
+    try {
+      isCommitted = context.transaction().keepEnded(partition, open, why);
+    } catch (StepFailure e) {
+      return trouble(
+          e.kind() == StepFailure.Kind.MISCONFIGURED
+              ? ConsumerState.MISCONFIGURED
+              : ConsumerState.WAITING_FOR_DATABASE,
+          e.failure(),
+          "cannot find out how its transaction has ended: " + e.reason());
+    }
+    ended = null;
+    if (!isCommitted) {
+      return again(open.batch(), open.failure());
+    }
+    context.troubles().failed(why.cause());
+    String reason = why.failure().reason();
+    for (int i = 0; i < open.failure().doubtful().size(); i++) {
+      listener.deadLettered(partition.topic(), partition.number(), reason);
+    }
+    if (settings.onFailure() == FailurePolicy.STOP) {
+      return stop(open.place(), why.cause());
+    }
+    log.error("consumer {}: dead letters from {} on", consumer(), open.place(), why.cause());
+    succeeded(open.batch());
+    return Duration.ZERO;
+  }
+
+  private Duration again(List<Delivery> batch, StepFailure failure) {
     return switch (failure.kind()) {
       case CONFLICT -> conflict(batch, failure);
       case DATABASE_AWAY -> {
@@ -321,16 +369,20 @@ final class Lane implements Runnable {
     String place = delivery.envelope().place();
     context.troubles().failed(cause);
     if (settings.onFailure() == FailurePolicy.STOP) {
-      partition.stop();
-      String reason = place + " failed: " + StepFailure.shown(cause);
-      context.troubles().set(partition, ConsumerState.STOPPED, reason);
-      log.error("consumer {}: {}; its partition stands still", consumer(), reason, cause);
-      return Duration.ZERO;
+      return stop(place, cause);
     }
     log.error("consumer {}: {} becomes a dead letter", consumer(), place, cause);
     GivenUp why = new GivenUp(cause, failedAttempts);
     givenUp = why;
     return bury(delivery, why);
+  }
+
+  private Duration stop(String place, Throwable cause) {
+    partition.stop();
+    String reason = place + " failed: " + StepFailure.shown(cause);
+    context.troubles().set(partition, ConsumerState.STOPPED, reason);
+    log.error("consumer {}: {}; its partition stands still", consumer(), reason, cause);
+    return Duration.ZERO;
   }
 
   private Duration bury(Delivery delivery, GivenUp why) {

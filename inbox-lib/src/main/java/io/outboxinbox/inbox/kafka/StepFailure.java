@@ -3,6 +3,7 @@ package io.outboxinbox.inbox.kafka;
 import io.outboxinbox.inbox.InboxException;
 import io.outboxinbox.inbox.RetryAdvice;
 import java.sql.SQLException;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** How a transaction ended that did not commit, or may not have. */
@@ -45,16 +46,27 @@ final class StepFailure extends Exception {
   private final Kind kind;
   private final Phase phase;
   private final transient Throwable failure;
+  private final transient List<Delivery> doubtful;
 
-  private StepFailure(Kind kind, Phase phase, Throwable failure) {
+  private StepFailure(Phase phase, Throwable failure, List<Delivery> doubtful) {
     super(failure.getMessage(), failure);
-    this.kind = kind;
+    this.kind = kindOf(phase, failure);
     this.phase = phase;
     this.failure = failure;
+    this.doubtful = List.copyOf(doubtful);
   }
 
   static StepFailure of(Phase phase, Throwable failure) {
-    return new StepFailure(kindOf(phase, failure), phase, failure);
+    return new StepFailure(phase, failure, List.of());
+  }
+
+  /**
+   * Of a transaction that may have ended under the handler.
+   *
+   * @param doubtful the messages that the handler was given
+   */
+  static StepFailure ofEnded(Phase phase, Throwable failure, List<Delivery> doubtful) {
+    return new StepFailure(phase, failure, doubtful);
   }
 
   private static Kind kindOf(Phase phase, Throwable failure) {
@@ -95,6 +107,14 @@ final class StepFailure extends Exception {
   /** Whether our own statements failed, not the handler. */
   boolean isOfInbox() {
     return phase == Phase.OURS;
+  }
+
+  /**
+   * Messages whose ids may be committed, though not by us: asked again, the inbox would take them
+   * for handled.
+   */
+  List<Delivery> doubtful() {
+    return doubtful;
   }
 
   /** What was thrown. */
