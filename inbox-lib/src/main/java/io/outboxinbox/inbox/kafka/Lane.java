@@ -49,6 +49,10 @@ final class Lane implements Runnable {
 
   private int failedAttempts;
   private int conflicts;
+
+  /** How often the inbox could not be asked; of no message's account. */
+  private int unasked;
+
   private int outages;
   private @Nullable GivenUp givenUp;
 
@@ -143,7 +147,7 @@ final class Lane implements Runnable {
     private final long begin = System.nanoTime();
 
     /** What has failed before is tried by itself, so that nothing else can fail with it. */
-    private final boolean isAlone = failedAttempts + conflicts + outages > 0;
+    private final boolean isAlone = failedAttempts + conflicts + unasked + outages > 0;
 
     private long start = begin;
     private Delivery current;
@@ -185,6 +189,10 @@ final class Lane implements Runnable {
     }
   }
 
+  private synchronized @Nullable Delivery head() {
+    return queue.peek();
+  }
+
   private synchronized @Nullable Delivery second() {
     Iterator<Delivery> waiting = queue.iterator();
     waiting.next();
@@ -220,6 +228,7 @@ final class Lane implements Runnable {
     singles = Math.max(0, singles - batch.size());
     failedAttempts = 0;
     conflicts = 0;
+    unasked = 0;
     outages = 0;
     givenUp = null;
     context.troubles().clear(this);
@@ -294,6 +303,10 @@ final class Lane implements Runnable {
   }
 
   private Duration conflict(List<Delivery> batch, StepFailure failure) {
+    if (failure.isBeforeHandler()) {
+      return unasked(failure);
+    }
+    unasked = 0;
     conflicts++;
     if (conflicts > CONFLICTS_MAX) {
       conflicts = 0;
@@ -303,11 +316,24 @@ final class Lane implements Runnable {
     return AFTER_CONFLICT.pauseAfter(conflicts);
   }
 
+  /** No handler has run, so it is no message's fault, however often it is the same. */
+  private Duration unasked(StepFailure failure) {
+    unasked++;
+    if (unasked > CONFLICTS_MAX) {
+      String reason = "the inbox cannot be asked: " + failure.reason();
+      return trouble(ConsumerState.WAITING_FOR_DATABASE, failure.failure(), reason);
+    }
+    listener.retried(partition.topic(), partition.number(), unasked, failure.failure());
+    return AFTER_CONFLICT.pauseAfter(unasked);
+  }
+
   /** The same again later, for ever. */
   private Duration trouble(ConsumerState state, Throwable failure, String reason) {
     outages++;
     context.troubles().failed(failure);
-    context.troubles().set(this, state, partition.partition() + ": " + reason);
+    Delivery head = head();
+    String where = head == null ? partition.partition().toString() : head.envelope().place();
+    context.troubles().set(this, state, where + ": " + reason);
     listener.retried(partition.topic(), partition.number(), outages, failure);
     return WHILE_AWAY.pauseAfter(outages);
   }

@@ -165,7 +165,9 @@ final class MessageTransaction {
     long next = partition.tracker().nextWith(batch);
     Result result = effects(connection, batch, outcomes, progress);
     keepOffset(connection, partition, next);
-    progress.phase = Phase.HANDLER;
+    if (result.handled() > 0) {
+      progress.phase = Phase.HANDLER;
+    }
     return new Open(result, next);
   }
 
@@ -378,7 +380,7 @@ final class MessageTransaction {
     } finally {
       connectionUse.ended(progress.isUsed, hasFailed, messages.get(0).envelope().place());
     }
-    progress.phase = Phase.OURS;
+    progress.phase = Phase.BEHIND;
   }
 
   private boolean isHeld(Connection connection, Delivery delivery, Map<ByteBuffer, byte[]> released)

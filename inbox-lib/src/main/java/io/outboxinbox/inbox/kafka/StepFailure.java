@@ -35,10 +35,12 @@ final class StepFailure extends Exception {
   enum Phase {
     /** No connection yet. */
     CONNECT,
-    /** Our own statements; what fails here is no message's fault. */
+    /** Our own statements before a handler has run; what fails here is no message's fault. */
     OURS,
     /** The handler's statements, and the commit of what it did. */
     HANDLER,
+    /** Our own statements behind the handler's, which may be to blame. */
+    BEHIND,
     /** The connection broke under the handler, and with it the transaction. */
     LOST
   }
@@ -106,6 +108,11 @@ final class StepFailure extends Exception {
 
   /** Whether our own statements failed, not the handler. */
   boolean isOfInbox() {
+    return phase == Phase.OURS || phase == Phase.BEHIND;
+  }
+
+  /** Whether no handler has run in the transaction. */
+  boolean isBeforeHandler() {
     return phase == Phase.OURS;
   }
 
