@@ -292,11 +292,7 @@ final class Lane implements Runnable {
   private Duration again(List<Delivery> batch, StepFailure failure) {
     return switch (failure.kind()) {
       case CONFLICT -> conflict(batch, failure);
-      case DATABASE_AWAY -> {
-        // Whatever it has lost before, that may have been the same.
-        conflicts = 0;
-        yield trouble(ConsumerState.WAITING_FOR_DATABASE, failure.failure(), failure.reason());
-      }
+      case DATABASE_AWAY -> away(batch, failure);
       case MISCONFIGURED -> misconfigured(batch, failure);
       case UNUSABLE, HANDLER -> handlerFailed(batch, failure);
     };
@@ -314,6 +310,27 @@ final class Lane implements Runnable {
     }
     listener.retried(partition.topic(), partition.number(), conflicts, failure.failure());
     return AFTER_CONFLICT.pauseAfter(conflicts);
+  }
+
+  /**
+   * Where the admission went well each time and the handler did not, one message may be what asks
+   * for more than there is.
+   */
+  private Duration away(List<Delivery> batch, StepFailure failure) {
+    if (!failure.mayBeOfMessage()) {
+      // Whatever it has lost before, that may have been the same.
+      conflicts = 0;
+      return trouble(ConsumerState.WAITING_FOR_DATABASE, failure.failure(), failure.reason());
+    }
+    if (batch.size() > 1) {
+      return oneByOneAfter(batch, failure);
+    }
+    conflicts++;
+    if (conflicts > CONFLICTS_MAX) {
+      conflicts = 0;
+      return handlerFailed(batch, failure);
+    }
+    return trouble(ConsumerState.WAITING_FOR_DATABASE, failure.failure(), failure.reason());
   }
 
   /** No handler has run, so it is no message's fault, however often it is the same. */

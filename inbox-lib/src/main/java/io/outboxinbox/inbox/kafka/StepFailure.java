@@ -4,6 +4,7 @@ import io.outboxinbox.inbox.InboxException;
 import io.outboxinbox.inbox.RetryAdvice;
 import java.sql.SQLException;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** How a transaction ended that did not commit, or may not have. */
@@ -16,6 +17,12 @@ final class StepFailure extends Exception {
 
   /** The server starts or stops; pools close connections of which they hear that. */
   private static final String CANNOT_CONNECT_NOW = "57P03";
+
+  /** Too many connections: that is another database's, for this one has given us ours. */
+  private static final String TOO_MANY_CONNECTIONS = "53300";
+
+  /** Disk full, table full. */
+  private static final Set<Integer> MYSQL_LACKS = Set.of(1021, 1114);
 
   /** What to do. */
   enum Kind {
@@ -122,6 +129,37 @@ final class StepFailure extends Exception {
    */
   List<Delivery> doubtful() {
     return doubtful;
+  }
+
+  /**
+   * Whether the database has lacked something that a single message can use up or ask for (memory,
+   * locks, room, a file), though it was there for the admission.
+   */
+  boolean mayBeOfMessage() {
+    return phase == Phase.HANDLER && isLacking(failure);
+  }
+
+  private static boolean isLacking(Throwable failure) {
+    @Nullable Throwable current = failure;
+    for (int i = 0; i < CAUSES_MAX && current != null; i++) {
+      if (current instanceof SQLException sql) {
+        for (Throwable one : sql) {
+          if (one instanceof SQLException next && isLackingOne(next)) {
+            return true;
+          }
+        }
+      }
+      current = current.getCause();
+    }
+    return false;
+  }
+
+  /** PostgreSQL: 53 insufficient resources, 58 system error, as a file that is not there. */
+  private static boolean isLackingOne(SQLException failure) {
+    String state = failure.getSQLState() == null ? "" : failure.getSQLState();
+    return MYSQL_LACKS.contains(failure.getErrorCode())
+        || state.startsWith("58")
+        || (state.startsWith("53") && !state.equals(TOO_MANY_CONNECTIONS));
   }
 
   /** What was thrown. */
