@@ -16,6 +16,7 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -247,8 +248,13 @@ public final class Leadership implements AutoCloseable {
   private AgentException doesNotEnd(List<LockHolder> left) {
     return new AgentException.Retryable(
         AgentException.Retryable.Side.DATABASE,
-        "%s keeps the leadership lock of source %s and does not end although it was told to: it is stopped, or hangs; nobody publishes; fix: on the database's host 'kill -CONT %d' lets a stopped one end; else restart the server"
-            .formatted(LockHolder.names(left), source.id(), left.get(0).pid()),
+        "%s keeps the leadership lock of source %s and does not end although it was told to: it is stopped, or hangs; nobody publishes; fix: on the database's host 'kill -CONT %s' lets a stopped one end; else 'pg_ctl restart -m immediate', since any other restart waits for it; if it hangs in its disk, restart the host"
+            .formatted(
+                LockHolder.names(left),
+                source.id(),
+                left.stream()
+                    .map(holder -> Integer.toString(holder.pid()))
+                    .collect(Collectors.joining(" "))),
         null);
   }
 

@@ -67,10 +67,12 @@ final class SearchPathPreflight {
       @Nullable String role, @Nullable String betterOwner, SqlNames names) {
     String schema = names.schema();
     return Finding.warning(
-        "%s may create objects in schema %s, which the outbox's functions search: its own could run with the rights of the table's owner, or of role %s which calls some of them"
+        "%s may create objects in schema %s, which the outbox's functions search: what it creates could run with the rights of the table's owner, or of role %s which calls some of them"
             .formatted(role == null ? "every login" : "role " + role, schema, names.role()),
         betterOwner == null
-            ? "REVOKE CREATE ON SCHEMA %s FROM %s".formatted(schema, role == null ? "PUBLIC" : role)
-            : "ALTER SCHEMA %s OWNER TO %s".formatted(schema, betterOwner));
+            ? "REVOKE CREATE ON SCHEMA %s FROM %s;"
+                .formatted(schema, role == null ? "PUBLIC" : role)
+            : "ALTER SCHEMA %s OWNER TO %s; GRANT USAGE ON SCHEMA %1$s TO %s; /* as superuser; %3$s creates nothing there any more: if it has to, such as in migrations, give the outbox a schema of its own instead */"
+                .formatted(schema, betterOwner, role));
   }
 }

@@ -113,11 +113,15 @@ record ColumnType(String name, String schema, boolean isEnum) {
   }
 
   /**
-   * The same for several texts, as people write them.
+   * The same for several texts, as people write them: without the blanks that fill up a char(n).
    *
    * @param values array of text, in SQL, that is put in twice; the type takes each of them
    */
   String isExactlyOneOf(String column, String values) {
+    if (name.equals("bpchar")) {
+      return "%s %s ANY(%s::bpchar[]) AND %3$s::text[] IS NOT NULL"
+          .formatted(comparable(column), operator("="), values);
+    }
     return "%s %s ANY(%s::%s[]) AND %s COLLATE pg_catalog.\"C\" = ANY(ARRAY(SELECT %s FROM pg_catalog.unnest(%3$s::%4$s[]) AS named(value)))"
         .formatted(
             comparable(column),

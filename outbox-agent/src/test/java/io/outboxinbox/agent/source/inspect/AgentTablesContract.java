@@ -50,7 +50,7 @@ abstract class AgentTablesContract extends AgentRightsContract {
     source.execute("GRANT CREATE ON SCHEMA public TO PUBLIC");
     source.expectProblemThatItsFixMends(
         Severity.WARNING,
-        "every login may create objects in schema public, which the outbox's functions search: its own could run with the rights of the table's owner, or of role preflight_agent which calls some of them");
+        "every login may create objects in schema public, which the outbox's functions search: what it creates could run with the rights of the table's owner, or of role preflight_agent which calls some of them");
   }
 
   @Test
@@ -60,7 +60,7 @@ abstract class AgentTablesContract extends AgentRightsContract {
         "ALTER SCHEMA public OWNER TO preflight_stranger");
     source.expectProblemThatItsFixMends(
         Severity.WARNING,
-        "role preflight_stranger may create objects in schema public, which the outbox's functions search: its own could run with the rights of the table's owner, or of role preflight_agent which calls some of them");
+        "role preflight_stranger may create objects in schema public, which the outbox's functions search: what it creates could run with the rights of the table's owner, or of role preflight_agent which calls some of them");
   }
 
   /** Nothing is looked up there, so it is nobody's business. */
