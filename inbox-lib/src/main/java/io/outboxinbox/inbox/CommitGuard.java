@@ -1,6 +1,7 @@
 package io.outboxinbox.inbox;
 
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.Collections;
@@ -18,7 +19,6 @@ import org.jspecify.annotations.Nullable;
  * their transaction, so one that is still there tells that this is the one it was set in.
  */
 final class CommitGuard {
-  static final String NO_TRANSACTION = "25P01";
   private static final String TRANSACTION_ABORTED = "25P02";
   private static final int MYSQL_NO_SUCH_SAVEPOINT = 1305;
 
@@ -32,6 +32,9 @@ final class CommitGuard {
    */
   private static final Set<Connection> BEGUN =
       Collections.synchronizedSet(Collections.newSetFromMap(new WeakHashMap<>()));
+
+  private static final String IDENTITY =
+      "SELECT CAST(pg_catalog.pg_current_xact_id_if_assigned() AS pg_catalog.text)";
 
   /** Where connections lead to, and by which driver. */
   private record Server(boolean isPostgres, boolean isMySql, @Nullable Pgjdbc pgjdbc) {}
@@ -92,7 +95,7 @@ final class CommitGuard {
       try {
         release(connection, SAVEPOINT);
       } catch (SQLException e) {
-        if (NO_TRANSACTION.equals(e.getSQLState()) && !BEGUN.contains(connection)) {
+        if (e instanceof TransactionEndedException && !BEGUN.contains(connection)) {
           throw notBegun();
         }
         throw e;
@@ -136,12 +139,8 @@ final class CommitGuard {
     return server(connection).isMySql();
   }
 
-  static SQLException ended() {
-    return new SQLException(
-        "the transaction has ended before its work was done, so nothing more of it is committed;"
-            + " use no SQL that commits or rolls back (on MySQL and MariaDB also DDL and procedures"
-            + " that commit), and do not swallow a deadlock, which rolls everything back there",
-        NO_TRANSACTION);
+  static TransactionEndedException ended() {
+    return new TransactionEndedException();
   }
 
   private static void release(Connection connection, String savepoint) throws SQLException {
@@ -161,6 +160,44 @@ final class CommitGuard {
   private static void execute(Connection connection, String sql) throws SQLException {
     try (Statement statement = connection.createStatement()) {
       statement.execute(sql);
+    }
+  }
+
+  /** Whether PostgreSQL refuses everything but a rollback, as far as the driver knows. */
+  boolean isFailed(Connection connection) throws SQLException {
+    Pgjdbc pgjdbc = connection.isClosed() ? null : server(connection).pgjdbc();
+    return pgjdbc != null && pgjdbc.isFailed(connection);
+  }
+
+  /**
+   * What tells a transaction of PostgreSQL that has written from each other one. Asks the server.
+   *
+   * @return empty if it cannot be told: another database, nothing written, or a failed statement
+   */
+  String identity(Connection connection) throws SQLException {
+    if (!server(connection).isPostgres() || isFailed(connection)) {
+      return "";
+    }
+    try (Statement statement = connection.createStatement();
+        ResultSet row = statement.executeQuery(IDENTITY)) {
+      String identity = row.next() ? row.getString(1) : null;
+      return identity == null ? "" : identity;
+    }
+  }
+
+  /**
+   * Whether what {@link #begin(Connection)} began is no more, on MySQL and MariaDB. Only for a
+   * transaction that is to be rolled back.
+   */
+  boolean isGone(Connection connection) throws SQLException {
+    if (!server(connection).isMySql()) {
+      return false;
+    }
+    try {
+      release(connection, SAVEPOINT);
+      return false;
+    } catch (TransactionEndedException e) {
+      return true;
     }
   }
 

@@ -69,7 +69,14 @@ final class DeadLetterRetry {
     Failure failure = Failure.of(cause, 1);
     try {
       boolean isThere =
-          transactions.runThroughConflicts(CONFLICTS_MAX, c -> table.fail(c, id, failure));
+          transactions.runThroughConflicts(
+              CONFLICTS_MAX,
+              c -> {
+                if (TransactionEndedException.isIn(cause)) {
+                  keepAdmitted(c, id);
+                }
+                return table.fail(c, id, failure);
+              });
       // Gone after a failure: the connection was lost with the answer to a commit that took place.
       return isThere
           ? new RetryOutcome(id, Status.FAILED, 0, failure)
@@ -77,6 +84,19 @@ final class DeadLetterRetry {
     } catch (SQLException e) {
       e.addSuppressed(cause);
       throw e;
+    }
+  }
+
+  /**
+   * Its id may be there now, and the next retry must not take that for its effects. So it is there
+   * for certain, and the row says so.
+   */
+  private void keepAdmitted(Connection connection, long id) throws SQLException {
+    DeadLetter letter = table.find(connection, id);
+    if (letter != null
+        && !letter.isAdmitted()
+        && !inbox.admitById(connection, letter.arrival()).isTooOld()) {
+      table.setAdmitted(connection, id);
     }
   }
 
@@ -244,13 +264,26 @@ final class DeadLetterRetry {
 
     private void handle(Connection connection, Message message) {
       isHandlerReached = true;
-      try (HandlerConnection given =
-          inbox.handlerConnection(connection, HandlerConnection.Watch.NONE)) {
-        handler.handle(given.connection(), message);
-        given.requireUnended();
+      try {
+        HandlerConnection given = inbox.handlerConnection(connection, HandlerConnection.Watch.NONE);
+        try (given) {
+          handler.handle(given.connection(), message);
+          given.requireUnended();
+        } catch (Exception e) {
+          throw hasEnded(connection, given, e) ? new TransactionEndedException(e) : e;
+        }
       } catch (Exception e) {
         throw new HandlerFailure(e);
       }
+    }
+
+    /** InnoDB ends it in a deadlock, with all that was done; that is a conflict as any other. */
+    private boolean hasEnded(Connection connection, HandlerConnection given, Exception failure)
+        throws SQLException {
+      boolean isDeadlock =
+          inbox.dialect().table(connection) instanceof MySqlTable
+              && RetryAdvice.of(failure) == RetryAdvice.AGAIN;
+      return !isDeadlock && !TransactionEndedException.isIn(failure) && given.mayHaveEnded();
     }
   }
 

@@ -379,6 +379,18 @@ final class DeadLetterTable {
     }
   }
 
+  /** Says that the inbox knows its message. */
+  void setAdmitted(Connection connection, long id) throws SQLException {
+    try (PreparedStatement update =
+        connection.prepareStatement(
+            "UPDATE " + table + " SET is_admitted = ? WHERE consumer = ? AND dead_letter_id = ?")) {
+      update.setBoolean(1, true);
+      update.setString(2, consumer);
+      update.setLong(3, id);
+      update.executeUpdate();
+    }
+  }
+
   /** Takes one out and returns what it was, without payload; null if there is none. */
   @Nullable DeadLetter remove(Connection connection, long id) throws SQLException {
     if (position(connection, id, true) == null) {

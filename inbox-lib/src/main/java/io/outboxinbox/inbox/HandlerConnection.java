@@ -1,8 +1,10 @@
 package io.outboxinbox.inbox;
 
+import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
+import java.sql.Array;
 import java.sql.CallableStatement;
 import java.sql.Connection;
 import java.sql.DatabaseMetaData;
@@ -19,9 +21,9 @@ import org.jspecify.annotations.Nullable;
  * message counts as handled. Its statements, results and metadata lead back to it.
  *
  * <p>SQL that ends the transaction is refused where it can be read. What ends it in other ways is
- * noticed afterwards: on MySQL and MariaDB by {@link Transactions}; on PostgreSQL with its own
- * driver by {@link #requireUnended}, unless a new transaction was begun in the same call ({@code
- * DO} blocks and procedures cannot do that) or past this connection, through {@code unwrap}.
+ * noticed: on PostgreSQL with its own driver at once, or, where another transaction was begun in
+ * the same call or past this connection (through {@code unwrap}), by {@link #requireUnended}; on
+ * MySQL and MariaDB by {@link Transactions} before the commit.
  *
  * <p>Close it when the handler has returned: a thread that goes on writes no more, neither into the
  * next message's transaction nor into one of its own.
@@ -71,6 +73,9 @@ public final class HandlerConnection implements AutoCloseable {
 
   private boolean hasEnded;
 
+  /** Of the transaction, as it was before something that may end it unseen; null if nothing was. */
+  private @Nullable String identity;
+
   HandlerConnection(Connection real, CommitGuard guard, Watch watch) throws SQLException {
     this.real = real;
     this.guard = guard;
@@ -92,12 +97,39 @@ public final class HandlerConnection implements AutoCloseable {
   public void requireUnended() throws SQLException {
     calls.lock();
     try {
-      lookForItsEnd();
-      if (hasEnded) {
+      refuseIfEnded();
+      if (hasBeenReplaced()) {
+        hasEnded = true;
         throw CommitGuard.ended();
       }
     } finally {
       calls.unlock();
+    }
+  }
+
+  /**
+   * Call it when the handler has failed, before the rollback and in work of {@link Transactions}:
+   * whether it may have ended the transaction before that, so that the message's id and effects may
+   * be committed. A deadlock of MySQL and MariaDB ends it too.
+   */
+  public boolean mayHaveEnded() {
+    calls.lock();
+    try {
+      lookForItsEnd();
+      boolean isUnknown = identity != null && guard.isFailed(real);
+      return hasEnded || isUnknown || hasBeenReplaced() || guard.isGone(real);
+    } catch (SQLException e) {
+      return isOpen();
+    } finally {
+      calls.unlock();
+    }
+  }
+
+  private boolean isOpen() {
+    try {
+      return !real.isClosed();
+    } catch (SQLException e) {
+      return false;
     }
   }
 
@@ -122,20 +154,51 @@ public final class HandlerConnection implements AutoCloseable {
         throws Throwable;
   }
 
+  /** What stands for another object. */
+  private record Lent(Object target, Call call) implements InvocationHandler {
+    @Override
+    public @Nullable Object invoke(Object proxy, Method method, Object @Nullable [] arguments)
+        throws Throwable {
+      // As keys of a map, where frameworks keep what they have to close.
+      return switch (method.getName()) {
+        case "equals" -> arguments != null && proxy == arguments[0];
+        case "hashCode" -> System.identityHashCode(proxy);
+        case "toString" -> target.toString();
+        default -> call.of(proxy, method, arguments);
+      };
+    }
+  }
+
   private static <T> T proxy(Class<T> type, T target, Call call) {
     return type.cast(
         Proxy.newProxyInstance(
             HandlerConnection.class.getClassLoader(),
             new Class<?>[] {type},
-            (proxy, method, arguments) -> {
-              // As keys of a map, where frameworks keep what they have to close.
-              return switch (method.getName()) {
-                case "equals" -> arguments != null && proxy == arguments[0];
-                case "hashCode" -> System.identityHashCode(proxy);
-                case "toString" -> target.toString();
-                default -> call.of(proxy, method, arguments);
-              };
-            }));
+            new Lent(target, call)));
+  }
+
+  /** The connection that one of ours stands for; others as they are. For questions of our own. */
+  static Connection behind(Connection connection) {
+    return (Connection) targetOf(connection);
+  }
+
+  private static Object targetOf(Object given) {
+    return Proxy.isProxyClass(given.getClass())
+            && Proxy.getInvocationHandler(given) instanceof Lent lent
+        ? lent.target()
+        : given;
+  }
+
+  /** A driver knows its own arrays better than others. */
+  private static Object @Nullable [] withoutOurArrays(Object @Nullable [] arguments) {
+    Object @Nullable [] passed = arguments;
+    for (int i = 0; passed != null && i < passed.length; i++) {
+      if (passed[i] instanceof Array array && targetOf(array) != array) {
+        passed = passed.clone();
+        passed[i] = targetOf(array);
+      }
+    }
+    return passed;
   }
 
   private @Nullable Object onConnection(Object proxy, Method method, Object @Nullable [] arguments)
@@ -191,10 +254,15 @@ public final class HandlerConnection implements AutoCloseable {
       if (target == real) {
         tellWatch(name);
       }
-      if (name.startsWith("execute")) {
-        lookForItsEnd();
+      boolean isWork = name.startsWith("execute") || name.startsWith("prepare");
+      if (isWork || name.equals("setSavepoint")) {
+        refuseIfEnded();
       }
-      Object result = invoke(target, method, arguments);
+      suspect(name, arguments);
+      Object result = invoke(target, method, withoutOurArrays(arguments));
+      if (isWork) {
+        refuseIfEnded();
+      }
       if (name.equals("getStatement") && result != null && maker instanceof Statement) {
         return maker;
       }
@@ -241,9 +309,31 @@ public final class HandlerConnection implements AutoCloseable {
         && arguments != null
         && arguments.length > 0
         && arguments[0] instanceof String sql
-        && TransactionEnd.isIn(sql, isMySql)) {
+        && (TransactionEnd.isIn(sql, isMySql) || HiddenEnd.isIn(sql, isMySql))) {
       throw refused(name + " with SQL that ends the transaction");
     }
+  }
+
+  /** Marks the transaction before a call that may end it and begin another. */
+  private void suspect(String name, Object @Nullable [] arguments) throws SQLException {
+    if (identity == null && !isMySql && !isHarmless(name, arguments)) {
+      identity = guard.identity(real);
+    }
+  }
+
+  private static boolean isHarmless(String name, Object @Nullable [] arguments) {
+    return !name.equals("unwrap")
+        && (arguments == null
+            || arguments.length == 0
+            || !(arguments[0] instanceof String sql)
+            || !(name.startsWith("execute")
+                || name.startsWith("prepare")
+                || name.equals("addBatch"))
+            || !HiddenEnd.mayBeIn(sql));
+  }
+
+  private boolean hasBeenReplaced() throws SQLException {
+    return identity != null && !guard.isFailed(real) && !identity.equals(guard.identity(real));
   }
 
   private void tellWatch(String name) {
@@ -268,6 +358,9 @@ public final class HandlerConnection implements AutoCloseable {
     if (result instanceof ResultSet rows) {
       return lent(ResultSet.class, rows, maker);
     }
+    if (result instanceof Array array) {
+      return lent(Array.class, array, null);
+    }
     return result instanceof DatabaseMetaData metadata
         ? lent(DatabaseMetaData.class, metadata, null)
         : result;
@@ -282,7 +375,14 @@ public final class HandlerConnection implements AutoCloseable {
     }
   }
 
-  /** Before each statement, because it would begin another transaction. */
+  /** Before each statement, because it would begin another transaction, and behind it. */
+  private void refuseIfEnded() throws SQLException {
+    lookForItsEnd();
+    if (hasEnded) {
+      throw CommitGuard.ended();
+    }
+  }
+
   private void lookForItsEnd() throws SQLException {
     hasEnded = hasEnded || guard.isIdle(real);
   }

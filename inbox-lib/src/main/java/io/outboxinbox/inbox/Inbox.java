@@ -199,8 +199,11 @@ public final class Inbox {
    * @return what the work returned, this time or the first
    * @throws InboxException.BadMessage the key came before with another request
    * @throws InboxException.Forgotten the key is older than what is remembered; nothing was done
-   * @throws SQLException as {@link #admit(Connection, Arrival)}, and 25P01 where the work has ended
-   *     the transaction; roll back
+   * @throws InboxException.Unfinished the work of an earlier call has ended its transaction, so its
+   *     effects may be there in part; nothing was done
+   * @throws SQLException as {@link #admit(Connection, Arrival)}, and {@link
+   *     TransactionEndedException} where the work has ended the transaction: what it had written by
+   *     then may be committed, and with it the key; roll back
    * @throws E what the work throws; roll back, and the next caller is the first again
    */
   public <E extends Exception> byte @Nullable [] once(
@@ -228,17 +231,28 @@ public final class Inbox {
     // Works of several keys may lie in each other.
     String savepoint = "inbox_once_" + id.key().toString().replace("-", "");
     guard.begin(connection, savepoint);
-    byte @Nullable [] result = work.run(connection);
-    guard.requireUnended(connection, savepoint);
-    if (result != null || hash != null) {
-      store(connection, id, new Stored(hash, result));
+    byte @Nullable [] result;
+    try (HandlerConnection given = handlerConnection(connection, HandlerConnection.Watch.NONE)) {
+      result = work.run(given.connection());
+      given.requireUnended();
     }
+    guard.requireUnended(connection, savepoint);
+    // Also where there is nothing to keep: until then the key says that its work is not done.
+    store(connection, id, new Stored(hash, result));
     return result;
   }
 
   private byte @Nullable [] repeated(Connection connection, MessageId id, byte @Nullable [] hash)
       throws SQLException {
     Stored stored = stored(connection, id);
+    if (Arrays.equals(stored.requestHash(), InboxTable.MESSAGE)) {
+      throw new InboxException.Unfinished(
+          "key "
+              + id
+              + " was used by work that has ended its transaction before it was done, so its"
+              + " effects may be there in part",
+          "look what is there, mend the work, and use a new key for what is left to do");
+    }
     if (hash != null && !Arrays.equals(hash, stored.requestHash())) {
       throw new InboxException.BadMessage(
           "key " + id + " was used before for another request", "use a new key");
@@ -288,7 +302,8 @@ public final class Inbox {
     /**
      * Does the work.
      *
-     * @param connection the caller's; not to be committed or rolled back
+     * @param connection the caller's, as a handler gets it: without the end of its transaction, and
+     *     only until the work returns
      * @return what repeats get as well; null for nothing
      */
     byte @Nullable [] run(Connection connection) throws E;

@@ -44,4 +44,14 @@ public abstract class InboxException extends RuntimeException {
       super(problem, fix);
     }
   }
+
+  /**
+   * Work for this key has ended its transaction before it was done, so its effects may be in the
+   * database in part.
+   */
+  public static final class Unfinished extends InboxException {
+    public Unfinished(String problem, String fix) {
+      super(problem, fix);
+    }
+  }
 }

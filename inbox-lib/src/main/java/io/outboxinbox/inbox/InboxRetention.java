@@ -32,6 +32,9 @@ public final class InboxRetention implements AutoCloseable {
   /** The floor moves by days and must not be younger than what is in flight. */
   private static final Duration KEEP_MIN = Duration.ofHours(1);
 
+  /** Fifty years. Ids hold no time before 1970, and no clock of a database needs it. */
+  private static final Duration KEEP_MAX = Duration.ofDays(18_262);
+
   private static final Duration EVERY_MIN = Duration.ofSeconds(1);
 
   /** The floor stands at midnight, and may be held up for a while. */
@@ -51,10 +54,13 @@ public final class InboxRetention implements AutoCloseable {
   private boolean isClosed;
 
   private InboxRetention(Inbox inbox, Duration keep, int rowsMax) {
-    if (keep.compareTo(KEEP_MIN) < 0) {
+    if (keep.compareTo(KEEP_MIN) < 0 || keep.compareTo(KEEP_MAX) > 0) {
       throw new InboxException.Misconfigured(
           "inbox " + inbox.consumer() + " is to keep messages for " + keep,
-          "keep them as long as they can come again, at least " + KEEP_MIN);
+          "keep them as long as they can come again, at least "
+              + KEEP_MIN
+              + " and at most "
+              + KEEP_MAX);
     }
     this.inbox = inbox;
     this.keep = keep;
@@ -65,7 +71,7 @@ public final class InboxRetention implements AutoCloseable {
    * Prepares; nothing runs yet.
    *
    * @param keep how long a message is remembered at least: the longest retention of the topics and
-   *     of dead letters, and some days more. At least one hour
+   *     of dead letters, and some days more. At least one hour, at most fifty years
    */
   public static InboxRetention of(Inbox inbox, Duration keep) {
     return new InboxRetention(inbox, keep, ROWS_MAX);

@@ -72,7 +72,7 @@ final class Pgjdbc {
 
   private String ask(Connection connection, Method question) throws SQLException {
     try {
-      return String.valueOf(question.invoke(connection.unwrap(type)));
+      return String.valueOf(question.invoke(HandlerConnection.behind(connection).unwrap(type)));
     } catch (IllegalAccessException | InvocationTargetException e) {
       throw new SQLException("the driver does not answer " + question.getName(), e);
     }

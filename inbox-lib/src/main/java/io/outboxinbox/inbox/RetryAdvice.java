@@ -76,6 +76,10 @@ public enum RetryAdvice {
   public static RetryAdvice of(Throwable failure) {
     Throwable current = failure;
     for (int i = 0; i < CAUSES_MAX && current != null; i++) {
+      if (current instanceof TransactionEndedException) {
+        // Whatever was thrown behind it: the same again would find the message admitted.
+        return NEVER;
+      }
       if (current instanceof InboxException.Retryable) {
         return AGAIN;
       }

@@ -110,6 +110,43 @@ class DeadLetterRetryIT {
     assertThat(bench.show(id).failure().attempts()).isEqualTo(4);
   }
 
+  /** Each further attempt adds what the one before has committed. */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void saysThatEffectsMayBeThereWhereTheHandlerHasCommitted(boolean isAdmitted) throws Exception {
+    Envelope envelope = bench.envelope("k", "text");
+    MessageId messageId = InboxDatabase.newId();
+    long id =
+        isAdmitted
+            ? bench.fail(messageId, envelope, DeadLetterBench.FAILURE)
+            : transactions.run(
+                c -> letters.addUnadmitted(c, envelope, messageId, DeadLetterBench.FAILURE));
+    AtomicInteger runs = new AtomicInteger();
+    MessageHandler committing =
+        (connection, message) -> {
+          runs.incrementAndGet();
+          DeadLetterBench.NOTE.handle(connection, message);
+          connection.unwrap(Connection.class).commit();
+          throw new SQLException("a conflict behind it", "40001");
+        };
+    for (int attempt = 4; attempt <= 5; attempt++) {
+      RetryOutcome outcome = letters.retry(transactions, id, committing);
+      assertThat(outcome.status()).isEqualTo(Status.FAILED);
+      assertThat(outcome.failure().reason()).endsWith("TransactionEndedException");
+      assertThat(bench.show(id).failure().detail())
+          .contains("may be committed", "mend the work before it runs again");
+      assertThat(bench.show(id).failure().attempts()).isEqualTo(attempt);
+    }
+    assertThat(runs).hasValue(2);
+    assertThat(bench.notes()).containsExactly("text", "text");
+    assertThat(letters.retry(transactions, id, DeadLetterBench.NOTE).status())
+        .isEqualTo(Status.DONE);
+    assertThat(
+            transactions.<Boolean, SQLException>run(
+                c -> bench.inbox.admit(c, messageId).isDuplicate()))
+        .isTrue();
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"SELECT not_migrated_yet()", "EXECUTE \"S_1000\""})
   void countsNoAttemptWhereTheDatabaseIsNotAsTheHandlerNeedsIt(String fault) throws Exception {

@@ -295,6 +295,36 @@ abstract class InboxContract {
     }
   }
 
+  /** The key is committed without its answer, and nobody knows what else is. */
+  @Test
+  void saysOfWorkThatHasCommittedThatItMayBeDoneInPart() throws Exception {
+    for (byte[] request : new byte[][] {utf8("10 EUR"), null}) {
+      String key = request == null ? "job" : "payment-2";
+      try (Connection connection = database.connect()) {
+        assertThatThrownBy(
+                () ->
+                    inbox.once(
+                        connection,
+                        key,
+                        request,
+                        c -> {
+                          c.unwrap(Connection.class).commit();
+                          InboxDatabase.addEffect(connection, MessageId.of(key));
+                          return null;
+                        }))
+            .isInstanceOfSatisfying(
+                SQLException.class, e -> assertThat(e.getSQLState()).isEqualTo("25P01"))
+            .hasMessageContaining("may be committed");
+        connection.rollback();
+        assertThatThrownBy(() -> inbox.once(connection, key, request, c -> utf8("never")))
+            .isInstanceOf(InboxException.class)
+            .hasMessageContaining("may be there in part");
+        connection.rollback();
+      }
+    }
+    assertThat(database.effects()).isZero();
+  }
+
   @Test
   void keepsTheHigherOffsetUnlessItIsToBeReplaced() throws Exception {
     InboxOffsets offsets = InboxOffsets.of(inbox);

@@ -15,6 +15,8 @@ import java.util.Optional;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What every database promises of forgetting, and of what comes again afterwards. */
 abstract class RetentionContract {
@@ -90,6 +92,17 @@ abstract class RetentionContract {
     assertThat(admitInTheEnd(MessageId.of("a"))).isEqualTo(Status.NEW);
     assertThat(admitInTheEnd(new Arrival(MessageId.of("a"), longAgo, null)))
         .isEqualTo(Status.DUPLICATE);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"PT59M", "P18263D", "P3650000D", "PT2562047788015215H30M7S"})
+  void refusesToKeepForATimeThatNoDatabaseCanReckonWith(Duration keep) throws Exception {
+    assertThatThrownBy(() -> InboxRetention.of(inbox, keep))
+        .isInstanceOf(InboxException.Misconfigured.class)
+        .hasMessageContaining("at least")
+        .hasMessageContaining("at most");
+    assertThat(InboxRetention.of(inbox, Duration.ofDays(18_262)).clean(transactions).end())
+        .isEqualTo(End.DONE);
   }
 
   @Test

@@ -69,6 +69,7 @@ class RoomsTest {
               "RetryAdvice",
               "RetryOutcome",
               "RetrySummary",
+              "TransactionEndedException",
               "Transactions"),
           "kafka",
           List.of(

@@ -106,7 +106,7 @@ class TransactionsOnMariaDbIT {
                   connection,
                   "one",
                   c -> {
-                    execute(c, "ROLLBACK");
+                    c.unwrap(Connection.class).rollback();
                     InboxDatabase.addEffect(c, id);
                     return null;
                   }));

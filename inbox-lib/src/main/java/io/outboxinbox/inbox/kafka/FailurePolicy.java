@@ -11,7 +11,9 @@ public enum FailurePolicy {
   PASS,
   /**
    * Nothing is written; its partition stands still until the consumer is started anew or the
-   * partition goes to another one. Other partitions go on.
+   * partition goes to another one. Other partitions go on. Only where a handler has committed by
+   * itself are there dead letters all the same: its messages count as handled from then on, and
+   * nothing else would tell of them.
    */
   STOP
 }

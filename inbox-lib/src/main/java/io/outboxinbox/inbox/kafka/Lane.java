@@ -49,8 +49,15 @@ final class Lane implements Runnable {
 
   private int failedAttempts;
   private int conflicts;
+
+  /** How often the inbox could not be asked; of no message's account. */
+  private int unasked;
+
   private int outages;
   private @Nullable GivenUp givenUp;
+
+  /** A transaction that has ended under the handler, until it is known how. */
+  private @Nullable Ended ended;
 
   Lane(PartitionWork partition, LaneContext context) {
     this.partition = partition;
@@ -99,6 +106,9 @@ final class Lane implements Runnable {
 
   /** Runs one transaction; returns how long to wait before the next. */
   private Duration step() {
+    if (ended != null) {
+      return settle(ended);
+    }
     List<Delivery> batch = next();
     Delivery first = batch.get(0);
     if (givenUp != null) {
@@ -137,7 +147,7 @@ final class Lane implements Runnable {
     private final long begin = System.nanoTime();
 
     /** What has failed before is tried by itself, so that nothing else can fail with it. */
-    private final boolean isAlone = failedAttempts + conflicts + outages > 0;
+    private final boolean isAlone = failedAttempts + conflicts + unasked + outages > 0;
 
     private long start = begin;
     private Delivery current;
@@ -179,6 +189,10 @@ final class Lane implements Runnable {
     }
   }
 
+  private synchronized @Nullable Delivery head() {
+    return queue.peek();
+  }
+
   private synchronized @Nullable Delivery second() {
     Iterator<Delivery> waiting = queue.iterator();
     waiting.next();
@@ -214,6 +228,7 @@ final class Lane implements Runnable {
     singles = Math.max(0, singles - batch.size());
     failedAttempts = 0;
     conflicts = 0;
+    unasked = 0;
     outages = 0;
     givenUp = null;
     context.troubles().clear(this);
@@ -233,19 +248,61 @@ final class Lane implements Runnable {
 
   private Duration failed(List<Delivery> batch, StepFailure failure) {
     context.troubles().failed(failure.failure());
+    if (failure.doubtful().isEmpty()) {
+      return again(batch, failure);
+    }
+    ended = new Ended(batch, failure);
+    return settle(ended);
+  }
+
+  /**
+   * Finds out how a transaction has ended. At once, for nobody else knows of it: the inbox takes
+   * its messages for handled if it was committed.
+   */
+  private Duration settle(Ended open) {
+    GivenUp why = open.why(failedAttempts + 1);
+    boolean isCommitted;
+    try {
+      isCommitted = context.transaction().keepEnded(partition, open, why);
+    } catch (StepFailure e) {
+      return trouble(
+          e.kind() == StepFailure.Kind.MISCONFIGURED
+              ? ConsumerState.MISCONFIGURED
+              : ConsumerState.WAITING_FOR_DATABASE,
+          e.failure(),
+          "cannot find out how its transaction has ended: " + e.reason());
+    }
+    ended = null;
+    if (!isCommitted) {
+      return again(open.batch(), open.failure());
+    }
+    context.troubles().failed(why.cause());
+    String reason = why.failure().reason();
+    for (int i = 0; i < open.failure().doubtful().size(); i++) {
+      listener.deadLettered(partition.topic(), partition.number(), reason);
+    }
+    if (settings.onFailure() == FailurePolicy.STOP) {
+      return stop(open.place(), why.cause());
+    }
+    log.error("consumer {}: dead letters from {} on", consumer(), open.place(), why.cause());
+    succeeded(open.batch());
+    return Duration.ZERO;
+  }
+
+  private Duration again(List<Delivery> batch, StepFailure failure) {
     return switch (failure.kind()) {
       case CONFLICT -> conflict(batch, failure);
-      case DATABASE_AWAY -> {
-        // Whatever it has lost before, that may have been the same.
-        conflicts = 0;
-        yield trouble(ConsumerState.WAITING_FOR_DATABASE, failure.failure(), failure.reason());
-      }
+      case DATABASE_AWAY -> away(batch, failure);
       case MISCONFIGURED -> misconfigured(batch, failure);
       case UNUSABLE, HANDLER -> handlerFailed(batch, failure);
     };
   }
 
   private Duration conflict(List<Delivery> batch, StepFailure failure) {
+    if (failure.isBeforeHandler()) {
+      return unasked(failure);
+    }
+    unasked = 0;
     conflicts++;
     if (conflicts > CONFLICTS_MAX) {
       conflicts = 0;
@@ -255,11 +312,45 @@ final class Lane implements Runnable {
     return AFTER_CONFLICT.pauseAfter(conflicts);
   }
 
+  /**
+   * Where the admission went well each time and the handler did not, one message may be what asks
+   * for more than there is.
+   */
+  private Duration away(List<Delivery> batch, StepFailure failure) {
+    if (!failure.mayBeOfMessage()) {
+      // Whatever it has lost before, that may have been the same.
+      conflicts = 0;
+      return trouble(ConsumerState.WAITING_FOR_DATABASE, failure.failure(), failure.reason());
+    }
+    if (batch.size() > 1) {
+      return oneByOneAfter(batch, failure);
+    }
+    conflicts++;
+    if (conflicts > CONFLICTS_MAX) {
+      conflicts = 0;
+      return handlerFailed(batch, failure);
+    }
+    return trouble(ConsumerState.WAITING_FOR_DATABASE, failure.failure(), failure.reason());
+  }
+
+  /** No handler has run, so it is no message's fault, however often it is the same. */
+  private Duration unasked(StepFailure failure) {
+    unasked++;
+    if (unasked > CONFLICTS_MAX) {
+      String reason = "the inbox cannot be asked: " + failure.reason();
+      return trouble(ConsumerState.WAITING_FOR_DATABASE, failure.failure(), reason);
+    }
+    listener.retried(partition.topic(), partition.number(), unasked, failure.failure());
+    return AFTER_CONFLICT.pauseAfter(unasked);
+  }
+
   /** The same again later, for ever. */
   private Duration trouble(ConsumerState state, Throwable failure, String reason) {
     outages++;
     context.troubles().failed(failure);
-    context.troubles().set(this, state, partition.partition() + ": " + reason);
+    Delivery head = head();
+    String where = head == null ? partition.partition().toString() : head.envelope().place();
+    context.troubles().set(this, state, where + ": " + reason);
     listener.retried(partition.topic(), partition.number(), outages, failure);
     return WHILE_AWAY.pauseAfter(outages);
   }
@@ -321,16 +412,20 @@ final class Lane implements Runnable {
     String place = delivery.envelope().place();
     context.troubles().failed(cause);
     if (settings.onFailure() == FailurePolicy.STOP) {
-      partition.stop();
-      String reason = place + " failed: " + StepFailure.shown(cause);
-      context.troubles().set(partition, ConsumerState.STOPPED, reason);
-      log.error("consumer {}: {}; its partition stands still", consumer(), reason, cause);
-      return Duration.ZERO;
+      return stop(place, cause);
     }
     log.error("consumer {}: {} becomes a dead letter", consumer(), place, cause);
     GivenUp why = new GivenUp(cause, failedAttempts);
     givenUp = why;
     return bury(delivery, why);
+  }
+
+  private Duration stop(String place, Throwable cause) {
+    partition.stop();
+    String reason = place + " failed: " + StepFailure.shown(cause);
+    context.troubles().set(partition, ConsumerState.STOPPED, reason);
+    log.error("consumer {}: {}; its partition stands still", consumer(), reason, cause);
+    return Duration.ZERO;
   }
 
   private Duration bury(Delivery delivery, GivenUp why) {

@@ -2,6 +2,7 @@ package io.outboxinbox.inbox.kafka;
 
 import io.outboxinbox.inbox.Arrival;
 import io.outboxinbox.inbox.DeadLetters;
+import io.outboxinbox.inbox.Envelope;
 import io.outboxinbox.inbox.HandlerConnection;
 import io.outboxinbox.inbox.Inbox;
 import io.outboxinbox.inbox.InboxException;
@@ -10,6 +11,7 @@ import io.outboxinbox.inbox.InboxOffsets.Offset;
 import io.outboxinbox.inbox.Message;
 import io.outboxinbox.inbox.MessageId;
 import io.outboxinbox.inbox.Outcome;
+import io.outboxinbox.inbox.TransactionEndedException;
 import io.outboxinbox.inbox.Transactions;
 import io.outboxinbox.inbox.kafka.StepFailure.Phase;
 import java.nio.ByteBuffer;
@@ -76,6 +78,11 @@ final class MessageTransaction {
     boolean isConnectionGone;
     boolean isSessionChanged;
     boolean isUsed;
+
+    /** Messages that are new in this transaction and were given to the handler. */
+    List<Delivery> given = List.of();
+
+    boolean mayHaveEnded;
 
     @Override
     public void used() {
@@ -158,7 +165,9 @@ final class MessageTransaction {
     long next = partition.tracker().nextWith(batch);
     Result result = effects(connection, batch, outcomes, progress);
     keepOffset(connection, partition, next);
-    progress.phase = Phase.HANDLER;
+    if (result.handled() > 0) {
+      progress.phase = Phase.HANDLER;
+    }
     return new Open(result, next);
   }
 
@@ -202,6 +211,58 @@ final class MessageTransaction {
       heldKeys.add(partition.topic(), key);
     }
     return isAdded;
+  }
+
+  /** The admission was only asked for; nothing of it is to stay. */
+  private static final class NotThere extends Exception {}
+
+  /**
+   * Makes dead letters of messages whose transaction has ended under their handler, if it was
+   * committed: the inbox knows them then, and nobody knows which of their effects are there.
+   *
+   * @return false if it was rolled back: none of it is there
+   */
+  boolean keepEnded(PartitionWork partition, Ended ended, GivenUp why) throws StepFailure {
+    List<Delivery> doubtful = ended.failure().doubtful();
+    boolean isStopping = settings.onFailure() == FailurePolicy.STOP;
+    long next = partition.tracker().nextWith(ended.batch());
+    List<Outcome> outcomes = new ArrayList<>();
+    try {
+      run(
+          (connection, progress) -> {
+            outcomes.clear();
+            outcomes.addAll(admitAll(connection, doubtful));
+            if (outcomes.stream().noneMatch(Outcome::isDuplicate)) {
+              throw new NotThere();
+            }
+            for (int i = 0; i < doubtful.size(); i++) {
+              Envelope envelope = doubtful.get(i).envelope();
+              if (!deadLetters.contains(connection, envelope)) {
+                deadLetters.add(connection, envelope, outcomes.get(i).id(), why.failure());
+              }
+            }
+            if (!isStopping) {
+              keepOffset(connection, partition, next);
+            }
+            return true;
+          });
+    } catch (StepFailure e) {
+      if (e.failure() instanceof NotThere) {
+        return false;
+      }
+      throw e;
+    }
+    inbox.committed(outcomes);
+    if (!isStopping) {
+      partition.kept(next);
+    }
+    for (Delivery delivery : doubtful) {
+      byte @Nullable [] key = delivery.envelope().key();
+      if (key != null && settings.isHoldingKeys()) {
+        heldKeys.add(partition.topic(), key);
+      }
+    }
+    return true;
   }
 
   /**
@@ -281,6 +342,8 @@ final class MessageTransaction {
       learnHeldKeys(connection, batch, outcomes);
     }
     List<Message> messages = new ArrayList<>();
+    List<Delivery> given = new ArrayList<>();
+    progress.given = given;
     Map<ByteBuffer, byte[]> released = new HashMap<>();
     int queued = 0;
     for (int i = 0; i < batch.size(); i++) {
@@ -290,6 +353,7 @@ final class MessageTransaction {
         queued++;
       } else if (outcome.isNew()) {
         messages.add(new Message(outcome.arrival(), batch.get(i).envelope()));
+        given.add(batch.get(i));
       }
     }
     if (!messages.isEmpty()) {
@@ -303,18 +367,20 @@ final class MessageTransaction {
     progress.phase = Phase.HANDLER;
     progress.isUsed = false;
     boolean hasFailed = true;
-    try (HandlerConnection given = inbox.handlerConnection(connection, progress)) {
+    HandlerConnection given = inbox.handlerConnection(connection, progress);
+    try (given) {
       settings.handler().handle(given.connection(), messages);
       given.requireUnended();
       hasFailed = false;
     } catch (Throwable e) {
       // Drivers close a connection that broke. Handlers may hide that behind a failure of theirs.
       progress.isConnectionGone = connection.isClosed();
+      progress.mayHaveEnded = given.mayHaveEnded();
       throw e;
     } finally {
       connectionUse.ended(progress.isUsed, hasFailed, messages.get(0).envelope().place());
     }
-    progress.phase = Phase.OURS;
+    progress.phase = Phase.BEHIND;
   }
 
   private boolean isHeld(Connection connection, Delivery delivery, Map<ByteBuffer, byte[]> released)
@@ -394,7 +460,10 @@ final class MessageTransaction {
       if (e instanceof InterruptedException) {
         Thread.currentThread().interrupt();
       }
-      throw StepFailure.of(progress.isConnectionGone ? Phase.LOST : progress.phase, e);
+      Phase phase = progress.isConnectionGone ? Phase.LOST : progress.phase;
+      throw progress.mayHaveEnded || TransactionEndedException.isIn(e)
+          ? StepFailure.ofEnded(phase, e, progress.given)
+          : StepFailure.of(phase, e);
     }
   }
 }

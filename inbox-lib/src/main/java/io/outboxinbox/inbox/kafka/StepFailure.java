@@ -3,6 +3,8 @@ package io.outboxinbox.inbox.kafka;
 import io.outboxinbox.inbox.InboxException;
 import io.outboxinbox.inbox.RetryAdvice;
 import java.sql.SQLException;
+import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** How a transaction ended that did not commit, or may not have. */
@@ -15,6 +17,12 @@ final class StepFailure extends Exception {
 
   /** The server starts or stops; pools close connections of which they hear that. */
   private static final String CANNOT_CONNECT_NOW = "57P03";
+
+  /** Too many connections: that is another database's, for this one has given us ours. */
+  private static final String TOO_MANY_CONNECTIONS = "53300";
+
+  /** Disk full, table full. */
+  private static final Set<Integer> MYSQL_LACKS = Set.of(1021, 1114);
 
   /** What to do. */
   enum Kind {
@@ -34,10 +42,12 @@ final class StepFailure extends Exception {
   enum Phase {
     /** No connection yet. */
     CONNECT,
-    /** Our own statements; what fails here is no message's fault. */
+    /** Our own statements before a handler has run; what fails here is no message's fault. */
     OURS,
     /** The handler's statements, and the commit of what it did. */
     HANDLER,
+    /** Our own statements behind the handler's, which may be to blame. */
+    BEHIND,
     /** The connection broke under the handler, and with it the transaction. */
     LOST
   }
@@ -45,16 +55,27 @@ final class StepFailure extends Exception {
   private final Kind kind;
   private final Phase phase;
   private final transient Throwable failure;
+  private final transient List<Delivery> doubtful;
 
-  private StepFailure(Kind kind, Phase phase, Throwable failure) {
+  private StepFailure(Phase phase, Throwable failure, List<Delivery> doubtful) {
     super(failure.getMessage(), failure);
-    this.kind = kind;
+    this.kind = kindOf(phase, failure);
     this.phase = phase;
     this.failure = failure;
+    this.doubtful = List.copyOf(doubtful);
   }
 
   static StepFailure of(Phase phase, Throwable failure) {
-    return new StepFailure(kindOf(phase, failure), phase, failure);
+    return new StepFailure(phase, failure, List.of());
+  }
+
+  /**
+   * Of a transaction that may have ended under the handler.
+   *
+   * @param doubtful the messages that the handler was given
+   */
+  static StepFailure ofEnded(Phase phase, Throwable failure, List<Delivery> doubtful) {
+    return new StepFailure(phase, failure, doubtful);
   }
 
   private static Kind kindOf(Phase phase, Throwable failure) {
@@ -94,7 +115,51 @@ final class StepFailure extends Exception {
 
   /** Whether our own statements failed, not the handler. */
   boolean isOfInbox() {
+    return phase == Phase.OURS || phase == Phase.BEHIND;
+  }
+
+  /** Whether no handler has run in the transaction. */
+  boolean isBeforeHandler() {
     return phase == Phase.OURS;
+  }
+
+  /**
+   * Messages whose ids may be committed, though not by us: asked again, the inbox would take them
+   * for handled.
+   */
+  List<Delivery> doubtful() {
+    return doubtful;
+  }
+
+  /**
+   * Whether the database has lacked something that a single message can use up or ask for (memory,
+   * locks, room, a file), though it was there for the admission.
+   */
+  boolean mayBeOfMessage() {
+    return phase == Phase.HANDLER && isLacking(failure);
+  }
+
+  private static boolean isLacking(Throwable failure) {
+    @Nullable Throwable current = failure;
+    for (int i = 0; i < CAUSES_MAX && current != null; i++) {
+      if (current instanceof SQLException sql) {
+        for (Throwable one : sql) {
+          if (one instanceof SQLException next && isLackingOne(next)) {
+            return true;
+          }
+        }
+      }
+      current = current.getCause();
+    }
+    return false;
+  }
+
+  /** PostgreSQL: 53 insufficient resources, 58 system error, as a file that is not there. */
+  private static boolean isLackingOne(SQLException failure) {
+    String state = failure.getSQLState() == null ? "" : failure.getSQLState();
+    return MYSQL_LACKS.contains(failure.getErrorCode())
+        || state.startsWith("58")
+        || (state.startsWith("53") && !state.equals(TOO_MANY_CONNECTIONS));
   }
 
   /** What was thrown. */

@@ -9,6 +9,7 @@ import com.zaxxer.hikari.HikariDataSource;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
+import java.sql.Connection;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -136,6 +137,9 @@ class EnvironmentIT {
         assertThat(rig.deadLetters()).isEmpty();
         assertThat(consumer.state()).isEqualTo(state);
         assertThat(consumer.reason()).contains(reason);
+        if (state != ConsumerState.RUNNING) {
+          assertThat(consumer.reason()).contains(rig.topic() + "-0@1");
+        }
         isBroken.set(false);
         eventually().atMost(LIMIT).until(() -> rig.effects() == 2);
         eventually().atMost(LIMIT).until(() -> consumer.state() == ConsumerState.RUNNING);
@@ -143,6 +147,46 @@ class EnvironmentIT {
         assertThat(rig.deadLetters()).isEmpty();
       }
     }
+  }
+
+  /** No handler has run, so no message can be to blame, however often it is the same. */
+  @Test
+  void countsNothingAgainstAMessageWhileTheInboxCannotBeAsked() throws Exception {
+    rig.execute(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lock_timeout = 20',"
+            + " current_database()); END $$");
+    rig.dataSource().getHikariPoolMXBean().softEvictConnections();
+    AtomicInteger failures = new AtomicInteger();
+    InboxConsumer consumer;
+    try (Connection other = rig.dataSource().getConnection();
+        var statement = other.createStatement()) {
+      other.setAutoCommit(false);
+      statement.execute("LOCK TABLE inbox_message IN ACCESS EXCLUSIVE MODE");
+      rig.send("a", ConsumerRig.newId(), "healthy");
+      consumer =
+          rig.start(
+              rig.builder()
+                  .listener(
+                      new ConsumerListener() {
+                        @Override
+                        public void retried(
+                            String topic, int partition, int attempt, Throwable failure) {
+                          failures.incrementAndGet();
+                        }
+                      }));
+      eventually()
+          .atMost(LIMIT)
+          .until(
+              () ->
+                  consumer.state() == ConsumerState.WAITING_FOR_DATABASE
+                      || failures.get() > 3 * 21);
+      assertThat(consumer.state()).isEqualTo(ConsumerState.WAITING_FOR_DATABASE);
+      assertThat(consumer.reason()).contains(rig.topic() + "-0@0", "lock timeout");
+      other.rollback();
+    }
+    eventually().atMost(LIMIT).until(() -> rig.effects() == 1);
+    eventually().atMost(LIMIT).until(() -> consumer.state() == ConsumerState.RUNNING);
+    assertThat(rig.deadLetters()).isEmpty();
   }
 
   @Test

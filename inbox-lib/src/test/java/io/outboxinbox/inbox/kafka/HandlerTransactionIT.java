@@ -2,23 +2,32 @@ package io.outboxinbox.inbox.kafka;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.params.provider.Arguments.arguments;
 
+import io.outboxinbox.inbox.DeadLetter;
+import io.outboxinbox.inbox.Message;
+import io.outboxinbox.inbox.MessageHandler;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.HashSet;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** Handlers that end the transaction of their message, or outlast it. */
 class HandlerTransactionIT {
@@ -87,6 +96,107 @@ class HandlerTransactionIT {
     assertThat(rig.effects()).isEqualTo(19);
     assertThat(rig.number("SELECT count(DISTINCT id) FROM effect")).isEqualTo(19);
     assertThat(rig.deadLetters()).hasSize(1);
+  }
+
+  /** Ways to commit that nobody can refuse before, or that were not refused. */
+  private enum HiddenCommit {
+    PAST_THE_CONNECTION,
+    PAST_THE_CONNECTION_AND_ON,
+    PAST_THE_CONNECTION_AND_FAILS,
+    BEHIND_A_STATEMENT,
+    AND_ANOTHER_BEGINS,
+    IN_A_TEXT_THAT_IS_MISREAD,
+    BY_AN_ARRAY
+  }
+
+  private static void commit(HiddenCommit how, Connection connection, Message message)
+      throws SQLException {
+    try (Statement statement = connection.createStatement()) {
+      switch (how) {
+        case PAST_THE_CONNECTION -> connection.unwrap(Connection.class).commit();
+        case PAST_THE_CONNECTION_AND_ON -> {
+          Connection real = connection.unwrap(Connection.class);
+          real.commit();
+          ConsumerRig.addEffect(real, message);
+        }
+        case PAST_THE_CONNECTION_AND_FAILS -> {
+          connection.unwrap(Connection.class).commit();
+          throw new IllegalStateException("on purpose");
+        }
+        case BEHIND_A_STATEMENT -> statement.execute("SELECT 1; END");
+        case AND_ANOTHER_BEGINS -> statement.execute("SELECT 'it''s'; END; BEGIN");
+        case IN_A_TEXT_THAT_IS_MISREAD ->
+            statement.execute("SELECT 'a\\'; COMMIT; BEGIN; SELECT '1'");
+        case BY_AN_ARRAY ->
+            connection
+                .createArrayOf("int4", new Integer[] {1})
+                .getResultSet()
+                .getStatement()
+                .getConnection()
+                .commit();
+      }
+    }
+  }
+
+  static Stream<Arguments> hiddenCommits() {
+    return Stream.of(HiddenCommit.values())
+        .flatMap(how -> Stream.of(arguments(how, 1), arguments(how, 100)));
+  }
+
+  /** The ids are committed, so another attempt would take the messages for handled. */
+  @ParameterizedTest
+  @MethodSource("hiddenCommits")
+  void noMessageIsSkippedWhoseHandlerHasCommitted(HiddenCommit how, int batchMax) throws Exception {
+    rig.sendMany(20, 20);
+    rig.flush();
+    rig.start(rig.builder().threads(1).batchMax(batchMax).handler(committing(how)));
+    ConsumerRig.eventually().until(() -> rig.committedOffset(0) == 20);
+    assertNoneIsSkipped();
+    DeadLetter letter =
+        rig.deadLetters().stream().filter(one -> one.offset() == 10).findFirst().orElseThrow();
+    if (how != HiddenCommit.BEHIND_A_STATEMENT && how != HiddenCommit.BY_AN_ARRAY) {
+      assertThat(letter.failure().reason()).endsWith("TransactionEndedException");
+      assertThat(letter.failure().detail()).contains("may be committed");
+      assertThat(letter.failure().attempts()).isOne();
+    }
+  }
+
+  private static MessageHandler committing(HiddenCommit how) {
+    return (connection, message) -> {
+      ConsumerRig.addEffect(connection, message);
+      if (message.text().equals("10")) {
+        commit(how, connection, message);
+        ConsumerRig.addEffect(connection, message);
+      }
+    };
+  }
+
+  private void assertNoneIsSkipped() throws SQLException {
+    Set<Long> setAside = new HashSet<>();
+    rig.deadLetters().forEach(letter -> setAside.add(letter.offset()));
+    for (int i = 0; i < 20; i++) {
+      if (!setAside.contains((long) i)) {
+        assertThat(rig.textsOf("k" + i)).as("effects of message " + i).hasSize(1);
+      }
+    }
+    assertThat(setAside).contains(10L);
+  }
+
+  /** What it has written is there, and whoever starts it anew has to know of it. */
+  @Test
+  void alsoStopsWhereAHandlerHasCommitted() throws Exception {
+    rig.sendMany(20, 20);
+    rig.flush();
+    InboxConsumer consumer =
+        rig.start(
+            rig.builder()
+                .threads(1)
+                .onFailure(FailurePolicy.STOP)
+                .handler(committing(HiddenCommit.PAST_THE_CONNECTION)));
+    ConsumerRig.eventually().until(() -> consumer.state() == ConsumerState.STOPPED);
+    assertThat(consumer.reason()).contains("may be committed");
+    assertThat(rig.committedOffset(0)).isLessThan(20);
+    assertThat(rig.deadLetters().stream().map(DeadLetter::offset)).contains(10L);
   }
 
   /** Its statements would be in the transaction of another message, or in one of their own. */

@@ -1,7 +1,9 @@
 package io.outboxinbox.inbox.kafka;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.params.provider.Arguments.arguments;
 
+import io.outboxinbox.inbox.DeadLetter;
 import io.outboxinbox.inbox.Inbox;
 import io.outboxinbox.inbox.Message;
 import io.outboxinbox.testkit.KafkaExtension;
@@ -11,14 +13,18 @@ import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Handlers whose transaction ends under them. */
@@ -81,6 +87,45 @@ class HandlerTransactionOnMariaDbIT {
     assertThat(rig.number("SELECT count(*) FROM effect")).isEqualTo(20);
     assertThat(rig.number("SELECT count(*) FROM inbox_message")).isEqualTo(20);
     assertThat(rig.number("SELECT sum(v) FROM account")).isEqualTo(200);
+  }
+
+  static Stream<Arguments> hiddenCommits() {
+    return Stream.of("CALL settle()", "CALL settle_and_fail()", "ANALYZE TABLE heavy")
+        .flatMap(sql -> Stream.of(arguments(sql, 1), arguments(sql, 100)));
+  }
+
+  /** The ids are committed, so another attempt would take the messages for handled. */
+  @ParameterizedTest
+  @MethodSource("hiddenCommits")
+  void noMessageIsSkippedWhoseHandlerHasCommitted(String sql, int batchMax) throws Exception {
+    rig.execute("CREATE PROCEDURE settle() BEGIN COMMIT; END");
+    rig.execute(
+        "CREATE PROCEDURE settle_and_fail()"
+            + " BEGIN COMMIT; SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'on purpose'; END");
+    rig.sendMany(20, 20);
+    rig.flush();
+    rig.start(
+        rig.builder()
+            .threads(1)
+            .batchMax(batchMax)
+            .handler(
+                (connection, message) -> {
+                  addEffect(connection, message);
+                  if (message.text().equals("10")) {
+                    execute(connection, sql);
+                    addEffect(connection, message);
+                  }
+                }));
+    ConsumerRig.eventually().until(() -> rig.committedOffset(0) == 20);
+    List<DeadLetter> letters = rig.deadLetters();
+    long handled = rig.number("SELECT count(DISTINCT id) FROM effect");
+    long settled =
+        rig.number(
+            "SELECT count(*) FROM (SELECT id FROM effect"
+                + " UNION SELECT message_id FROM inbox_dead_letter) AS every_one");
+    assertThat(settled).isEqualTo(20);
+    assertThat(handled).isGreaterThanOrEqualTo(batchMax == 1 ? 19 : 10);
+    assertThat(letters.stream().map(DeadLetter::offset)).contains(10L);
   }
 
   private static void addEffect(Connection connection, Message message) throws SQLException {

@@ -14,6 +14,9 @@ import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -32,6 +35,9 @@ class PoisonIT {
 
   /** A guess of {@link Lane}, and the first. */
   private static final int TRIES = 21;
+
+  /** Twenty pauses of up to five seconds. */
+  private static final Duration LIMIT = Duration.ofMinutes(4);
 
   private interface Work {
     void on(Connection connection, String text) throws SQLException;
@@ -59,7 +65,6 @@ class PoisonIT {
                     }));
     eventually().until(() -> rig.effects() == 1);
     assertThat(rig.deadLetters()).hasSize(1);
-    // Those that end before the handler begins count as well.
     assertThat(tries.get()).isBetween(2, TRIES);
     eventually().until(() -> consumer.state() == ConsumerState.RUNNING);
   }
@@ -101,21 +106,90 @@ class PoisonIT {
     }
   }
 
+  /** Out of locks; a file that the message names. Both at once, since it takes a minute. */
   @Test
-  void setsAsideWhatMariaDbDoesNotTakeInOnePacket() throws Exception {
-    String url = "jdbc:mariadb://127.0.0.1:%d/%s".formatted(mariadb.port(), mariadb.newDatabase());
-    String topic = kafka.newTopic("o", 1);
+  void setsAsideWhatLooksAsIfPostgresLackedSomething() throws Exception {
+    String topic = kafka.newTopic("o", 2);
     try (ConsumerRig rig =
-        new ConsumerRig(url, mariadb.user(), mariadb.password(), kafka.bootstrapServers(), topic)) {
-      try (InputStream in =
-          Inbox.class.getClassLoader().getResourceAsStream("schema/mysql/10_inbox.sql")) {
-        String script = new String(in.readAllBytes(), StandardCharsets.UTF_8);
-        for (String one : script.replaceAll("(?m)^ *--.*$", "").split(";\\s*\n", -1)) {
-          if (!one.isBlank()) {
-            rig.execute(one);
-          }
+        ConsumerRig.of(postgres.newDatabase(), kafka.bootstrapServers(), topic)) {
+      assertSetAside(
+          rig,
+          List.of(
+              "SELECT count(pg_advisory_xact_lock(n)) FROM generate_series(1, 200000) AS n",
+              "SELECT pg_read_file('nosuch')"),
+          100);
+    }
+  }
+
+  @Test
+  void setsAsideWhatFillsATableInMemory() throws Exception {
+    try (ConsumerRig rig = onMariaDb()) {
+      rig.execute("CREATE TABLE effect (id longtext)");
+      rig.execute("CREATE TABLE small (text varchar(1000)) ENGINE = MEMORY");
+      String poison = "INSERT INTO small SELECT repeat('x', 1000) FROM seq_1_to_100000";
+      assertSetAside(rig, List.of(poison), 1);
+    }
+  }
+
+  /** One bad message in each partition, and a good one of another key behind it. */
+  private static void assertSetAside(ConsumerRig rig, List<String> poisons, int batchMax)
+      throws Exception {
+    for (int partition = 0; partition < poisons.size(); partition++) {
+      rig.send(partition, "bad" + partition, ConsumerRig.newId(), poisons.get(partition));
+      rig.send(partition, "good", ConsumerRig.newId(), "fine");
+    }
+    rig.flush();
+    Map<String, AtomicInteger> tries = new ConcurrentHashMap<>();
+    InboxConsumer consumer =
+        rig.start(
+            rig.builder()
+                .threads(1)
+                .batchMax(batchMax)
+                .retry(new RetryPolicy(1, Duration.ofMillis(20), Duration.ofMillis(200), 0.5))
+                .handler(
+                    (connection, message) -> {
+                      if (poisons.contains(message.text())) {
+                        tries
+                            .computeIfAbsent(message.text(), text -> new AtomicInteger())
+                            .incrementAndGet();
+                        try (var statement = connection.createStatement()) {
+                          statement.execute(message.text());
+                        }
+                      }
+                      add(connection, message.text());
+                    }));
+    eventually().atMost(LIMIT).until(() -> rig.effects() == poisons.size());
+    assertThat(rig.deadLetters()).hasSize(poisons.size());
+    eventually().until(() -> consumer.state() == ConsumerState.RUNNING);
+    assertThat(tries.values())
+        .hasSize(poisons.size())
+        .allSatisfy(number -> assertThat(number.get()).isGreaterThanOrEqualTo(TRIES));
+  }
+
+  private ConsumerRig onMariaDb() throws Exception {
+    String url = "jdbc:mariadb://127.0.0.1:%d/%s".formatted(mariadb.port(), mariadb.newDatabase());
+    ConsumerRig rig =
+        new ConsumerRig(
+            url,
+            mariadb.user(),
+            mariadb.password(),
+            kafka.bootstrapServers(),
+            kafka.newTopic("o", 1));
+    try (InputStream in =
+        Inbox.class.getClassLoader().getResourceAsStream("schema/mysql/10_inbox.sql")) {
+      String script = new String(in.readAllBytes(), StandardCharsets.UTF_8);
+      for (String one : script.replaceAll("(?m)^ *--.*$", "").split(";\\s*\\n", -1)) {
+        if (!one.isBlank()) {
+          rig.execute(one);
         }
       }
+    }
+    return rig;
+  }
+
+  @Test
+  void setsAsideWhatMariaDbDoesNotTakeInOnePacket() throws Exception {
+    try (ConsumerRig rig = onMariaDb()) {
       rig.execute("CREATE TABLE effect (id longtext)");
       assertSetAside(
           rig, POISON, (connection, text) -> add(connection, text.repeat(20_000_000 / 6)));

@@ -16,6 +16,7 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -41,6 +42,9 @@ public final class Leadership implements AutoCloseable {
 
   private static final int END_WAIT_MILLIS = 500;
 
+  /** The first may take a while where the disk is slow; {@code takeoverAfter} lies in between. */
+  private static final int VAIN_ENDS = 2;
+
   private final PipelineConfiguration pipeline;
   private final Connection connection;
   private final SourceConfiguration configuration;
@@ -56,6 +60,8 @@ public final class Leadership implements AutoCloseable {
   private long seenNanos;
   private boolean hasLooked;
   private boolean isFollowing;
+  private List<LockHolder> ended = List.of();
+  private int ends;
   private String leader = "";
   private @Nullable AgentException obstacle;
   private Duration stalled = Duration.ZERO;
@@ -172,6 +178,7 @@ public final class Leadership implements AutoCloseable {
       seenPulse = pulse.number();
       seenNanos = now;
       obstacle = null;
+      ends = 0;
     }
     Duration silent = Duration.ofNanos(now - seenNanos);
     if (!isFollowing || silent.compareTo(takeoverAfter) > 0) {
@@ -179,7 +186,7 @@ public final class Leadership implements AutoCloseable {
     }
     if (silent.compareTo(takeoverAfter) > 0) {
       isFollowing = false;
-      endLeaderSession(holders);
+      endLeaderSessions(holders.stream().filter(LockHolder::isOurs).toList());
       stalled = silent;
     }
     leader = isFollowing ? pulse.holder() + address(holders) : "";
@@ -230,22 +237,45 @@ public final class Leadership implements AutoCloseable {
                   source.id(), LockHolder.names(foreign), takeoverAfter, configuration.username()),
           LockHolder.ends(foreign));
     }
-    return null;
+    List<LockHolder> left = holders.stream().filter(this::wasEnded).toList();
+    return left.isEmpty() || ends < VAIN_ENDS ? null : doesNotEnd(left);
+  }
+
+  private boolean wasEnded(LockHolder holder) {
+    return ended.stream().anyMatch(before -> before.pid() == holder.pid());
+  }
+
+  private AgentException doesNotEnd(List<LockHolder> left) {
+    return new AgentException.Retryable(
+        AgentException.Retryable.Side.DATABASE,
+        "%s keeps the leadership lock of source %s and does not end although it was told to: it is stopped, or hangs; nobody publishes; fix: on the database's host 'kill -CONT %s' lets a stopped one end; else 'pg_ctl restart -m immediate', since any other restart waits for it; if it hangs in its disk, restart the host"
+            .formatted(
+                LockHolder.names(left),
+                source.id(),
+                left.stream()
+                    .map(holder -> Integer.toString(holder.pid()))
+                    .collect(Collectors.joining(" "))),
+        null);
   }
 
   /** Only our own role's: another's session is not ours to end, whatever lock it holds. */
-  private void endLeaderSession(List<LockHolder> holders) throws SQLException {
-    for (LockHolder holder : holders) {
-      if (holder.isOurs()) {
+  private void endLeaderSessions(List<LockHolder> ours) throws SQLException {
+    if (ours.isEmpty()) {
+      return;
+    }
+    ends = ours.stream().allMatch(this::wasEnded) ? ends + 1 : 1;
+    ended = ours;
+    for (LockHolder holder : ours) {
+      if (ends == 1) {
         LOG.warn(
             "source {}: the leader has not pulsed for {}; ending its session, {}",
             source.id(),
             takeoverAfter,
             holder.name());
-        SourceLock.end(connection, holder, 0);
-        seenNanos = System.nanoTime();
       }
+      SourceLock.end(connection, holder, 0);
     }
+    seenNanos = System.nanoTime();
   }
 
   /**
@@ -306,10 +336,9 @@ public final class Leadership implements AutoCloseable {
    * Shows that the leader is alive.
    *
    * @param content comes back through the log
-   * @return whether publishing is paused
    * @throws SQLException leadership must be taken as lost
    */
-  Optional<SourceRegistry.Pause> pulse(String content) throws SQLException {
+  SourceRegistry.Pulsed pulse(String content) throws SQLException {
     return registry.pulse(connection, source.id(), holder, content);
   }
 

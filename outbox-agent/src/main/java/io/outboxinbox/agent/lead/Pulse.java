@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.lead;
 
 import io.outboxinbox.agent.source.table.SourceRegistry.Pause;
+import io.outboxinbox.agent.source.table.SourceRegistry.Pulsed;
 import io.outboxinbox.agent.watch.Daemon;
 import java.sql.SQLException;
 import java.time.Clock;
@@ -9,6 +10,7 @@ import java.time.Instant;
 import java.util.UUID;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,6 +21,7 @@ import org.jspecify.annotations.Nullable;
 public final class Pulse implements AutoCloseable {
   private final Leadership leadership;
   private final Clock clock;
+  private final LongConsumer given;
   private final String nonce = UUID.randomUUID().toString();
   private final ScheduledExecutorService thread;
 
@@ -32,9 +35,15 @@ public final class Pulse implements AutoCloseable {
   private volatile @Nullable Instant returnedAt;
   private volatile @Nullable Pause pause;
 
-  public Pulse(Leadership leadership, String pipeline, Clock clock) {
+  /**
+   * Makes one that does not pulse yet.
+   *
+   * @param given takes the number of each pulse of ours in the database
+   */
+  public Pulse(Leadership leadership, String pipeline, Clock clock, LongConsumer given) {
     this.leadership = leadership;
     this.clock = clock;
+    this.given = given;
     this.thread = Daemon.named("pulse-" + pipeline);
   }
 
@@ -81,7 +90,9 @@ public final class Pulse implements AutoCloseable {
       synchronized (sentNanos) {
         sentNanos[(int) (next % sentNanos.length)] = System.nanoTime();
       }
-      pause = leadership.pulse(nonce + ":" + next).orElse(null);
+      Pulsed pulsed = leadership.pulse(nonce + ":" + next);
+      given.accept(pulsed.number());
+      pause = pulsed.pause().orElse(null);
     } catch (SQLException e) {
       failure = e;
     } catch (RuntimeException e) {

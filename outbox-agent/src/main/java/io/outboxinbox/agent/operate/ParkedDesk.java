@@ -337,7 +337,7 @@ public final class ParkedDesk implements AutoCloseable {
     String at = at(source);
     if (LockLimit.isOver(e)) {
       return new AgentException.Retryable(
-          "%s: another session holds a lock on these events or on a table; %s; fix: end its transaction, or wait for its end, and try again; this names it: %s"
+          "%s: another session holds a lock on these events or on a table; %s; fix: wait for an agent's own, such as while a rebuilt cluster's events are carried over; end the transaction of any other; then try again; this names it: %s"
               .formatted(
                   at,
                   done == null ? "nothing was changed" : done,

@@ -67,7 +67,7 @@ public final class Pipeline {
     this.memory = PipelineMemory.of(configuration);
     this.recovery =
         new Recovery(new Backoff(configuration.retry(), random), configuration.retry().max());
-    this.wal = new WalWatch(configuration, monitor, holder, monitor::isReading);
+    this.wal = new WalWatch(configuration, monitor, monitor);
     this.decision = new OperatorDecision(configuration);
     this.thread = new Thread(this::run, "pipeline-" + configuration.name());
   }
@@ -169,7 +169,7 @@ public final class Pipeline {
       if (!awaitLeadership(leadership)) {
         return;
       }
-      try (Pulse pulse = new Pulse(leadership, configuration.name(), clock)) {
+      try (Pulse pulse = new Pulse(leadership, configuration.name(), clock, monitor::gavePulse)) {
         pulse.start(configuration.leadership().pulseInterval());
         while (awaitResume(leadership, pulse)) {
           new LeadingSession(
@@ -244,7 +244,7 @@ public final class Pipeline {
         return false;
       }
     }
-    monitor.ledBy(leadership.leader());
+    monitor.leads(leadership.leader());
     if (isStandby || !told.isEmpty()) {
       monitor.enter(State.STARTING, "");
     }

@@ -5,6 +5,7 @@ import io.outboxinbox.agent.lead.Pulse;
 import io.outboxinbox.agent.park.ParkingReport;
 import io.outboxinbox.agent.pipeline.PipelineStatus.Handover;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
+import io.outboxinbox.agent.watch.OwnLead;
 import io.outboxinbox.agent.watch.RetentionStatus;
 import io.outboxinbox.agent.watch.WalBudget;
 import io.outboxinbox.agent.watch.WatchReport;
@@ -16,7 +17,7 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Keeps what a pipeline shows of itself. Written by its threads, read by any. */
-final class PipelineMonitor implements ParkingReport, WatchReport {
+final class PipelineMonitor implements ParkingReport, WatchReport, OwnLead {
   private static final double MILLIS_PER_SECOND = 1e3;
 
   private final String name;
@@ -26,6 +27,9 @@ final class PipelineMonitor implements ParkingReport, WatchReport {
   private Instant since;
   private String reason = "";
   private String ledBy = "";
+  private boolean hasLock;
+  private long firstPulse;
+  private long lastPulse = -1;
   private boolean isAboutToRead;
   private boolean hasFailed;
   private boolean hasProgressed;
@@ -117,15 +121,37 @@ final class PipelineMonitor implements ParkingReport, WatchReport {
     isAboutToRead = true;
   }
 
-  /** Whether this agent reads the log, or only its own start is still in between. */
-  synchronized boolean isReading() {
+  @Override
+  public synchronized boolean isReading() {
     // After a failure nobody knows whether another start comes further than the last.
-    return isAboutToRead || state == State.LEADING || (state == State.STARTING && !hasFailed);
+    return isAboutToRead
+        || state == State.LEADING
+        || (state == State.STARTING && hasLock && !hasFailed);
   }
 
-  /** Takes note of who leads; empty when that is not known. */
+  /** This agent has given the sign of life of this number. */
+  synchronized void gavePulse(long number) {
+    if (number != lastPulse + 1) {
+      firstPulse = number;
+    }
+    lastPulse = number;
+  }
+
+  @Override
+  public synchronized boolean hasPulsed(long number) {
+    return firstPulse <= number && number <= lastPulse;
+  }
+
+  /** Takes note which other agent leads; empty when that is not known. */
   synchronized void ledBy(String agent) {
     ledBy = agent;
+    hasLock = false;
+  }
+
+  /** This agent, of that name, holds the lock. */
+  synchronized void leads(String self) {
+    ledBy = self;
+    hasLock = true;
   }
 
   @Override

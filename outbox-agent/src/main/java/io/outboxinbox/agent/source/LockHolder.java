@@ -104,14 +104,14 @@ public record LockHolder(
    */
   public static String query(String schema) {
     return """
-        SELECT l.relation::regclass, l.mode, l.pid, a.state, a.query \
+        SELECT l.relation::regclass, l.mode, l.pid, a.usename, a.application_name, a.state, a.query \
         FROM pg_locks l JOIN pg_class c ON c.oid = l.relation \
         LEFT JOIN pg_stat_activity a ON a.pid = l.pid \
         WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
         AND c.relnamespace = '%s'::regnamespace \
         AND (l.mode = 'AccessExclusiveLock' \
         OR l.mode <> 'AccessShareLock' AND c.relname IN (%s)) \
-        AND l.pid IS DISTINCT FROM pg_backend_pid() ORDER BY a.xact_start"""
+        AND l.pid IS DISTINCT FROM pg_backend_pid() ORDER BY a.xact_start;"""
         .formatted(
             Identifiers.quoted(schema),
             AgentTables.names().stream().collect(Collectors.joining("', '", "'", "'")));

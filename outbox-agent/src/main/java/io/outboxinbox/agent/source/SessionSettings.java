@@ -27,32 +27,7 @@ final class SessionSettings {
                 FROM (VALUES ('idle_session_timeout'), ('transaction_timeout')) AS later(name)
                WHERE current_setting(later.name, true) IS NOT NULL),
              CASE WHEN current_setting('synchronous_commit') = 'off'
-                  THEN set_config('synchronous_commit', 'local', false) END,
-             set_config('search_path', (%s), false)
-      """;
-
-  /**
-   * Where operators of the types of the outbox's columns are, such as those of an extension.
-   * Nothing else is looked for without its schema, so no other schema is searched: a better match
-   * of types would be taken before the server's own, whoever made it.
-   */
-  private static final String SEARCH_PATH =
-      """
-      WITH RECURSIVE types AS (
-        SELECT t.typnamespace, t.typbasetype
-          FROM pg_class c
-          JOIN pg_namespace n ON n.oid = c.relnamespace
-          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-          JOIN pg_type t ON t.oid = a.atttypid
-         WHERE n.nspname = ? AND c.relname = ?
-         UNION
-        SELECT t.typnamespace, t.typbasetype
-          FROM types d JOIN pg_type t ON t.oid = d.typbasetype
-      )
-      SELECT pg_catalog.concat_ws(', ', 'pg_catalog', string_agg(schema, ', '))
-        FROM (SELECT DISTINCT pg_catalog.quote_ident(n.nspname::text) AS schema
-                FROM types JOIN pg_namespace n ON n.oid = types.typnamespace
-               WHERE n.nspname <> 'pg_catalog' ORDER BY 1) AS beside
+                  THEN set_config('synchronous_commit', 'local', false) END
       """;
 
   private SessionSettings() {}
@@ -62,14 +37,9 @@ final class SessionSettings {
     return options(forAll());
   }
 
-  /**
-   * For connections others open for us, which cannot be completed.
-   *
-   * @param searchPath of a session that is complete
-   */
-  static String options(int serverMajor, String searchPath) {
+  /** For connections others open for us, which cannot be completed. */
+  static String options(int serverMajor) {
     Map<String, String> settings = forAll();
-    settings.put("search_path", searchPath);
     if (serverMajor >= IDLE_SESSION_TIMEOUT_SINCE) {
       settings.put("idle_session_timeout", "0");
     }
@@ -89,6 +59,8 @@ final class SessionSettings {
     settings.put("default_transaction_isolation", "read committed");
     settings.put("default_transaction_read_only", "off");
     settings.put("default_transaction_deferrable", "off");
+    // Nothing else is looked for without its schema, not even an operator: a better match of types
+    // would be taken before the server's own, whoever made it.
     settings.put("search_path", "pg_catalog");
     // A policy that would hide rows makes a query fail instead: a row hidden is an event lost.
     settings.put("row_security", "off");
@@ -118,14 +90,9 @@ final class SessionSettings {
    *
    * @throws SQLException of state 08P01 when they did not: what answers is not PostgreSQL itself
    */
-  static void complete(Connection connection, SourceConfiguration source) throws SQLException {
+  static void complete(Connection connection) throws SQLException {
     String rowSecurity =
-        CatalogQuery.one(
-            connection,
-            AFTER_CONNECTING.formatted(SEARCH_PATH),
-            row -> row.getString("row_security"),
-            source.schema(),
-            source.table());
+        CatalogQuery.one(connection, AFTER_CONNECTING, row -> row.getString("row_security"));
     if (!rowSecurity.equals("off")) {
       throw new SQLException(
           "settings sent while connecting did not reach the server",

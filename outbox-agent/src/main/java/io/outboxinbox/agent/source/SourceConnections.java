@@ -82,10 +82,7 @@ public final class SourceConnections {
    */
   public String optionsOfReader() throws SQLException {
     try (Connection connection = open("reader", ANSWER_TIMEOUT_SECONDS)) {
-      return SessionSettings.options(
-          connection.getMetaData().getDatabaseMajorVersion(),
-          CatalogQuery.one(
-              connection, "SELECT current_setting('search_path')", row -> row.getString(1)));
+      return SessionSettings.options(connection.getMetaData().getDatabaseMajorVersion());
     }
   }
 
@@ -93,7 +90,7 @@ public final class SourceConnections {
   private Connection connect(Properties properties) throws SQLException {
     Connection connection = DriverManager.getConnection(url(), properties);
     try {
-      SessionSettings.complete(connection, source);
+      SessionSettings.complete(connection);
       marking.mark(connection);
       return connection;
     } catch (SQLException | RuntimeException e) {

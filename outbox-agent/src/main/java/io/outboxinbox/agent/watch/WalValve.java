@@ -9,7 +9,6 @@ import io.outboxinbox.agent.source.table.SourceRegistry;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.Optional;
-import java.util.function.BooleanSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -27,24 +26,23 @@ final class WalValve {
    */
   static final int LOOKS = 13;
 
-  private final PipelineConfiguration pipeline;
-  private final Reader self;
+  /**
+   * So many are enough where the server itself says that nobody has read the slot for a minute: an
+   * agent that is started again and again would never come to more. Its own start takes less, and
+   * another's is seen by its pulse.
+   */
+  static final int LOOKS_AFTER_A_MINUTE = 5;
 
-  private Optional<String> rest = Optional.empty();
+  private final PipelineConfiguration pipeline;
+  private final OwnLead own;
+
+  private Optional<ReleasedSlot.Rest> rest = Optional.empty();
   private int looks;
   private long pulse = -1;
 
-  /**
-   * The agent the valve belongs to.
-   *
-   * @param holder what it is called among the agents of its source
-   * @param isReading whether it reads the slot, or only its own start is still in between
-   */
-  record Reader(String holder, BooleanSupplier isReading) {}
-
-  WalValve(PipelineConfiguration pipeline, Reader self) {
+  WalValve(PipelineConfiguration pipeline, OwnLead own) {
     this.pipeline = pipeline;
-    this.self = self;
+    this.own = own;
   }
 
   /**
@@ -57,11 +55,13 @@ final class WalValve {
     if (pipeline.wal().whenSpent() != WhenSpent.RELEASE) {
       return false;
     }
-    Optional<String> before = rest;
-    rest = ReleasedSlot.restsAt(connection, slot(connection));
-    boolean isRead = rest.isEmpty() || !rest.equals(before);
+    Optional<String> before = rest.map(ReleasedSlot.Rest::position);
+    rest = ReleasedSlot.rest(connection, slot(connection));
+    boolean isRead = rest.isEmpty() || !rest.map(ReleasedSlot.Rest::position).equals(before);
     looks = isRead ? 1 : looks + 1;
-    return budget.usedRatio() >= 1 && looks >= LOOKS && !self.isReading().getAsBoolean();
+    boolean isLong = rest.filter(ReleasedSlot.Rest::isForAMinute).isPresent();
+    int needed = isLong ? LOOKS_AFTER_A_MINUTE : LOOKS;
+    return budget.usedRatio() >= 1 && looks >= needed && !own.isReading();
   }
 
   /** Begins to look anew: what happened meanwhile was not seen. */
@@ -77,10 +77,8 @@ final class WalValve {
   private boolean hasAnotherPulsed(Connection connection, SourceIdentity source)
       throws SQLException {
     long before = pulse;
-    SourceRegistry.LastPulse last =
-        new SourceRegistry(pipeline.source()).lastPulse(connection, source.id());
-    pulse = last.number();
-    return pulse != before && !last.holder().equals(self.holder());
+    pulse = new SourceRegistry(pipeline.source()).lastPulse(connection, source.id()).number();
+    return pulse != before && !own.hasPulsed(pulse);
   }
 
   /**

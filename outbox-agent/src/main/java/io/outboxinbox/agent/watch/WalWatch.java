@@ -12,7 +12,6 @@ import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
-import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -47,20 +46,14 @@ public final class WalWatch implements AutoCloseable {
   /**
    * Makes one that has not begun to look.
    *
-   * @param holder what this agent is called among those of its source
-   * @param isReading whether it reads the slot, or only its own start is still in between; any
-   *     thread may ask
+   * @param own lead of this process
    */
-  public WalWatch(
-      PipelineConfiguration pipeline,
-      WatchReport report,
-      String holder,
-      BooleanSupplier isReading) {
+  public WalWatch(PipelineConfiguration pipeline, WatchReport report, OwnLead own) {
     this.pipeline = pipeline;
     this.connections = new SourceConnections(pipeline.source());
     this.report = report;
     this.meter = new WalMeter(pipeline.wal().budgetBytes());
-    this.valve = new WalValve(pipeline, new WalValve.Reader(holder, isReading));
+    this.valve = new WalValve(pipeline, own);
     this.thread = Daemon.named("wal-" + pipeline.name());
   }
 

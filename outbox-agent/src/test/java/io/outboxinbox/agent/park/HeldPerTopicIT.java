@@ -143,7 +143,7 @@ class HeldPerTopicIT {
       assertThat(
               parked.list(
                   "SELECT pid FROM (%s) AS printed"
-                      .formatted(reason.substring(reason.indexOf("SELECT ")))))
+                      .formatted(reason.substring(reason.indexOf("SELECT ")).replace(";", ""))))
           .as("processes that the printed query names")
           .contains(holder);
     }

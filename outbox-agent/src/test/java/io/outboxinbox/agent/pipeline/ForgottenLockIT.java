@@ -51,7 +51,7 @@ class ForgottenLockIT {
       row.next();
       pid = row.getInt(1);
     }
-    String printed = reason.substring(reason.indexOf("SELECT "));
+    String printed = reason.substring(reason.indexOf("SELECT ")).replace(";", "");
     try (Connection connection = rig.database.connect();
         Statement statement = connection.createStatement();
         ResultSet row =

@@ -86,7 +86,7 @@ class OddRowsIT {
   }
 
   static Stream<Corpus> corpora() {
-    return Stream.of(texts(), bytes(), domains(), jsons());
+    return Stream.of(texts(), bytes(), domains(""), domains("outer_"), jsons());
   }
 
   private static Corpus texts() {
@@ -144,14 +144,14 @@ class OddRowsIT {
         rows);
   }
 
-  private static Corpus domains() {
+  private static Corpus domains(String prefix) {
     Map<String, String> rows = new TreeMap<>();
     rows.put("plain", "'{\"a\":  1.0, \"b\": \"\\u00fc\"}', 'a/one', '2026-07-01 12:00+05', 7");
     rows.put("nulls", "NULL, NULL, NULL, NULL");
     rows.put("infinite", "'[]', 'two words', 'infinity', -1");
     return new Corpus(
-        "domains",
-        "payload doc, mime kind, at moment, nr int",
+        prefix + "domains",
+        "payload %1$sdoc, mime %1$skind, at %1$smoment, nr %1$sint".formatted(prefix),
         "columns: {content_type: mime, occurred_at: at}\n      extraColumns: [nr]",
         rows);
   }
@@ -208,6 +208,11 @@ class OddRowsIT {
         "CREATE DOMAIN kind AS varchar(40)",
         "CREATE DOMAIN moment AS timestamptz",
         "CREATE DOMAIN late AS timestamp",
+        "CREATE DOMAIN number AS int",
+        "CREATE DOMAIN outer_doc AS doc",
+        "CREATE DOMAIN outer_kind AS kind",
+        "CREATE DOMAIN outer_moment AS moment",
+        "CREATE DOMAIN outer_int AS number",
         "CREATE DOMAIN way AS text",
         "CREATE TYPE subject AS ENUM ('order', 'Two Words')",
         "CREATE TABLE odd (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), aggregatetype subject,"

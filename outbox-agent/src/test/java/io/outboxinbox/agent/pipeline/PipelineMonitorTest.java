@@ -33,10 +33,14 @@ class PipelineMonitorTest {
 
   @Test
   void knowsWhetherItReadsOrIsAboutTo() {
+    assertThat(monitor.isReading()).as("it may wait for the lock for ever").isFalse();
+    monitor.leads("relay/1");
     assertThat(monitor.isReading()).as("its first start").isTrue();
     monitor.enter(State.WAITING_FOR_BROKER, TIMEOUT, Duration.ZERO);
     assertThat(monitor.isReading()).isFalse();
+    monitor.ledBy("other/1");
     monitor.enter(State.STANDBY, "");
+    monitor.leads("relay/1");
     monitor.enter(State.STARTING, "");
     assertThat(monitor.isReading()).as("it may wait for the broker again").isFalse();
     monitor.aboutToRead();
@@ -46,9 +50,27 @@ class PipelineMonitorTest {
     monitor.enter(State.PAUSED, "by an operator");
     assertThat(monitor.isReading()).isFalse();
     monitor.lead();
+    monitor.ledBy("");
     monitor.enter(State.STANDBY, "");
     monitor.enter(State.STARTING, "");
+    assertThat(monitor.isReading()).as("another may lead").isFalse();
+    monitor.leads("relay/1");
     assertThat(monitor.isReading()).as("all was well").isTrue();
+  }
+
+  @Test
+  void knowsItsOwnSignsOfLifeByNumber() {
+    assertThat(monitor.hasPulsed(-1)).as("nobody ever pulsed").isFalse();
+    assertThat(monitor.hasPulsed(0)).isFalse();
+    monitor.gavePulse(7);
+    monitor.gavePulse(8);
+    assertThat(monitor.hasPulsed(6)).isFalse();
+    assertThat(monitor.hasPulsed(7)).isTrue();
+    assertThat(monitor.hasPulsed(8)).isTrue();
+    assertThat(monitor.hasPulsed(9)).as("a namesake's").isFalse();
+    monitor.gavePulse(10);
+    assertThat(monitor.hasPulsed(9)).isFalse();
+    assertThat(monitor.hasPulsed(10)).isTrue();
   }
 
   private void leadAndFail() {

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineRig;
+import io.outboxinbox.agent.replay.Replay;
+import io.outboxinbox.agent.source.table.StoredRows;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
@@ -11,8 +13,11 @@ import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.Statement;
 import java.time.Duration;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class SearchPathIT {
   @RegisterExtension
@@ -31,7 +36,7 @@ class SearchPathIT {
           // As PostgreSQL 14 and what was upgraded from there have it.
           "GRANT CREATE ON SCHEMA public TO PUBLIC");
       try {
-        layTraps(rig);
+        layTraps(rig, "public");
         Pipeline pipeline = rig.start("");
         rig.awaitLeading(pipeline);
         rig.insert(0, 20);
@@ -45,7 +50,80 @@ class SearchPathIT {
     }
   }
 
-  private static void layTraps(PipelineRig rig) throws Exception {
+  /** Whoever owns a schema may make operators there, and casts from and to types of his own. */
+  @ParameterizedTest
+  @ValueSource(strings = {"CREATE EXTENSION citext SCHEMA app", "CREATE DOMAIN app.citext AS text"})
+  void runsNothingOfWhoeverOwnsTheSchemaOfAColumnsType(String type) throws Exception {
+    try (PipelineRig rig = new PipelineRig(postgres, kafka)) {
+      rig.execute(
+          "CREATE ROLE %s LOGIN PASSWORD 'm'".formatted(LOGIN),
+          "CREATE SCHEMA app AUTHORIZATION " + LOGIN,
+          "GRANT USAGE ON SCHEMA app TO PUBLIC",
+          type,
+          "CREATE DOMAIN app.identifier AS app.citext",
+          "CREATE TYPE app.kind AS ENUM ('placed')",
+          "CREATE TYPE app.pair AS (a text, b text)",
+          "ALTER TYPE app.kind OWNER TO " + LOGIN,
+          "ALTER TYPE app.pair OWNER TO " + LOGIN,
+          "CREATE TABLE odd (LIKE outbox_event INCLUDING DEFAULTS)",
+          "ALTER TABLE odd ALTER COLUMN id DROP DEFAULT, ALTER COLUMN id TYPE app.identifier",
+          "ALTER TABLE odd ALTER COLUMN event_type TYPE app.kind USING NULL, ADD beside app.pair",
+          "GRANT SELECT ON odd TO outbox_agent",
+          "ALTER PUBLICATION outbox_publication SET TABLE odd");
+      try {
+        layTraps(rig, "app");
+        layTrapsOfTypes(rig);
+        String source = "table: odd\n      onGap: reconcile\n      ";
+        insert(rig, "a", 0);
+        insert(rig, "A", 1);
+        Pipeline pipeline = rig.start(source);
+        rig.awaitEvents(2);
+        rig.awaitLeading(pipeline);
+        insert(rig, "b", 2);
+        rig.awaitEvents(3);
+        assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+        rig.forgetPosition();
+        insert(rig, "c", 3);
+        rig.awaitLeading(rig.start(source));
+        rig.awaitEvents(4);
+        assertThat(rig.numbersOf(rig.consume())).containsExactly(0, 1, 2, 3);
+        StoredRows.Selection some =
+            new StoredRows.Selection(null, null, List.of("a", "c"), "order", "k");
+        new Replay(rig.configuration(source))
+            .run(new Replay.Order("again", some, null, 1, null), progress -> {});
+        assertThat(rig.query("SELECT coalesce(string_agg(DISTINCT what, ', '), '') FROM app.loot"))
+            .isEmpty();
+      } finally {
+        rig.execute("DROP OWNED BY %s CASCADE".formatted(LOGIN), "DROP ROLE " + LOGIN);
+      }
+    }
+  }
+
+  private static void insert(PipelineRig rig, String id, int number) throws Exception {
+    rig.execute(
+        "INSERT INTO odd (id, aggregate_type, aggregate_id, event_type, payload, beside) VALUES ('%s', 'order', 'k', 'placed', '{\"n\":%d}', ROW('a', 'b'))"
+            .formatted(id, number));
+  }
+
+  private static void layTrapsOfTypes(PipelineRig rig) throws Exception {
+    try (Connection connection = DriverManager.getConnection(rig.database.jdbcUrl(), LOGIN, "m");
+        Statement statement = connection.createStatement()) {
+      statement.execute(
+          """
+          CREATE FUNCTION app.is_same(a app.identifier, b app.citext) RETURNS boolean LANGUAGE plpgsql AS
+            $$ BEGIN PERFORM app.took('identifier = citext'); RETURN a::text OPERATOR(pg_catalog.=) b::text; END $$;
+          CREATE OPERATOR app.= (LEFTARG = app.identifier, RIGHTARG = app.citext, FUNCTION = app.is_same);
+          CREATE FUNCTION app.as_text(a app.pair) RETURNS text LANGUAGE plpgsql AS
+            $$ BEGIN PERFORM app.took('pair::text'); RETURN ''; END $$;
+          CREATE CAST (app.pair AS text) WITH FUNCTION app.as_text(app.pair);
+          CREATE FUNCTION app.as_text(a app.kind) RETURNS text LANGUAGE plpgsql AS
+            $$ BEGIN PERFORM app.took('kind::text'); RETURN 'placed'; END $$;
+          CREATE CAST (app.kind AS text) WITH FUNCTION app.as_text(app.kind) AS IMPLICIT;
+          """);
+    }
+  }
+
+  private static void layTraps(PipelineRig rig, String schema) throws Exception {
     try (Connection connection = DriverManager.getConnection(rig.database.jdbcUrl(), LOGIN, "m");
         Statement statement = connection.createStatement()) {
       statement.execute(
@@ -65,7 +143,8 @@ class SearchPathIT {
           CREATE FUNCTION public.is_same(a text, b varchar) RETURNS boolean LANGUAGE plpgsql AS
             $$ BEGIN PERFORM public.took('text = varchar'); RETURN a OPERATOR(pg_catalog.=) b::text; END $$;
           CREATE OPERATOR public.= (LEFTARG = text, RIGHTARG = varchar, FUNCTION = public.is_same);
-          """);
+          """
+              .replace("public.", schema + "."));
     }
   }
 }

@@ -97,11 +97,11 @@ class SourceNamesTest {
 
   @Test
   void debeziumsSessionsGetWhatTheirServerKnows() {
-    assertThat(SessionSettings.options(16, "pg_catalog, \"My Types\""))
-        .contains("-c search_path=pg_catalog,\\ \"My\\ Types\"")
+    assertThat(SessionSettings.options(16))
+        .contains("-c search_path=pg_catalog ")
         .contains("-c idle_session_timeout=0", "-c statement_timeout=0")
         .doesNotContain("-c transaction_timeout");
-    assertThat(SessionSettings.options(17, "pg_catalog")).contains("-c transaction_timeout=0");
+    assertThat(SessionSettings.options(17)).contains("-c transaction_timeout=0");
     assertThat(SessionSettings.options())
         .contains("-c default_transaction_isolation=read\\ committed", "-c row_security=off");
   }

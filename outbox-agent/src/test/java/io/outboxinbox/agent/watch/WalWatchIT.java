@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.watch;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.spi.ILoggingEvent;
@@ -12,7 +13,6 @@ import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.time.Duration;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.slf4j.LoggerFactory;
@@ -40,7 +40,7 @@ class WalWatchIT {
       rig.awaitLeading(pipeline);
       assertThat(pipeline.stop(Duration.ofSeconds(30))).isTrue();
       rig.execute(FILL, "REVOKE SELECT ON outbox_agent_source FROM outbox_agent");
-      WalWatch watch = new WalWatch(rig.wal(RELEASE), new KeptReport(), "test", () -> false);
+      WalWatch watch = new WalWatch(rig.wal(RELEASE), new KeptReport(), new KnownLead());
       try (watch) {
         look(watch, 2 * WalValve.LOOKS);
       }
@@ -80,14 +80,15 @@ class WalWatchIT {
       rig.awaitLeading(pipeline);
       assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
       rig.execute(FILL);
-      AtomicBoolean isReading = new AtomicBoolean(true);
-      WalWatch watch = new WalWatch(rig.wal(RELEASE), new KeptReport(), "standby", isReading::get);
+      KnownLead own = new KnownLead();
+      own.isReading = true;
+      WalWatch watch = new WalWatch(rig.wal(RELEASE), new KeptReport(), own);
       try (watch) {
         look(watch, 2 * WalValve.LOOKS);
         assertThat(slots(rig)).as("this agent is about to read").isEqualTo("1");
-        isReading.set(false);
+        own.isReading = false;
         for (int look = 0; look < WalValve.LOOKS; look++) {
-          rig.execute("UPDATE outbox_agent_source SET pulse = pulse + 1, holder = 'leader'");
+          rig.execute("UPDATE outbox_agent_source SET pulse = pulse + 1");
           look(watch, 1);
         }
         assertThat(slots(rig)).as("another one is").isEqualTo("1");
@@ -96,10 +97,75 @@ class WalWatchIT {
         look(watch, WalValve.LOOKS - 1);
         assertThat(slots(rig)).as("somebody has read").isEqualTo("1");
         // Its own signs of life say nothing: it leads, and waits for the broker.
-        rig.execute("UPDATE outbox_agent_source SET pulse = pulse + 1, holder = 'standby'");
+        own.pulsed =
+            Long.parseLong(
+                rig.query("UPDATE outbox_agent_source SET pulse = pulse + 1 RETURNING pulse"));
         look(watch, 1);
         assertThat(slots(rig)).as("nobody reads").isEqualTo("0");
       }
+    }
+  }
+
+  @Test
+  void keepsTheSlotThatAnAgentOfTheSameNameIsAboutToRead() throws Exception {
+    try (PipelineRig rig = new PipelineRig(postgres, kafka)) {
+      Pipeline pipeline = rig.start(rig.wal(RELEASE));
+      rig.awaitLeading(pipeline);
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      rig.execute(FILL);
+      WalWatch watch = new WalWatch(rig.wal(RELEASE), new KeptReport(), new KnownLead());
+      try (watch) {
+        for (int look = 0; look < 2 * WalValve.LOOKS; look++) {
+          rig.execute("UPDATE outbox_agent_source SET pulse = pulse + 1, holder = 'relay/1'");
+          look(watch, 1);
+        }
+        assertThat(slots(rig)).isEqualTo("1");
+      }
+    }
+  }
+
+  /** An orchestrator may start an agent again and again that cannot publish. */
+  @Test
+  void letsGoOfASlotThoughEachAgentLooksForLessThanAMinute() throws Exception {
+    try (PipelineRig rig = new PipelineRig(postgres, kafka)) {
+      Pipeline pipeline = rig.start(rig.wal(RELEASE));
+      rig.awaitLeading(pipeline);
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      rig.execute(FILL);
+      WalWatch early = new WalWatch(rig.wal(RELEASE), new KeptReport(), new KnownLead());
+      try (early) {
+        look(early, WalValve.LOOKS_AFTER_A_MINUTE + 1);
+        assertThat(slots(rig)).as("nobody has read it for seconds").isEqualTo("1");
+      }
+      await()
+          .atMost(Duration.ofMinutes(2))
+          .until(
+              () ->
+                  rig.query(
+                          "SELECT inactive_since < now() - interval '1 minute' FROM pg_replication_slots WHERE slot_name = 'outbox_agent'")
+                      .equals("t"));
+      WalWatch watch = new WalWatch(rig.wal(RELEASE), new KeptReport(), new KnownLead());
+      try (watch) {
+        look(watch, WalValve.LOOKS_AFTER_A_MINUTE);
+        assertThat(slots(rig)).as("its own start may be in between").isEqualTo("1");
+        look(watch, 1);
+        assertThat(slots(rig)).isEqualTo("0");
+      }
+    }
+  }
+
+  private static final class KnownLead implements OwnLead {
+    private volatile boolean isReading;
+    private volatile long pulsed = -1;
+
+    @Override
+    public boolean isReading() {
+      return isReading;
+    }
+
+    @Override
+    public boolean hasPulsed(long number) {
+      return number == pulsed;
     }
   }
 

@@ -51,15 +51,28 @@ final class TablePreflight {
 
   private static final String COLUMNS =
       """
+      WITH RECURSIVE types AS (
+        SELECT a.attrelid, a.attnum, t.oid, t.typtype, t.typbasetype, t.typtypmod,
+               a.atttypmod AS modifier
+          FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+         WHERE a.attrelid = CAST(? AS bigint)::oid AND a.attnum > 0 AND NOT a.attisdropped
+         UNION ALL
+        SELECT d.attrelid, d.attnum, t.oid, t.typtype, t.typbasetype, t.typtypmod, d.typtypmod
+          FROM types d JOIN pg_type t ON t.oid = d.typbasetype
+         WHERE d.typtype = 'd'
+      )
       SELECT a.attname AS name,
-             CASE WHEN b.typtype = 'e' THEN 'enum' ELSE b.typname END AS base_type,
+             CASE b.typtype WHEN 'e' THEN 'enum' WHEN 'b' THEN b.typname ELSE '' END AS base_type,
              format_type(a.atttypid, a.atttypmod) AS shown_type,
              a.attgenerated::text AS generated,
-             CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END AS modifier
-        FROM pg_attribute a
-        JOIN pg_type t ON t.oid = a.atttypid
-        JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
-       WHERE a.attrelid = CAST(? AS bigint)::oid AND a.attnum > 0 AND NOT a.attisdropped
+             t.modifier,
+             CASE WHEN b.typtype <> 'e' AND NOT has_schema_privilege(n.oid, 'USAGE')
+                  THEN pg_catalog.quote_ident(n.nspname::text) ELSE '' END AS closed_schema
+        FROM types t
+        JOIN pg_attribute a ON a.attrelid = t.attrelid AND a.attnum = t.attnum
+        JOIN pg_type b ON b.oid = t.oid
+        JOIN pg_namespace n ON n.oid = b.typnamespace
+       WHERE t.typtype <> 'd'
        ORDER BY a.attnum
       """;
 
@@ -97,9 +110,12 @@ final class TablePreflight {
   /**
    * What pg_attribute says.
    *
+   * @param baseType beneath all domains; empty for none that could be read
    * @param generated empty for an ordinary column; {@code s} stored, {@code v} virtual
+   * @param closedSchema of the base type, quoted, if the agent may not name what is in it
    */
-  private record ColumnType(String baseType, String shown, String generated, int modifier) {
+  private record ColumnType(
+      String baseType, String shown, String generated, int modifier, String closedSchema) {
     boolean isOneOf(Set<String> types) {
       boolean isTooCoarse =
           baseType.equals("timestamp") && modifier >= 0 && modifier <= MILLIS_DIGITS;
@@ -244,7 +260,8 @@ final class TablePreflight {
                     row.getString("base_type"),
                     row.getString("shown_type"),
                     row.getString("generated"),
-                    row.getInt("modifier"))),
+                    row.getInt("modifier"),
+                    row.getString("closed_schema"))),
         relation.oid());
     checkCase(findings, names, present.keySet());
     config
@@ -296,6 +313,13 @@ final class TablePreflight {
       findings.add(generated(names, name, "for " + column, type));
     } else if (!type.isOneOf(OutboxColumns.typesOf(column))) {
       findings.add(wrongType(names, name, type, "for " + column, OutboxColumns.typesOf(column)));
+    } else if (column == Column.ID && !type.closedSchema().isEmpty()) {
+      // Values of others are read, but never compared with their type's own operators.
+      findings.add(
+          Finding.misconfigured(
+              "role %s may not use schema %s, where the type %s of column %s is: rows could not be found by their id"
+                  .formatted(names.role(), type.closedSchema(), type.shown(), name),
+              "GRANT USAGE ON SCHEMA %s TO %s".formatted(type.closedSchema(), names.role())));
     }
   }
 

@@ -14,22 +14,38 @@ public final class ReleasedSlot {
          AND NOT active AND wal_status <> 'lost'
       """;
 
+  /** Since PostgreSQL 17 the server says since when, or since its own start. */
   private static final String REST =
       """
-      SELECT coalesce(confirmed_flush_lsn::text, '') FROM pg_replication_slots
+      SELECT coalesce(confirmed_flush_lsn::text, ''),
+             coalesce((pg_catalog.to_jsonb(s) ->> 'inactive_since')::timestamptz
+                        < clock_timestamp() - interval '1 minute', false)
+        FROM pg_replication_slots s
        WHERE slot_name = ? AND database = current_database() AND NOT active
       """;
+
+  /**
+   * How a slot rests that is not being read.
+   *
+   * @param position two looks that find the same one tell that nobody has read it in between
+   * @param isForAMinute whether the server says that nobody has read it for so long; false where it
+   *     does not say
+   */
+  public record Rest(String position, boolean isForAMinute) {}
 
   private ReleasedSlot() {}
 
   /**
-   * Where it rests. Two looks that find the same place tell that nobody has read it in between.
+   * How it rests.
    *
    * @return empty while it is being read, and when it is not there
    * @throws SQLException the connection broke or an answer took too long
    */
-  public static Optional<String> restsAt(Connection connection, String slot) throws SQLException {
-    return CatalogQuery.list(connection, REST, row -> row.getString(1), slot).stream().findFirst();
+  public static Optional<Rest> rest(Connection connection, String slot) throws SQLException {
+    return CatalogQuery.list(
+            connection, REST, row -> new Rest(row.getString(1), row.getBoolean(2)), slot)
+        .stream()
+        .findFirst();
   }
 
   /**

@@ -260,25 +260,25 @@ public final class Backlog {
    * @param id the id as text, in SQL; anything an operator may have written
    */
   public String contains(Connection connection, String id) throws SQLException {
-    String type = OutboxColumns.typeOf(connection, source, Column.ID);
+    ColumnType type = ColumnType.of(connection, source, Column.ID);
     String column = "o." + OutboxColumns.quoted(source, Column.ID);
     // With the type of the column, so that its index serves; and no text is cast that is none. Of
     // digits the column decides whether it can hold them: numbers of two types can be compared.
     String isSame =
-        switch (type) {
+        switch (type.name()) {
           case "uuid" ->
               "%s = CASE WHEN %s THEN %s::uuid END".formatted(column, UuidText.isUuid(id), id);
           case "bigint", "integer", "smallint" ->
               "%s = CASE WHEN %s ~ '^-?[0-9]{1,19}$' THEN CASE WHEN %2$s::numeric BETWEEN %d AND %d THEN %2$s::bigint END END"
                   .formatted(column, id, Long.MIN_VALUE, Long.MAX_VALUE);
-          default -> OutboxColumns.isSame(column, type, id);
+          default -> type.isSame(column, id);
         };
     return "EXISTS (SELECT FROM %s o WHERE %s)".formatted(outbox, isSame);
   }
 
   /** Whether ids are unique in the world, and not only in their table. */
   public boolean hasUuids(Connection connection) throws SQLException {
-    return OutboxColumns.typeOf(connection, source, Column.ID).equals("uuid");
+    return ColumnType.of(connection, source, Column.ID).name().equals("uuid");
   }
 
   /**
@@ -382,10 +382,8 @@ public final class Backlog {
                 table,
                 outbox,
                 LongText.isSame("e.event_id", "l.event_id"),
-                OutboxColumns.isExactly(
-                    "o." + OutboxColumns.quoted(source, Column.ID),
-                    OutboxColumns.typeOf(connection, source, Column.ID),
-                    "b.event_id"));
+                ColumnType.of(connection, source, Column.ID)
+                    .isExactly("o." + OutboxColumns.quoted(source, Column.ID), "b.event_id"));
     String sizes = "SELECT " + RowSizes.sql(connection, outbox) + " " + from;
     String rows =
         "SELECT b.ordinal, b.is_repeat, o.%s IS NOT NULL AS is_present, o.* %s"

@@ -1,11 +1,8 @@
 package io.outboxinbox.agent.source.table;
 
-import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConfiguration.Column;
-import java.sql.Connection;
-import java.sql.SQLException;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashSet;
@@ -34,39 +31,8 @@ public final class OutboxColumns {
 
   /** The name of a mapped column, quoted for SQL. */
   static String quoted(SourceConfiguration source, Column column) {
-    return Identifiers.quoted(name(source, column));
-  }
-
-  private static String name(SourceConfiguration source, Column column) {
-    return Objects.requireNonNull(source.mappedColumns().get(column), column.name());
-  }
-
-  /**
-   * The type of a column as SQL writes it, to cast to: without its length, as a cast to that would
-   * cut what is longer, and of a domain the type beneath.
-   *
-   * @throws SQLException as the server says, or the table has no such column
-   */
-  static String typeOf(Connection connection, SourceConfiguration source, Column column)
-      throws SQLException {
-    String table = Identifiers.qualified(source.schema(), source.table());
-    String name = name(source, column);
-    return CatalogQuery.list(
-            connection,
-            """
-            SELECT format_type(CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END, -1)
-            FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-            WHERE a.attrelid = ?::regclass AND a.attname = ?
-            """,
-            row -> row.getString(1),
-            table,
-            name)
-        .stream()
-        .findFirst()
-        .orElseThrow(
-            () ->
-                new SQLException(
-                    "table %s has no column %s".formatted(table, Identifiers.quoted(name))));
+    return Identifiers.quoted(
+        Objects.requireNonNull(source.mappedColumns().get(column), column.name()));
   }
 
   /**
@@ -82,43 +48,6 @@ public final class OutboxColumns {
    */
   static String logText(String column) {
     return "pg_catalog.concat(" + column + ")";
-  }
-
-  /**
-   * A condition, true where a column has a value as people or the log write it.
-   *
-   * @param type as {@link #typeOf} tells it
-   * @param value text, in SQL; may be none that the type takes
-   */
-  static String isSame(String column, String type, String value) {
-    return switch (type) {
-      // With the type of the column, so that its index serves.
-      case "text", "character varying", "bpchar" -> "%s = %s::%s".formatted(column, value, type);
-      default -> "%s = %s".formatted(logText(column), value);
-    };
-  }
-
-  /**
-   * A condition, true where a column has a text that was written down as the log has it. What a
-   * type, a collation or blanks make equal, and is not the same text, is another value.
-   *
-   * @param value text, in SQL, that the type takes
-   */
-  static String isExactly(String column, String type, String value) {
-    // The column's own type first, so that its index serves; then the text decides, byte by byte.
-    // By no operator that could be hashed: the server would hash the text of the whole table.
-    return "%s = %s::%s AND %s COLLATE pg_catalog.\"C\" IS NOT DISTINCT FROM %2$s"
-        .formatted(column, value, type, logText(column));
-  }
-
-  /**
-   * The same for several texts, as people write them.
-   *
-   * @param values array of text, in SQL, that is put in twice; the type takes each of them
-   */
-  static String isExactlyOneOf(String column, String type, String values) {
-    return "%s = ANY(%s::%s[]) AND %s COLLATE pg_catalog.\"C\" = ANY(ARRAY(SELECT %s FROM pg_catalog.unnest(%2$s::%3$s[]) AS named(value)))"
-        .formatted(column, values, type, logText(column), logText("named.value"));
   }
 
   public static Set<String> typesOf(Column column) {

@@ -70,6 +70,14 @@ public final class SourceRegistry {
     static final LastPulse NEVER = new LastPulse(-1, "");
   }
 
+  /**
+   * A sign of life that was given.
+   *
+   * @param number of it; no other of the source has it
+   * @param pause whether publishing is paused, which every agent of the source must honour
+   */
+  public record Pulsed(long number, Optional<Pause> pause) {}
+
   private final SourceConfiguration source;
   private final String table;
 
@@ -221,10 +229,9 @@ public final class SourceRegistry {
    * may then lose the last pulses, which at most makes a search of the topics begin earlier.
    *
    * @param content nonce and number
-   * @return whether publishing is paused, which every agent of the source must honour
    */
-  public Optional<Pause> pulse(
-      Connection connection, String sourceId, String holder, String content) throws SQLException {
+  public Pulsed pulse(Connection connection, String sourceId, String holder, String content)
+      throws SQLException {
     String sql =
         """
         WITH mark AS (%s), message AS (
@@ -239,7 +246,7 @@ public final class SourceRegistry {
         UPDATE %s SET pulse = pulse + 1, pulsed_at = now(), holder = ?, timeline = log.number,
           branched_at = CASE WHEN timeline <> log.number THEN pulsed_at ELSE branched_at END
         FROM message, log, durability WHERE durability.commit = 'local' AND source = ?
-        RETURNING paused_at, paused_by, paused_reason
+        RETURNING paused_at, paused_by, paused_reason, pulse
         """
             .formatted(PublicationMark.sql(connection), table);
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
@@ -253,10 +260,15 @@ public final class SourceRegistry {
       statement.setString(next++, holder);
       statement.setString(next, sourceId);
       try (ResultSet row = statement.executeQuery()) {
-        return row.next() && row.getTimestamp(1) != null
-            ? Optional.of(
-                new Pause(row.getTimestamp(1).toInstant(), row.getString(2), row.getString(3)))
-            : Optional.empty();
+        if (!row.next()) {
+          return new Pulsed(LastPulse.NEVER.number(), Optional.empty());
+        }
+        @Nullable Timestamp since = row.getTimestamp(1);
+        return new Pulsed(
+            row.getLong(4),
+            since == null
+                ? Optional.empty()
+                : Optional.of(new Pause(since.toInstant(), row.getString(2), row.getString(3))));
       }
     }
   }

@@ -60,7 +60,7 @@ public final class StoredRows {
   private final long endedXid;
 
   /** Asked for once, and not with each page. */
-  private final Map<Column, String> types = new EnumMap<>(Column.class);
+  private final Map<Column, ColumnType> types = new EnumMap<>(Column.class);
 
   /**
    * Reads the rows of one source.
@@ -105,7 +105,10 @@ public final class StoredRows {
     String published = endedXid == NO_POSITION ? "true" : PassedRows.isPassed(endedXid);
     String from =
         "FROM %s o WHERE %s ORDER BY %s"
-            .formatted(outbox, where(connection, selection, after, values), id);
+            .formatted(
+                outbox,
+                where(connection, selection, after, values),
+                type(connection, Column.ID).comparable(id));
     String sizes = "SELECT %s %s LIMIT ?".formatted(RowSizes.sql(connection, outbox), from);
     // The next page begins behind an id, so all rows that share one are in one page.
     String rows =
@@ -152,7 +155,7 @@ public final class StoredRows {
     // A row without an id has no place in the order of pages.
     List<String> conditions = new ArrayList<>(List.of(id + " IS NOT NULL"));
     if (!selection.ids().isEmpty()) {
-      conditions.add(OutboxColumns.isExactlyOneOf(id, type(connection, Column.ID), "?"));
+      conditions.add(type(connection, Column.ID).isExactlyOneOf(id, "?"));
       String[] ids = selection.ids().toArray(String[]::new);
       values.addAll(List.of(ids, ids));
     }
@@ -173,16 +176,14 @@ public final class StoredRows {
       values.add(selection.aggregateId());
     }
     if (after != null) {
-      // Cast, so that the primary key can be used.
-      conditions.add("%s > ?::%s".formatted(id, type(connection, Column.ID)));
+      conditions.add(type(connection, Column.ID).isBehind(id, "?"));
       values.add(after);
     }
     return String.join(" AND ", conditions);
   }
 
   private String isSame(Connection connection, Column column) throws SQLException {
-    return OutboxColumns.isSame(
-        OutboxColumns.quoted(source, column), type(connection, column), "?");
+    return type(connection, column).isSame(OutboxColumns.quoted(source, column), "?");
   }
 
   private String occurredAt(Connection connection) throws SQLException {
@@ -193,7 +194,8 @@ public final class StoredRows {
           "choose them by ids or by aggregate, or name the column in source.columns");
     }
     return OutboxColumns.instant(
-        OutboxColumns.quoted(source, Column.OCCURRED_AT), type(connection, Column.OCCURRED_AT));
+        OutboxColumns.quoted(source, Column.OCCURRED_AT),
+        type(connection, Column.OCCURRED_AT).name());
   }
 
   private static void bind(PreparedStatement statement, List<Object> values) throws SQLException {
@@ -207,10 +209,10 @@ public final class StoredRows {
     }
   }
 
-  private String type(Connection connection, Column column) throws SQLException {
-    String known = types.get(column);
+  private ColumnType type(Connection connection, Column column) throws SQLException {
+    ColumnType known = types.get(column);
     if (known == null) {
-      known = OutboxColumns.typeOf(connection, source, column);
+      known = ColumnType.of(connection, source, column);
       types.put(column, known);
     }
     return known;

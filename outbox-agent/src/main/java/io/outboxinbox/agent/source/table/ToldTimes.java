@@ -48,10 +48,8 @@ public final class ToldTimes {
                 toldTime(connection),
                 table,
                 outbox,
-                OutboxColumns.isExactly(
-                    "o." + OutboxColumns.quoted(source, Column.ID),
-                    OutboxColumns.typeOf(connection, source, Column.ID),
-                    "b.event_id"));
+                ColumnType.of(connection, source, Column.ID)
+                    .isExactly("o." + OutboxColumns.quoted(source, Column.ID), "b.event_id"));
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, sourceId);
       try (ResultSet row = statement.executeQuery()) {
@@ -74,11 +72,12 @@ public final class ToldTimes {
     if (!source.mappedColumns().containsKey(Column.OCCURRED_AT)) {
       return ofId;
     }
-    String type = OutboxColumns.typeOf(connection, source, Column.OCCURRED_AT);
+    ColumnType type = ColumnType.of(connection, source, Column.OCCURRED_AT);
     return "LEAST(%s, %s)"
         .formatted(
             ofId,
-            OutboxColumns.instant("o." + OutboxColumns.quoted(source, Column.OCCURRED_AT), type));
+            OutboxColumns.instant(
+                "o." + OutboxColumns.quoted(source, Column.OCCURRED_AT), type.name()));
   }
 
   /** How many rows written down tell their time by no UUIDv7, but at most by what they say. */

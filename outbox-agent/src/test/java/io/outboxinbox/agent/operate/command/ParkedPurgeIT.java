@@ -164,7 +164,7 @@ class ParkedPurgeIT extends ParkedCommandSetUp {
 
   /** The processes that the printed query names, run as it is printed. */
   private List<String> blockers(CommandRun ended) throws SQLException {
-    String query = ended.err().substring(ended.err().indexOf("SELECT ")).strip();
+    String query = ended.err().substring(ended.err().indexOf("SELECT ")).replace(";", "").strip();
     List<String> pids = new ArrayList<>();
     try (Connection connection = database.connect();
         Statement statement = connection.createStatement();

@@ -1,0 +1,26 @@
+package io.outboxinbox.inbox.kafka;
+
+import io.outboxinbox.inbox.TransactionEndedException;
+import java.util.List;
+
+/**
+ * A transaction that may have ended under its handler, by a commit or by a rollback.
+ *
+ * @param batch all its messages, of which the handler was given some
+ */
+record Ended(List<Delivery> batch, StepFailure failure) {
+  Ended {
+    batch = List.copyOf(batch);
+  }
+
+  String place() {
+    return failure.doubtful().get(0).envelope().place();
+  }
+
+  /** Why its messages become dead letters, if it was committed. */
+  GivenUp why(int attempts) {
+    Throwable cause =
+        TransactionEndedException.committed(failure.doubtful().size(), place(), failure.failure());
+    return new GivenUp(cause, attempts);
+  }
+}

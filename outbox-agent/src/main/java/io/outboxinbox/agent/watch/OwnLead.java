@@ -1,0 +1,15 @@
+package io.outboxinbox.agent.watch;
+
+/**
+ * What only the process itself knows of its lead. Names tell nothing: two agents may have the same
+ * one. Any thread may ask.
+ */
+public interface OwnLead {
+  /**
+   * Whether it reads the slot, or only its own start, which holds the lock, is still in between.
+   */
+  boolean isReading();
+
+  /** Whether it gave the sign of life of this number itself. */
+  boolean hasPulsed(long number);
+}
