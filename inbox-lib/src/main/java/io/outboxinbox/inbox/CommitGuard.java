@@ -172,16 +172,15 @@ final class CommitGuard {
   /**
    * What tells a transaction of PostgreSQL that has written from each other one. Asks the server.
    *
-   * @return empty if it cannot be told: another database, nothing written, or a failed statement
+   * @return null if it cannot be told: another database, nothing written, or a failed statement
    */
-  String identity(Connection connection) throws SQLException {
+  @Nullable String identity(Connection connection) throws SQLException {
     if (!server(connection).isPostgres() || isFailed(connection)) {
-      return "";
+      return null;
     }
     try (Statement statement = connection.createStatement();
         ResultSet row = statement.executeQuery(IDENTITY)) {
-      String identity = row.next() ? row.getString(1) : null;
-      return identity == null ? "" : identity;
+      return row.next() ? row.getString(1) : null;
     }
   }
 

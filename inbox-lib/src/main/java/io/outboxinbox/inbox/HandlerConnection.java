@@ -14,6 +14,8 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The connection as a handler gets it: with everything but the end of the transaction. A handler
@@ -29,7 +31,13 @@ import org.jspecify.annotations.Nullable;
  * next message's transaction nor into one of its own.
  */
 public final class HandlerConnection implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(HandlerConnection.class);
+
   private static final String NO_CONNECTION = "08003";
+
+  private static final String COMMITTING =
+      ". MySQL and MariaDB commit by themselves at DDL, TRUNCATE, GRANT, LOCK TABLES, ANALYZE TABLE"
+          + " and FLUSH: use DELETE and CREATE TEMPORARY TABLE";
 
   /** Sees what a handler does with its connection. */
   public interface Watch {
@@ -53,9 +61,26 @@ public final class HandlerConnection implements AutoCloseable {
     void sessionChanged();
   }
 
+  /** Whom refusals speak of. */
+  enum Caller {
+    HANDLER("a handler", "the connection of its message", "handler"),
+    WORK("work", "the connection it was given", "work");
+
+    private final String subject;
+    private final String object;
+    private final String noun;
+
+    Caller(String subject, String object, String noun) {
+      this.subject = subject;
+      this.object = object;
+      this.noun = noun;
+    }
+  }
+
   private final Connection real;
   private final CommitGuard guard;
   private final Watch watch;
+  private final Caller caller;
   private final boolean isMySql;
   private final Connection connection;
 
@@ -73,13 +98,19 @@ public final class HandlerConnection implements AutoCloseable {
 
   private boolean hasEnded;
 
-  /** Of the transaction, as it was before something that may end it unseen; null if nothing was. */
+  /**
+   * Of the transaction, as it was before something that may end it unseen; null if nothing was, or
+   * if it could not be told then: such as in a transaction that has failed, of which nothing can be
+   * committed. The next of that kind asks again.
+   */
   private @Nullable String identity;
 
-  HandlerConnection(Connection real, CommitGuard guard, Watch watch) throws SQLException {
+  HandlerConnection(Connection real, CommitGuard guard, Watch watch, Caller caller)
+      throws SQLException {
     this.real = real;
     this.guard = guard;
     this.watch = watch;
+    this.caller = caller;
     this.isMySql = guard.isMySql(real);
     this.connection = proxy(Connection.class, real, this::onConnection);
   }
@@ -287,17 +318,20 @@ public final class HandlerConnection implements AutoCloseable {
   }
 
   /** What may be done without harm when the time is over. */
-  private static @Nullable Object afterwards(String name) throws SQLException {
+  private @Nullable Object afterwards(String name) throws SQLException {
     return switch (name) {
       case "close", "free" -> null;
       case "isClosed" -> true;
       case "isValid" -> false;
       default ->
           throw new SQLException(
-              "the handler of this connection has returned; "
+              "the "
+                  + caller.noun
+                  + " of this connection has returned; "
                   + name
-                  + " comes too late, so wait in"
-                  + " the handler for everything that writes on its connection",
+                  + " comes too late, so wait in the "
+                  + caller.noun
+                  + " for everything that writes on its connection",
               NO_CONNECTION);
     };
   }
@@ -315,9 +349,14 @@ public final class HandlerConnection implements AutoCloseable {
   }
 
   /** Marks the transaction before a call that may end it and begin another. */
-  private void suspect(String name, Object @Nullable [] arguments) throws SQLException {
+  private void suspect(String name, Object @Nullable [] arguments) {
     if (identity == null && !isMySql && !isHarmless(name, arguments)) {
-      identity = guard.identity(real);
+      try {
+        identity = guard.identity(real);
+      } catch (SQLException notTold) {
+        // Whatever it is, the handler's statement meets it as well, or is the way out of it.
+        log.debug("the transaction's identity cannot be asked for", notTold);
+      }
     }
   }
 
@@ -387,9 +426,12 @@ public final class HandlerConnection implements AutoCloseable {
     hasEnded = hasEnded || guard.isIdle(real);
   }
 
-  private static InboxException refused(String call) {
+  private InboxException refused(String call) {
     return new InboxException.Misused(
-        "a handler called " + call + " on the connection of its message",
-        "return from the handler to commit, throw to roll back; savepoints are allowed");
+        caller.subject + " called " + call + " on " + caller.object,
+        "return from the "
+            + caller.noun
+            + " to commit, throw to roll back; savepoints are allowed"
+            + (isMySql ? COMMITTING : ""));
   }
 }

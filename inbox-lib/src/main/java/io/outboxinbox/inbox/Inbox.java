@@ -1,5 +1,6 @@
 package io.outboxinbox.inbox;
 
+import io.outboxinbox.inbox.HandlerConnection.Caller;
 import io.outboxinbox.inbox.InboxTable.Stored;
 import io.outboxinbox.inbox.Outcome.Status;
 import java.sql.Connection;
@@ -133,7 +134,7 @@ public final class Inbox {
    */
   public HandlerConnection handlerConnection(Connection connection, HandlerConnection.Watch watch)
       throws SQLException {
-    return new HandlerConnection(connection, guard, watch);
+    return new HandlerConnection(connection, guard, watch, Caller.HANDLER);
   }
 
   /**
@@ -232,7 +233,8 @@ public final class Inbox {
     String savepoint = "inbox_once_" + id.key().toString().replace("-", "");
     guard.begin(connection, savepoint);
     byte @Nullable [] result;
-    try (HandlerConnection given = handlerConnection(connection, HandlerConnection.Watch.NONE)) {
+    try (HandlerConnection given =
+        new HandlerConnection(connection, guard, HandlerConnection.Watch.NONE, Caller.WORK)) {
       result = work.run(given.connection());
       given.requireUnended();
     }
@@ -251,7 +253,9 @@ public final class Inbox {
               + id
               + " was used by work that has ended its transaction before it was done, so its"
               + " effects may be there in part",
-          "look what is there, mend the work, and use a new key for what is left to do");
+          "look what is there, mend the work, and use a new key for what is left to do. A key that"
+              + " a build of November 2026 has used without request and result looks the same, and"
+              + " its work is done");
     }
     if (hash != null && !Arrays.equals(hash, stored.requestHash())) {
       throw new InboxException.BadMessage(

@@ -57,10 +57,8 @@ public final class InboxRetention implements AutoCloseable {
     if (keep.compareTo(KEEP_MIN) < 0 || keep.compareTo(KEEP_MAX) > 0) {
       throw new InboxException.Misconfigured(
           "inbox " + inbox.consumer() + " is to keep messages for " + keep,
-          "keep them as long as they can come again, at least "
-              + KEEP_MIN
-              + " and at most "
-              + KEEP_MAX);
+          "keep them as long as they can come again, at least one hour and at most 18,262 days"
+              + " (fifty years)");
     }
     this.inbox = inbox;
     this.keep = keep;

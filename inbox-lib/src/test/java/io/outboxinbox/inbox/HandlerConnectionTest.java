@@ -1,10 +1,12 @@
 package io.outboxinbox.inbox;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.lang.reflect.Proxy;
 import java.sql.Connection;
 import java.sql.DatabaseMetaData;
+import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -33,6 +35,10 @@ class HandlerConnectionTest {
   }
 
   private HandlerConnection given() throws Exception {
+    return given(HandlerConnection.Caller.HANDLER);
+  }
+
+  private HandlerConnection given(HandlerConnection.Caller caller) throws Exception {
     DatabaseMetaData metadata = fake(DatabaseMetaData.class, method -> "MySQL");
     Statement statement =
         fake(
@@ -55,7 +61,7 @@ class HandlerConnectionTest {
                   case "isClosed" -> false;
                   default -> throw new UnsupportedOperationException(method);
                 });
-    return new HandlerConnection(real, new CommitGuard(), HandlerConnection.Watch.NONE);
+    return new HandlerConnection(real, new CommitGuard(), HandlerConnection.Watch.NONE, caller);
   }
 
   @Test
@@ -79,7 +85,7 @@ class HandlerConnectionTest {
             () -> {
               try {
                 statement.cancel();
-              } catch (java.sql.SQLException e) {
+              } catch (SQLException e) {
                 throw new IllegalStateException(e);
               }
             });
@@ -98,5 +104,54 @@ class HandlerConnectionTest {
     end.join();
     late.join();
     assertThat(cancelledBefore).hasValue(1);
+  }
+
+  @Test
+  void aRefusalSaysWhoseTransactionItIsAndWhatToUse() throws Exception {
+    assertThatThrownBy(() -> given().connection().commit())
+        .isInstanceOf(InboxException.Misused.class)
+        .hasMessageContaining("a handler called commit on the connection of its message")
+        .hasMessageContaining("CREATE TEMPORARY TABLE");
+    assertThatThrownBy(() -> given(HandlerConnection.Caller.WORK).connection().commit())
+        .isInstanceOf(InboxException.Misused.class)
+        .hasMessageContaining("work called commit on the connection it was given")
+        .hasMessageContaining("return from the work to commit");
+  }
+
+  /** A driver of which nobody knows whether a statement has failed; the server refuses to say. */
+  @Test
+  void aQuestionThatFailsLeavesTheHandlersStatementAlone() throws Exception {
+    DatabaseMetaData metadata = fake(DatabaseMetaData.class, method -> "PostgreSQL");
+    Statement statement =
+        fake(
+            Statement.class,
+            method ->
+                switch (method) {
+                  case "executeQuery" -> throw new SQLException("is aborted", "25P02");
+                  case "execute" -> true;
+                  default -> null;
+                });
+    Connection real =
+        fake(
+            Connection.class,
+            method ->
+                switch (method) {
+                  case "getMetaData" -> metadata;
+                  case "createStatement" -> statement;
+                  case "isClosed", "isWrapperFor" -> false;
+                  default -> throw new UnsupportedOperationException(method);
+                });
+    try (var given =
+        new HandlerConnection(
+            real,
+            new CommitGuard(),
+            HandlerConnection.Watch.NONE,
+            HandlerConnection.Caller.HANDLER)) {
+      try (Statement back = given.connection().createStatement()) {
+        assertThat(back.execute("ROLLBACK TO SAVEPOINT a")).isTrue();
+      }
+      given.requireUnended();
+      assertThat(given.mayHaveEnded()).isFalse();
+    }
   }
 }

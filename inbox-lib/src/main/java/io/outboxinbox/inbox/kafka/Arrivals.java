@@ -14,6 +14,7 @@ import java.util.HexFormat;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** Reads from a message what the inbox has to know of it. */
@@ -28,12 +29,17 @@ final class Arrivals {
 
   /** The id in header {@code ce_id}, or else in header {@code id}, within its source. */
   static MessageId idOfHeaders(Envelope envelope) {
+    return idOfHeaders(envelope, UnaryOperator.identity());
+  }
+
+  /** The same, where one source may count for another. */
+  static MessageId idOfHeaders(Envelope envelope, UnaryOperator<String> source) {
     String name =
         envelope.headerBytes(MessageHeaders.ID).isPresent()
             ? MessageHeaders.ID
             : MessageHeaders.DEBEZIUM_ID;
     byte @Nullable [] bytes = envelope.headerBytes(name).orElse(null);
-    return MessageId.of(bytes == null ? null : text(name, bytes), source(envelope));
+    return MessageId.of(bytes == null ? null : text(name, bytes), source.apply(source(envelope)));
   }
 
   /** Not as readers for people do it: what they put for bytes that are no text is all the same. */

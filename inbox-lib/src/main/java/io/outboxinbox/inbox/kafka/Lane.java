@@ -270,7 +270,9 @@ final class Lane implements Runnable {
               ? ConsumerState.MISCONFIGURED
               : ConsumerState.WAITING_FOR_DATABASE,
           e.failure(),
-          "cannot find out how its transaction has ended: " + e.reason());
+          "cannot find out how its transaction has ended, which only this process knows to ask, so"
+              + " do not restart it but mend the database; it asks again by itself: "
+              + e.reason());
     }
     ended = null;
     if (!isCommitted) {

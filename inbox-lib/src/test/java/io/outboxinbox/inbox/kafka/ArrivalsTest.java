@@ -69,22 +69,19 @@ class ArrivalsTest {
     String newSource = "8/shop/outbox_publication";
     Arrivals moved =
         new Arrivals(
-            envelope -> {
-              String source =
-                  envelope
-                      .header("ce_sourceid")
-                      .or(() -> envelope.header("ce_source"))
-                      .orElse(envelope.topic());
-              return MessageId.of(
-                  envelope.header("ce_id").orElse(null),
-                  source.equals(newSource) ? oldSource : source);
-            });
+            envelope ->
+                KafkaMessages.idOf(
+                    envelope, source -> source.equals(newSource) ? oldSource : source));
     MessageId before = read(true, "ce_id", "4711", "ce_sourceid", oldSource).arrival().id();
     Delivery again = read(true, "ce_id", "4711", "ce_sourceid", newSource);
     assertThat(again.arrival().id()).isNotEqualTo(before);
     Delivery known = new Delivery(again.envelope(), true, 0);
     moved.read(known);
     assertThat(known.arrival().id()).isEqualTo(before);
+    Delivery debezium =
+        new Delivery(read(true, "id", "4711", "outbox_source", newSource).envelope(), true, 0);
+    moved.read(debezium);
+    assertThat(debezium.arrival().id()).isEqualTo(before);
     // All others as ever.
     Delivery named = read(true, "ce_id", "4711", "ce_source", "/s");
     Delivery bare = read(true, "ce_id", "4711");

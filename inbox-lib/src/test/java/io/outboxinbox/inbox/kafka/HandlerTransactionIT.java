@@ -18,6 +18,7 @@ import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -180,6 +181,104 @@ class HandlerTransactionIT {
       }
     }
     assertThat(setAside).contains(10L);
+  }
+
+  private static final String FAILS = "INSERT INTO effect (id) VALUES (NULL)";
+
+  /** What handlers do with savepoints in SQL; a statement that has to fail begins with "!". */
+  private enum Savepoints {
+    FAILED_INSIDE("SAVEPOINT a", "!" + FAILS, "ROLLBACK TO SAVEPOINT a"),
+    RELEASED("SAVEPOINT a", "SELECT 1", "RELEASE SAVEPOINT a"),
+    RELEASED_BEHIND_A_FAILURE(
+        "SAVEPOINT a", "!" + FAILS, "ROLLBACK TO SAVEPOINT a", "RELEASE SAVEPOINT a"),
+    TWICE(
+        "SAVEPOINT a",
+        "!" + FAILS,
+        "ROLLBACK TO SAVEPOINT a",
+        "!" + FAILS,
+        "ROLLBACK TRANSACTION TO a"),
+    NESTED(
+        "SAVEPOINT a",
+        "SAVEPOINT b",
+        "!" + FAILS,
+        "ROLLBACK TO SAVEPOINT b",
+        "!" + FAILS,
+        "ROLLBACK TO SAVEPOINT a"),
+    NESTED_TO_THE_OUTER("SAVEPOINT a", "SAVEPOINT b", "!" + FAILS, "ROLLBACK WORK TO SAVEPOINT a"),
+    UNHARMED("SAVEPOINT a", "ROLLBACK TO SAVEPOINT a"),
+    BEHIND_SUSPICIOUS_SQL("SELECT 'commit'", "SAVEPOINT a", "!" + FAILS, "ROLLBACK TO SAVEPOINT a"),
+    BEFORE_SUSPICIOUS_SQL("SAVEPOINT a", "!" + FAILS, "ROLLBACK TO SAVEPOINT a", "SELECT 'commit'"),
+    AROUND_SUSPICIOUS_SQL("SAVEPOINT a", "SELECT 'commit'", "!" + FAILS, "ROLLBACK TO SAVEPOINT a"),
+    SUSPICIOUS_SQL_REFUSED(
+        "SAVEPOINT a", "!" + FAILS, "!SELECT 'commit'", "ROLLBACK TO SAVEPOINT a"),
+    SUSPICIOUS_SQL_FAILS("SAVEPOINT a", "!SELECT 1 / 0 AS abort", "ROLLBACK TO SAVEPOINT a");
+
+    private final String statements;
+
+    Savepoints(String... statements) {
+      this.statements = String.join(";", statements);
+    }
+
+    void run(Connection connection) throws SQLException {
+      for (String sql : statements.split(";", -1)) {
+        try (Statement statement = connection.createStatement()) {
+          if (sql.startsWith("!")) {
+            assertThatThrownBy(() -> statement.execute(sql.substring(1)))
+                .isInstanceOf(SQLException.class);
+          } else {
+            statement.execute(sql);
+          }
+        }
+      }
+    }
+  }
+
+  static Stream<Arguments> savepoints() {
+    return Stream.of(Savepoints.values())
+        .flatMap(how -> Stream.of(arguments(how, 1), arguments(how, 100)));
+  }
+
+  /** One of the handlers throws behind them once, so that it is tried again. */
+  @ParameterizedTest
+  @MethodSource("savepoints")
+  void savepointsInSqlAreNoEnd(Savepoints how, int batchMax) throws Exception {
+    rig.sendMany(20, 20);
+    AtomicBoolean hasThrown = new AtomicBoolean();
+    rig.start(
+        rig.builder()
+            .threads(1)
+            .batchMax(batchMax)
+            .handler(
+                (connection, message) -> {
+                  ConsumerRig.addEffect(connection, message);
+                  how.run(connection);
+                  if (message.text().equals("10") && hasThrown.compareAndSet(false, true)) {
+                    throw new IllegalStateException("on purpose");
+                  }
+                }));
+    ConsumerRig.eventually().until(() -> rig.committedOffset(0) == 20);
+    assertThat(rig.deadLetters()).isEmpty();
+    assertThat(rig.effects()).isEqualTo(20);
+    assertThat(rig.number("SELECT count(DISTINCT id) FROM effect")).isEqualTo(20);
+  }
+
+  /** The first suspicious SQL comes when nobody can ask; the one that commits, later. */
+  @ParameterizedTest
+  @EnumSource(
+      value = HiddenCommit.class,
+      names = {"PAST_THE_CONNECTION_AND_ON", "AND_ANOTHER_BEGINS", "IN_A_TEXT_THAT_IS_MISREAD"})
+  void alsoNoticesACommitBehindASavepoint(HiddenCommit how) throws Exception {
+    rig.sendMany(20, 20);
+    rig.start(
+        rig.builder()
+            .threads(1)
+            .handler(
+                (connection, message) -> {
+                  Savepoints.FAILED_INSIDE.run(connection);
+                  committing(how).handle(connection, message);
+                }));
+    ConsumerRig.eventually().until(() -> rig.committedOffset(0) == 20);
+    assertNoneIsSkipped();
   }
 
   /** What it has written is there, and whoever starts it anew has to know of it. */

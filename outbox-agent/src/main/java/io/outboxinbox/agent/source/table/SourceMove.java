@@ -42,7 +42,7 @@ public final class SourceMove {
 
   /** Lists events of which several are left, once all is done; ends with a condition. */
   private static final String REPEATED =
-      "SELECT event_id, array_agg(ordinal || ' ' || state ORDER BY ordinal) FROM %1$soutbox_parked WHERE source = %3$s AND event_id IS NOT NULL"
+      "SELECT event_id, pg_catalog.array_agg(ordinal || ' ' || state ORDER BY ordinal) FROM %1$soutbox_parked WHERE source = %3$s AND event_id IS NOT NULL"
           + " GROUP BY event_id HAVING count(*) > 1 AND bool_or(state = 'waiting') AND ";
 
   private final String schema;
