@@ -132,7 +132,7 @@ class DocsTest {
   @Test
   void metricsExist() throws IOException {
     String source =
-        Files.readString(SOURCES.resolve("io/outboxinbox/agent/observe/PrometheusText.java"));
+        Files.readString(SOURCES.resolve("io/outboxinbox/agent/observe/PipelineMeters.java"));
     Set<String> metrics = all(METRIC, README);
     assertThat(metrics).isNotEmpty();
     for (String metric : metrics) {
