@@ -161,7 +161,10 @@ class RoomsTest {
           new Library("jakarta.servlet.", Set.of("", "observe")),
           new Library("org.eclipse.jetty.", Set.of("", "observe")),
           new Library("org.yaml.", Set.of("configure")),
-          new Library("org.apache.commons.", Set.of("configure")));
+          new Library("org.apache.commons.", Set.of("configure")),
+          new Library("org.apache.commons.text.similarity.", Set.of("event")),
+          new Library("io.micrometer.", Set.of("observe")),
+          new Library("io.prometheus.", Set.of("observe")));
 
   private static Set<String> with(Set<String> rooms, String... more) {
     Set<String> all = new TreeSet<>(rooms);
