@@ -60,8 +60,8 @@ final class DropwizardMetrics implements MultiCollector {
     if (metric instanceof Counting counting) {
       // A Counter of Dropwizard may go down, a Meter never does.
       return metric instanceof Counter
-          ? gauge(name, counting.getCount())
-          : counter(name, counting.getCount());
+          ? gauge(name, (double) counting.getCount())
+          : counter(name, (double) counting.getCount());
     }
     return null;
   }

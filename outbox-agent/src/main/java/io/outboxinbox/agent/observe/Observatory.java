@@ -52,7 +52,8 @@ public final class Observatory {
             "/live", request -> view.liveness(deadThreads),
             "/ready", request -> view.readiness(),
             "/parked", parked::page,
-            "/metrics", request -> new Page(Page.OK, PROMETHEUS_TYPE, metrics.scrape(PROMETHEUS_TYPE)));
+            "/metrics",
+                request -> new Page(Page.OK, PROMETHEUS_TYPE, metrics.scrape(PROMETHEUS_TYPE)));
     AdminEnvironment admin = environment.admin();
     pages.forEach(
         (path, answer) ->

@@ -57,7 +57,9 @@ final class PipelineMeters {
     counter(
         "events_published", "Events published by this process", PipelineStatus::eventsPublished);
     gauge(
-        "last_sequence", "Sequence number of the last event published", PipelineStatus::lastSequence);
+        "last_sequence",
+        "Sequence number of the last event published",
+        PipelineStatus::lastSequence);
     gauge("epoch", "Epoch of the sequence", PipelineStatus::epoch);
     gauge(
         "capture_latency_seconds",
@@ -82,7 +84,8 @@ final class PipelineMeters {
         "parked_waiting",
         "Parked events not settled yet, -1 if not known",
         PipelineStatus::parkedWaiting);
-    gauge("parked_keys", "Keys held by a parked event, -1 if not known", PipelineStatus::parkedKeys);
+    gauge(
+        "parked_keys", "Keys held by a parked event, -1 if not known", PipelineStatus::parkedKeys);
     gauge(
         "parked_oldest_timestamp_seconds",
         "When the event waiting longest was parked, 0 for none",
@@ -116,7 +119,9 @@ final class PipelineMeters {
 
   private void handover() {
     counter(
-        "takeovers", "How often this agent began to publish", status -> status.handover().takeovers());
+        "takeovers",
+        "How often this agent began to publish",
+        status -> status.handover().takeovers());
     gauge(
         "takeover_seconds",
         "Last time: from the last sign of life of the leader before until the log was read",
