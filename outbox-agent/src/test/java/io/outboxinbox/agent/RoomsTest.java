@@ -232,6 +232,7 @@ class RoomsTest {
             .filter(dependency -> roomOf(dependency.getOriginClass()).equals("configure"))
             .filter(dependency -> !isBlock(dependency.getOriginClass()))
             .filter(dependency -> dependency.getTargetClass().getPackageName().startsWith(ROOT))
+            .filter(dependency -> !roomOf(dependency.getTargetClass()).equals("event"))
             .filter(
                 dependency ->
                     !roomOf(dependency.getTargetClass()).equals("configure")
