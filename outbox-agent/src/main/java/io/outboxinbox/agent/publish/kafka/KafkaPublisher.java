@@ -159,7 +159,7 @@ final class KafkaPublisher implements Publisher {
       throw new IllegalStateException("takeOver comes first");
     }
     open.beginTransaction();
-    for (int i = 0; i < records.size(); i++) {
+    for (int i = 0; i < records.size() && !failures.isUnanswered(); i++) {
       send(open, records.get(i), failures.of(i));
     }
     // A failed send makes the commit fail; after a commit was tried nothing is ever aborted

@@ -6,6 +6,7 @@ import org.apache.kafka.common.InvalidRecordException;
 import org.apache.kafka.common.errors.InvalidTopicException;
 import org.apache.kafka.common.errors.RecordBatchTooLargeException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
+import org.apache.kafka.common.errors.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
 /** Why sends of one transaction failed. Callbacks write it, the pipeline's thread reads it. */
@@ -36,6 +37,14 @@ final class SendFailures {
         refusedRecord = record;
       }
     }
+  }
+
+  /**
+   * Whether the broker has not answered in time. Nothing is known of it then, and each further send
+   * would wait for it as long again.
+   */
+  synchronized boolean isUnanswered() {
+    return first instanceof TimeoutException;
   }
 
   /** The record the broker refused; empty when there is none or it may be one of several. */

@@ -13,7 +13,6 @@ import io.outboxinbox.agent.publish.PublisherContract;
 import io.outboxinbox.testkit.KafkaExtension;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -23,15 +22,11 @@ import java.util.stream.Stream;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
-import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.PartitionInfo;
-import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
-import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
-import org.apache.kafka.common.serialization.StringDeserializer;
 import org.awaitility.Awaitility;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -107,38 +102,7 @@ class KafkaPublisherIT extends PublisherContract {
 
   @Override
   protected List<Received> received() {
-    Map<String, Object> properties =
-        Map.of(
-            "bootstrap.servers",
-            kafka.bootstrapServers(),
-            "isolation.level",
-            "read_committed",
-            "enable.auto.commit",
-            false);
-    List<Received> received = new ArrayList<>();
-    try (KafkaConsumer<String, byte[]> consumer =
-        new KafkaConsumer<>(properties, new StringDeserializer(), new ByteArrayDeserializer())) {
-      List<TopicPartition> partitions =
-          List.of(0, 1, 2).stream().map(p -> new TopicPartition(topic, p)).toList();
-      consumer.assign(partitions);
-      consumer.seekToBeginning(partitions);
-      Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
-      while (partitions.stream().anyMatch(p -> consumer.position(p) < ends.get(p))) {
-        consumer
-            .poll(Duration.ofMillis(100))
-            .forEach(
-                message ->
-                    received.add(
-                        new Received(
-                            message.key(),
-                            message.value(),
-                            Long.parseLong(
-                                new String(
-                                    message.headers().lastHeader("ce_sequence").value(),
-                                    StandardCharsets.UTF_8)))));
-      }
-    }
-    return received;
+    return KafkaMessages.of(kafka.bootstrapServers(), topic);
   }
 
   /** Up to the last stable offset the old checkpoint would look like the last one. */
