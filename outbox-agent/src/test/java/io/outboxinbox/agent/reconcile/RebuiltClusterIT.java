@@ -6,7 +6,6 @@ import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.operate.ReconcileRequest;
 import io.outboxinbox.agent.pipeline.CrashingPublishing;
-import io.outboxinbox.agent.pipeline.FailoverIT;
 import io.outboxinbox.agent.pipeline.ParkingRig;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineRig;
