@@ -13,7 +13,6 @@ import io.outboxinbox.agent.park.ParkingLot;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.reconcile.Reconcile;
 import io.outboxinbox.agent.route.Router;
-import io.outboxinbox.agent.source.LockLimit;
 import io.outboxinbox.agent.source.RowCheck;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.inspect.Findings;
@@ -99,7 +98,6 @@ final class LeadingSession {
     StepTimes times = new StepTimes();
     try (Publisher publisher = pipeline.publish().newPublisher();
         Connection control = connections.open("control", ANSWER_SECONDS)) {
-      LockLimit.ofSession(control);
       SessionStart start =
           new SessionStart(
               pipeline, findings, leadership, control, publisher, monitor::aboutToRead, clock);

@@ -11,6 +11,7 @@ import io.outboxinbox.agent.lead.Leadership;
 import io.outboxinbox.agent.park.ParkingCarryOver;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.reconcile.Reconcile;
+import io.outboxinbox.agent.source.Durability;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.PublicationMark;
 import io.outboxinbox.agent.source.SourceConfiguration;
@@ -210,6 +211,7 @@ final class SessionStart {
               + " or set source.existingRows to skip to start where this slot stands");
     }
     long epoch = registration.nextEpoch(clock.instant());
+    Durability.await(leadership.connections());
     registry.beginEpoch(control, identity.id(), epoch);
     FirstStart.Seed seed =
         seed(slot, new SourceRegistry.Turn(epoch, registration.reconciliation()));

@@ -35,6 +35,7 @@ import java.sql.SQLException;
 import java.time.Clock;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -165,10 +166,7 @@ public final class Reconcile {
   public Checkpoint run(Cause cause, @Nullable Checkpoint base)
       throws SQLException, InterruptedException {
     ServerState server = ServerState.of(lead.control());
-    ReconcileBound bound =
-        change.make(
-            "looking for what is parked",
-            connection -> ReconcileBound.of(connection, connections, source, server, base));
+    ReconcileBound bound = ReconcileBound.of(lead.control(), connections, source, server, base);
     refuseRowsNobodyCanTell(bound);
     long epoch = epoch(base);
     long number = begin(cause, base);
@@ -245,8 +243,13 @@ public final class Reconcile {
    * @return number of the report
    */
   private long begin(Cause cause, @Nullable Checkpoint base) throws SQLException {
+    Set<String> moved =
+        base == null || base.source().equals(identity)
+            ? Set.of()
+            : Set.of(base.source().id(), identity.id());
     return change.make(
         "carrying over what is parked",
+        moved,
         connection -> {
           @Nullable String carried = base == null ? null : carryOver(connection, base).orElse(null);
           return reconciliations.begin(connection, identity.id(), cause, carried);

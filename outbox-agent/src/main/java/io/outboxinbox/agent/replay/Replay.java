@@ -303,7 +303,7 @@ public final class Replay {
   }
 
   private AgentException failed(SQLException e) {
-    String message = "database %s: %s".formatted(source.database(), ServerMessage.of(e));
+    String message = "database %s: %s".formatted(source.database(), ServerMessage.of(e, source));
     String state = e.getSQLState() == null ? "" : e.getSQLState();
     // 22: a value that cannot be what it should, such as an id that is no UUID.
     return state.startsWith("22")

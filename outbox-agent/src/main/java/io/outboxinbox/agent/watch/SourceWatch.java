@@ -143,7 +143,9 @@ public final class SourceWatch implements AutoCloseable {
     } catch (SQLException e) {
       if (!isClosed) {
         String failure =
-            OneLine.of("partitions could not be made ahead of time: " + ServerMessage.of(e));
+            OneLine.of(
+                "partitions could not be made ahead of time: "
+                    + ServerMessage.of(e, pipeline.source()));
         LOG.warn("{}", failure);
         report.madeAhead(failure);
       }

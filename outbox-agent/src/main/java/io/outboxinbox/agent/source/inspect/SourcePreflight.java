@@ -61,7 +61,7 @@ public final class SourcePreflight {
       findings.add(
           Finding.misconfigured(
               "looking at database %s failed: %s (SQLState %s)"
-                  .formatted(config.database(), ServerMessage.of(e), e.getSQLState()),
+                  .formatted(config.database(), ServerMessage.of(e, config), e.getSQLState()),
               "see the message and the server's log"));
     }
     replication(connections, config).ifPresent(findings::add);
