@@ -128,7 +128,10 @@ final class SessionStart {
     }
     Checkpoint checkpoint = Objects.requireNonNull(found);
     registry.markSeeded(control, identity.id(), publisher.cluster().orElse(null));
-    return checkpoint.onTimeline(ServerState.of(control).timeline());
+    String mark = PublicationMark.of(control, source);
+    return checkpoint
+        .onTimeline(ServerState.of(control).timeline())
+        .withPublicationMark(PublicationMark.completed(checkpoint.publicationMark(), mark));
   }
 
   /** Null when the position can be gone on from. */

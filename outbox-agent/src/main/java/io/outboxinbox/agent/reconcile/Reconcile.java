@@ -140,8 +140,12 @@ public final class Reconcile {
     if (seen == null || seen.seenAt() == null || found == null) {
       return null;
     }
-    // Whatever was published since then has gone past it; a promotion alone has not.
-    return found.onTimeline(0).equals(seen.seenAt().onTimeline(0)) ? seen : null;
+    // Whatever was published since then has gone past it; what a start alone adds has not.
+    return asRead(found).equals(asRead(seen.seenAt())) ? seen : null;
+  }
+
+  private static Checkpoint asRead(Checkpoint checkpoint) {
+    return checkpoint.onTimeline(0).withPublicationMark("");
   }
 
   /** A wrong bootstrapServers looks like a lost position; only an operator can tell them apart. */

@@ -16,7 +16,6 @@ import io.outboxinbox.agent.source.table.Reconciliations;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
-import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -158,10 +157,7 @@ public final class SourceWatch implements AutoCloseable {
   private void look(Connection open) throws SQLException {
     Findings.refuse(SourcePreflight.check(open, pipeline.source()));
     String mark = PublicationMark.of(open, pipeline.source());
-    if (!mark.equals(checkpoint.publicationMark())) {
-      Findings.refuse(
-          List.of(PublicationMark.edited(pipeline.source(), checkpoint.publicationMark(), mark)));
-    }
+    Findings.refuse(PublicationMark.compare(pipeline.source(), checkpoint.publicationMark(), mark));
     refuseRequest(open);
     Optional<SlotState> slot = SlotState.of(open, pipeline.source().slot());
     isServerBusy = slot.isPresent() && slot.get().isDecoding(open);

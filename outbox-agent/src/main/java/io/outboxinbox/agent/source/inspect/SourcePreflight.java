@@ -183,9 +183,7 @@ public final class SourcePreflight {
     List<Finding> findings =
         new ArrayList<>(checkSlot(new SourceConnections(config), config, slot, server, checkpoint));
     String mark = PublicationMark.of(connection, config);
-    if (!mark.equals(checkpoint.publicationMark())) {
-      findings.add(PublicationMark.edited(config, checkpoint.publicationMark(), mark));
-    }
+    findings.addAll(PublicationMark.compare(config, checkpoint.publicationMark(), mark));
     if (ParkedTable.areMissing(connection, config.schema(), checkpoint, server.timeline())) {
       findings.add(
           Finding.gap(
