@@ -65,6 +65,7 @@ final class DocumentedNames {
           "read_uncommitted",
           // PostgreSQL's and MariaDB's.
           "pg_hba.conf",
+          "recovery.signal",
           "max_allowed_packet",
           // Made by a build, or by whoever reads.
           "e2e/target/logs",
