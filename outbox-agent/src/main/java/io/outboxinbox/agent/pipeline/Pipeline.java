@@ -167,7 +167,13 @@ public final class Pipeline {
       if (!awaitLeadership(leadership)) {
         return;
       }
-      try (Pulse pulse = new Pulse(leadership, configuration.name(), clock, monitor::gavePulse)) {
+      String source = leadership.source().id();
+      try (Pulse pulse =
+          new Pulse(
+              leadership,
+              configuration.name(),
+              clock,
+              number -> monitor.gavePulse(source, number))) {
         pulse.start(configuration.leadership().pulseInterval());
         while (awaitResume(leadership, pulse)) {
           new LeadingSession(

@@ -113,6 +113,7 @@ public final class SourcePreflight {
       findings.add(TablePreflight.missing(connection, config));
     }
     findings.addAll(PublicationPreflight.check(connection, config, names, table));
+    findings.addAll(TypesPreflight.check(connection));
     findings.addAll(PartitionsPreflight.check(connection, config, names));
     findings.addAll(AgentTablesPreflight.check(connection, config, names));
     findings.addAll(MessagePreflight.check(connection, names));
