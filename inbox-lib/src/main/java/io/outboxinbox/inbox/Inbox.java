@@ -374,7 +374,10 @@ public final class Inbox {
       return this;
     }
 
-    /** Where the inbox tables are, if not on the connection's search path. */
+    /**
+     * Where the inbox tables are, if not on the connection's search path. On PostgreSQL the path of
+     * the first connection counts for all.
+     */
     public Builder schema(String name) {
       this.schema = new SchemaName(name);
       return this;
