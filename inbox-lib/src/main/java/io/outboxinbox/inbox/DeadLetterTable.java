@@ -172,6 +172,10 @@ final class DeadLetterTable {
       Connection connection, DeadLetterFilter filter, long afterId, long untilId, int max)
       throws SQLException {
     DeadLetterWhere where = DeadLetterWhere.of(consumer, filter).between(afterId, untilId);
+    if (filter.reason() == null) {
+      // Their effects may be there. A retry adds them again, and is for who has looked.
+      where.butNot(TransactionEndedException.class.getName());
+    }
     try (PreparedStatement select =
         connection.prepareStatement(
             "SELECT dead_letter_id, state, topic, record_key_hash FROM "

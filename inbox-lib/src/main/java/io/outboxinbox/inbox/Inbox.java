@@ -129,12 +129,31 @@ public final class Inbox {
   /**
    * A connection for a handler, for one call of it; for those who run handlers themselves.
    *
-   * @param connection in a transaction in which a message was admitted
+   * @param connection in the transaction in which the message was admitted
+   * @param admitted the answer to that, or to one of several
    * @param watch is told what the handler does with it
    */
-  public HandlerConnection handlerConnection(Connection connection, HandlerConnection.Watch watch)
-      throws SQLException {
-    return new HandlerConnection(connection, guard, watch, Caller.HANDLER);
+  public HandlerConnection handlerConnection(
+      Connection connection, Outcome admitted, HandlerConnection.Watch watch) throws SQLException {
+    return handlerConnection(connection, admitted.transaction(), watch);
+  }
+
+  HandlerConnection handlerConnection(
+      Connection connection, long transaction, HandlerConnection.Watch watch) throws SQLException {
+    return new HandlerConnection(connection, guard, watch, Caller.HANDLER, transaction);
+  }
+
+  /**
+   * Whether a transaction was committed of which {@link HandlerConnection#mayHaveCommitted} cannot
+   * tell. On PostgreSQL its number says so, on MySQL and MariaDB its rows do. Only where marks are
+   * used there, somebody else's work is taken for its own.
+   *
+   * @param connection in another transaction, begun afterwards
+   * @param outcomes one or more that were new in it
+   * @throws InboxException.Retryable it is still open
+   */
+  public boolean isCommitted(Connection connection, List<Outcome> outcomes) throws SQLException {
+    return guarded(connection, table -> admission(mode, connection, table).isCommitted(outcomes));
   }
 
   /**
@@ -218,7 +237,7 @@ public final class Inbox {
             connection,
             table -> admission(InboxMode.IDS, connection, table).admitOne(Arrival.of(id)));
     return switch (outcome.status()) {
-      case NEW -> first(connection, id, hash, work);
+      case NEW -> first(connection, outcome, hash, work);
       case DUPLICATE -> repeated(connection, id, hash);
       case TOO_OLD ->
           throw new InboxException.Forgotten(
@@ -228,14 +247,16 @@ public final class Inbox {
   }
 
   private <E extends Exception> byte @Nullable [] first(
-      Connection connection, MessageId id, byte @Nullable [] hash, Work<E> work)
+      Connection connection, Outcome admitted, byte @Nullable [] hash, Work<E> work)
       throws SQLException, E {
+    MessageId id = admitted.id();
     // Works of several keys may lie in each other.
     String savepoint = "inbox_once_" + id.key().toString().replace("-", "");
     guard.begin(connection, savepoint);
     byte @Nullable [] result;
     try (HandlerConnection given =
-        new HandlerConnection(connection, guard, HandlerConnection.Watch.NONE, Caller.WORK)) {
+        new HandlerConnection(
+            connection, guard, HandlerConnection.Watch.NONE, Caller.WORK, admitted.transaction())) {
       result = work.run(given.connection());
       given.requireUnended();
     }

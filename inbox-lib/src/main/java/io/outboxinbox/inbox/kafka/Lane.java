@@ -249,7 +249,7 @@ final class Lane implements Runnable {
 
   private Duration failed(List<Delivery> batch, StepFailure failure) {
     context.troubles().failed(failure.failure());
-    if (failure.doubtful().isEmpty()) {
+    if (failure.doubtful().size() == 0) {
       return again(batch, failure);
     }
     ended = new Ended(batch, failure);

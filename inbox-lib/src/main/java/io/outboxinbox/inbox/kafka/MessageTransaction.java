@@ -13,6 +13,7 @@ import io.outboxinbox.inbox.MessageId;
 import io.outboxinbox.inbox.Outcome;
 import io.outboxinbox.inbox.TransactionEndedException;
 import io.outboxinbox.inbox.Transactions;
+import io.outboxinbox.inbox.kafka.StepFailure.Given;
 import io.outboxinbox.inbox.kafka.StepFailure.Phase;
 import java.nio.ByteBuffer;
 import java.sql.Connection;
@@ -74,10 +75,10 @@ final class MessageTransaction {
     boolean isSessionChanged;
     boolean isUsed;
 
-    /** Messages that are new in this transaction and were given to the handler. */
-    List<Delivery> given = List.of();
+    /** What was given to the handler. */
+    Given given = Given.NOTHING;
 
-    boolean mayHaveEnded;
+    boolean mayHaveCommitted;
 
     Progress(StepWatch watch, @Nullable Delivery first) {
       this.at = first;
@@ -223,9 +224,6 @@ final class MessageTransaction {
     return isAdded;
   }
 
-  /** The admission was only asked for; nothing of it is to stay. */
-  private static final class NotThere extends Exception {}
-
   /**
    * Makes dead letters of messages whose transaction has ended under their handler, if it was
    * committed: the inbox knows them then, and nobody knows which of their effects are there.
@@ -233,40 +231,35 @@ final class MessageTransaction {
    * @return false if it was rolled back: none of it is there
    */
   boolean keepEnded(PartitionWork partition, Ended ended, GivenUp why) throws StepFailure {
-    List<Delivery> doubtful = ended.failure().doubtful();
+    Given doubtful = ended.failure().doubtful();
     boolean isStopping = settings.onFailure() == FailurePolicy.STOP;
     long next = partition.tracker().nextWith(ended.batch());
-    List<Outcome> outcomes = new ArrayList<>();
-    try {
-      run(
-          (connection, progress) -> {
-            outcomes.clear();
-            outcomes.addAll(admitAll(connection, doubtful));
-            if (outcomes.stream().noneMatch(Outcome::isDuplicate)) {
-              throw new NotThere();
-            }
-            for (int i = 0; i < doubtful.size(); i++) {
-              Envelope envelope = doubtful.get(i).envelope();
-              if (!deadLetters.contains(connection, envelope)) {
-                deadLetters.add(connection, envelope, outcomes.get(i).id(), why.failure());
+    boolean isCommitted =
+        run(
+            (connection, progress) -> {
+              if (!inbox.isCommitted(connection, doubtful.outcomes())) {
+                return false;
               }
-            }
-            if (!isStopping) {
-              keepOffset(connection, partition, next);
-            }
-            return true;
-          });
-    } catch (StepFailure e) {
-      if (e.failure() instanceof NotThere) {
-        return false;
-      }
-      throw e;
+              for (int i = 0; i < doubtful.size(); i++) {
+                Envelope envelope = doubtful.deliveries().get(i).envelope();
+                if (!deadLetters.contains(connection, envelope)) {
+                  MessageId id = doubtful.outcomes().get(i).id();
+                  deadLetters.add(connection, envelope, id, why.failure());
+                }
+              }
+              if (!isStopping) {
+                keepOffset(connection, partition, next);
+              }
+              return true;
+            });
+    if (!isCommitted) {
+      return false;
     }
-    inbox.committed(outcomes);
+    inbox.committed(doubtful.outcomes());
     if (!isStopping) {
       partition.kept(next);
     }
-    for (Delivery delivery : doubtful) {
+    for (Delivery delivery : doubtful.deliveries()) {
       byte @Nullable [] key = delivery.envelope().key();
       if (key != null && settings.isHoldingKeys()) {
         heldKeys.add(partition.topic(), key);
@@ -352,8 +345,7 @@ final class MessageTransaction {
       learnHeldKeys(connection, batch, outcomes);
     }
     List<Message> messages = new ArrayList<>();
-    List<Delivery> given = new ArrayList<>();
-    progress.given = given;
+    Given given = Given.of();
     Map<ByteBuffer, byte[]> released = new HashMap<>();
     int queued = 0;
     for (int i = 0; i < batch.size(); i++) {
@@ -363,10 +355,12 @@ final class MessageTransaction {
         queued++;
       } else if (outcome.isNew()) {
         messages.add(new Message(outcome.arrival(), batch.get(i).envelope()));
-        given.add(batch.get(i));
+        given.deliveries().add(batch.get(i));
+        given.outcomes().add(outcome);
       }
     }
     if (!messages.isEmpty()) {
+      progress.given = given;
       handle(connection, messages, progress);
     }
     return new Result(outcomes, messages.size(), queued, List.copyOf(released.values()));
@@ -377,7 +371,8 @@ final class MessageTransaction {
     progress.phase = Phase.HANDLER;
     progress.isUsed = false;
     boolean hasFailed = true;
-    HandlerConnection given = inbox.handlerConnection(connection, progress);
+    HandlerConnection given =
+        inbox.handlerConnection(connection, progress.given.outcomes().get(0), progress);
     try (given) {
       try {
         settings.handler().handle(given.connection(), messages);
@@ -390,7 +385,7 @@ final class MessageTransaction {
     } catch (Throwable e) {
       // Drivers close a connection that broke. Handlers may hide that behind a failure of theirs.
       progress.isConnectionGone = connection.isClosed();
-      progress.mayHaveEnded = given.mayHaveEnded();
+      progress.mayHaveCommitted = given.mayHaveCommitted();
       throw e;
     } finally {
       connectionUse.ended(progress.isUsed, hasFailed, messages.get(0).envelope().place());
@@ -488,7 +483,7 @@ final class MessageTransaction {
       }
       boolean isLost = progress.isConnectionGone || progress.step.isCut();
       Phase phase = isLost ? Phase.LOST : progress.phase;
-      throw progress.mayHaveEnded || TransactionEndedException.isIn(e)
+      throw progress.mayHaveCommitted || TransactionEndedException.isIn(e)
           ? StepFailure.ofEnded(phase, e, progress.given)
           : StepFailure.of(phase, e);
     } finally {

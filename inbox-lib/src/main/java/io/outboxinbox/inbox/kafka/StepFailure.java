@@ -1,8 +1,10 @@
 package io.outboxinbox.inbox.kafka;
 
 import io.outboxinbox.inbox.InboxException;
+import io.outboxinbox.inbox.Outcome;
 import io.outboxinbox.inbox.RetryAdvice;
 import java.sql.SQLException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -68,18 +70,31 @@ final class StepFailure extends Exception {
   private final Kind kind;
   private final Phase phase;
   private final transient Throwable failure;
-  private final transient List<Delivery> doubtful;
+  private final transient Given doubtful;
 
-  private StepFailure(Phase phase, Throwable failure, List<Delivery> doubtful) {
+  /** Messages that a handler was given, and as what they were admitted. */
+  record Given(List<Delivery> deliveries, List<Outcome> outcomes) {
+    static final Given NOTHING = new Given(List.of(), List.of());
+
+    static Given of() {
+      return new Given(new ArrayList<>(), new ArrayList<>());
+    }
+
+    int size() {
+      return deliveries.size();
+    }
+  }
+
+  private StepFailure(Phase phase, Throwable failure, Given doubtful) {
     super(failure.getMessage(), failure);
     this.kind = kindOf(phase, failure);
     this.phase = phase;
     this.failure = failure;
-    this.doubtful = List.copyOf(doubtful);
+    this.doubtful = doubtful;
   }
 
   static StepFailure of(Phase phase, Throwable failure) {
-    return new StepFailure(phase, failure, List.of());
+    return new StepFailure(phase, failure, Given.NOTHING);
   }
 
   /**
@@ -87,7 +102,7 @@ final class StepFailure extends Exception {
    *
    * @param doubtful the messages that the handler was given
    */
-  static StepFailure ofEnded(Phase phase, Throwable failure, List<Delivery> doubtful) {
+  static StepFailure ofEnded(Phase phase, Throwable failure, Given doubtful) {
     return new StepFailure(phase, failure, doubtful);
   }
 
@@ -144,7 +159,7 @@ final class StepFailure extends Exception {
    * Messages whose ids may be committed, though not by us: asked again, the inbox would take them
    * for handled.
    */
-  List<Delivery> doubtful() {
+  Given doubtful() {
     return doubtful;
   }
 
