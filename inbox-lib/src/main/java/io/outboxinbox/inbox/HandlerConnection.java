@@ -30,7 +30,11 @@ import org.jspecify.annotations.Nullable;
  * next message's transaction nor into one of its own.
  */
 public final class HandlerConnection implements AutoCloseable {
-  private static final String NO_CONNECTION = "08003";
+  /**
+   * SQL:2016, function sequence error. None of class 08, since the database is there: it is the
+   * handler that has to be mended.
+   */
+  private static final String TOO_LATE = "HY010";
 
   private static final String COMMITTING =
       ". MySQL and MariaDB commit by themselves at DDL, TRUNCATE, GRANT, LOCK TABLES, ANALYZE TABLE"
@@ -326,7 +330,7 @@ public final class HandlerConnection implements AutoCloseable {
                   + " comes too late, so wait in the "
                   + caller.noun
                   + " for everything that writes on its connection",
-              NO_CONNECTION);
+              TOO_LATE);
     };
   }
 

@@ -219,8 +219,9 @@ public final class Inbox {
    * @return what the work returned, this time or the first
    * @throws InboxException.BadMessage the key came before with another request
    * @throws InboxException.Forgotten the key is older than what is remembered; nothing was done
-   * @throws InboxException.Unfinished the work of an earlier call has ended its transaction, so its
-   *     effects may be there in part; nothing was done
+   * @throws InboxException.Unfinished the work of an earlier call has begun and is not done, and
+   *     its key is there all the same: it has ended its transaction, or it has thrown and somebody
+   *     has committed; or this call is made by work of the same key. Nothing was done
    * @throws SQLException as {@link #admit(Connection, Arrival)}, and {@link
    *     TransactionEndedException} where the work has ended the transaction: what it had written by
    *     then may be committed, and with it the key; roll back
@@ -272,11 +273,13 @@ public final class Inbox {
       throw new InboxException.Unfinished(
           "key "
               + id
-              + " was used by work that has ended its transaction before it was done, so its"
-              + " effects may be there in part",
-          "look what is there, mend the work, and use a new key for what is left to do. A key that"
-              + " a build of November 2026 has used without request and result looks the same, and"
-              + " its work is done");
+              + " belongs to work that has begun and is not done: it is used within itself, or it"
+              + " has failed and its transaction was committed all the same, or it has ended its"
+              + " transaction itself; so its effects may be there in part",
+          "work within work needs a key of its own. Otherwise look what is there, roll back where"
+              + " once throws, mend work that commits, and do what is left under a new key. A key"
+              + " that a build of November 2026 has used without request and result looks the same,"
+              + " and its work is done");
     }
     if (hash != null && !Arrays.equals(hash, stored.requestHash())) {
       throw new InboxException.BadMessage(
@@ -392,7 +395,10 @@ public final class Inbox {
       return this;
     }
 
-    /** Where the inbox tables are, if not on the connection's search path. */
+    /**
+     * Where the inbox tables are, if not on the connection's search path. On PostgreSQL the path of
+     * the first connection counts for all.
+     */
     public Builder schema(String name) {
       this.schema = new SchemaName(name);
       return this;

@@ -34,15 +34,18 @@ final class MessageTransaction {
   private final DeadLetters deadLetters;
   private final HeldKeys heldKeys;
   private final ConnectionUse connectionUse;
+  private final StepWatch stepWatch;
   private final Transactions transactions;
 
-  MessageTransaction(Settings settings, HeldKeys heldKeys, ConnectionUse connectionUse) {
+  MessageTransaction(
+      Settings settings, HeldKeys heldKeys, ConnectionUse connectionUse, StepWatch stepWatch) {
     this.settings = settings;
     this.inbox = settings.inbox();
     this.offsets = InboxOffsets.of(inbox);
     this.deadLetters = settings.deadLetters();
     this.heldKeys = heldKeys;
     this.connectionUse = connectionUse;
+    this.stepWatch = stepWatch;
     this.transactions = new Transactions(settings.dataSource());
   }
 
@@ -57,25 +60,17 @@ final class MessageTransaction {
     }
   }
 
-  /** Which messages follow each other. */
-  interface Succession {
-    /** What can be handled at once after the message at hand; null to end with that one. */
-    @Nullable Delivery next();
-
-    /**
-     * The message at hand is committed, and what {@link #next} has returned takes its place.
-     *
-     * @return whether that may still be handled
-     */
-    boolean committed(Result result);
-  }
-
   /** A transaction with nothing left to do but its commit. */
   private record Open(Result result, long nextOffset) {}
 
   /** How far a transaction has come. */
   private static final class Progress implements HandlerConnection.Watch {
-    Phase phase = Phase.CONNECT;
+    final StepWatch.Step step;
+    volatile Phase phase = Phase.CONNECT;
+
+    /** The first message at hand; null in what is of no message. */
+    volatile @Nullable Delivery at;
+
     boolean isConnectionGone;
     boolean isSessionChanged;
     boolean isUsed;
@@ -84,6 +79,16 @@ final class MessageTransaction {
     Given given = Given.NOTHING;
 
     boolean mayHaveCommitted;
+
+    Progress(StepWatch watch, @Nullable Delivery first) {
+      this.at = first;
+      this.step = watch.begin(this::where);
+    }
+
+    private String where() {
+      Delivery first = at;
+      return (first == null ? "a partition" : first.envelope().place()) + ": " + phase.words();
+    }
 
     @Override
     public void used() {
@@ -104,6 +109,7 @@ final class MessageTransaction {
   Result apply(PartitionWork partition, List<Delivery> batch) throws StepFailure {
     Open open =
         run(
+            batch.get(0),
             (connection, progress) ->
                 work(connection, partition, batch, admitAll(connection, batch), progress));
     return settle(partition, open);
@@ -119,7 +125,9 @@ final class MessageTransaction {
   void applyEach(PartitionWork partition, Delivery first, Succession succession)
       throws StepFailure {
     Optional<Open> last =
-        run((connection, progress) -> inARow(connection, partition, first, succession, progress));
+        run(
+            first,
+            (connection, progress) -> inARow(connection, partition, first, succession, progress));
     last.ifPresent(open -> succession.committed(settle(partition, open)));
   }
 
@@ -151,6 +159,7 @@ final class MessageTransaction {
         return Optional.empty();
       }
       current = List.of(next);
+      progress.at = next;
       outcomes = List.of(admitted.get());
     }
   }
@@ -167,7 +176,7 @@ final class MessageTransaction {
     Result result = effects(connection, batch, outcomes, progress);
     keepOffset(connection, partition, next);
     if (result.handled() > 0) {
-      progress.phase = Phase.HANDLER;
+      progress.phase = Phase.COMMIT;
     }
     return new Open(result, next);
   }
@@ -200,6 +209,7 @@ final class MessageTransaction {
     long next = partition.tracker().nextWith(List.of(delivery));
     boolean isAdded =
         run(
+            delivery,
             (connection, progress) -> {
               boolean isNew = keep(connection, delivery, why, outcomes);
               keepOffset(connection, partition, next);
@@ -364,8 +374,13 @@ final class MessageTransaction {
     HandlerConnection given =
         inbox.handlerConnection(connection, progress.given.outcomes().get(0), progress);
     try (given) {
-      settings.handler().handle(given.connection(), messages);
+      try {
+        settings.handler().handle(given.connection(), messages);
+      } finally {
+        progress.step.ask();
+      }
       given.requireUnended();
+      progress.step.answered();
       hasFailed = false;
     } catch (Throwable e) {
       // Drivers close a connection that broke. Handlers may hide that behind a failure of theirs.
@@ -444,21 +459,35 @@ final class MessageTransaction {
   }
 
   private <T> T run(Work<T> work) throws StepFailure {
-    Progress progress = new Progress();
+    return run(null, work);
+  }
+
+  private <T> T run(@Nullable Delivery first, Work<T> work) throws StepFailure {
+    Progress progress = new Progress(stepWatch, first);
     try {
       return transactions.<T, Exception>run(
           connection -> {
+            progress.step.on(connection);
             progress.phase = Phase.OURS;
-            return work.on(connection, progress);
+            try {
+              return work.on(connection, progress);
+            } catch (Throwable e) {
+              // What is left is the rollback.
+              progress.step.ask();
+              throw e;
+            }
           });
     } catch (Throwable e) {
       if (e instanceof InterruptedException) {
         Thread.currentThread().interrupt();
       }
-      Phase phase = progress.isConnectionGone ? Phase.LOST : progress.phase;
+      boolean isLost = progress.isConnectionGone || progress.step.isCut();
+      Phase phase = isLost ? Phase.LOST : progress.phase;
       throw progress.mayHaveCommitted || TransactionEndedException.isIn(e)
           ? StepFailure.ofEnded(phase, e, progress.given)
           : StepFailure.of(phase, e);
+    } finally {
+      progress.step.end();
     }
   }
 }

@@ -43,15 +43,28 @@ final class StepFailure extends Exception {
   /** How far a transaction has come: whose fault it is when it fails. */
   enum Phase {
     /** No connection yet. */
-    CONNECT,
+    CONNECT("waits for a connection"),
     /** Our own statements before a handler has run; what fails here is no message's fault. */
-    OURS,
-    /** The handler's statements, and the commit of what it did. */
-    HANDLER,
+    OURS("asks the inbox"),
+    /** The handler's statements. */
+    HANDLER("is with the handler"),
     /** Our own statements behind the handler's, which may be to blame. */
-    BEHIND,
+    BEHIND("keeps what goes with the handler's effects"),
+    /** The commit of what the handler did, with all that was deferred to it. */
+    COMMIT("commits"),
     /** The connection broke under the handler, and with it the transaction. */
-    LOST
+    LOST("has lost its connection");
+
+    private final String words;
+
+    Phase(String words) {
+      this.words = words;
+    }
+
+    /** What a message does. */
+    String words() {
+      return words;
+    }
   }
 
   private final Kind kind;
@@ -116,7 +129,11 @@ final class StepFailure extends Exception {
         || failure instanceof InboxException.Forgotten) {
       return Kind.UNUSABLE;
     }
-    return phase == Phase.HANDLER || isAborted(failure) ? Kind.HANDLER : Kind.MISCONFIGURED;
+    return isOfHandler(phase) || isAborted(failure) ? Kind.HANDLER : Kind.MISCONFIGURED;
+  }
+
+  private static boolean isOfHandler(Phase phase) {
+    return phase == Phase.HANDLER || phase == Phase.COMMIT;
   }
 
   /** The handler has swallowed an error, and the next statement of ours met it. */
@@ -148,10 +165,15 @@ final class StepFailure extends Exception {
 
   /**
    * Whether the database has lacked something that a single message can use up or ask for (memory,
-   * locks, room, a file), though it was there for the admission.
+   * locks, room, a file), though it was there for the admission. What a handler says of other
+   * databases is not of the message; once it has returned, all that fails is of this one.
    */
   boolean mayBeOfMessage() {
-    return phase == Phase.HANDLER && isLacking(failure);
+    return switch (phase) {
+      case HANDLER -> isLacking(failure);
+      case BEHIND, COMMIT -> true;
+      case CONNECT, OURS, LOST -> false;
+    };
   }
 
   private static boolean isLacking(Throwable failure) {
@@ -184,7 +206,7 @@ final class StepFailure extends Exception {
 
   /** For a line of the log and for the state; shortened, since messages can quote data. */
   String reason() {
-    String way = kind == Kind.MISCONFIGURED && phase == Phase.HANDLER ? wayOut() : "";
+    String way = kind == Kind.MISCONFIGURED && isOfHandler(phase) ? wayOut() : "";
     return shown(failure) + way;
   }
 
