@@ -53,7 +53,7 @@ final class TransactionEnd {
   private static final String STATEMENT = "(?:^|;)\\s*+";
 
   private static final Pattern SUSPECT =
-      Pattern.compile("COMMIT|ABORT|ROLLBACK|END|PREPARE\\s+TRANSACTION", FLAGS);
+      Pattern.compile("COMMIT|ABORT|ROLLBACK|END|PREPARE", FLAGS);
 
   private static final String POSTGRES_WORDS = "(?:;|$|WORK\\b|TRANSACTION\\b|AND\\b)";
 
@@ -75,14 +75,18 @@ final class TransactionEnd {
   private static final Pattern POSTGRES_BODY = Pattern.compile("\\bBEGIN\\s++ATOMIC\\b", FLAGS);
 
   private static final Pattern POSTGRES_WORD =
-      Pattern.compile("\\b(?:COMMIT|ABORT|ROLLBACK|PREPARE\\s++TRANSACTION)\\b", FLAGS);
+      Pattern.compile("\\b(?:COMMIT|ABORT|ROLLBACK|PREPARE)\\b", FLAGS);
 
   private static final Pattern POSTGRES_END_WORD = Pattern.compile("\\bEND\\b", FLAGS);
 
   private static final Pattern SEVERAL = Pattern.compile(";\\s*+\\S");
 
+  /** Not those that the server runs. Few, for each takes room on the stack. */
+  private static final String MYSQL_GAP =
+      "(?:\\s++|#[^\\n]*+|--(?=[\\s\\p{Cntrl}]|\\z)[^\\n]*+|/\\*(?!M?!)(?s:.*?)\\*/){1,20}+";
+
   private static final String MYSQL_END =
-      "(?:COMMIT\\b|ROLLBACK\\b(?!\\s++(?:WORK\\s++)?TO\\b)|START\\s++TRANSACTION\\b)";
+      spaced("(?:COMMIT\\b|ROLLBACK\\b(?! (?:WORK )?TO\\b)|START TRANSACTION\\b)");
 
   /**
    * Also what commits by itself; statements about temporary tables do not. What is only in
@@ -91,14 +95,17 @@ final class TransactionEnd {
   private static final String MYSQL_STATEMENT =
       "(?:"
           + MYSQL_END
-          + "|(?:ABORT|TRUNCATE|RENAME|GRANT|REVOKE|LOCK|ALTER|FLUSH|RESET)\\b"
-          + "|(?:CREATE|DROP)\\s++(?!(?:OR\\s++REPLACE\\s++)?(?:TEMPORARY|PREPARE)\\b)"
-          + "|BEGIN\\b(?!\\s++NOT\\b)"
-          + "|(?:ANALYZE|OPTIMIZE|CHECK|REPAIR)\\s++"
-          + "(?:(?:LOCAL|NO_WRITE_TO_BINLOG)\\s++)?TABLES?\\b"
-          + "|(?:CACHE|LOAD)\\s++INDEX\\b|(?:UN)?INSTALL\\s++(?:PLUGIN|SONAME|COMPONENT)\\b"
-          + "|SET\\s++(?:PASSWORD\\b|DEFAULT\\s++ROLE\\b"
-          + "|(?:@@)?(?:SESSION\\s++|LOCAL\\s++)?(?:SESSION\\.)?AUTOCOMMIT\\b))";
+          + spaced(
+              "|(?:ABORT|TRUNCATE|RENAME|GRANT|REVOKE|LOCK|ALTER|FLUSH|RESET)\\b"
+                  + "|(?:CREATE|DROP) (?!(?:OR REPLACE )?(?:TEMPORARY|PREPARE)\\b)"
+                  + "|BEGIN\\b(?! NOT\\b)"
+                  + "|(?:ANALYZE|OPTIMIZE|CHECK|REPAIR) "
+                  + "(?:(?:LOCAL|NO_WRITE_TO_BINLOG) )?TABLES?\\b"
+                  + "|(?:CACHE|LOAD) INDEX\\b|(?:UN)?INSTALL (?:PLUGIN|SONAME|COMPONENT)\\b"
+                  + "|SET (?:PASSWORD\\b|DEFAULT ROLE\\b"
+                  // Off it is already.
+                  + "|(?:@@)?(?:SESSION |LOCAL )?(?:SESSION\\.)?AUTOCOMMIT\\b"
+                  + "(?!\\s*+:?=\\s*+(?:0|OFF|FALSE)\\b)))");
 
   private static final Pattern MYSQL = Pattern.compile(STATEMENT + MYSQL_STATEMENT, FLAGS);
 
@@ -135,6 +142,11 @@ final class TransactionEnd {
     String plain = "[^\\\\" + quote + "]*+";
     String other = "(?:(?:\\\\(?s:.)|" + quote + quote + ")" + plain + ")*+";
     return quote + plain + other + quote;
+  }
+
+  /** A pattern in which each blank stands for whatever may be between two words of MySQL's. */
+  private static String spaced(String pattern) {
+    return pattern.replace(" ", MYSQL_GAP);
   }
 
   /** PostgreSQL's lie in each other. */

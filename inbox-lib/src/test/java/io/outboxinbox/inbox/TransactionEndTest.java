@@ -115,6 +115,38 @@ class TransactionEndTest {
     assertThat(TransactionEnd.isIn(sql, false)).isFalse();
   }
 
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "ROLLBACK /* x */ TO SAVEPOINT a",
+        "ROLLBACK/**/WORK # x\nTO a",
+        "CREATE /* x */ TEMPORARY TABLE t (a int)",
+        "DROP -- x\nTEMPORARY TABLE t",
+        "SET autocommit = 0",
+        "SET @@session.autocommit := OFF"
+      })
+  void letsHarmlessStatementsOfMySqlPassWithCommentsBetweenWords(String sql) {
+    assertThat(TransactionEnd.isIn(sql, true)).isFalse();
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "ROLLBACK /* TO a */ AND CHAIN",
+        "CREATE /* TEMPORARY */ TABLE t (a int)",
+        "START/**/TRANSACTION",
+        "SET /* x */ autocommit = ON"
+      })
+  void knowsWhatEndsATransactionOfMySqlWithCommentsBetweenWords(String sql) {
+    assertThat(TransactionEnd.isIn(sql, true)).isTrue();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"PREPARE /**/ TRANSACTION 'a'", "PREPARE -- x\nTRANSACTION 'a'"})
+  void knowsWhatEndsATransactionOfPostgresWithCommentsBetweenWords(String sql) {
+    assertThat(TransactionEnd.isIn(sql, false)).isTrue();
+  }
+
   @Test
   void looksIntoNoBlockOfCode() {
     assertThat(TransactionEnd.isIn("DO $a$ BEGIN PERFORM 1; COMMIT; END $a$", false)).isFalse();

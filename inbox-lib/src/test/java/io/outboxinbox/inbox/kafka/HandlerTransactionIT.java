@@ -14,7 +14,6 @@ import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.sql.Savepoint;
 import java.sql.Statement;
@@ -480,29 +479,5 @@ class HandlerTransactionIT {
     assertThat(written.await(90, TimeUnit.SECONDS)).isTrue();
     ConsumerRig.eventually().until(() -> rig.committedOffset(0) == 2);
     assertThat(rig.effects()).isEqualTo(2);
-  }
-
-  /** It fails each time, and no database is away. */
-  @Test
-  void aHandlerThatKeepsAStatementInAFieldHasFailed() throws Exception {
-    rig.sendMany(5, 5);
-    AtomicReference<PreparedStatement> kept = new AtomicReference<>();
-    rig.start(
-        rig.builder()
-            .threads(1)
-            .batchMax(1)
-            .handler(
-                (connection, message) -> {
-                  if (kept.get() == null) {
-                    kept.set(connection.prepareStatement("INSERT INTO effect (id) VALUES (?)"));
-                  }
-                  kept.get().setString(1, message.id().text());
-                  kept.get().executeUpdate();
-                }));
-    ConsumerRig.eventually().until(() -> rig.committedOffset(0) == 5);
-    assertThat(rig.effects()).isEqualTo(1);
-    assertThat(rig.deadLetters())
-        .hasSize(4)
-        .allSatisfy(letter -> assertThat(letter.failure().detail()).contains("has returned"));
   }
 }

@@ -260,4 +260,28 @@ class HandlerTransactionOnMariaDbIT {
       statement.execute(sql);
     }
   }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "ROLLBACK /* x */ TO SAVEPOINT a",
+        "CREATE /* x */ TEMPORARY TABLE t (a int)",
+        "SET autocommit = 0"
+      })
+  void whatEndsNoTransactionIsAllowed(String sql) throws Exception {
+    rig.sendMany(1, 1);
+    rig.start(
+        rig.builder()
+            .handler(
+                (connection, message) -> {
+                  try (var statement = connection.createStatement()) {
+                    statement.execute("INSERT INTO effect VALUES ('" + message.text() + "')");
+                    statement.execute("SAVEPOINT a");
+                    statement.execute(sql);
+                  }
+                }));
+    ConsumerRig.eventually().until(() -> rig.committedOffset(0) == 1);
+    assertThat(rig.deadLetters()).isEmpty();
+    assertThat(rig.effects()).isEqualTo(1);
+  }
 }
