@@ -154,7 +154,10 @@ class HandlerTransactionOnMariaDbIT {
                   addEffect(connection, message);
                   if (isFirst.compareAndSet(true, false)) {
                     entered.countDown();
-                    ConsumerRig.eventually().until(() -> rig.number(WAITING) > 0);
+                    // InnoDB refreshes the view only after a tenth of a second without a look.
+                    ConsumerRig.eventually()
+                        .pollInterval(Duration.ofMillis(250))
+                        .until(() -> rig.number(WAITING) > 0);
                     execute(connection, "CALL give_up()");
                     throw new IllegalStateException("on purpose");
                   }
