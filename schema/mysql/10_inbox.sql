@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS inbox_message (
   message_key  binary(16)   NOT NULL COMMENT 'The id itself where it is a UUID version 7, otherwise a hash of it that begins with ff.',
   consumer     varchar(100) NOT NULL,
   received_at  datetime(6)  NOT NULL DEFAULT (UTC_TIMESTAMP(6)),
-  claim        bigint       NULL COMMENT 'Tells the rows that one statement for many messages has added from those that were there.',
+  claim        bigint       NULL COMMENT 'Tells the rows that one admission has added from those of others, also after its transaction.',
   request_hash varbinary(32) NULL,
   result       longblob     NULL,
   -- The key first: ids of one time lie together, whoever consumes them, and deleting the oldest empties whole pages.

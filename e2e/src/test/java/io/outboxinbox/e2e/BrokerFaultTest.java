@@ -73,7 +73,7 @@ class BrokerFaultTest {
     }
   }
 
-  /** The agent's rights, as the README lists them, are taken away and given back. */
+  /** The agent's rights, as docs/INSTALL.md lists them, are taken away and given back. */
   @Test
   void waitsForRightsThatWereTakenAway() throws Exception {
     int port = FreePorts.pick();

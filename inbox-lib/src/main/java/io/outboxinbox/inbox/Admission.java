@@ -4,6 +4,7 @@ import io.outboxinbox.inbox.InboxTable.Entry;
 import io.outboxinbox.inbox.InboxTable.Mark;
 import io.outboxinbox.inbox.InboxTable.MarkKey;
 import io.outboxinbox.inbox.InboxTable.Stored;
+import io.outboxinbox.inbox.InboxTable.Trace;
 import io.outboxinbox.inbox.Outcome.Status;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -29,6 +30,7 @@ final class Admission {
   private final CommittedMessages committed;
   private final Connection connection;
   private final InboxTable table;
+  private final Trace trace = new Trace();
 
   Admission(
       InboxMode mode,
@@ -46,8 +48,12 @@ final class Admission {
   /** As {@link #admit} for one, without the collections that put many in order. */
   Outcome admitOne(Arrival arrival) throws SQLException {
     return origin(arrival) == null
-        ? new Outcome(arrival, statusById(arrival))
+        ? outcome(arrival, statusById(arrival), trace.ofIds)
         : admit(List.of(arrival)).get(0);
+  }
+
+  private static Outcome outcome(Arrival arrival, Status status, long transaction) {
+    return new Outcome(arrival, status, status == Status.NEW ? transaction : 0);
   }
 
   private Status statusById(Arrival arrival) throws SQLException {
@@ -58,7 +64,7 @@ final class Admission {
     if (isBelowFloor(arrival)) {
       return known(List.of(arrival)).isEmpty() ? Status.TOO_OLD : Status.DUPLICATE;
     }
-    return table.insert(connection, arrival.entry()) ? Status.NEW : Status.DUPLICATE;
+    return table.insert(connection, arrival.entry(), trace) ? Status.NEW : Status.DUPLICATE;
   }
 
   /**
@@ -81,8 +87,9 @@ final class Admission {
       return Optional.empty();
     }
     try {
-      boolean isNew = table.commitAndInsert(connection, next.entry());
-      return Optional.of(new Outcome(next, isNew ? Status.NEW : Status.DUPLICATE));
+      boolean isNew = table.commitAndInsert(connection, next.entry(), trace);
+      Status status = isNew ? Status.NEW : Status.DUPLICATE;
+      return Optional.of(outcome(next, status, trace.ofIds));
     } catch (SQLException e) {
       if (hasCommitted(current.id(), e)) {
         return Optional.empty();
@@ -112,6 +119,21 @@ final class Admission {
           RESOLUTION_UNKNOWN,
           e);
     }
+  }
+
+  /**
+   * Whether the transaction was committed that gave these answers. Where only a mark tells, anybody
+   * may have moved it on meanwhile.
+   */
+  boolean isCommitted(List<Outcome> outcomes) throws SQLException {
+    for (Outcome outcome : outcomes) {
+      if (outcome.transaction() != 0) {
+        return table.isCommitted(connection, outcome.id().key(), outcome.transaction());
+      }
+    }
+    Origin number = numberOf(outcomes.get(0).arrival());
+    Mark mark = table.lockMark(connection, MarkKey.of(number));
+    return mark != null && !mark.isBefore(Mark.of(number));
   }
 
   /** Whether its mark tells if it is new; that is asked without a shortcut. */
@@ -147,7 +169,9 @@ final class Admission {
     }
     List<Outcome> outcomes = new ArrayList<>(statuses.length);
     for (int i = 0; i < statuses.length; i++) {
-      outcomes.add(new Outcome(arrivals.get(i), statuses[i]));
+      Arrival arrival = arrivals.get(i);
+      boolean isById = origin(arrival) == null;
+      outcomes.add(outcome(arrival, statuses[i], isById ? trace.ofIds : trace.ofMarks));
     }
     return outcomes;
   }
@@ -218,9 +242,9 @@ final class Admission {
 
   private Set<UUID> insert(List<Entry> entries) throws SQLException {
     if (entries.size() > 1) {
-      return table.insertAll(connection, entries);
+      return table.insertAll(connection, entries, trace);
     }
-    return entries.isEmpty() || !table.insert(connection, entries.get(0))
+    return entries.isEmpty() || !table.insert(connection, entries.get(0), trace)
         ? Set.of()
         : Set.of(entries.get(0).key());
   }
@@ -239,7 +263,7 @@ final class Admission {
     }
     Origin first = numberOf(arrivals.get(open.get(0)));
     // The usual case, a message alone that is new, takes one statement.
-    if (open.size() == 1 && table.advance(connection, key, Mark.of(first))) {
+    if (open.size() == 1 && table.advance(connection, key, Mark.of(first), trace)) {
       statuses[open.get(0)] = Status.NEW;
       return;
     }
@@ -252,7 +276,7 @@ final class Admission {
       boolean isRepeated = status == Status.NEW && !seen.add(arrival.id());
       statuses[i] = isRepeated ? Status.DUPLICATE : status;
     }
-    mark.keep();
+    mark.keep(trace);
   }
 
   private static Origin numberOf(Arrival arrival) {

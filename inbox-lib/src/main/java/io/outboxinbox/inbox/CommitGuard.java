@@ -1,6 +1,7 @@
 package io.outboxinbox.inbox;
 
 import java.sql.Connection;
+import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -33,8 +34,8 @@ final class CommitGuard {
   private static final Set<Connection> BEGUN =
       Collections.synchronizedSet(Collections.newSetFromMap(new WeakHashMap<>()));
 
-  private static final String IDENTITY =
-      "SELECT CAST(pg_catalog.pg_current_xact_id_if_assigned() AS pg_catalog.text)";
+  private static final String IS_SAME =
+      "SELECT pg_catalog.pg_current_xact_id_if_assigned() = CAST(? AS pg_catalog.xid8)";
 
   /** Where connections lead to, and by which driver. */
   private record Server(boolean isPostgres, boolean isMySql, @Nullable Pgjdbc pgjdbc) {}
@@ -163,24 +164,21 @@ final class CommitGuard {
     }
   }
 
-  /** Whether PostgreSQL refuses everything but a rollback, as far as the driver knows. */
-  boolean isFailed(Connection connection) throws SQLException {
-    Pgjdbc pgjdbc = connection.isClosed() ? null : server(connection).pgjdbc();
-    return pgjdbc != null && pgjdbc.isFailed(connection);
-  }
-
   /**
-   * What tells a transaction of PostgreSQL that has written from each other one. Asks the server.
+   * Asks PostgreSQL.
    *
-   * @return null if it cannot be told: another database, nothing written, or a failed statement
+   * @param transaction as an {@link Outcome} has it
+   * @throws SQLException 25P02: a statement has failed, so that nothing of it will be committed
    */
-  @Nullable String identity(Connection connection) throws SQLException {
-    if (!server(connection).isPostgres() || isFailed(connection)) {
-      return null;
-    }
-    try (Statement statement = connection.createStatement();
-        ResultSet row = statement.executeQuery(IDENTITY)) {
-      return row.next() ? row.getString(1) : null;
+  void requireSame(Connection connection, long transaction) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(IS_SAME)) {
+      statement.setString(1, String.valueOf(transaction));
+      try (ResultSet row = statement.executeQuery()) {
+        row.next();
+        if (!row.getBoolean(1)) {
+          throw ended();
+        }
+      }
     }
   }
 
@@ -189,9 +187,6 @@ final class CommitGuard {
    * transaction that is to be rolled back.
    */
   boolean isGone(Connection connection) throws SQLException {
-    if (!server(connection).isMySql()) {
-      return false;
-    }
     try {
       release(connection, SAVEPOINT);
       return false;

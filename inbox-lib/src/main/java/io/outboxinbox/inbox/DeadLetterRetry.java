@@ -168,6 +168,7 @@ final class DeadLetterRetry {
     private final boolean isForced;
     private boolean isHandlerReached;
     private @Nullable Message message;
+    private long transaction;
 
     Attempt(long id, MessageHandler handler, boolean isForced) {
       this.id = id;
@@ -212,8 +213,10 @@ final class DeadLetterRetry {
       if (!isForced && isForgotten(connection, letter, arrival)) {
         return RetryOutcome.of(id, Status.TOO_OLD);
       }
+      transaction = inbox.dialect().table(connection).transaction(connection);
       if (!letter.isAdmitted()) {
         Outcome outcome = inbox.admitById(connection, arrival);
+        transaction = outcome.transaction();
         if (outcome.isDuplicate()) {
           table.delete(connection, id);
           return RetryOutcome.of(id, Status.DUPLICATE);
@@ -265,25 +268,34 @@ final class DeadLetterRetry {
     private void handle(Connection connection, Message message) {
       isHandlerReached = true;
       try {
-        HandlerConnection given = inbox.handlerConnection(connection, HandlerConnection.Watch.NONE);
+        HandlerConnection given =
+            inbox.handlerConnection(connection, transaction, HandlerConnection.Watch.NONE);
         try (given) {
           handler.handle(given.connection(), message);
           given.requireUnended();
         } catch (Exception e) {
-          throw hasEnded(connection, given, e) ? new TransactionEndedException(e) : e;
+          boolean isCommitted = given.mayHaveCommitted() && isCommitted(connection, message);
+          throw isCommitted && !(e instanceof TransactionEndedException)
+              ? new TransactionEndedException(e)
+              : e;
         }
       } catch (Exception e) {
         throw new HandlerFailure(e);
       }
     }
 
-    /** InnoDB ends it in a deadlock, with all that was done; that is a conflict as any other. */
-    private boolean hasEnded(Connection connection, HandlerConnection given, Exception failure)
-        throws SQLException {
-      boolean isDeadlock =
-          inbox.dialect().table(connection) instanceof MySqlTable
-              && RetryAdvice.of(failure) == RetryAdvice.AGAIN;
-      return !isDeadlock && !TransactionEndedException.isIn(failure) && given.mayHaveEnded();
+    /** Whether the transaction was, or may have been where nobody can be asked. */
+    private boolean isCommitted(Connection connection, Message message) {
+      try {
+        connection.rollback();
+        return transaction == 0
+            || inbox
+                .dialect()
+                .table(connection)
+                .isCommitted(connection, message.id().key(), transaction);
+      } catch (SQLException | InboxException notTold) {
+        return true;
+      }
     }
   }
 

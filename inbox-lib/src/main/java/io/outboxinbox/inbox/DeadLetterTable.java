@@ -30,15 +30,19 @@ final class DeadLetterTable {
   private final Dialect dialect;
   private final String consumer;
   private final InstantSource clock;
-  private final String table;
-  private final String headers;
 
   DeadLetterTable(Dialect dialect, String consumer, InstantSource clock) {
     this.dialect = dialect;
     this.consumer = consumer;
     this.clock = clock;
-    this.table = dialect.schema().table("inbox_dead_letter");
-    this.headers = dialect.schema().table("inbox_dead_letter_header");
+  }
+
+  private String table() {
+    return dialect.schema().table("inbox_dead_letter");
+  }
+
+  private String headerTable() {
+    return dialect.schema().table("inbox_dead_letter_header");
   }
 
   /**
@@ -58,7 +62,7 @@ final class DeadLetterTable {
     types.commitDurably(connection);
     String sql =
         "INSERT INTO "
-            + table
+            + table()
             + " (consumer, state, topic, message_partition, message_offset, message_id,"
             + " message_key, is_admitted, record_key, record_key_hash, payload, sent_at, reason,"
             + " detail, attempts, created_at, changed_at)"
@@ -104,7 +108,7 @@ final class DeadLetterTable {
     try (PreparedStatement insert =
         connection.prepareStatement(
             "INSERT INTO "
-                + headers
+                + headerTable()
                 + " (dead_letter_id, ordinal, name, value) VALUES (?, ?, ?, ?)")) {
       for (int i = 0; i < all.size(); i++) {
         insert.setLong(1, id);
@@ -137,7 +141,7 @@ final class DeadLetterTable {
     try (PreparedStatement select =
         connection.prepareStatement(
             "SELECT dead_letter_id, state, topic, record_key_hash FROM "
-                + table
+                + table()
                 + " WHERE consumer = ? AND topic = ? AND record_key_hash = ?"
                 + " ORDER BY dead_letter_id LIMIT 1"
                 + locking)) {
@@ -154,7 +158,7 @@ final class DeadLetterTable {
     try (PreparedStatement select =
         connection.prepareStatement(
             "SELECT dead_letter_id, state, topic, record_key_hash FROM "
-                + table
+                + table()
                 + " WHERE consumer = ? AND dead_letter_id = ?"
                 + (isLocking ? " FOR UPDATE" : ""))) {
       select.setString(1, consumer);
@@ -168,10 +172,14 @@ final class DeadLetterTable {
       Connection connection, DeadLetterFilter filter, long afterId, long untilId, int max)
       throws SQLException {
     DeadLetterWhere where = DeadLetterWhere.of(consumer, filter).between(afterId, untilId);
+    if (filter.reason() == null) {
+      // Their effects may be there. A retry adds them again, and is for who has looked.
+      where.butNot(TransactionEndedException.class.getName());
+    }
     try (PreparedStatement select =
         connection.prepareStatement(
             "SELECT dead_letter_id, state, topic, record_key_hash FROM "
-                + table
+                + table()
                 + where.sql()
                 + " ORDER BY dead_letter_id LIMIT ?")) {
       int next = where.bind(select, dialect.table(connection));
@@ -201,7 +209,7 @@ final class DeadLetterTable {
   long lastId(Connection connection) throws SQLException {
     try (PreparedStatement select =
         connection.prepareStatement(
-            "SELECT max(dead_letter_id) FROM " + table + " WHERE consumer = ?")) {
+            "SELECT max(dead_letter_id) FROM " + table() + " WHERE consumer = ?")) {
       select.setString(1, consumer);
       return number(select);
     }
@@ -210,7 +218,7 @@ final class DeadLetterTable {
   long count(Connection connection, DeadLetterFilter filter) throws SQLException {
     DeadLetterWhere where = DeadLetterWhere.of(consumer, filter);
     try (PreparedStatement select =
-        connection.prepareStatement("SELECT count(*) FROM " + table + where.sql())) {
+        connection.prepareStatement("SELECT count(*) FROM " + table() + where.sql())) {
       where.bind(select, dialect.table(connection));
       return number(select);
     }
@@ -227,7 +235,7 @@ final class DeadLetterTable {
     try (PreparedStatement select =
         connection.prepareStatement(
             "SELECT DISTINCT record_key_hash FROM "
-                + table
+                + table()
                 + " WHERE consumer = ? AND topic = ? AND record_key_hash IS NOT NULL")) {
       select.setString(1, consumer);
       select.setString(2, topic);
@@ -248,7 +256,7 @@ final class DeadLetterTable {
     try (PreparedStatement select =
         connection.prepareStatement(
             "SELECT 1 FROM "
-                + table
+                + table()
                 + " WHERE consumer = ? AND topic = ? AND message_partition = ?"
                 + " AND message_offset = ? AND sent_at = ?")) {
       select.setString(1, consumer);
@@ -276,7 +284,7 @@ final class DeadLetterTable {
             "SELECT "
                 + COLUMNS
                 + " FROM "
-                + table
+                + table()
                 + where.sql()
                 + " ORDER BY dead_letter_id LIMIT ?")) {
       int next = where.bind(select, types);
@@ -300,7 +308,7 @@ final class DeadLetterTable {
             "SELECT "
                 + COLUMNS
                 + ", payload FROM "
-                + table
+                + table()
                 + " WHERE consumer = ? AND dead_letter_id = ?")) {
       select.setString(1, consumer);
       select.setLong(2, id);
@@ -313,7 +321,9 @@ final class DeadLetterTable {
   private List<Envelope.Header> headers(Connection connection, long id) throws SQLException {
     try (PreparedStatement select =
         connection.prepareStatement(
-            "SELECT name, value FROM " + headers + " WHERE dead_letter_id = ? ORDER BY ordinal")) {
+            "SELECT name, value FROM "
+                + headerTable()
+                + " WHERE dead_letter_id = ? ORDER BY ordinal")) {
       select.setLong(1, id);
       List<Envelope.Header> all = new ArrayList<>();
       try (ResultSet row = select.executeQuery()) {
@@ -366,7 +376,7 @@ final class DeadLetterTable {
     try (PreparedStatement update =
         connection.prepareStatement(
             "UPDATE "
-                + table
+                + table()
                 + " SET state = ?, reason = ?, detail = ?, attempts = attempts + 1, changed_at = ?"
                 + " WHERE consumer = ? AND dead_letter_id = ?")) {
       update.setString(1, State.FAILED.column());
@@ -383,7 +393,9 @@ final class DeadLetterTable {
   void setAdmitted(Connection connection, long id) throws SQLException {
     try (PreparedStatement update =
         connection.prepareStatement(
-            "UPDATE " + table + " SET is_admitted = ? WHERE consumer = ? AND dead_letter_id = ?")) {
+            "UPDATE "
+                + table()
+                + " SET is_admitted = ? WHERE consumer = ? AND dead_letter_id = ?")) {
       update.setBoolean(1, true);
       update.setString(2, consumer);
       update.setLong(3, id);
@@ -405,7 +417,7 @@ final class DeadLetterTable {
   boolean delete(Connection connection, long id) throws SQLException {
     try (PreparedStatement delete =
         connection.prepareStatement(
-            "DELETE FROM " + table + " WHERE consumer = ? AND dead_letter_id = ?")) {
+            "DELETE FROM " + table() + " WHERE consumer = ? AND dead_letter_id = ?")) {
       delete.setString(1, consumer);
       delete.setLong(2, id);
       return delete.executeUpdate() == 1;
@@ -418,7 +430,7 @@ final class DeadLetterTable {
     try (PreparedStatement select =
         connection.prepareStatement(
             "SELECT dead_letter_id FROM "
-                + table
+                + table()
                 + " WHERE consumer = ? AND created_at < ? ORDER BY created_at LIMIT ?"
                 + " FOR UPDATE")) {
       select.setString(1, consumer);
@@ -432,7 +444,7 @@ final class DeadLetterTable {
     }
     try (PreparedStatement delete =
         connection.prepareStatement(
-            "DELETE FROM " + table + " WHERE consumer = ? AND dead_letter_id = ?")) {
+            "DELETE FROM " + table() + " WHERE consumer = ? AND dead_letter_id = ?")) {
       for (long id : ids) {
         delete.setString(1, consumer);
         delete.setLong(2, id);

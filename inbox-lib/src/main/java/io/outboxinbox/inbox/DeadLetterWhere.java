@@ -59,6 +59,11 @@ final class DeadLetterWhere {
     return this;
   }
 
+  DeadLetterWhere butNot(String reason) {
+    and("(reason IS NULL OR reason <> ?)", (s, i, types) -> s.setString(i, reason));
+    return this;
+  }
+
   String sql() {
     return sql.toString();
   }

@@ -224,6 +224,9 @@ public final class DeadLetters {
    * whether they fit the filter or not, up to the next one that failed. A key stops at its first
    * failure; other keys go on. An interrupt ends it between two of them.
    *
+   * <p>What has failed by a {@link TransactionEndedException} may have its effects already. It is
+   * left out, and holds its key, unless the filter names that class as reason.
+   *
    * @throws SQLException as {@link #retry}; what was settled stays so
    */
   public RetrySummary retryAll(

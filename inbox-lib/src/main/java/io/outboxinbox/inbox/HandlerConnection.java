@@ -14,8 +14,6 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * The connection as a handler gets it: with everything but the end of the transaction. A handler
@@ -25,15 +23,18 @@ import org.slf4j.LoggerFactory;
  * <p>SQL that ends the transaction is refused where it can be read. What ends it in other ways is
  * noticed: on PostgreSQL with its own driver at once, or, where another transaction was begun in
  * the same call or past this connection (through {@code unwrap}), by {@link #requireUnended}; on
- * MySQL and MariaDB by {@link Transactions} before the commit.
+ * MySQL and MariaDB by {@link Transactions} before the commit. How it has ended, {@link
+ * Inbox#isCommitted} tells afterwards.
  *
  * <p>Close it when the handler has returned: a thread that goes on writes no more, neither into the
  * next message's transaction nor into one of its own.
  */
 public final class HandlerConnection implements AutoCloseable {
-  private static final Logger log = LoggerFactory.getLogger(HandlerConnection.class);
-
-  private static final String NO_CONNECTION = "08003";
+  /**
+   * SQL:2016, function sequence error. None of class 08, since the database is there: it is the
+   * handler that has to be mended.
+   */
+  private static final String TOO_LATE = "HY010";
 
   private static final String COMMITTING =
       ". MySQL and MariaDB commit by themselves at DDL, TRUNCATE, GRANT, LOCK TABLES, ANALYZE TABLE"
@@ -98,19 +99,24 @@ public final class HandlerConnection implements AutoCloseable {
 
   private boolean hasEnded;
 
-  /**
-   * Of the transaction, as it was before something that may end it unseen; null if nothing was, or
-   * if it could not be told then: such as in a transaction that has failed, of which nothing can be
-   * committed. The next of that kind asks again.
-   */
-  private @Nullable String identity;
+  /** Whether there was a call that may have ended the transaction unseen. */
+  private boolean isSuspect;
 
-  HandlerConnection(Connection real, CommitGuard guard, Watch watch, Caller caller)
+  private final long transaction;
+
+  /**
+   * Lends a connection.
+   *
+   * @param transaction as the {@link Outcome} of the admission has it
+   */
+  HandlerConnection(
+      Connection real, CommitGuard guard, Watch watch, Caller caller, long transaction)
       throws SQLException {
     this.real = real;
     this.guard = guard;
     this.watch = watch;
     this.caller = caller;
+    this.transaction = transaction;
     this.isMySql = guard.isMySql(real);
     this.connection = proxy(Connection.class, real, this::onConnection);
   }
@@ -129,9 +135,8 @@ public final class HandlerConnection implements AutoCloseable {
     calls.lock();
     try {
       refuseIfEnded();
-      if (hasBeenReplaced()) {
-        hasEnded = true;
-        throw CommitGuard.ended();
+      if (isSuspect && !isMySql) {
+        guard.requireSame(real, transaction);
       }
     } finally {
       calls.unlock();
@@ -140,27 +145,20 @@ public final class HandlerConnection implements AutoCloseable {
 
   /**
    * Call it when the handler has failed, before the rollback and in work of {@link Transactions}:
-   * whether it may have ended the transaction before that, so that the message's id and effects may
-   * be committed. A deadlock of MySQL and MariaDB ends it too.
+   * whether it may have committed before that. {@link Inbox#isCommitted} knows, in a transaction
+   * begun afterwards.
    */
-  public boolean mayHaveEnded() {
+  public boolean mayHaveCommitted() {
     calls.lock();
     try {
       lookForItsEnd();
-      boolean isUnknown = identity != null && guard.isFailed(real);
-      return hasEnded || isUnknown || hasBeenReplaced() || guard.isGone(real);
+      // What is not suspect may end it too, by a deadlock of MySQL and MariaDB, but commits
+      // nothing.
+      return hasEnded || (isSuspect && (!isMySql || guard.isGone(real)));
     } catch (SQLException e) {
-      return isOpen();
+      return isSuspect;
     } finally {
       calls.unlock();
-    }
-  }
-
-  private boolean isOpen() {
-    try {
-      return !real.isClosed();
-    } catch (SQLException e) {
-      return false;
     }
   }
 
@@ -289,7 +287,7 @@ public final class HandlerConnection implements AutoCloseable {
       if (isWork || name.equals("setSavepoint")) {
         refuseIfEnded();
       }
-      suspect(name, arguments);
+      isSuspect = isSuspect || isSuspect(name, arguments);
       Object result = invoke(target, method, withoutOurArrays(arguments));
       if (isWork) {
         refuseIfEnded();
@@ -332,47 +330,28 @@ public final class HandlerConnection implements AutoCloseable {
                   + " comes too late, so wait in the "
                   + caller.noun
                   + " for everything that writes on its connection",
-              NO_CONNECTION);
+              TOO_LATE);
     };
   }
 
   private void refuseToEnd(String name, Object @Nullable [] arguments) {
-    boolean isSql =
-        name.startsWith("execute") || name.startsWith("prepare") || name.equals("addBatch");
-    if (isSql
-        && arguments != null
-        && arguments.length > 0
-        && arguments[0] instanceof String sql
-        && (TransactionEnd.isIn(sql, isMySql) || HiddenEnd.isIn(sql, isMySql))) {
+    String sql = sqlOf(name, arguments);
+    if (sql != null && TransactionEnd.isIn(sql, isMySql)) {
       throw refused(name + " with SQL that ends the transaction");
     }
   }
 
-  /** Marks the transaction before a call that may end it and begin another. */
-  private void suspect(String name, Object @Nullable [] arguments) {
-    if (identity == null && !isMySql && !isHarmless(name, arguments)) {
-      try {
-        identity = guard.identity(real);
-      } catch (SQLException notTold) {
-        // Whatever it is, the handler's statement meets it as well, or is the way out of it.
-        log.debug("the transaction's identity cannot be asked for", notTold);
-      }
-    }
+  private boolean isSuspect(String name, Object @Nullable [] arguments) {
+    String sql = sqlOf(name, arguments);
+    return name.equals("unwrap") || (sql != null && TransactionEnd.mayBeIn(sql, isMySql));
   }
 
-  private static boolean isHarmless(String name, Object @Nullable [] arguments) {
-    return !name.equals("unwrap")
-        && (arguments == null
-            || arguments.length == 0
-            || !(arguments[0] instanceof String sql)
-            || !(name.startsWith("execute")
-                || name.startsWith("prepare")
-                || name.equals("addBatch"))
-            || !HiddenEnd.mayBeIn(sql));
-  }
-
-  private boolean hasBeenReplaced() throws SQLException {
-    return identity != null && !guard.isFailed(real) && !identity.equals(guard.identity(real));
+  private static @Nullable String sqlOf(String name, Object @Nullable [] arguments) {
+    boolean isOfSql =
+        name.startsWith("execute") || name.startsWith("prepare") || name.equals("addBatch");
+    return isOfSql && arguments != null && arguments.length > 0 && arguments[0] instanceof String s
+        ? s
+        : null;
   }
 
   private void tellWatch(String name) {

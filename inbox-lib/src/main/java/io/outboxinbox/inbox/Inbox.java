@@ -129,12 +129,31 @@ public final class Inbox {
   /**
    * A connection for a handler, for one call of it; for those who run handlers themselves.
    *
-   * @param connection in a transaction in which a message was admitted
+   * @param connection in the transaction in which the message was admitted
+   * @param admitted the answer to that, or to one of several
    * @param watch is told what the handler does with it
    */
-  public HandlerConnection handlerConnection(Connection connection, HandlerConnection.Watch watch)
-      throws SQLException {
-    return new HandlerConnection(connection, guard, watch, Caller.HANDLER);
+  public HandlerConnection handlerConnection(
+      Connection connection, Outcome admitted, HandlerConnection.Watch watch) throws SQLException {
+    return handlerConnection(connection, admitted.transaction(), watch);
+  }
+
+  HandlerConnection handlerConnection(
+      Connection connection, long transaction, HandlerConnection.Watch watch) throws SQLException {
+    return new HandlerConnection(connection, guard, watch, Caller.HANDLER, transaction);
+  }
+
+  /**
+   * Whether a transaction was committed of which {@link HandlerConnection#mayHaveCommitted} cannot
+   * tell. On PostgreSQL its number says so, on MySQL and MariaDB its rows do. Only where marks are
+   * used there, somebody else's work is taken for its own.
+   *
+   * @param connection in another transaction, begun afterwards
+   * @param outcomes one or more that were new in it
+   * @throws InboxException.Retryable it is still open
+   */
+  public boolean isCommitted(Connection connection, List<Outcome> outcomes) throws SQLException {
+    return guarded(connection, table -> admission(mode, connection, table).isCommitted(outcomes));
   }
 
   /**
@@ -200,8 +219,9 @@ public final class Inbox {
    * @return what the work returned, this time or the first
    * @throws InboxException.BadMessage the key came before with another request
    * @throws InboxException.Forgotten the key is older than what is remembered; nothing was done
-   * @throws InboxException.Unfinished the work of an earlier call has ended its transaction, so its
-   *     effects may be there in part; nothing was done
+   * @throws InboxException.Unfinished the work of an earlier call has begun and is not done, and
+   *     its key is there all the same: it has ended its transaction, or it has thrown and somebody
+   *     has committed; or this call is made by work of the same key. Nothing was done
    * @throws SQLException as {@link #admit(Connection, Arrival)}, and {@link
    *     TransactionEndedException} where the work has ended the transaction: what it had written by
    *     then may be committed, and with it the key; roll back
@@ -217,7 +237,7 @@ public final class Inbox {
             connection,
             table -> admission(InboxMode.IDS, connection, table).admitOne(Arrival.of(id)));
     return switch (outcome.status()) {
-      case NEW -> first(connection, id, hash, work);
+      case NEW -> first(connection, outcome, hash, work);
       case DUPLICATE -> repeated(connection, id, hash);
       case TOO_OLD ->
           throw new InboxException.Forgotten(
@@ -227,14 +247,16 @@ public final class Inbox {
   }
 
   private <E extends Exception> byte @Nullable [] first(
-      Connection connection, MessageId id, byte @Nullable [] hash, Work<E> work)
+      Connection connection, Outcome admitted, byte @Nullable [] hash, Work<E> work)
       throws SQLException, E {
+    MessageId id = admitted.id();
     // Works of several keys may lie in each other.
     String savepoint = "inbox_once_" + id.key().toString().replace("-", "");
     guard.begin(connection, savepoint);
     byte @Nullable [] result;
     try (HandlerConnection given =
-        new HandlerConnection(connection, guard, HandlerConnection.Watch.NONE, Caller.WORK)) {
+        new HandlerConnection(
+            connection, guard, HandlerConnection.Watch.NONE, Caller.WORK, admitted.transaction())) {
       result = work.run(given.connection());
       given.requireUnended();
     }
@@ -251,11 +273,13 @@ public final class Inbox {
       throw new InboxException.Unfinished(
           "key "
               + id
-              + " was used by work that has ended its transaction before it was done, so its"
-              + " effects may be there in part",
-          "look what is there, mend the work, and use a new key for what is left to do. A key that"
-              + " a build of November 2026 has used without request and result looks the same, and"
-              + " its work is done");
+              + " belongs to work that has begun and is not done: it is used within itself, or it"
+              + " has failed and its transaction was committed all the same, or it has ended its"
+              + " transaction itself; so its effects may be there in part",
+          "work within work needs a key of its own. Otherwise look what is there, roll back where"
+              + " once throws, mend work that commits, and do what is left under a new key. A key"
+              + " that a build of November 2026 has used without request and result looks the same,"
+              + " and its work is done");
     }
     if (hash != null && !Arrays.equals(hash, stored.requestHash())) {
       throw new InboxException.BadMessage(
@@ -371,7 +395,10 @@ public final class Inbox {
       return this;
     }
 
-    /** Where the inbox tables are, if not on the connection's search path. */
+    /**
+     * Where the inbox tables are, if not on the connection's search path. On PostgreSQL the path of
+     * the first connection counts for all.
+     */
     public Builder schema(String name) {
       this.schema = new SchemaName(name);
       return this;

@@ -46,8 +46,9 @@ public abstract class InboxException extends RuntimeException {
   }
 
   /**
-   * Work for this key has ended its transaction before it was done, so its effects may be in the
-   * database in part.
+   * Work for this key has begun and is not done, so its effects may be in the database in part: it
+   * has ended its transaction, or it has failed and was committed all the same, or it is this work
+   * that asks for its own key.
    */
   public static final class Unfinished extends InboxException {
     public Unfinished(String problem, String fix) {

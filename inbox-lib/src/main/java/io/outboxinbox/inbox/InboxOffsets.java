@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class InboxOffsets {
   private static final String UNIQUE_VIOLATION_CLASS = "23";
+  private static final String ROW = " WHERE consumer = ? AND topic = ? AND message_partition = ?";
 
   /**
    * How far a partition is done.
@@ -27,27 +28,20 @@ public final class InboxOffsets {
   public record Offset(long next, @Nullable UUID topicId) {}
 
   private final Inbox inbox;
-  private final String find;
-  private final String advance;
-  private final String replace;
-  private final String insert;
 
   private InboxOffsets(Inbox inbox) {
     this.inbox = inbox;
-    String table = inbox.dialect().schema().table("inbox_offset");
-    String row = " WHERE consumer = ? AND topic = ? AND message_partition = ?";
-    String update =
-        "UPDATE "
-            + table
-            + " SET next_offset = ?, topic_id = ?, updated_at = CURRENT_TIMESTAMP"
-            + row;
-    this.find = "SELECT next_offset, topic_id FROM " + table + row;
-    this.advance = update + " AND next_offset < ?";
-    this.replace = update;
-    this.insert =
-        "INSERT INTO "
-            + table
-            + " (next_offset, topic_id, consumer, topic, message_partition) VALUES (?, ?, ?, ?, ?)";
+  }
+
+  private String table() {
+    return inbox.dialect().schema().table("inbox_offset");
+  }
+
+  private String update() {
+    return "UPDATE "
+        + table()
+        + " SET next_offset = ?, topic_id = ?, updated_at = CURRENT_TIMESTAMP"
+        + ROW;
   }
 
   /** The offsets of an inbox's consumer, in the inbox's schema. */
@@ -74,7 +68,8 @@ public final class InboxOffsets {
         connection,
         table -> {
           boolean isMoved = false;
-          try (PreparedStatement statement = connection.prepareStatement(advance)) {
+          try (PreparedStatement statement =
+              connection.prepareStatement(update() + " AND next_offset < ?")) {
             bind(statement, table, topic, partition, offset);
             statement.setLong(6, offset.next());
             isMoved = statement.executeUpdate() == 1;
@@ -98,7 +93,7 @@ public final class InboxOffsets {
         connection,
         table -> {
           boolean isThere = false;
-          try (PreparedStatement statement = connection.prepareStatement(replace)) {
+          try (PreparedStatement statement = connection.prepareStatement(update())) {
             bind(statement, table, topic, partition, offset);
             isThere = statement.executeUpdate() == 1;
           }
@@ -111,7 +106,8 @@ public final class InboxOffsets {
 
   private Optional<Offset> select(
       Connection connection, InboxTable table, String topic, int partition) throws SQLException {
-    try (PreparedStatement statement = connection.prepareStatement(find)) {
+    try (PreparedStatement statement =
+        connection.prepareStatement("SELECT next_offset, topic_id FROM " + table() + ROW)) {
       statement.setString(1, inbox.consumer());
       statement.setString(2, topic);
       statement.setInt(3, partition);
@@ -126,7 +122,12 @@ public final class InboxOffsets {
   private void insert(
       Connection connection, InboxTable table, String topic, int partition, Offset offset)
       throws SQLException {
-    try (PreparedStatement statement = connection.prepareStatement(insert)) {
+    try (PreparedStatement statement =
+        connection.prepareStatement(
+            "INSERT INTO "
+                + table()
+                + " (next_offset, topic_id, consumer, topic, message_partition)"
+                + " VALUES (?, ?, ?, ?, ?)")) {
       bind(statement, table, topic, partition, offset);
       statement.executeUpdate();
     } catch (SQLException e) {

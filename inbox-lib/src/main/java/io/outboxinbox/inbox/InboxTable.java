@@ -81,11 +81,23 @@ interface InboxTable {
   }
 
   /**
+   * What tells the transaction that has written from all others, for who asks later how it has
+   * ended; 0 if nothing does. Written together with the rows, so that it costs no round trip.
+   */
+  final class Trace {
+    /** Of rows that were added for messages. */
+    long ofIds;
+
+    /** Of marks that were moved. */
+    long ofMarks;
+  }
+
+  /**
    * Remembers a message; waits while another transaction is at the same one.
    *
    * @return whether it was not known
    */
-  boolean insert(Connection connection, Entry entry) throws SQLException;
+  boolean insert(Connection connection, Entry entry, Trace trace) throws SQLException;
 
   /** Whether {@link #commitAndInsert} saves a round trip; otherwise nobody calls it. */
   default boolean isCommittingWithInsert(Connection connection) throws SQLException {
@@ -98,9 +110,10 @@ interface InboxTable {
    *
    * @return whether the message was not known
    */
-  default boolean commitAndInsert(Connection connection, Entry entry) throws SQLException {
+  default boolean commitAndInsert(Connection connection, Entry entry, Trace trace)
+      throws SQLException {
     connection.commit();
-    return insert(connection, entry);
+    return insert(connection, entry, trace);
   }
 
   /**
@@ -110,7 +123,21 @@ interface InboxTable {
    *     in different orders deadlock
    * @return keys of those that were not known
    */
-  Set<UUID> insertAll(Connection connection, List<Entry> entries) throws SQLException;
+  Set<UUID> insertAll(Connection connection, List<Entry> entries, Trace trace) throws SQLException;
+
+  /** What tells this transaction from all others, where the database can say; else 0. */
+  default long transaction(Connection connection) throws SQLException {
+    return 0;
+  }
+
+  /**
+   * Whether an earlier transaction was committed. Asked in another one; may wait for its end.
+   *
+   * @param key of a message that it has remembered; of no account where it has a number
+   * @param transaction as {@link Trace} or {@link #transaction} has told it
+   * @throws InboxException.Retryable it is still open
+   */
+  boolean isCommitted(Connection connection, UUID key, long transaction) throws SQLException;
 
   /** What is stored with those of the messages that are known. */
   Map<UUID, Stored> find(Connection connection, Collection<UUID> keys) throws SQLException;
@@ -130,7 +157,7 @@ interface InboxTable {
    *
    * @return whether it moved: there is one, of the same epoch and with a lower number
    */
-  boolean advance(Connection connection, MarkKey key, Mark to) throws SQLException;
+  boolean advance(Connection connection, MarkKey key, Mark to, Trace trace) throws SQLException;
 
   /**
    * Reads a mark and keeps others from moving it until the transaction ends.
@@ -144,10 +171,10 @@ interface InboxTable {
    *
    * @return whether there was none
    */
-  boolean begin(Connection connection, MarkKey key, Mark mark) throws SQLException;
+  boolean begin(Connection connection, MarkKey key, Mark mark, Trace trace) throws SQLException;
 
   /** Puts a mark that this transaction has locked elsewhere. */
-  void move(Connection connection, MarkKey key, Mark to) throws SQLException;
+  void move(Connection connection, MarkKey key, Mark to, Trace trace) throws SQLException;
 
   /** What is kept of epochs besides the marks. */
   EpochTable epochs();

@@ -72,11 +72,12 @@ final class MySqlTable implements InboxTable {
     this.insert =
         "INSERT IGNORE INTO "
             + message
-            + " (message_key, consumer, request_hash) SELECT ?, ?, '' FROM "
+            + " (message_key, consumer, claim, request_hash) SELECT ?, ?, ?, '' FROM "
             + floors
             + " WHERE floor_key <= ?"
             + SHARED;
-    this.isKnown = "SELECT 1 FROM " + message + " WHERE message_key = ? AND consumer = ?" + SHARED;
+    this.isKnown =
+        "SELECT claim FROM " + message + " WHERE message_key = ? AND consumer = ?" + SHARED;
     this.store =
         "UPDATE "
             + message
@@ -106,12 +107,14 @@ final class MySqlTable implements InboxTable {
   }
 
   @Override
-  public boolean insert(Connection connection, Entry entry) throws SQLException {
+  public boolean insert(Connection connection, Entry entry, Trace trace) throws SQLException {
     UUID key = entry.key();
+    trace.ofIds = newClaim();
     try (PreparedStatement statement = connection.prepareStatement(insert)) {
       statement.setBytes(1, bytes(key));
       statement.setString(2, consumer);
-      statement.setBytes(3, bytes(key));
+      statement.setLong(3, trace.ofIds);
+      statement.setBytes(4, bytes(key));
       if (statement.executeUpdate() == 1) {
         return knownBefore(connection, List.of(entry)).isEmpty();
       }
@@ -120,6 +123,24 @@ final class MySqlTable implements InboxTable {
       throw new BelowFloor();
     }
     return false;
+  }
+
+  /** Tells the rows of one call from all others; there is no RETURNING in MySQL. */
+  private static long newClaim() {
+    return ThreadLocalRandom.current().nextLong(1, Long.MAX_VALUE);
+  }
+
+  /** Other than a number of the transaction, this is lost together with its row. */
+  @Override
+  public boolean isCommitted(Connection connection, UUID key, long transaction)
+      throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(isKnown)) {
+      statement.setBytes(1, bytes(key));
+      statement.setString(2, consumer);
+      try (ResultSet row = statement.executeQuery()) {
+        return row.next() && row.getLong(1) == transaction;
+      }
+    }
   }
 
   private boolean isKnown(Connection connection, UUID key) throws SQLException {
@@ -133,7 +154,9 @@ final class MySqlTable implements InboxTable {
   }
 
   @Override
-  public Set<UUID> insertAll(Connection connection, List<Entry> entries) throws SQLException {
+  public Set<UUID> insertAll(Connection connection, List<Entry> entries, Trace trace)
+      throws SQLException {
+    trace.ofIds = newClaim();
     List<UUID> keys = entries.stream().map(Entry::key).toList();
     if (KEY_ORDER.compare(keys.get(0), lockFloorKey(connection)) < 0) {
       throw new BelowFloor();
@@ -141,7 +164,8 @@ final class MySqlTable implements InboxTable {
     Set<UUID> inserted = new HashSet<>();
     for (int from = 0; from < keys.size(); from += KEYS_MAX) {
       inserted.addAll(
-          insertSome(connection, keys.subList(from, Math.min(keys.size(), from + KEYS_MAX))));
+          insertSome(
+              connection, keys.subList(from, Math.min(keys.size(), from + KEYS_MAX)), trace.ofIds));
     }
     inserted.removeAll(
         knownBefore(
@@ -210,9 +234,8 @@ final class MySqlTable implements InboxTable {
     }
   }
 
-  /** There is no RETURNING in MySQL, so the rows are marked with a number that nobody else has. */
-  private Collection<UUID> insertSome(Connection connection, List<UUID> keys) throws SQLException {
-    long claim = ThreadLocalRandom.current().nextLong();
+  private Collection<UUID> insertSome(Connection connection, List<UUID> keys, long claim)
+      throws SQLException {
     String sql =
         "INSERT IGNORE INTO "
             + message
@@ -319,7 +342,8 @@ final class MySqlTable implements InboxTable {
   }
 
   @Override
-  public boolean advance(Connection connection, MarkKey key, Mark to) throws SQLException {
+  public boolean advance(Connection connection, MarkKey key, Mark to, Trace trace)
+      throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(advance)) {
       statement.setLong(1, to.sequence());
       bind(statement, 2, key);
@@ -331,7 +355,8 @@ final class MySqlTable implements InboxTable {
 
   /** A statement that fails leaves the transaction as it was, other than in PostgreSQL. */
   @Override
-  public boolean begin(Connection connection, MarkKey key, Mark mark) throws SQLException {
+  public boolean begin(Connection connection, MarkKey key, Mark mark, Trace trace)
+      throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(begin)) {
       bind(statement, 1, key);
       bind(statement, 5, mark);
@@ -353,7 +378,7 @@ final class MySqlTable implements InboxTable {
   }
 
   @Override
-  public void move(Connection connection, MarkKey key, Mark to) throws SQLException {
+  public void move(Connection connection, MarkKey key, Mark to, Trace trace) throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(move)) {
       bind(statement, 1, to);
       bind(statement, 3, key);

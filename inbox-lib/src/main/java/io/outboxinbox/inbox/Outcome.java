@@ -1,7 +1,12 @@
 package io.outboxinbox.inbox;
 
-/** What the inbox says of a message. */
-public record Outcome(Arrival arrival, Status status) {
+/**
+ * What the inbox says of a message.
+ *
+ * @param transaction tells the transaction that has admitted it as new from all others, for {@link
+ *     Inbox#isCommitted}; 0 if nothing does
+ */
+public record Outcome(Arrival arrival, Status status, long transaction) {
 
   /** The three answers. */
   public enum Status {

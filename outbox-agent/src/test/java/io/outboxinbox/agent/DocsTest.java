@@ -16,7 +16,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
@@ -26,31 +25,33 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
-/** What the documents name must exist: files, headings, commands, pages, states, metrics. */
+/**
+ * What the documents link to, show and list is there: files, headings, configurations, pages,
+ * states. {@link DocumentedNamesTest} looks at names.
+ */
 class DocsTest {
-  private static final Path ROOT = Path.of("..");
+  private static final Path ROOT = Documents.ROOT;
   private static final Path README = ROOT.resolve("README.md");
-  private static final Path RUNBOOK = ROOT.resolve("docs/RUNBOOK.md");
+  private static final Path OPERATE = ROOT.resolve("docs/OPERATE.md");
   private static final Path SOURCES = Path.of("src", "main", "java");
 
   private static final Pattern LINK = Pattern.compile("\\]\\(([^)#\\s]*)(?:#([^)\\s]+))?\\)");
   private static final Pattern HEADING = Pattern.compile("(?m)^#{1,6} (.+)$");
-  private static final Pattern CODE_BLOCK = Pattern.compile("(?ms)^ *```.*?^ *```");
   private static final Pattern AGENT_CONFIG =
       Pattern.compile("<!-- agent-config -->\\R```yaml\\R(.*?)```", Pattern.DOTALL);
   private static final Pattern SQL_FILE = Pattern.compile("\\b(\\d\\d_[a-z_]+\\.sql)");
   private static final Pattern COMMAND = Pattern.compile("outbox-agent\\.jar ([a-z]+)");
   private static final Pattern PAGE = Pattern.compile("(?m)^\\| `(/[a-z]*)` \\|");
-  private static final Pattern METRIC =
-      Pattern.compile("outbox_agent_(?!(?:source|position)\\b)([a-z_]+)(?=[`{ ])");
-  private static final Pattern TEST =
-      Pattern.compile("`([A-Z]\\w+(?:Test|IT|Contract|Properties))\\.(\\w+)`");
   private static final Pattern DECISION = Pattern.compile("docs/decisions/(\\d{4})");
+  private static final Pattern PAGE_NAMED = Pattern.compile("\\b(docs/[A-Z][A-Z-]+\\.md)");
+
+  private static final int PROSE_MAX = 100;
+  private static final int README_MAX = 160;
 
   @Test
   void linksLeadToFilesAndHeadings() throws IOException {
-    for (Path document : documents()) {
-      String prose = CODE_BLOCK.matcher(Files.readString(document)).replaceAll("");
+    for (Path document : Documents.all()) {
+      String prose = Documents.prose(Files.readString(document));
       var links = LINK.matcher(prose);
       while (links.find()) {
         String file = links.group(1);
@@ -70,20 +71,22 @@ class DocsTest {
   void configurationsAreAccepted() throws IOException {
     Map<String, String> environment = Map.of("OUTBOX_DB_PASSWORD", "pw", "KAFKA_JAAS", "jaas");
     ConfigurationReader reader = new ConfigurationReader(environment);
-    var blocks = AGENT_CONFIG.matcher(Files.readString(README));
     int count = 0;
-    while (blocks.find()) {
-      count++;
-      assertThat(reader.faultsOf(blocks.group(1))).as("block %d of README.md", count).isEmpty();
+    for (Path document : Documents.all()) {
+      var blocks = AGENT_CONFIG.matcher(Files.readString(document));
+      while (blocks.find()) {
+        count++;
+        assertThat(reader.faultsOf(blocks.group(1))).as("in %s", document).isEmpty();
+      }
     }
-    assertThat(count).as("blocks marked as agent-config").isGreaterThan(1);
+    assertThat(count).as("blocks marked as agent-config").isGreaterThan(2);
     String compose = Files.readString(ROOT.resolve("config/agent.compose.yml"));
     assertThat(reader.faultsOf(compose)).as("agent.compose.yml").isEmpty();
   }
 
   @Test
   void sqlFilesExist() throws IOException {
-    for (Path file : with(documents(), ROOT.resolve("docker-compose.yml"))) {
+    for (Path file : with(Documents.all(), ROOT.resolve("docker-compose.yml"))) {
       for (String name : all(SQL_FILE, file)) {
         assertThat(ROOT.resolve("schema/postgresql").resolve(name))
             .as("named in %s", file)
@@ -98,7 +101,7 @@ class DocsTest {
     Bootstrap<AgentConfiguration> bootstrap = new Bootstrap<>(agent);
     agent.addDefaultCommands(bootstrap);
     List<String> commands = bootstrap.getCommands().stream().map(Command::getName).toList();
-    for (Path file : List.of(README, RUNBOOK, ROOT.resolve("config/agent.example.yml"))) {
+    for (Path file : with(Documents.all(), ROOT.resolve("config/agent.example.yml"))) {
       assertThat(commands).as("named in %s", file).containsAll(all(COMMAND, file));
     }
   }
@@ -117,26 +120,15 @@ class DocsTest {
             .filter(path -> !path.startsWith("/tasks"))
             .map(path -> path.isEmpty() ? "/" : path)
             .toList();
-    assertThat(with(pages, "/healthcheck")).containsAll(all(PAGE, README));
-    assertThat(all(PAGE, README)).as("table of pages").containsAll(pages);
+    assertThat(with(pages, "/healthcheck")).containsAll(all(PAGE, OPERATE));
+    assertThat(all(PAGE, OPERATE)).as("table of pages").containsAll(pages);
   }
 
   @Test
   void everyStateIsExplained() throws IOException {
-    String text = Files.readString(README);
+    String text = Files.readString(OPERATE);
     for (PipelineStatus.State state : PipelineStatus.State.values()) {
       assertThat(text).contains("| `" + state + "` |");
-    }
-  }
-
-  @Test
-  void metricsExist() throws IOException {
-    String source =
-        Files.readString(SOURCES.resolve("io/outboxinbox/agent/observe/PipelineMeters.java"));
-    Set<String> metrics = all(METRIC, README);
-    assertThat(metrics).isNotEmpty();
-    for (String metric : metrics) {
-      assertThat(source).contains('"' + metric + '"');
     }
   }
 
@@ -155,38 +147,32 @@ class DocsTest {
     }
   }
 
+  /** Messages and comments that send somebody to a page. */
   @Test
-  void testsThatProveReliabilityExist() throws IOException {
-    Map<String, String> tests = new HashMap<>();
-    try (Stream<Path> files = Files.walk(ROOT)) {
-      for (Path file : files.filter(DocsTest::isTestSource).toList()) {
-        String name = file.getFileName().toString();
-        tests.merge(name.substring(0, name.indexOf('.')), Files.readString(file), String::concat);
-      }
+  void pagesNamedInSourcesExist() throws IOException {
+    List<Path> sources = Documents.files(".java", ".sql", ".yml", ".xml", ".txt", "Dockerfile");
+    Set<String> named = new LinkedHashSet<>();
+    for (Path source : sources) {
+      named.addAll(all(PAGE_NAMED, source));
     }
-    String table = Files.readString(ROOT.resolve("docs/RELIABILITY.md"));
-    var named = TEST.matcher(table);
-    int count = 0;
-    while (named.find()) {
-      count++;
-      assertThat(tests).as("test classes").containsKey(named.group(1));
-      assertThat(tests.get(named.group(1)))
-          .as("methods of %s", named.group(1))
-          .contains(" " + named.group(2) + "(");
-    }
-    assertThat(count).as("tests named").isGreaterThan(50);
+    assertThat(named)
+        .contains("docs/RUNBOOK.md")
+        .allSatisfy(page -> assertThat(ROOT.resolve(page)).exists());
   }
 
-  private static boolean isTestSource(Path file) {
-    String path = file.toString().replace('\\', '/');
-    return path.contains("/src/test/java/") && path.endsWith(".java");
+  @Test
+  void proseIsWrapped() throws IOException {
+    for (Path document : Documents.all()) {
+      assertThat(Documents.prose(Files.readString(document)).lines())
+          .as("lines of %s", document)
+          .filteredOn(line -> !line.stripLeading().startsWith("|"))
+          .allSatisfy(line -> assertThat(line).hasSizeLessThanOrEqualTo(PROSE_MAX));
+    }
   }
 
-  private static List<Path> documents() throws IOException {
-    try (Stream<Path> docs = Files.walk(ROOT.resolve("docs"))) {
-      List<Path> found = docs.filter(file -> file.toString().endsWith(".md")).toList();
-      return with(with(found, README), ROOT.resolve("schema/README.md"));
-    }
+  @Test
+  void theReadmeIsReadInFiveMinutes() throws IOException {
+    assertThat(Files.readAllLines(README)).hasSizeLessThan(README_MAX);
   }
 
   private static <T> List<T> with(List<T> list, T more) {
@@ -202,7 +188,7 @@ class DocsTest {
   /** Headings as GitHub names them in links. */
   private static List<String> anchors(Path document) throws IOException {
     return HEADING
-        .matcher(CODE_BLOCK.matcher(Files.readString(document)).replaceAll(""))
+        .matcher(Documents.prose(Files.readString(document)))
         .results()
         .map(match -> match.group(1).toLowerCase(Locale.ROOT))
         .map(heading -> heading.replaceAll("[^a-z0-9 _-]", "").replace(' ', '-'))

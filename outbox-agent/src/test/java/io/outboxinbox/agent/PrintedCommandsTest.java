@@ -64,8 +64,8 @@ class PrintedCommandsTest {
   @Test
   void commandsInDocumentsRun() throws Exception {
     Set<String> commands = new TreeSet<>();
-    for (String document : List.of("README.md", "docs/RUNBOOK.md", "schema/README.md")) {
-      commands.addAll(find(WRITTEN, Files.readString(Path.of("..").resolve(document))));
+    for (Path document : Documents.all()) {
+      commands.addAll(find(WRITTEN, Files.readString(document)));
     }
     assertThat(commands).hasSizeGreaterThan(10);
     for (String command : commands) {

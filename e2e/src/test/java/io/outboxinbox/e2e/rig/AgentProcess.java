@@ -91,7 +91,7 @@ public final class AgentProcess implements AutoCloseable {
     return new AgentProcess(name, command, config);
   }
 
-  /** The collector that the README and the image set. */
+  /** The collector that docs/INSTALL.md and the image set. */
   private static List<String> java() {
     List<String> command =
         new ArrayList<>(

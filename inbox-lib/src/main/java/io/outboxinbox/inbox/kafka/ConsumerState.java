@@ -6,6 +6,8 @@ public enum ConsumerState {
   NEW,
   /** Everything flows, or there is nothing to do. */
   RUNNING,
+  /** A transaction takes longer than five minutes; the reason says whose, and how far it is. */
+  SLOW,
   /** Kafka refuses or has failed; the consumer begins anew with pauses, for ever. */
   WAITING_FOR_BROKER,
   /** The database is away; what is at hand is tried again with pauses, for ever. */

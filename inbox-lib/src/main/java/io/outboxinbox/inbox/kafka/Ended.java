@@ -14,7 +14,7 @@ record Ended(List<Delivery> batch, StepFailure failure) {
   }
 
   String place() {
-    return failure.doubtful().get(0).envelope().place();
+    return failure.doubtful().deliveries().get(0).envelope().place();
   }
 
   /** Why its messages become dead letters, if it was committed. */

@@ -67,13 +67,15 @@ public final class InboxConsumer implements AutoCloseable {
     this.broker = new Broker(this::newAdmin);
     this.retentionCheck = new RetentionCheck(remembered(settings), broker);
     HeldKeys heldKeys = new HeldKeys(settings.deadLetters());
+    StepWatch stepWatch = new StepWatch(settings, troubles);
     LaneContext context =
         new LaneContext(
             settings,
             new Arrivals(settings.messageId()),
-            new MessageTransaction(settings, heldKeys, connectionUse),
+            new MessageTransaction(settings, heldKeys, connectionUse, stepWatch),
             new TopicIds(broker),
             workers,
+            stepWatch,
             troubles);
     this.loop = new PollLoop(context, heldKeys, retentionCheck, this::nextKafkaConsumer);
   }

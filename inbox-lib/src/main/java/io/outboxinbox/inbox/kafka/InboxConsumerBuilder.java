@@ -49,6 +49,7 @@ public final class InboxConsumerBuilder {
   private Duration closeWithin = CLOSE_WITHIN;
   private @Nullable Duration remembers;
   private @Nullable DeadLetterGrowth growth;
+  private StepWatch.Limits stepLimits = StepWatch.Limits.defaults();
 
   InboxConsumerBuilder() {}
 
@@ -196,6 +197,12 @@ public final class InboxConsumerBuilder {
     return this;
   }
 
+  /** For tests, which have no minutes. */
+  InboxConsumerBuilder stepLimits(StepWatch.Limits limits) {
+    this.stepLimits = limits;
+    return this;
+  }
+
   /**
    * Makes the consumer; nothing is opened before it is started.
    *
@@ -238,7 +245,8 @@ public final class InboxConsumerBuilder {
             offsetsInDatabase,
             effectsElsewhere,
             closeWithin,
-            remembers));
+            remembers,
+            stepLimits));
   }
 
   private void requirePresent(List<String> faults) {

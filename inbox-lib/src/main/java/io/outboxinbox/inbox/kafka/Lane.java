@@ -2,7 +2,6 @@ package io.outboxinbox.inbox.kafka;
 
 import io.outboxinbox.inbox.InboxException;
 import io.outboxinbox.inbox.kafka.MessageTransaction.Result;
-import io.outboxinbox.inbox.kafka.MessageTransaction.Succession;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -48,6 +47,8 @@ final class Lane implements Runnable {
   private int singles;
 
   private int failedAttempts;
+
+  /** Also connections lost under the handler, and what it finds lacking; only success ends them. */
   private int conflicts;
 
   /** How often the inbox could not be asked; of no message's account. */
@@ -248,7 +249,7 @@ final class Lane implements Runnable {
 
   private Duration failed(List<Delivery> batch, StepFailure failure) {
     context.troubles().failed(failure.failure());
-    if (failure.doubtful().isEmpty()) {
+    if (failure.doubtful().size() == 0) {
       return again(batch, failure);
     }
     ended = new Ended(batch, failure);
@@ -320,8 +321,8 @@ final class Lane implements Runnable {
    */
   private Duration away(List<Delivery> batch, StepFailure failure) {
     if (!failure.mayBeOfMessage()) {
-      // Whatever it has lost before, that may have been the same.
-      conflicts = 0;
+      // The count of conflicts stays: a message that crashes the server sees it come back each
+      // time.
       return trouble(ConsumerState.WAITING_FOR_DATABASE, failure.failure(), failure.reason());
     }
     if (batch.size() > 1) {

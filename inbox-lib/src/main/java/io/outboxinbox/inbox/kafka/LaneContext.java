@@ -7,4 +7,5 @@ record LaneContext(
     MessageTransaction transaction,
     TopicIds topicIds,
     Workers workers,
+    StepWatch stepWatch,
     Troubles troubles) {}

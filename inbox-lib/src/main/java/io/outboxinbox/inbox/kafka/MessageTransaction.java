@@ -13,6 +13,7 @@ import io.outboxinbox.inbox.MessageId;
 import io.outboxinbox.inbox.Outcome;
 import io.outboxinbox.inbox.TransactionEndedException;
 import io.outboxinbox.inbox.Transactions;
+import io.outboxinbox.inbox.kafka.StepFailure.Given;
 import io.outboxinbox.inbox.kafka.StepFailure.Phase;
 import java.nio.ByteBuffer;
 import java.sql.Connection;
@@ -33,15 +34,18 @@ final class MessageTransaction {
   private final DeadLetters deadLetters;
   private final HeldKeys heldKeys;
   private final ConnectionUse connectionUse;
+  private final StepWatch stepWatch;
   private final Transactions transactions;
 
-  MessageTransaction(Settings settings, HeldKeys heldKeys, ConnectionUse connectionUse) {
+  MessageTransaction(
+      Settings settings, HeldKeys heldKeys, ConnectionUse connectionUse, StepWatch stepWatch) {
     this.settings = settings;
     this.inbox = settings.inbox();
     this.offsets = InboxOffsets.of(inbox);
     this.deadLetters = settings.deadLetters();
     this.heldKeys = heldKeys;
     this.connectionUse = connectionUse;
+    this.stepWatch = stepWatch;
     this.transactions = new Transactions(settings.dataSource());
   }
 
@@ -56,33 +60,35 @@ final class MessageTransaction {
     }
   }
 
-  /** Which messages follow each other. */
-  interface Succession {
-    /** What can be handled at once after the message at hand; null to end with that one. */
-    @Nullable Delivery next();
-
-    /**
-     * The message at hand is committed, and what {@link #next} has returned takes its place.
-     *
-     * @return whether that may still be handled
-     */
-    boolean committed(Result result);
-  }
-
   /** A transaction with nothing left to do but its commit. */
   private record Open(Result result, long nextOffset) {}
 
   /** How far a transaction has come. */
   private static final class Progress implements HandlerConnection.Watch {
-    Phase phase = Phase.CONNECT;
+    final StepWatch.Step step;
+    volatile Phase phase = Phase.CONNECT;
+
+    /** The first message at hand; null in what is of no message. */
+    volatile @Nullable Delivery at;
+
     boolean isConnectionGone;
     boolean isSessionChanged;
     boolean isUsed;
 
-    /** Messages that are new in this transaction and were given to the handler. */
-    List<Delivery> given = List.of();
+    /** What was given to the handler. */
+    Given given = Given.NOTHING;
 
-    boolean mayHaveEnded;
+    boolean mayHaveCommitted;
+
+    Progress(StepWatch watch, @Nullable Delivery first) {
+      this.at = first;
+      this.step = watch.begin(this::where);
+    }
+
+    private String where() {
+      Delivery first = at;
+      return (first == null ? "a partition" : first.envelope().place()) + ": " + phase.words();
+    }
 
     @Override
     public void used() {
@@ -103,6 +109,7 @@ final class MessageTransaction {
   Result apply(PartitionWork partition, List<Delivery> batch) throws StepFailure {
     Open open =
         run(
+            batch.get(0),
             (connection, progress) ->
                 work(connection, partition, batch, admitAll(connection, batch), progress));
     return settle(partition, open);
@@ -118,7 +125,9 @@ final class MessageTransaction {
   void applyEach(PartitionWork partition, Delivery first, Succession succession)
       throws StepFailure {
     Optional<Open> last =
-        run((connection, progress) -> inARow(connection, partition, first, succession, progress));
+        run(
+            first,
+            (connection, progress) -> inARow(connection, partition, first, succession, progress));
     last.ifPresent(open -> succession.committed(settle(partition, open)));
   }
 
@@ -150,6 +159,7 @@ final class MessageTransaction {
         return Optional.empty();
       }
       current = List.of(next);
+      progress.at = next;
       outcomes = List.of(admitted.get());
     }
   }
@@ -166,7 +176,7 @@ final class MessageTransaction {
     Result result = effects(connection, batch, outcomes, progress);
     keepOffset(connection, partition, next);
     if (result.handled() > 0) {
-      progress.phase = Phase.HANDLER;
+      progress.phase = Phase.COMMIT;
     }
     return new Open(result, next);
   }
@@ -199,6 +209,7 @@ final class MessageTransaction {
     long next = partition.tracker().nextWith(List.of(delivery));
     boolean isAdded =
         run(
+            delivery,
             (connection, progress) -> {
               boolean isNew = keep(connection, delivery, why, outcomes);
               keepOffset(connection, partition, next);
@@ -213,9 +224,6 @@ final class MessageTransaction {
     return isAdded;
   }
 
-  /** The admission was only asked for; nothing of it is to stay. */
-  private static final class NotThere extends Exception {}
-
   /**
    * Makes dead letters of messages whose transaction has ended under their handler, if it was
    * committed: the inbox knows them then, and nobody knows which of their effects are there.
@@ -223,40 +231,35 @@ final class MessageTransaction {
    * @return false if it was rolled back: none of it is there
    */
   boolean keepEnded(PartitionWork partition, Ended ended, GivenUp why) throws StepFailure {
-    List<Delivery> doubtful = ended.failure().doubtful();
+    Given doubtful = ended.failure().doubtful();
     boolean isStopping = settings.onFailure() == FailurePolicy.STOP;
     long next = partition.tracker().nextWith(ended.batch());
-    List<Outcome> outcomes = new ArrayList<>();
-    try {
-      run(
-          (connection, progress) -> {
-            outcomes.clear();
-            outcomes.addAll(admitAll(connection, doubtful));
-            if (outcomes.stream().noneMatch(Outcome::isDuplicate)) {
-              throw new NotThere();
-            }
-            for (int i = 0; i < doubtful.size(); i++) {
-              Envelope envelope = doubtful.get(i).envelope();
-              if (!deadLetters.contains(connection, envelope)) {
-                deadLetters.add(connection, envelope, outcomes.get(i).id(), why.failure());
+    boolean isCommitted =
+        run(
+            (connection, progress) -> {
+              if (!inbox.isCommitted(connection, doubtful.outcomes())) {
+                return false;
               }
-            }
-            if (!isStopping) {
-              keepOffset(connection, partition, next);
-            }
-            return true;
-          });
-    } catch (StepFailure e) {
-      if (e.failure() instanceof NotThere) {
-        return false;
-      }
-      throw e;
+              for (int i = 0; i < doubtful.size(); i++) {
+                Envelope envelope = doubtful.deliveries().get(i).envelope();
+                if (!deadLetters.contains(connection, envelope)) {
+                  MessageId id = doubtful.outcomes().get(i).id();
+                  deadLetters.add(connection, envelope, id, why.failure());
+                }
+              }
+              if (!isStopping) {
+                keepOffset(connection, partition, next);
+              }
+              return true;
+            });
+    if (!isCommitted) {
+      return false;
     }
-    inbox.committed(outcomes);
+    inbox.committed(doubtful.outcomes());
     if (!isStopping) {
       partition.kept(next);
     }
-    for (Delivery delivery : doubtful) {
+    for (Delivery delivery : doubtful.deliveries()) {
       byte @Nullable [] key = delivery.envelope().key();
       if (key != null && settings.isHoldingKeys()) {
         heldKeys.add(partition.topic(), key);
@@ -342,8 +345,7 @@ final class MessageTransaction {
       learnHeldKeys(connection, batch, outcomes);
     }
     List<Message> messages = new ArrayList<>();
-    List<Delivery> given = new ArrayList<>();
-    progress.given = given;
+    Given given = Given.of();
     Map<ByteBuffer, byte[]> released = new HashMap<>();
     int queued = 0;
     for (int i = 0; i < batch.size(); i++) {
@@ -353,10 +355,12 @@ final class MessageTransaction {
         queued++;
       } else if (outcome.isNew()) {
         messages.add(new Message(outcome.arrival(), batch.get(i).envelope()));
-        given.add(batch.get(i));
+        given.deliveries().add(batch.get(i));
+        given.outcomes().add(outcome);
       }
     }
     if (!messages.isEmpty()) {
+      progress.given = given;
       handle(connection, messages, progress);
     }
     return new Result(outcomes, messages.size(), queued, List.copyOf(released.values()));
@@ -367,15 +371,21 @@ final class MessageTransaction {
     progress.phase = Phase.HANDLER;
     progress.isUsed = false;
     boolean hasFailed = true;
-    HandlerConnection given = inbox.handlerConnection(connection, progress);
+    HandlerConnection given =
+        inbox.handlerConnection(connection, progress.given.outcomes().get(0), progress);
     try (given) {
-      settings.handler().handle(given.connection(), messages);
+      try {
+        settings.handler().handle(given.connection(), messages);
+      } finally {
+        progress.step.ask();
+      }
       given.requireUnended();
+      progress.step.answered();
       hasFailed = false;
     } catch (Throwable e) {
       // Drivers close a connection that broke. Handlers may hide that behind a failure of theirs.
       progress.isConnectionGone = connection.isClosed();
-      progress.mayHaveEnded = given.mayHaveEnded();
+      progress.mayHaveCommitted = given.mayHaveCommitted();
       throw e;
     } finally {
       connectionUse.ended(progress.isUsed, hasFailed, messages.get(0).envelope().place());
@@ -449,21 +459,35 @@ final class MessageTransaction {
   }
 
   private <T> T run(Work<T> work) throws StepFailure {
-    Progress progress = new Progress();
+    return run(null, work);
+  }
+
+  private <T> T run(@Nullable Delivery first, Work<T> work) throws StepFailure {
+    Progress progress = new Progress(stepWatch, first);
     try {
       return transactions.<T, Exception>run(
           connection -> {
+            progress.step.on(connection);
             progress.phase = Phase.OURS;
-            return work.on(connection, progress);
+            try {
+              return work.on(connection, progress);
+            } catch (Throwable e) {
+              // What is left is the rollback.
+              progress.step.ask();
+              throw e;
+            }
           });
     } catch (Throwable e) {
       if (e instanceof InterruptedException) {
         Thread.currentThread().interrupt();
       }
-      Phase phase = progress.isConnectionGone ? Phase.LOST : progress.phase;
-      throw progress.mayHaveEnded || TransactionEndedException.isIn(e)
+      boolean isLost = progress.isConnectionGone || progress.step.isCut();
+      Phase phase = isLost ? Phase.LOST : progress.phase;
+      throw progress.mayHaveCommitted || TransactionEndedException.isIn(e)
           ? StepFailure.ofEnded(phase, e, progress.given)
           : StepFailure.of(phase, e);
+    } finally {
+      progress.step.end();
     }
   }
 }

@@ -150,6 +150,7 @@ final class PollLoop implements Runnable {
       mustSeeMessages &= polled.isEmpty();
       if (System.nanoTime() - nextCommit >= 0) {
         assignment.commit();
+        context.stepWatch().look();
         commits++;
         if (commits % TELL_LAG_EVERY_COMMITS == 0) {
           assignment.tellLag();

@@ -40,7 +40,8 @@ record Settings(
     boolean offsetsInDatabase,
     boolean effectsElsewhere,
     Duration closeWithin,
-    @Nullable Duration remembers) {
+    @Nullable Duration remembers,
+    StepWatch.Limits stepLimits) {
 
   boolean isHoldingKeys() {
     return onFailure == FailurePolicy.HOLD_KEY;

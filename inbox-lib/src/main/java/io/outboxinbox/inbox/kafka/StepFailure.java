@@ -1,8 +1,10 @@
 package io.outboxinbox.inbox.kafka;
 
 import io.outboxinbox.inbox.InboxException;
+import io.outboxinbox.inbox.Outcome;
 import io.outboxinbox.inbox.RetryAdvice;
 import java.sql.SQLException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -41,32 +43,58 @@ final class StepFailure extends Exception {
   /** How far a transaction has come: whose fault it is when it fails. */
   enum Phase {
     /** No connection yet. */
-    CONNECT,
+    CONNECT("waits for a connection"),
     /** Our own statements before a handler has run; what fails here is no message's fault. */
-    OURS,
-    /** The handler's statements, and the commit of what it did. */
-    HANDLER,
+    OURS("asks the inbox"),
+    /** The handler's statements. */
+    HANDLER("is with the handler"),
     /** Our own statements behind the handler's, which may be to blame. */
-    BEHIND,
+    BEHIND("keeps what goes with the handler's effects"),
+    /** The commit of what the handler did, with all that was deferred to it. */
+    COMMIT("commits"),
     /** The connection broke under the handler, and with it the transaction. */
-    LOST
+    LOST("has lost its connection");
+
+    private final String words;
+
+    Phase(String words) {
+      this.words = words;
+    }
+
+    /** What a message does. */
+    String words() {
+      return words;
+    }
   }
 
   private final Kind kind;
   private final Phase phase;
   private final transient Throwable failure;
-  private final transient List<Delivery> doubtful;
+  private final transient Given doubtful;
 
-  private StepFailure(Phase phase, Throwable failure, List<Delivery> doubtful) {
+  /** Messages that a handler was given, and as what they were admitted. */
+  record Given(List<Delivery> deliveries, List<Outcome> outcomes) {
+    static final Given NOTHING = new Given(List.of(), List.of());
+
+    static Given of() {
+      return new Given(new ArrayList<>(), new ArrayList<>());
+    }
+
+    int size() {
+      return deliveries.size();
+    }
+  }
+
+  private StepFailure(Phase phase, Throwable failure, Given doubtful) {
     super(failure.getMessage(), failure);
     this.kind = kindOf(phase, failure);
     this.phase = phase;
     this.failure = failure;
-    this.doubtful = List.copyOf(doubtful);
+    this.doubtful = doubtful;
   }
 
   static StepFailure of(Phase phase, Throwable failure) {
-    return new StepFailure(phase, failure, List.of());
+    return new StepFailure(phase, failure, Given.NOTHING);
   }
 
   /**
@@ -74,7 +102,7 @@ final class StepFailure extends Exception {
    *
    * @param doubtful the messages that the handler was given
    */
-  static StepFailure ofEnded(Phase phase, Throwable failure, List<Delivery> doubtful) {
+  static StepFailure ofEnded(Phase phase, Throwable failure, Given doubtful) {
     return new StepFailure(phase, failure, doubtful);
   }
 
@@ -101,7 +129,11 @@ final class StepFailure extends Exception {
         || failure instanceof InboxException.Forgotten) {
       return Kind.UNUSABLE;
     }
-    return phase == Phase.HANDLER || isAborted(failure) ? Kind.HANDLER : Kind.MISCONFIGURED;
+    return isOfHandler(phase) || isAborted(failure) ? Kind.HANDLER : Kind.MISCONFIGURED;
+  }
+
+  private static boolean isOfHandler(Phase phase) {
+    return phase == Phase.HANDLER || phase == Phase.COMMIT;
   }
 
   /** The handler has swallowed an error, and the next statement of ours met it. */
@@ -127,16 +159,21 @@ final class StepFailure extends Exception {
    * Messages whose ids may be committed, though not by us: asked again, the inbox would take them
    * for handled.
    */
-  List<Delivery> doubtful() {
+  Given doubtful() {
     return doubtful;
   }
 
   /**
    * Whether the database has lacked something that a single message can use up or ask for (memory,
-   * locks, room, a file), though it was there for the admission.
+   * locks, room, a file), though it was there for the admission. What a handler says of other
+   * databases is not of the message; once it has returned, all that fails is of this one.
    */
   boolean mayBeOfMessage() {
-    return phase == Phase.HANDLER && isLacking(failure);
+    return switch (phase) {
+      case HANDLER -> isLacking(failure);
+      case BEHIND, COMMIT -> true;
+      case CONNECT, OURS, LOST -> false;
+    };
   }
 
   private static boolean isLacking(Throwable failure) {
@@ -169,7 +206,7 @@ final class StepFailure extends Exception {
 
   /** For a line of the log and for the state; shortened, since messages can quote data. */
   String reason() {
-    String way = kind == Kind.MISCONFIGURED && phase == Phase.HANDLER ? wayOut() : "";
+    String way = kind == Kind.MISCONFIGURED && isOfHandler(phase) ? wayOut() : "";
     return shown(failure) + way;
   }
 

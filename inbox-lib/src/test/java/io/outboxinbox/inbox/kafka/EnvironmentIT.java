@@ -14,6 +14,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
@@ -184,6 +185,28 @@ class EnvironmentIT {
       assertThat(consumer.reason()).contains(rig.topic() + "-0@0", "lock timeout");
       other.rollback();
     }
+    eventually().atMost(LIMIT).until(() -> rig.effects() == 1);
+    eventually().atMost(LIMIT).until(() -> consumer.state() == ConsumerState.RUNNING);
+    assertThat(rig.deadLetters()).isEmpty();
+  }
+
+  /** Nothing has failed yet, and perhaps nothing will. */
+  @Test
+  void tellsOfATransactionThatTakesLongAndHowFarItIs() throws Exception {
+    CountDownLatch goOn = new CountDownLatch(1);
+    InboxConsumer consumer =
+        rig.start(
+            rig.builder()
+                .stepLimits(new StepWatch.Limits(Duration.ofMillis(500), Duration.ofMinutes(5)))
+                .handler(
+                    (connection, message) -> {
+                      goOn.await();
+                      ConsumerRig.addEffect(connection, message);
+                    }));
+    rig.send("a", ConsumerRig.newId(), "slow");
+    eventually().atMost(LIMIT).until(() -> consumer.state() == ConsumerState.SLOW);
+    assertThat(consumer.reason()).contains(rig.topic() + "-0@0: is with the handler", "-worker-");
+    goOn.countDown();
     eventually().atMost(LIMIT).until(() -> rig.effects() == 1);
     eventually().atMost(LIMIT).until(() -> consumer.state() == ConsumerState.RUNNING);
     assertThat(rig.deadLetters()).isEmpty();

@@ -5,15 +5,20 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import io.outboxinbox.inbox.DeadLetter;
+import io.outboxinbox.inbox.Inbox;
 import io.outboxinbox.inbox.Message;
 import io.outboxinbox.inbox.MessageHandler;
+import io.outboxinbox.inbox.MessageId;
+import io.outboxinbox.inbox.Transactions;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.sql.Savepoint;
 import java.sql.Statement;
 import java.util.HashSet;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.FutureTask;
@@ -27,6 +32,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -279,6 +285,142 @@ class HandlerTransactionIT {
                 }));
     ConsumerRig.eventually().until(() -> rig.committedOffset(0) == 20);
     assertNoneIsSkipped();
+  }
+
+  /** A statement has failed before, so that nobody could ask which transaction it is. */
+  @ParameterizedTest
+  @CsvSource({"true, true", "true, false", "false, true", "false, false"})
+  void losesNothingOfATransactionThatHadFailed(boolean commits, boolean fails) throws Exception {
+    rig.sendMany(20, 20);
+    AtomicBoolean isDone = new AtomicBoolean();
+    rig.start(
+        rig.builder()
+            .threads(1)
+            .handler(
+                (connection, message) -> {
+                  ConsumerRig.addEffect(connection, message);
+                  if (message.text().equals("10") && isDone.compareAndSet(false, true)) {
+                    endPastAFailure(connection, commits);
+                    if (fails) {
+                      throw new IllegalStateException("fails behind it");
+                    }
+                  }
+                }));
+    ConsumerRig.eventually().until(() -> rig.committedOffset(0) == 20);
+    if (commits) {
+      assertNoneIsSkipped();
+    } else {
+      assertThat(rig.deadLetters()).isEmpty();
+      assertThat(rig.number("SELECT count(DISTINCT id) FROM effect WHERE id <> 'tail'"))
+          .isEqualTo(20);
+    }
+  }
+
+  private static void endPastAFailure(Connection connection, boolean commits) throws SQLException {
+    Savepoint savepoint = connection.setSavepoint();
+    assertThatThrownBy(() -> execute(connection, FAILS)).isInstanceOf(SQLException.class);
+    Connection real = connection.unwrap(Connection.class);
+    connection.rollback(savepoint);
+    if (commits) {
+      real.commit();
+    } else {
+      real.rollback();
+    }
+    execute(real, "INSERT INTO effect (id) VALUES ('tail')");
+  }
+
+  private static void execute(Connection connection, String sql) throws SQLException {
+    try (Statement statement = connection.createStatement()) {
+      statement.execute(sql);
+    }
+  }
+
+  /** What makes a handler suspect of having committed. */
+  private enum Suspicion {
+    UNWRAP,
+    WORD,
+    BLOCK;
+
+    void raise(Connection connection) throws SQLException {
+      switch (this) {
+        case UNWRAP -> connection.unwrap(Connection.class).isValid(1);
+        case WORD -> execute(connection, "SELECT 'to commit'");
+        case BLOCK -> execute(connection, "DO $$ BEGIN NULL; END $$");
+      }
+    }
+  }
+
+  /** A handler fails once, when a repeat of one of its messages waits, and that one is handled. */
+  private InboxConsumerBuilder failsOnceWhileAnotherWaits(
+      Suspicion why, CountDownLatch entered, int batchMax) {
+    AtomicBoolean isFirst = new AtomicBoolean(true);
+    return rig.builder()
+        .threads(1)
+        .batchMax(batchMax)
+        .handler(
+            (connection, message) -> {
+              why.raise(connection);
+              ConsumerRig.addEffect(connection, message);
+              if (isFirst.compareAndSet(true, false)) {
+                entered.countDown();
+                ConsumerRig.eventually().until(() -> rig.number(WAITING) > 0);
+                execute(connection, "SELECT 1 / 0");
+              }
+            });
+  }
+
+  private static final String WAITING =
+      "SELECT count(*) FROM pg_stat_activity"
+          + " WHERE wait_event_type = 'Lock' AND datname = current_database()";
+
+  static Stream<Arguments> suspicions() {
+    return Stream.of(Suspicion.values())
+        .flatMap(why -> Stream.of(arguments(why, 1), arguments(why, 100)));
+  }
+
+  /** Whoever has handled them, a transaction that was rolled back is none that was committed. */
+  @ParameterizedTest
+  @MethodSource("suspicions")
+  void noHealthyMessageIsSetAsideWhereAnotherHasHandledIt(Suspicion why, int batchMax)
+      throws Exception {
+    rig.sendMany(20, 20);
+    rig.flush();
+    CountDownLatch entered = new CountDownLatch(1);
+    rig.start(failsOnceWhileAnotherWaits(why, entered, batchMax));
+    entered.await();
+    rig.start(
+        rig.builder()
+            .kafka(rig.kafka(Map.of("group.id", rig.group() + "-b")))
+            .threads(1)
+            .batchMax(batchMax));
+    ConsumerRig.eventually().until(() -> rig.committedOffset(0) == 20);
+    assertThat(rig.deadLetters()).isEmpty();
+    assertThat(rig.effects()).isEqualTo(20);
+    assertThat(rig.number("SELECT count(DISTINCT id) FROM effect")).isEqualTo(20);
+  }
+
+  @Test
+  void aRepeatSaysNothingOfTheOthersInItsBatch() throws Exception {
+    String twice = ConsumerRig.newId();
+    for (int i = 0; i < 20; i++) {
+      rig.send(0, "k" + i, i == 7 ? twice : ConsumerRig.newId(), "" + i);
+    }
+    rig.flush();
+    CountDownLatch entered = new CountDownLatch(1);
+    rig.start(failsOnceWhileAnotherWaits(Suspicion.UNWRAP, entered, 100));
+    entered.await();
+    Inbox inbox = Inbox.named(ConsumerRig.NAME).build();
+    new Transactions(rig.dataSource())
+        .run(
+            connection -> {
+              inbox.admit(connection, MessageId.of(twice));
+              execute(connection, "INSERT INTO effect (id) VALUES ('" + twice + "')");
+              return true;
+            });
+    ConsumerRig.eventually().until(() -> rig.committedOffset(0) == 20);
+    assertThat(rig.deadLetters()).isEmpty();
+    assertThat(rig.effects()).isEqualTo(20);
+    assertThat(rig.number("SELECT count(DISTINCT id) FROM effect")).isEqualTo(20);
   }
 
   /** What it has written is there, and whoever starts it anew has to know of it. */

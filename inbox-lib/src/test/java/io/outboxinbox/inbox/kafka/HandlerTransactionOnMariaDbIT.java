@@ -13,14 +13,18 @@ import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.FutureTask;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -38,6 +42,10 @@ class HandlerTransactionOnMariaDbIT {
 
   @BeforeEach
   void setUp() throws Exception {
+    setUp(1);
+  }
+
+  private void setUp(int partitions) throws Exception {
     String url = "jdbc:mariadb://127.0.0.1:" + mariadb.port() + "/" + mariadb.newDatabase();
     rig =
         new ConsumerRig(
@@ -45,7 +53,7 @@ class HandlerTransactionOnMariaDbIT {
             mariadb.user(),
             mariadb.password(),
             kafka.bootstrapServers(),
-            kafka.newTopic("h", 1));
+            kafka.newTopic("h", partitions));
     String schema = "schema/mysql/10_inbox.sql";
     try (InputStream script = Inbox.class.getClassLoader().getResourceAsStream(schema)) {
       String text = new String(script.readAllBytes(), StandardCharsets.UTF_8);
@@ -128,6 +136,90 @@ class HandlerTransactionOnMariaDbIT {
     assertThat(letters.stream().map(DeadLetter::offset)).contains(10L);
   }
 
+  /** It has rolled back, and whoever waited for that has handled them. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 100})
+  void noHealthyMessageIsSetAsideWhereAnotherHasHandledIt(int batchMax) throws Exception {
+    rig.execute("CREATE PROCEDURE give_up() BEGIN ROLLBACK; END");
+    rig.sendMany(20, 20);
+    rig.flush();
+    CountDownLatch entered = new CountDownLatch(1);
+    AtomicBoolean isFirst = new AtomicBoolean(true);
+    rig.start(
+        rig.builder()
+            .threads(1)
+            .batchMax(batchMax)
+            .handler(
+                (connection, message) -> {
+                  addEffect(connection, message);
+                  if (isFirst.compareAndSet(true, false)) {
+                    entered.countDown();
+                    // InnoDB refreshes the view only after a tenth of a second without a look.
+                    ConsumerRig.eventually()
+                        .pollInterval(Duration.ofMillis(250))
+                        .until(() -> rig.number(WAITING) > 0);
+                    execute(connection, "CALL give_up()");
+                    throw new IllegalStateException("on purpose");
+                  }
+                }));
+    entered.await();
+    rig.start(
+        rig.builder()
+            .kafka(rig.kafka(Map.of("group.id", rig.group() + "-b")))
+            .threads(1)
+            .batchMax(batchMax)
+            .handler(HandlerTransactionOnMariaDbIT::addEffect));
+    ConsumerRig.eventually().until(() -> rig.committedOffset(0) == 20);
+    assertThat(rig.deadLetters()).isEmpty();
+    assertThat(rig.number("SELECT count(*) FROM effect")).isEqualTo(20);
+    assertThat(rig.number("SELECT count(DISTINCT id) FROM effect")).isEqualTo(20);
+  }
+
+  private static final String WAITING =
+      "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
+
+  /** Ordinary handlers; every tenth message comes in another partition as well. */
+  @Test
+  void eachMessageHasItsEffectOnceThroughDeadlocks() throws Exception {
+    rig.close();
+    setUp(4);
+    rig.execute("INSERT INTO account SELECT seq, 0 FROM seq_3_to_20");
+    for (int i = 0; i < 600; i++) {
+      String id = ConsumerRig.newId();
+      rig.send(i % 4, "k" + i % 50, id, "" + i);
+      if (i % 10 == 0) {
+        rig.send((i + 1) % 4, "k" + i % 50, id, "" + i);
+      }
+    }
+    rig.flush();
+    for (int member = 0; member < 2; member++) {
+      rig.start(
+          rig.builder()
+              .threads(6)
+              .batchMax(10)
+              .retry(new RetryPolicy(100, Duration.ofMillis(2), Duration.ofMillis(10), 1))
+              .handler(
+                  (connection, message) -> {
+                    addEffect(connection, message);
+                    addToAnyAccount(connection);
+                    Thread.sleep(2);
+                    addToAnyAccount(connection);
+                  }));
+    }
+    ConsumerRig.eventually()
+        .until(
+            () ->
+                rig.number("SELECT count(DISTINCT id) FROM effect") + rig.deadLetters().size()
+                    >= 600);
+    assertThat(rig.deadLetters()).isEmpty();
+    assertThat(rig.number("SELECT count(*) FROM effect")).isEqualTo(600);
+  }
+
+  private static void addToAnyAccount(Connection connection) throws SQLException {
+    int id = 1 + ThreadLocalRandom.current().nextInt(20);
+    execute(connection, "UPDATE account SET v = v + 1 WHERE id = " + id);
+  }
+
   private static void addEffect(Connection connection, Message message) throws SQLException {
     try (var insert = connection.prepareStatement("INSERT INTO effect VALUES (?)")) {
       insert.setString(1, message.id().text());
@@ -170,5 +262,29 @@ class HandlerTransactionOnMariaDbIT {
     try (var statement = connection.createStatement()) {
       statement.execute(sql);
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "ROLLBACK /* x */ TO SAVEPOINT a",
+        "CREATE /* x */ TEMPORARY TABLE t (a int)",
+        "SET autocommit = 0"
+      })
+  void whatEndsNoTransactionIsAllowed(String sql) throws Exception {
+    rig.sendMany(1, 1);
+    rig.start(
+        rig.builder()
+            .handler(
+                (connection, message) -> {
+                  try (var statement = connection.createStatement()) {
+                    statement.execute("INSERT INTO effect VALUES ('" + message.text() + "')");
+                    statement.execute("SAVEPOINT a");
+                    statement.execute(sql);
+                  }
+                }));
+    ConsumerRig.eventually().until(() -> rig.committedOffset(0) == 1);
+    assertThat(rig.deadLetters()).isEmpty();
+    assertThat(rig.effects()).isEqualTo(1);
   }
 }

@@ -133,4 +133,27 @@ class OffsetsInDatabaseIT {
               });
     }
   }
+
+  /** One with a schema for each tenant; this tenant has an inbox of its own. */
+  @Test
+  void keepsOffsetsWhereTheMessagesWereAdmittedWhateverSearchPathAHandlerSets() throws Exception {
+    rig.execute("CREATE SCHEMA tenant");
+    rig.execute("CREATE TABLE tenant.inbox_offset (LIKE public.inbox_offset INCLUDING ALL)");
+    rig.execute("CREATE TABLE tenant.effect (LIKE public.effect INCLUDING ALL)");
+    rig.sendMany(20, 20);
+    rig.start(
+        rig.builder()
+            .offsetsInDatabase(true)
+            .handler(
+                (connection, message) -> {
+                  try (var statement = connection.createStatement()) {
+                    statement.execute("SET LOCAL search_path = tenant");
+                  }
+                  ConsumerRig.addEffect(connection, message);
+                }));
+    eventually().until(() -> rig.committedOffset(0) == 20);
+    assertThat(rig.number("SELECT count(*) FROM tenant.effect")).isEqualTo(20);
+    assertThat(rig.number("SELECT sum(next_offset) FROM public.inbox_offset")).isEqualTo(20);
+    assertThat(rig.number("SELECT count(*) FROM tenant.inbox_offset")).isZero();
+  }
 }

@@ -12,6 +12,7 @@ import io.outboxinbox.testkit.PostgresVersion;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.sql.Connection;
+import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
@@ -21,6 +22,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.IntStream;
 import javax.sql.DataSource;
 import org.junit.jupiter.api.AfterEach;
@@ -233,5 +235,29 @@ class OneByOneIT {
     for (int key = 0; key < 10; key++) {
       assertThat(rig.textsOf("k" + key).stream().map(Integer::valueOf)).isSorted();
     }
+  }
+
+  /** It fails each time, and no database is away. */
+  @Test
+  void aHandlerThatKeepsAStatementInAFieldHasFailed() throws Exception {
+    rig.sendMany(5, 5);
+    AtomicReference<PreparedStatement> kept = new AtomicReference<>();
+    rig.start(
+        rig.builder()
+            .threads(1)
+            .batchMax(1)
+            .handler(
+                (connection, message) -> {
+                  if (kept.get() == null) {
+                    kept.set(connection.prepareStatement("INSERT INTO effect (id) VALUES (?)"));
+                  }
+                  kept.get().setString(1, message.id().text());
+                  kept.get().executeUpdate();
+                }));
+    eventually().until(() -> rig.committedOffset(0) == 5);
+    assertThat(rig.effects()).isEqualTo(1);
+    assertThat(rig.deadLetters())
+        .hasSize(4)
+        .allSatisfy(letter -> assertThat(letter.failure().detail()).contains("has returned"));
   }
 }

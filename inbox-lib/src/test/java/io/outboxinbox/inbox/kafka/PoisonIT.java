@@ -8,6 +8,7 @@ import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.MariaDbExtension;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
+import io.outboxinbox.testkit.PostgresServer;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -22,6 +23,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.postgresql.PGConnection;
+import org.postgresql.ds.PGSimpleDataSource;
 
 /** A message that asks too much looks like a database in trouble, but it ends as a dead letter. */
 class PoisonIT {
@@ -40,18 +44,23 @@ class PoisonIT {
   private static final Duration LIMIT = Duration.ofMinutes(4);
 
   private interface Work {
-    void on(Connection connection, String text) throws SQLException;
+    void on(Connection connection, String text) throws Exception;
+  }
+
+  private static void assertSetAside(ConsumerRig rig, String poison, Work work) throws Exception {
+    assertSetAside(rig, poison, rig.builder(), work);
   }
 
   /** What a lane does with one message that does not work and one that does, behind it. */
-  private static void assertSetAside(ConsumerRig rig, String poison, Work work) throws Exception {
+  private static void assertSetAside(
+      ConsumerRig rig, String poison, InboxConsumerBuilder builder, Work work) throws Exception {
     AtomicInteger tries = new AtomicInteger();
     rig.send(0, "bad", ConsumerRig.newId(), poison);
     rig.send(0, "good", ConsumerRig.newId(), "fine");
     rig.flush();
     InboxConsumer consumer =
         rig.start(
-            rig.builder()
+            builder
                 .threads(1)
                 .batchMax(1)
                 .retry(new RetryPolicy(1, Duration.ofMillis(20), Duration.ofMillis(200), 0.5))
@@ -60,10 +69,11 @@ class PoisonIT {
                       if (message.text().startsWith(POISON)) {
                         tries.incrementAndGet();
                         work.on(connection, message.text());
+                      } else {
+                        add(connection, message.text());
                       }
-                      add(connection, message.text());
                     }));
-    eventually().until(() -> rig.effects() == 1);
+    eventually().atMost(LIMIT).ignoreExceptions().until(() -> rig.effects() == 1);
     assertThat(rig.deadLetters()).hasSize(1);
     assertThat(tries.get()).isBetween(2, TRIES);
     eventually().until(() -> consumer.state() == ConsumerState.RUNNING);
@@ -103,6 +113,62 @@ class PoisonIT {
               poisoned.execute(statement);
             }
           });
+    }
+  }
+
+  /**
+   * As the killer of processes does where memory runs out. The server begins anew each time, and
+   * answers meanwhile that it does; a pool hands out connections of the time before.
+   */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void setsAsideWhatCrashesPostgresEachTime(boolean isPooled) throws Exception {
+    try (PostgresServer server = PostgresServer.start(PostgresVersion.V17)) {
+      PostgresDatabase database =
+          new PostgresDatabase(
+              server.host(),
+              server.port(),
+              server.createDatabase("crash"),
+              server.superuser(),
+              server.superuserPassword());
+      try (ConsumerRig rig =
+          ConsumerRig.of(database, kafka.bootstrapServers(), kafka.newTopic("o", 1))) {
+        InboxConsumerBuilder builder = rig.builder();
+        if (!isPooled) {
+          PGSimpleDataSource plain = new PGSimpleDataSource();
+          plain.setUrl(database.jdbcUrl());
+          plain.setUser(database.user());
+          plain.setPassword(database.password());
+          builder.dataSource(plain);
+        }
+        assertSetAside(rig, POISON, builder, killsBackend());
+      }
+    }
+  }
+
+  private static Work killsBackend() {
+    return (connection, text) -> {
+      try (var select = connection.createStatement();
+          var row = select.executeQuery("SELECT pg_backend_pid()")) {
+        row.next();
+        new ProcessBuilder("kill", "-9", row.getString(1)).start().waitFor();
+      }
+      add(connection, text);
+    };
+  }
+
+  /** What it does is done by a trigger in its commit, and our own statements come between. */
+  @Test
+  void setsAsideWhatBreaksTheConnectionInItsCommitEachTime() throws Exception {
+    try (ConsumerRig rig =
+        ConsumerRig.of(postgres.newDatabase(), kafka.bootstrapServers(), kafka.newTopic("o", 1))) {
+      rig.execute(
+          "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS"
+              + " 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'");
+      rig.execute(
+          "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON effect DEFERRABLE INITIALLY DEFERRED"
+              + " FOR EACH ROW WHEN (NEW.id = 'poison') EXECUTE FUNCTION die()");
+      assertSetAside(rig, POISON, PoisonIT::add);
     }
   }
 
@@ -193,6 +259,29 @@ class PoisonIT {
       rig.execute("CREATE TABLE effect (id longtext)");
       assertSetAside(
           rig, POISON, (connection, text) -> add(connection, text.repeat(20_000_000 / 6)));
+    }
+  }
+
+  /** The driver waits for its end for ever, whatever is asked of the connection. */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void setsAsideWhatLeavesACopyOpenEachTime(boolean fails) throws Exception {
+    try (ConsumerRig rig =
+        ConsumerRig.of(postgres.newDatabase(), kafka.bootstrapServers(), kafka.newTopic("o", 1))) {
+      assertSetAside(
+          rig,
+          POISON,
+          rig.builder()
+              .stepLimits(new StepWatch.Limits(Duration.ofMinutes(5), Duration.ofSeconds(1))),
+          (connection, text) -> {
+            connection
+                .unwrap(PGConnection.class)
+                .getCopyAPI()
+                .copyOut("COPY (SELECT generate_series(1, 10)) TO STDOUT");
+            if (fails) {
+              throw new IllegalStateException("a bad row");
+            }
+          });
     }
   }
 }

@@ -49,9 +49,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.postgresql.ds.PGSimpleDataSource;
 
-/** The code and the SQL that README.md shows for inbox-lib, and what it says of them. */
+/** The code and the SQL that the README.md of this module shows, and what it says of them. */
 class ReadmeIT {
-  private static final Path README = Path.of("..", "README.md");
+  private static final Path README = Path.of("README.md");
   private static final Path SOURCE =
       Path.of("src/test/java/io/outboxinbox/inbox/works/ReadmeIT.java");
   private static final Pattern JAVA =

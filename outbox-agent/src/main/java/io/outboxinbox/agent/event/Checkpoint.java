@@ -112,12 +112,21 @@ public record Checkpoint(
 
   /** The same source after its server was promoted; the position is on the new timeline too. */
   public Checkpoint onTimeline(int newTimeline) {
+    return with(newTimeline, publicationMark);
+  }
+
+  /** The same source with a mark that says more. */
+  public Checkpoint withPublicationMark(String newPublicationMark) {
+    return with(timeline, newPublicationMark);
+  }
+
+  private Checkpoint with(int newTimeline, String newPublicationMark) {
     return new Checkpoint(
         source,
         pipeline,
         newTimeline,
         slot,
-        publicationMark,
+        newPublicationMark,
         epoch,
         sequence,
         backlogOrdinal,

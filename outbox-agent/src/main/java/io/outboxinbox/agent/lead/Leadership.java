@@ -4,7 +4,6 @@ import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.source.LockHolder;
-import io.outboxinbox.agent.source.LockLimit;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
@@ -101,8 +100,6 @@ public final class Leadership implements AutoCloseable {
     Connection connection =
         connections.open("leadership", Math.toIntExact(Math.max(1, takeoverAfter.toSeconds())));
     try {
-      // A lock that somebody has forgotten must not stop the pulse, which uses this session.
-      LockLimit.ofSession(connection);
       PipelineConfiguration named =
           pipeline.withSource(SourceNames.resolved(connection, pipeline.source()));
       SourceIdentity source = SourceNames.identify(connection, named.source());

@@ -2,7 +2,7 @@ package io.outboxinbox.agent.operate;
 
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.source.Identifiers;
-import io.outboxinbox.agent.source.LockHolder;
+import io.outboxinbox.agent.source.InTransaction;
 import io.outboxinbox.agent.source.LockLimit;
 import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConfiguration;
@@ -113,8 +113,6 @@ public final class ParkedDesk implements AutoCloseable {
       try {
         String systemId = ServerState.of(connection).systemId();
         String id = SourceNames.identity(systemId, SourceNames.resolved(connection, source)).id();
-        LockLimit.ofSession(connection);
-        connection.setAutoCommit(false);
         return new ParkedDesk(source, templates, connection, id);
       } catch (SQLException | RuntimeException e) {
         connection.close();
@@ -261,7 +259,7 @@ public final class ParkedDesk implements AutoCloseable {
     } catch (SQLException e) {
       if (NO_RIGHT.equals(e.getSQLState())) {
         throw new AgentException.Misconfigured(
-            "%s: %s".formatted(at(source), ServerMessage.of(e)),
+            "%s: %s".formatted(at(source), ServerMessage.of(e, source)),
             "set source.username to the agent's own role, \"outbox_agent\": of those that schema/postgresql/05_roles.sql makes, it alone may delete parked events");
       }
       throw e;
@@ -291,11 +289,7 @@ public final class ParkedDesk implements AutoCloseable {
         });
   }
 
-  private interface Question<T> {
-    T ask() throws SQLException;
-  }
-
-  private <T> T ask(Question<T> question) {
+  private <T> T ask(InTransaction.Statements<T> question) {
     return ask(question, null);
   }
 
@@ -304,27 +298,11 @@ public final class ParkedDesk implements AutoCloseable {
    *
    * @param done before, and not undone by a failure; null for nothing
    */
-  private <T> T ask(Question<T> question, @Nullable String done) {
-    boolean isDone = false;
+  private <T> T ask(InTransaction.Statements<T> question, @Nullable String done) {
     try {
-      T answer = question.ask();
-      connection.commit();
-      isDone = true;
-      return answer;
+      return InTransaction.run(connection, question);
     } catch (SQLException e) {
       throw explained(e, source, done);
-    } finally {
-      if (!isDone) {
-        rollBack();
-      }
-    }
-  }
-
-  private void rollBack() {
-    try {
-      connection.rollback();
-    } catch (SQLException e) {
-      LOG.debug("rolling back failed; the connection is gone, and its transaction with it", e);
     }
   }
 
@@ -335,15 +313,7 @@ public final class ParkedDesk implements AutoCloseable {
   private static AgentException explained(
       SQLException e, SourceConfiguration source, @Nullable String done) {
     String at = at(source);
-    if (LockLimit.isOver(e)) {
-      return new AgentException.Retryable(
-          "%s: another session holds a lock on these events or on a table; %s; fix: wait for an agent's own, such as while a rebuilt cluster's events are carried over; end the transaction of any other; then try again; this names it: %s"
-              .formatted(
-                  at,
-                  done == null ? "nothing was changed" : done,
-                  LockHolder.query(source.schema())),
-          e);
-    }
+    @Nullable String before = done == null && LockLimit.isOver(e) ? "nothing was changed" : done;
     String state = e.getSQLState() == null ? "" : e.getSQLState();
     return switch (state) {
       case "42P01" ->
@@ -352,15 +322,17 @@ public final class ParkedDesk implements AutoCloseable {
               "apply schema/postgresql/04_agent.sql to it, or correct source.schema");
       case NO_RIGHT ->
           new AgentException.Misconfigured(
-              "%s: %s".formatted(at, ServerMessage.of(e)),
+              "%s: %s".formatted(at, ServerMessage.of(e, source)),
               "apply schema/postgresql/05_roles.sql, then as superuser: GRANT outbox_controller TO %s"
                   .formatted(Identifiers.quoted(source.username())));
       case "28P01", "28000", "3D000" ->
           new AgentException.Misconfigured(
-              "%s: %s".formatted(at, ServerMessage.of(e)), "see what 'check' says of it");
+              "%s: %s".formatted(at, ServerMessage.of(e, source)), "see what 'check' says of it");
       default ->
           new AgentException.Retryable(
-              "%s: %s%s".formatted(at, ServerMessage.of(e), done == null ? "" : "; " + done), e);
+              "%s: %s%s"
+                  .formatted(at, before == null ? "" : before + ": ", ServerMessage.of(e, source)),
+              e);
     };
   }
 

@@ -9,6 +9,7 @@ import io.outboxinbox.agent.reconcile.OtherBroker;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
+import io.outboxinbox.agent.source.inspect.MissingPosition;
 import io.outboxinbox.agent.source.inspect.SourcePreflight;
 import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.slot.SlotState;
@@ -35,35 +36,78 @@ public final class PositionCheck {
    * @throws io.outboxinbox.agent.event.AgentException the broker is away
    */
   public static List<Finding> run(PipelineConfiguration pipeline) {
-    SourceConnections connections = new SourceConnections(pipeline.source());
-    try (Connection connection = connections.open("check", ANSWER_TIMEOUT_SECONDS);
+    try (Connection connection =
+            new SourceConnections(pipeline.source()).open("check", ANSWER_TIMEOUT_SECONDS);
         Publisher publisher =
             pipeline.publish().newPublisher(new TablePositions(connection, pipeline.source()))) {
-      SourceConfiguration source = SourceNames.resolved(connection, pipeline.source());
-      // In this order, because a leader may move both: the slot never passes the position, and the
-      // position never passes the server's log.
-      Optional<SlotState> slot = SlotState.of(connection, source.slot());
-      List<Checkpoint> checkpoints = publisher.allCheckpoints();
-      ServerState server = ServerState.of(connection);
-      if (server.inRecovery()) {
-        // A replica has no slot and may lag; the look at the source says so.
-        return List.of();
-      }
-      SourceIdentity identity = SourceNames.identity(server.systemId(), source);
-      Optional<Checkpoint> checkpoint =
-          checkpoints.stream().filter(candidate -> candidate.source().equals(identity)).findFirst();
-      Optional<Finding> otherBroker =
-          OtherBroker.of(pipeline, connection, publisher, identity.id());
-      if (otherBroker.isPresent()) {
-        return List.of(otherBroker.get());
-      }
-      return checkpoint.isPresent()
-          ? compared(connection, source, slot, server, checkpoint.get())
-          : SourcePreflight.checkSlot(connections, source, slot, server, null);
+      Look look = look(connection, pipeline, publisher);
+      // A replica has no slot and may lag; the look at the source says so.
+      return look.server().inRecovery() ? List.of() : findings(connection, pipeline, look);
     } catch (SQLException e) {
       // The look at the source has said so already, and how to mend it.
       return List.of();
     }
+  }
+
+  /**
+   * What was seen.
+   *
+   * @param source with the names that hold in the database
+   * @param checkpoints all there are
+   * @param otherBroker the gap, where they are of another broker
+   */
+  record Look(
+      SourceConfiguration source,
+      Optional<SlotState> slot,
+      List<Checkpoint> checkpoints,
+      ServerState server,
+      Optional<Finding> otherBroker) {
+
+    SourceIdentity identity() {
+      return SourceNames.identity(server.systemId(), source);
+    }
+
+    Optional<Checkpoint> checkpoint() {
+      SourceIdentity identity = identity();
+      return checkpoints.stream()
+          .filter(candidate -> candidate.source().equals(identity))
+          .findFirst();
+    }
+  }
+
+  /**
+   * Reads in this order, because a leader may move all of it: the slot never passes the position,
+   * and the position never passes the server's log.
+   */
+  static Look look(Connection connection, PipelineConfiguration pipeline, Publisher publisher)
+      throws SQLException {
+    SourceConfiguration source = SourceNames.resolved(connection, pipeline.source());
+    Optional<SlotState> slot = SlotState.of(connection, source.slot());
+    List<Checkpoint> checkpoints = publisher.allCheckpoints();
+    ServerState server = ServerState.of(connection);
+    String id = SourceNames.identity(server.systemId(), source).id();
+    return new Look(
+        source, slot, checkpoints, server, OtherBroker.of(pipeline, connection, publisher, id));
+  }
+
+  /** The same of what was seen. */
+  static List<Finding> findings(Connection connection, PipelineConfiguration pipeline, Look look)
+      throws SQLException {
+    SourceConfiguration source = look.source();
+    if (look.otherBroker().isPresent()) {
+      return List.of(look.otherBroker().get());
+    }
+    Optional<Checkpoint> checkpoint = look.checkpoint();
+    if (checkpoint.isPresent()) {
+      return compared(connection, source, look.slot(), look.server(), checkpoint.get());
+    }
+    List<Finding> missing =
+        MissingPosition.explain(
+            connection, source, pipeline.name(), look.identity(), look.checkpoints());
+    return missing.isEmpty()
+        ? SourcePreflight.checkSlot(
+            new SourceConnections(source), source, look.slot(), look.server(), null)
+        : missing;
   }
 
   private static List<Finding> compared(

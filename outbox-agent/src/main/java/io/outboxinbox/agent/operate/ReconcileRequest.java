@@ -2,7 +2,6 @@ package io.outboxinbox.agent.operate;
 
 import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.AgentException;
-import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.publish.Publisher;
@@ -10,7 +9,6 @@ import io.outboxinbox.agent.reconcile.ReconcileBound;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
-import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.table.Backlog;
 import io.outboxinbox.agent.source.table.Reconciliations;
 import io.outboxinbox.agent.source.table.Reconciliations.Phantom;
@@ -70,31 +68,32 @@ public final class ReconcileRequest {
     try (Connection connection = open(connections);
         Publisher publisher =
             pipeline.publish().newPublisher(new TablePositions(connection, pipeline.source()))) {
-      SourceConfiguration source = SourceNames.resolved(connection, pipeline.source());
-      ServerState server = ServerState.of(connection);
-      SourceIdentity identity = SourceNames.identity(server.systemId(), source);
-      @Nullable Checkpoint checkpoint =
-          publisher.allCheckpoints().stream()
-              .filter(candidate -> candidate.source().equals(identity))
-              .findFirst()
-              .orElse(null);
-      ReconcileBound bound = ReconcileBound.of(connection, connections, source, server, checkpoint);
+      PositionCheck.Look look = PositionCheck.look(connection, pipeline, publisher);
+      SourceConfiguration source = look.source();
+      ReconcileBound bound =
+          ReconcileBound.of(
+              connection, connections, source, look.server(), look.checkpoint().orElse(null));
       Backlog backlog = new Backlog(source);
-      List<String> causes =
-          PositionCheck.run(pipeline).stream()
-              .filter(finding -> finding.severity() == Finding.Severity.GAP)
-              .map(Finding::what)
-              .toList();
       return new Preview(
-          identity.id(),
+          look.identity().id(),
           source.slot(),
-          checkpoint == null ? List.of("the broker has no position of this source") : causes,
+          causes(PositionCheck.findings(connection, pipeline, look)),
           backlog.count(connection),
           backlog.count(connection, Backlog.Candidates.notEndedAt(bound.endedXid())),
           bound.endedXid());
     } catch (SQLException e) {
       throw away(e);
     }
+  }
+
+  private static List<String> causes(List<Finding> findings) {
+    return findings.stream()
+        .filter(
+            finding ->
+                finding.severity() == Finding.Severity.GAP
+                    || finding.severity() == Finding.Severity.FATAL)
+        .map(Finding::what)
+        .toList();
   }
 
   /**

@@ -3,6 +3,7 @@ package io.outboxinbox.agent.operate;
 import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.LockLimit;
 import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
@@ -66,7 +67,12 @@ public final class SourcePause {
 
   /** Why what an operator asked for could not be written down. */
   static AgentException failed(SourceConfiguration source, SQLException e) {
-    String what = "database " + source.database() + ": " + ServerMessage.of(e);
+    String what =
+        "database %s: %s%s"
+            .formatted(
+                source.database(),
+                LockLimit.isOver(e) ? "nothing was changed: " : "",
+                ServerMessage.of(e, source));
     if (NO_RIGHT.equals(e.getSQLState())) {
       return new AgentException.Misconfigured(
           what,

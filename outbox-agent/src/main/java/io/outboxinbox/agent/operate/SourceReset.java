@@ -59,7 +59,11 @@ public final class SourceReset {
       return source;
     } catch (SQLException e) {
       throw new AgentException.Retryable(
-          "database " + pipeline.source().database() + ": " + ServerMessage.of(e), e);
+          "database "
+              + pipeline.source().database()
+              + ": "
+              + ServerMessage.of(e, pipeline.source()),
+          e);
     }
   }
 

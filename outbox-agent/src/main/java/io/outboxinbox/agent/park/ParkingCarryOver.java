@@ -37,6 +37,30 @@ public final class ParkingCarryOver {
   }
 
   /**
+   * For a position that goes on under its own id: it covers every parked event, those that were
+   * carried over from another id among them.
+   */
+  public static Parking joined(
+      Connection leader, SourceConfiguration source, String sourceId, Parking before)
+      throws SQLException {
+    return new Parking(
+        new ParkedTable(source.schema(), sourceId).extent(leader).lastOrdinal(),
+        before.lastRelease());
+  }
+
+  /**
+   * A number that is not exceeded once the events of another id are carried over, whose numbers
+   * come before those that are there.
+   */
+  public static long highest(
+      Connection connection, SourceConfiguration source, String sourceId, String former)
+      throws SQLException {
+    long own = new ParkedTable(source.schema(), sourceId).extent(connection).lastOrdinal();
+    long others = new ParkedTable(source.schema(), former).extent(connection).lastOrdinal();
+    return own + Math.max(own, others);
+  }
+
+  /**
    * Deletes what was written down and never covered by the position. A reconciliation finds these
    * events in the table again; would they count as parked, they would be left out there and then
    * taken back here.

@@ -12,7 +12,6 @@ import io.outboxinbox.agent.park.ParkingLot;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.reconcile.Reconcile;
 import io.outboxinbox.agent.route.Router;
-import io.outboxinbox.agent.source.LockLimit;
 import io.outboxinbox.agent.source.RowCheck;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.inspect.Findings;
@@ -102,7 +101,6 @@ final class LeadingSession {
                 .publish()
                 .newPublisher(new TablePositions(leadership.connection(), pipeline.source()));
         Connection control = connections.open("control", ANSWER_SECONDS)) {
-      LockLimit.ofSession(control);
       SessionStart start =
           new SessionStart(
               pipeline, findings, leadership, control, publisher, monitor::aboutToRead, clock);

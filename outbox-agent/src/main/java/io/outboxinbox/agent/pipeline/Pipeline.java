@@ -8,8 +8,6 @@ import io.outboxinbox.agent.lead.Pulse;
 import io.outboxinbox.agent.lead.Rehearsal;
 import io.outboxinbox.agent.lead.ReplicaWait;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
-import io.outboxinbox.agent.source.LockHolder;
-import io.outboxinbox.agent.source.LockLimit;
 import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConfiguration.OnGap;
 import io.outboxinbox.agent.source.inspect.Findings;
@@ -169,7 +167,13 @@ public final class Pipeline {
       if (!awaitLeadership(leadership)) {
         return;
       }
-      try (Pulse pulse = new Pulse(leadership, configuration.name(), clock, monitor::gavePulse)) {
+      String source = leadership.source().id();
+      try (Pulse pulse =
+          new Pulse(
+              leadership,
+              configuration.name(),
+              clock,
+              number -> monitor.gavePulse(source, number))) {
         pulse.start(configuration.leadership().pulseInterval());
         while (awaitResume(leadership, pulse)) {
           new LeadingSession(
@@ -276,13 +280,6 @@ public final class Pipeline {
 
   /** A lost connection passes by itself; a server that refuses wants something mended. */
   private void waitAfterDatabaseFailure(SQLException e) throws InterruptedException {
-    if (LockLimit.isOver(e)) {
-      String message =
-          "another session has locked what the agent has to change; fix: end its transaction; this names it: "
-              + LockHolder.query(configuration.source().schema());
-      waitAfter(State.WAITING_FOR_DATABASE, new AgentException.Retryable(message, e));
-      return;
-    }
     if (!SourcePreflight.isRefusal(e)) {
       waitAfter(State.WAITING_FOR_DATABASE, ReplicaWait.after(e, configuration.source()));
       return;
@@ -326,7 +323,8 @@ public final class Pipeline {
       }
     }
     monitor.restarted();
-    String message = e instanceof SQLException of ? ServerMessage.of(of) : messageOf(e);
+    String message =
+        e instanceof SQLException of ? ServerMessage.of(of, configuration.source()) : messageOf(e);
     Recovery.Step step = recovery.after(message);
     monitor.enter(state, message, step.pause());
     if (step.isNews()) {

@@ -28,7 +28,7 @@ final class PipelineMonitor implements ParkingReport, WatchReport, OwnLead {
   private String reason = "";
   private String ledBy = "";
   private boolean hasLock;
-  private long firstPulse;
+  private String pulsedFor = "";
   private long lastPulse = -1;
   private boolean isAboutToRead;
   private boolean hasFailed;
@@ -130,16 +130,19 @@ final class PipelineMonitor implements ParkingReport, WatchReport, OwnLead {
   }
 
   /** This agent has given the sign of life of this number. */
-  synchronized void gavePulse(long number) {
-    if (number != lastPulse + 1) {
-      firstPulse = number;
-    }
+  synchronized void gavePulse(String source, long number) {
+    pulsedFor = source;
     lastPulse = number;
   }
 
   @Override
-  public synchronized boolean hasPulsed(long number) {
-    return firstPulse <= number && number <= lastPulse;
+  public synchronized boolean hasPulsed(String source, long number) {
+    if (number < lastPulse) {
+      // The count began anew, as in a table that was restored, and will come to ours again. Or ours
+      // came in between: then our next one is known.
+      lastPulse = -1;
+    }
+    return number >= 0 && number == lastPulse && source.equals(pulsedFor);
   }
 
   /** Takes note which other agent leads; empty when that is not known. */

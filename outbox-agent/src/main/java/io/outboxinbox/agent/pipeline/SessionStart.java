@@ -13,12 +13,13 @@ import io.outboxinbox.agent.park.ParkingCarryOver;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.reconcile.OtherBroker;
 import io.outboxinbox.agent.reconcile.Reconcile;
-import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.Durability;
 import io.outboxinbox.agent.source.PublicationMark;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.inspect.Findings;
+import io.outboxinbox.agent.source.inspect.MissingPosition;
 import io.outboxinbox.agent.source.inspect.SourcePreflight;
 import io.outboxinbox.agent.source.slot.FirstStart;
 import io.outboxinbox.agent.source.slot.ServerState;
@@ -117,20 +118,22 @@ final class SessionStart {
         publisher.takeOver(identity);
         return reconcile.run(reconcile.due(last, null).orElseThrow(), last);
       }
-      if (!registration().isSeeded()) {
-        Checkpoint first = firstStart();
-        verifySlot(first);
-        return first;
-      }
     }
-    AgentException.@Nullable Gap gap = found == null ? positionLost() : gapBehind(found);
+    AgentException.@Nullable Gap gap = gap(found == null ? missing() : compared(found));
+    if (found == null && gap == null) {
+      Checkpoint first = firstStart();
+      verifySlot(first);
+      return first;
+    }
     Optional<Reconciliations.Cause> due = reconcile.due(found, gap);
     if (due.isPresent()) {
       return reconcile.run(due.get(), found);
     }
     Checkpoint checkpoint = Objects.requireNonNull(found);
     registry.markSeeded(control, identity.id(), publisher.cluster().orElse(null));
-    return onTimeline(checkpoint, ServerState.of(control).timeline());
+    String mark = PublicationMark.of(control, source);
+    return onTimeline(checkpoint, ServerState.of(control).timeline())
+        .withPublicationMark(PublicationMark.completed(checkpoint.publicationMark(), mark));
   }
 
   /**
@@ -149,16 +152,23 @@ final class SessionStart {
     return begun;
   }
 
-  /** Null when the position can be gone on from. */
-  private AgentException.@Nullable Gap gapBehind(Checkpoint found) throws SQLException {
+  private List<Finding> missing() throws SQLException {
+    Optional<Finding> otherBroker = OtherBroker.of(pipeline, control, publisher, identity.id());
+    return otherBroker.isPresent()
+        ? List.of(otherBroker.get())
+        : MissingPosition.explain(
+            control, source, pipeline.name(), identity, publisher.allCheckpoints());
+  }
+
+  private List<Finding> compared(Checkpoint found) throws SQLException {
+    return SourcePreflight.checkPosition(
+        control, source, SlotState.of(control, source.slot()), ServerState.of(control), found);
+  }
+
+  /** Null when nothing is missing. */
+  private AgentException.@Nullable Gap gap(List<Finding> found) {
     try {
-      findings.require(
-          SourcePreflight.checkPosition(
-              control,
-              source,
-              SlotState.of(control, source.slot()),
-              ServerState.of(control),
-              found));
+      findings.require(found);
       return null;
     } catch (AgentException.Gap gap) {
       return gap;
@@ -205,24 +215,7 @@ final class SessionStart {
     }
   }
 
-  private AgentException.Gap positionLost() throws SQLException {
-    Optional<Finding> otherBroker = OtherBroker.of(pipeline, control, publisher, identity.id());
-    if (otherBroker.isPresent()) {
-      return new AgentException.Gap(otherBroker.get().what(), otherBroker.get().fix());
-    }
-    return new AgentException.Gap(
-        "source "
-            + identity.id()
-            + " has published before (epoch "
-            + registration().epoch()
-            + "), but the broker has no checkpoint of it: another cluster is configured, or the"
-            + " position topic was lost",
-        "point publish at the right cluster; if the position is lost: " + WayOut.RECONCILE);
-  }
-
   private Checkpoint firstStart() throws SQLException {
-    refuseRebuiltCluster();
-    refuseRenamed();
     SourceRegistry.Registration registration = registration();
     Optional<SlotState> slot = SlotState.of(control, source.slot());
     boolean isOurs = registration.epoch() > 0;
@@ -233,6 +226,7 @@ final class SessionStart {
               + " or set source.existingRows to skip to start where this slot stands");
     }
     long epoch = registration.nextEpoch(clock.instant());
+    Durability.await(leadership.connections());
     registry.beginEpoch(control, identity.id(), epoch);
     FirstStart.Seed seed =
         seed(slot, new SourceRegistry.Turn(epoch, registration.reconciliation()));
@@ -265,49 +259,24 @@ final class SessionStart {
     return firstStart.createSlot(identity.id(), turn);
   }
 
-  /** The checkpoint of the cluster this database was before, if an operator has accepted that. */
+  /**
+   * The checkpoint of the cluster this database was before, if an operator has accepted that:
+   * whatever the pipeline was called there.
+   */
   private @Nullable Checkpoint ofAcceptedCluster() throws SQLException {
     @Nullable String accepted =
         new Reconciliations(source)
             .request(control, identity.id())
             .map(Reconciliations.Request::accepts)
             .orElse(null);
+    if (accepted == null || accepted.equals(identity.systemId())) {
+      return null;
+    }
+    SourceIdentity former = identity.onCluster(accepted);
     return publisher.allCheckpoints().stream()
-        .filter(other -> other.isOfRebuiltCluster(pipeline.name(), identity))
-        .filter(other -> other.source().systemId().equals(accepted))
+        .filter(other -> other.source().equals(former))
         .findFirst()
         .orElse(null);
-  }
-
-  private void refuseRebuiltCluster() {
-    for (Checkpoint other : publisher.allCheckpoints()) {
-      if (other.isOfRebuiltCluster(pipeline.name(), identity)) {
-        throw new AgentException.Fatal(
-            "pipeline "
-                + pipeline.name()
-                + " published from cluster "
-                + other.source().systemId()
-                + ", but now finds cluster "
-                + identity.systemId()
-                + ": the database was rebuilt or migrated, and its log cannot be compared",
-            "if this is another database, give its pipeline a name of its own; otherwise: "
-                + WayOut.acceptCluster(other.source().systemId()));
-      }
-    }
-  }
-
-  /** Everything would be published again, under an id that nobody knows. */
-  private void refuseRenamed() throws SQLException {
-    Optional<String> before = registry.renamed(control, identity.systemId(), identity.id());
-    if (before.isPresent()) {
-      throw new AgentException.Fatal(
-          "source %s has published before as %s, and has no position under this name: its database or publication was renamed"
-              .formatted(identity.id(), before.get()),
-          "rename it back (ALTER DATABASE or ALTER PUBLICATION ... RENAME TO), and reconcile if it was the publication; or, to publish every row of the table again as a new source: DELETE FROM %s WHERE source = %s"
-              .formatted(
-                  Identifiers.qualified(source.schema(), "outbox_agent_source"),
-                  Identifiers.literal(before.get())));
-    }
   }
 
   private SourceRegistry.Registration registration() throws SQLException {

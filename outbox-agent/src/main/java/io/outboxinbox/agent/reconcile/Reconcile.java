@@ -8,7 +8,6 @@ import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.lead.Leadership;
 import io.outboxinbox.agent.lead.Pulse;
-import io.outboxinbox.agent.park.ParkingCarryOver;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.route.Router;
 import io.outboxinbox.agent.source.PublicationMark;
@@ -26,7 +25,6 @@ import io.outboxinbox.agent.source.table.Reconciliations.Cause;
 import io.outboxinbox.agent.source.table.Reconciliations.Prepared;
 import io.outboxinbox.agent.source.table.Reconciliations.Report;
 import io.outboxinbox.agent.source.table.Reconciliations.Request;
-import io.outboxinbox.agent.source.table.SourceMove;
 import io.outboxinbox.agent.source.table.SourceRegistry;
 import io.outboxinbox.agent.source.table.SourceRegistry.Registration;
 import io.outboxinbox.agent.source.table.WholeChange;
@@ -107,7 +105,7 @@ public final class Reconcile {
         && isLastDurable
         && request.get().at().equals(last.get().requestedAt())) {
       // Done, but it died before it could say so.
-      reconciliations.clear(lead.control(), identity.id(), request.get());
+      settle(request.get());
       request = Optional.empty();
     }
     AgentException.@Nullable Gap seen = gap == null ? seenAt(found) : gap;
@@ -138,8 +136,12 @@ public final class Reconcile {
     if (seen == null || seen.seenAt() == null || found == null) {
       return null;
     }
-    // Whatever was published since then has gone past it; a promotion alone has not.
-    return found.onTimeline(0).equals(seen.seenAt().onTimeline(0)) ? seen : null;
+    // Whatever was published since then has gone past it; what a start alone adds has not.
+    return asRead(found).equals(asRead(seen.seenAt())) ? seen : null;
+  }
+
+  private static Checkpoint asRead(Checkpoint checkpoint) {
+    return checkpoint.onTimeline(0).withPublicationMark("");
   }
 
   /** A wrong bootstrapServers looks like a lost position; only an operator can tell them apart. */
@@ -164,13 +166,12 @@ public final class Reconcile {
   public Checkpoint run(Cause cause, @Nullable Checkpoint base)
       throws SQLException, InterruptedException {
     ServerState server = ServerState.of(lead.control());
-    ReconcileBound bound =
-        change.make(
-            "looking for what is parked",
-            connection -> ReconcileBound.of(connection, connections, source, server, base));
+    ReconcileBound bound = ReconcileBound.of(lead.control(), connections, source, server, base);
     refuseRowsNobodyCanTell(bound);
     long epoch = epoch(base, server);
-    long number = begin(cause, base);
+    CarryOver carryOver = new CarryOver(lead, cause.request(), base);
+    carryOver.prepare(change);
+    long number = begin(cause, carryOver);
     // On the leader's own connection: whoever has been replaced meanwhile has lost that one.
     Connection leader = lead.leadership().connection();
     registry.beginSeededEpoch(leader, identity.id(), epoch);
@@ -189,7 +190,8 @@ public final class Reconcile {
         filled.parked());
     PublishedRows.Outcome published =
         new PublishedRows(lead, number, bound.isPositionLost()).takeOut(filled, seed.position());
-    Checkpoint checkpoint = checkpoint(base, turn, bound, seed, published.remaining());
+    Checkpoint checkpoint =
+        checkpoint(base, turn, bound, seed, published.remaining()).withParking(carryOver.parking());
     reconciliations.prepared(
         lead.control(),
         identity.id(),
@@ -204,7 +206,7 @@ public final class Reconcile {
             published.phantoms(),
             published.possibleRepeats(),
             published.notes()));
-    makeDurable(checkpoint, base, cause);
+    makeDurable(checkpoint, cause);
     LOG.info(
         "reconciliation {}: {} of {} candidates are in the topics, {} will be published; epoch {}"
             + " from sequence {}; log from {}",
@@ -248,22 +250,14 @@ public final class Reconcile {
    *
    * @return number of the report
    */
-  private long begin(Cause cause, @Nullable Checkpoint base) throws SQLException {
+  private long begin(Cause cause, CarryOver carryOver) throws SQLException {
     return change.make(
         "carrying over what is parked",
+        carryOver.sources(),
         connection -> {
-          @Nullable String carried = base == null ? null : carryOver(connection, base).orElse(null);
+          @Nullable String carried = carryOver.run(connection).orElse(null);
           return reconciliations.begin(connection, identity.id(), cause, carried);
         });
-  }
-
-  /** Before candidates are compared with what is parked; returns what to know about it. */
-  private Optional<String> carryOver(Connection connection, Checkpoint base) throws SQLException {
-    ParkingCarryOver.takeBack(connection, source, base);
-    String former = base.source().id();
-    return former.equals(identity.id())
-        ? Optional.empty()
-        : new SourceMove(source, former, identity.id()).run(connection);
   }
 
   private FirstStart.Seed newSlot(Connection leader, SourceRegistry.Turn turn, ReconcileBound bound)
@@ -297,7 +291,7 @@ public final class Reconcile {
         base == null ? 0 : lastNumber(base),
         remaining == 0 ? Checkpoint.BACKLOG_DONE : 0,
         seed.position(),
-        parking(base),
+        Checkpoint.Parking.NONE,
         bound.endedXid(),
         turn.reconciliation(),
         remaining == 0 ? 0 : new Backlog(source).end(lead.control(), identity.id()));
@@ -313,26 +307,21 @@ public final class Reconcile {
         + (lead.publisher().mayRepeat() ? batch.maxEvents() + batch.atomicEvents() : 0);
   }
 
-  private Checkpoint.Parking parking(@Nullable Checkpoint base) throws SQLException {
-    Connection leader = lead.leadership().connection();
-    if (base == null) {
-      return ParkingCarryOver.adopt(leader, source, identity.id());
-    }
-    return base.source().equals(identity)
-        ? base.parking()
-        : ParkingCarryOver.moved(leader, source, identity.id(), base.parking());
-  }
-
-  private void makeDurable(Checkpoint checkpoint, @Nullable Checkpoint base, Cause cause)
-      throws SQLException {
+  private void makeDurable(Checkpoint checkpoint, Cause cause) throws SQLException {
     lead.publisher().write(checkpoint);
     registry.markSeeded(lead.control(), identity.id(), lead.publisher().cluster().orElse(null));
-    if (base != null && !base.source().equals(identity)) {
-      lead.publisher().forget(base.source());
-    }
     if (cause.request() != null) {
-      reconciliations.clear(lead.control(), identity.id(), cause.request());
+      settle(cause.request());
     }
+  }
+
+  /** The position of the cluster before is of no use any more, and would be named as another's. */
+  private void settle(Request done) throws SQLException {
+    @Nullable SourceIdentity former = CarryOver.former(identity, done);
+    if (former != null) {
+      lead.publisher().forget(former);
+    }
+    reconciliations.clear(lead.control(), identity.id(), done);
   }
 
   /** To be called when a backlog is done; says what the reconciliation it came from has done. */

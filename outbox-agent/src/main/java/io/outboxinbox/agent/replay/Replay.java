@@ -20,6 +20,7 @@ import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
 import io.outboxinbox.agent.source.table.PageLimit;
 import io.outboxinbox.agent.source.table.ParkedIds;
+import io.outboxinbox.agent.source.table.ParkedIds.Kept;
 import io.outboxinbox.agent.source.table.StoredRows;
 import io.outboxinbox.agent.source.table.TablePositions;
 import java.nio.charset.StandardCharsets;
@@ -27,8 +28,10 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -76,27 +79,36 @@ public final class Replay {
    * @param published confirmed by the broker
    * @param refused faulty rows, and what route or broker do not take
    * @param parked left out: they wait to be published for the first time
+   * @param discarded left out: an operator has decided that they are not to be published
    * @param unpublished left out: the agent may not have published them for the first time
    * @param lastId behind which to go on: every row up to it was dealt with, also those that share
    *     it; null before the first
    */
   public record Progress(
-      long published, long refused, long parked, long unpublished, @Nullable String lastId) {
+      long published,
+      long refused,
+      long parked,
+      long discarded,
+      long unpublished,
+      @Nullable String lastId) {
+    static final Progress NONE = new Progress(0, 0, 0, 0, 0, null);
+
     public long rows() {
-      return published + refused + parked + unpublished;
+      return published + refused + parked + discarded + unpublished;
     }
 
-    private Progress plus(long published, long refused, long parked, long unpublished) {
+    private Progress plus(Progress more) {
       return new Progress(
-          this.published + published,
-          this.refused + refused,
-          this.parked + parked,
-          this.unpublished + unpublished,
+          published + more.published,
+          refused + more.refused,
+          parked + more.parked,
+          discarded + more.discarded,
+          unpublished + more.unpublished,
           lastId);
     }
 
     private Progress behind(String id) {
-      return new Progress(published, refused, parked, unpublished, id);
+      return new Progress(published, refused, parked, discarded, unpublished, id);
     }
   }
 
@@ -105,7 +117,7 @@ public final class Replay {
   private Router router;
   private final List<String> refusals = new ArrayList<>();
   private final Set<String> found = new HashSet<>();
-  private Progress progress = new Progress(0, 0, 0, 0, null);
+  private Progress progress = Progress.NONE;
 
   public Replay(PipelineConfiguration pipeline) {
     this.pipeline = pipeline;
@@ -157,7 +169,7 @@ public final class Replay {
         if (!order.selection().ids().isEmpty()) {
           found.addAll(ids);
         }
-        Set<String> parked = ParkedIds.waitingAmong(connection, source.schema(), ids);
+        Map<String, Kept> parked = ParkedIds.among(connection, source.schema(), ids);
         after = ids.get(ids.size() - 1);
         List<StoredRows.Stored> rest = page;
         while (!rest.isEmpty()) {
@@ -220,15 +232,20 @@ public final class Replay {
   }
 
   private void publish(
-      Order order, List<StoredRows.Stored> rows, Set<String> parked, Replayer replayer, Pace pace)
+      Order order,
+      List<StoredRows.Stored> rows,
+      Map<String, Kept> parked,
+      Replayer replayer,
+      Pace pace)
       throws InterruptedException {
     List<RoutedEvent> events = new ArrayList<>();
     long refused = 0;
-    long waiting = 0;
     long unpublished = 0;
+    Map<Kept, Long> kept = new EnumMap<>(Kept.class);
     for (StoredRows.Stored row : rows) {
-      if (parked.contains(row.id())) {
-        waiting++;
+      @Nullable Kept why = parked.get(row.id());
+      if (why != null) {
+        kept.merge(why, 1L, Long::sum);
       } else if (!row.isPublished()) {
         unpublished++;
       } else {
@@ -240,14 +257,18 @@ public final class Replay {
         }
       }
     }
+    long published = events.size();
     if (!events.isEmpty()) {
       TimeUnit.NANOSECONDS.sleep(pace.waitBefore(events.size()));
       List<String> refusedByBroker = replayer.send(events);
       refusedByBroker.forEach(this::keepRefusal);
       refused += refusedByBroker.size();
-      progress = progress.plus(events.size() - refusedByBroker.size(), 0, 0, 0);
+      published -= refusedByBroker.size();
     }
-    progress = progress.plus(0, refused, waiting, unpublished);
+    long waiting = kept.getOrDefault(Kept.WAITING, 0L);
+    long discarded = kept.getOrDefault(Kept.DISCARDED, 0L);
+    progress =
+        progress.plus(new Progress(published, refused, waiting, discarded, unpublished, null));
   }
 
   private @Nullable RoutedEvent routed(Order order, StoredRows.Stored row, Replayer replayer) {
@@ -305,7 +326,7 @@ public final class Replay {
   }
 
   private AgentException failed(SQLException e) {
-    String message = "database %s: %s".formatted(source.database(), ServerMessage.of(e));
+    String message = "database %s: %s".formatted(source.database(), ServerMessage.of(e, source));
     String state = e.getSQLState() == null ? "" : e.getSQLState();
     // 22: a value that cannot be what it should, such as an id that is no UUID.
     return state.startsWith("22")

@@ -5,6 +5,7 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param application name it gave itself
  * @param address it comes from; null where the server does not say
  * @param prepared name of the prepared transaction; null for a session
- * @param isOurs whether it logged in as this agent did; only such a session may be ended
+ * @param isOurs whether it logged in as this agent did; an agent may end only such a session
  * @param waitsForReplica whether its commit waits for a synchronous standby
  */
 public record LockHolder(
@@ -73,6 +74,11 @@ public record LockHolder(
             : "prepared transaction '%s' of role %s".formatted(prepared, role));
   }
 
+  /** Whether an agent works on it, which lets go as soon as it can. */
+  private boolean isAgent() {
+    return isOurs && application.startsWith(SourceConnections.APPLICATION);
+  }
+
   private String end() {
     return prepared == null
         ? "SELECT pg_terminate_backend(%d);".formatted(pid)
@@ -84,13 +90,30 @@ public record LockHolder(
     return holders.stream().map(LockHolder::name).collect(Collectors.joining(", "));
   }
 
-  /** The statements that make them let go, which run as they are, in one line as a log has it. */
+  /**
+   * What makes them let go, in one line as a log has it: statements, which run as they are, and
+   * nothing but patience for an agent's own.
+   */
   public static String ends(List<LockHolder> holders) {
-    return holders.stream()
-        .map(LockHolder::end)
-        .collect(
-            Collectors.joining(
-                " ", "/* once you know what it is, as that role or a superuser */ ", ""));
+    List<LockHolder> agents = holders.stream().filter(LockHolder::isAgent).toList();
+    String ends =
+        holders.stream()
+            .filter(holder -> !holder.isAgent())
+            .map(LockHolder::end)
+            .collect(Collectors.joining(" "));
+    return Stream.of(
+            agents.isEmpty() ? "" : "wait for %s, an agent's own".formatted(names(agents)),
+            ends.isEmpty()
+                ? ""
+                : "/* once you know what it is, as that role or a superuser */ " + ends)
+        .filter(step -> !step.isEmpty())
+        .collect(Collectors.joining("; "));
+  }
+
+  /** What to tell of a statement that has waited too long for a lock, and whom to look for. */
+  static String explanation(String schema) {
+    return "another session has locked what has to be changed; fix: wait for an agent's own; end the transaction of any other; this names it: "
+        + query(schema);
   }
 
   /**
@@ -102,7 +125,7 @@ public record LockHolder(
    *
    * @param schema of the agent's tables and the outbox
    */
-  public static String query(String schema) {
+  private static String query(String schema) {
     return """
         SELECT l.relation::regclass, l.mode, l.pid, a.usename, a.application_name, a.state, a.query \
         FROM pg_locks l JOIN pg_class c ON c.oid = l.relation \

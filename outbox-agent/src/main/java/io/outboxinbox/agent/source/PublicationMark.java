@@ -4,6 +4,7 @@ import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.WayOut;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.List;
 
 /**
  * Identifies the table's membership in the publication, for comparison only. Another mark means
@@ -16,6 +17,10 @@ public final class PublicationMark {
    * Object ids change when publication or membership are made anew, xmin also when the publication
    * is altered: {@code publish} or a filter may have hidden rows for a while. xmin survives
    * freezing (PostgreSQL 9.4 on), so vacuum does not change the mark.
+   *
+   * <p>A table that is published without being named has no membership of its own. Then the mark
+   * has its id; and of a published schema what changes when the table leaves it and comes back: the
+   * type of its rows, which is moved, renamed and given away with it, and altered by little else.
    */
   private static final String MARK =
       """
@@ -30,6 +35,15 @@ public final class PublicationMark {
                             FROM pg_publication_namespace s
                             JOIN pg_namespace n ON n.oid = s.pnnspid
                            WHERE s.pnpubid = p.oid AND n.nspname = ?), '')
+             || coalesce((SELECT pg_catalog.format(' of %s', c.oid)
+                                 || CASE WHEN p.puballtables THEN ''
+                                         ELSE pg_catalog.format('/%s', t.xmin) END
+                            FROM pg_class c
+                            JOIN pg_namespace n ON n.oid = c.relnamespace
+                            JOIN pg_type t ON t.oid = c.reltype
+                           WHERE n.nspname = ? AND c.relname = ?
+                             AND NOT EXISTS (SELECT FROM pg_publication_rel r
+                                              WHERE r.prpubid = p.oid AND r.prrelid = c.oid)), '')
              AS mark
         FROM pg_publication p
        WHERE p.pubname = ?
@@ -38,6 +52,9 @@ public final class PublicationMark {
   /** Publishing by schema exists from 15 on; before, a table nobody has stands in for it. */
   private static final String NO_SCHEMAS =
       "(SELECT 0 AS oid, 0 AS xmin, 0::oid AS pnpubid, 0::oid AS pnnspid WHERE false)";
+
+  /** What follows is in no mark of earlier versions. */
+  private static final String TABLE = " of ";
 
   /** Where there is no publication. */
   public static final String NONE = "none";
@@ -70,17 +87,33 @@ public final class PublicationMark {
 
   /** The parameters of {@link #sql}, in order. */
   public static Object[] parameters(SourceConfiguration config) {
-    return new Object[] {config.schema(), config.table(), config.schema(), config.publication()};
+    return new Object[] {
+      config.schema(),
+      config.table(),
+      config.schema(),
+      config.schema(),
+      config.table(),
+      config.publication()
+    };
   }
 
-  /** What another mark than before means. */
-  public static Finding edited(SourceConfiguration source, String before, String now) {
+  /** The mark as it is now, where it says what the one before said; else the one before. */
+  public static String completed(String before, String now) {
+    return now.startsWith(before + TABLE) ? now : before;
+  }
+
+  /** What another mark than before means; nothing where it says the same. */
+  public static List<Finding> compare(SourceConfiguration source, String before, String now) {
+    return completed(before, now).equals(now) ? List.of() : List.of(edited(source, before, now));
+  }
+
+  private static Finding edited(SourceConfiguration source, String before, String now) {
     return Finding.gap(
         "publication "
             + source.publication()
             + " was altered or created again, or table "
             + source.table()
-            + " was taken out and put back, since the last position (mark "
+            + " was taken out and put back, or is another one, since the last position (mark "
             + before
             + ", now "
             + now

@@ -32,9 +32,15 @@ final class SessionSettings {
 
   private SessionSettings() {}
 
-  /** For the driver's {@code options}, as far as every server knows the names. */
-  static String options() {
-    return options(forAll());
+  /**
+   * For the driver's {@code options}, as far as every server knows the names.
+   *
+   * @param lockTimeout how long a lock is waited for; 0 for ever
+   */
+  static String options(String lockTimeout) {
+    Map<String, String> settings = forAll();
+    settings.put("lock_timeout", lockTimeout);
+    return options(settings);
   }
 
   /** For connections others open for us, which cannot be completed. */
@@ -86,7 +92,7 @@ final class SessionSettings {
   }
 
   /**
-   * Sets what {@link #options()} could not, and makes sure that those arrived.
+   * Sets what {@link #options(String)} could not, and makes sure that those arrived.
    *
    * @throws SQLException of state 08P01 when they did not: what answers is not PostgreSQL itself
    */

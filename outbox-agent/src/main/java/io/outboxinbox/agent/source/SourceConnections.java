@@ -11,6 +11,9 @@ import org.postgresql.PGProperty;
 public final class SourceConnections {
   public static final String CONNECT_TIMEOUT_SECONDS = "5";
 
+  /** Names of the agent's sessions begin with it. */
+  static final String APPLICATION = "outbox-agent ";
+
   private static final int ANSWER_TIMEOUT_SECONDS = 10;
 
   private final SourceConfiguration source;
@@ -38,7 +41,7 @@ public final class SourceConnections {
   }
 
   /**
-   * A session for SQL, in auto-commit mode.
+   * A session for SQL, in auto-commit mode, which waits for locks as {@link LockLimit} says.
    *
    * @param purpose shown in pg_stat_activity behind the agent's name
    * @param socketTimeoutSeconds how long one answer may take before the connection counts as dead;
@@ -46,7 +49,7 @@ public final class SourceConnections {
    * @throws SQLException as the server or the network says
    */
   public Connection open(String purpose, int socketTimeoutSeconds) throws SQLException {
-    Properties properties = properties(purpose);
+    Properties properties = properties(purpose, LockLimit.SETTING);
     PGProperty.SOCKET_TIMEOUT.set(properties, socketTimeoutSeconds);
     return connect(properties);
   }
@@ -57,7 +60,8 @@ public final class SourceConnections {
    * @throws SQLException as the server or the network says
    */
   public Connection openReplication(String purpose) throws SQLException {
-    Properties properties = properties(purpose);
+    // Who creates a slot waits for each transaction that runs by then, as for a lock.
+    Properties properties = properties(purpose, "0");
     PGProperty.REPLICATION.set(properties, "database");
     PGProperty.PREFER_QUERY_MODE.set(properties, "simple");
     PGProperty.ASSUME_MIN_SERVER_VERSION.set(properties, "14");
@@ -103,7 +107,7 @@ public final class SourceConnections {
     return "jdbc:postgresql://" + source.host() + ":" + source.port() + "/" + source.database();
   }
 
-  private Properties properties(String purpose) {
+  private Properties properties(String purpose, String lockTimeout) {
     Properties properties = new Properties();
     PGProperty.USER.set(properties, source.username());
     PGProperty.PASSWORD.set(properties, source.resolvePassword());
@@ -116,10 +120,10 @@ public final class SourceConnections {
     PGProperty.LOGIN_TIMEOUT.set(properties, CONNECT_TIMEOUT_SECONDS);
     PGProperty.TCP_KEEP_ALIVE.set(properties, true);
     PGProperty.SOCKET_FACTORY.set(properties, WakefulSocketFactory.class.getName());
-    PGProperty.OPTIONS.set(properties, SessionSettings.options());
+    PGProperty.OPTIONS.set(properties, SessionSettings.options(lockTimeout));
     // Details and the texts of batches hold values of rows, and messages end up in logs and pages.
     PGProperty.LOG_SERVER_ERROR_DETAIL.set(properties, false);
-    PGProperty.APPLICATION_NAME.set(properties, "outbox-agent " + purpose);
+    PGProperty.APPLICATION_NAME.set(properties, APPLICATION + purpose);
     return properties;
   }
 

@@ -85,7 +85,7 @@ public final class Cleaner implements AutoCloseable {
     try {
       clean();
     } catch (SQLException e) {
-      warn(ServerMessage.of(e));
+      warn(ServerMessage.of(e, source));
     } catch (AgentException e) {
       warn(String.valueOf(e.getMessage()));
     } catch (RuntimeException e) {

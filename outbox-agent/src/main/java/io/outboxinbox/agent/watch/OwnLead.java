@@ -10,6 +10,10 @@ public interface OwnLead {
    */
   boolean isReading();
 
-  /** Whether it gave the sign of life of this number itself. */
-  boolean hasPulsed(long number);
+  /**
+   * Whether it gave this sign of life itself, the last one there is of the source.
+   *
+   * @param source whose count the number is of
+   */
+  boolean hasPulsed(String source, long number);
 }

@@ -16,7 +16,6 @@ import io.outboxinbox.agent.source.table.Reconciliations;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
-import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -143,7 +142,9 @@ public final class SourceWatch implements AutoCloseable {
     } catch (SQLException e) {
       if (!isClosed) {
         String failure =
-            OneLine.of("partitions could not be made ahead of time: " + ServerMessage.of(e));
+            OneLine.of(
+                "partitions could not be made ahead of time: "
+                    + ServerMessage.of(e, pipeline.source()));
         LOG.warn("{}", failure);
         report.madeAhead(failure);
       }
@@ -156,10 +157,7 @@ public final class SourceWatch implements AutoCloseable {
   private void look(Connection open) throws SQLException {
     Findings.refuse(SourcePreflight.check(open, pipeline.source(), pipeline.needsPositions()));
     String mark = PublicationMark.of(open, pipeline.source());
-    if (!mark.equals(checkpoint.publicationMark())) {
-      Findings.refuse(
-          List.of(PublicationMark.edited(pipeline.source(), checkpoint.publicationMark(), mark)));
-    }
+    Findings.refuse(PublicationMark.compare(pipeline.source(), checkpoint.publicationMark(), mark));
     refuseRequest(open);
     Optional<SlotState> slot = SlotState.of(open, pipeline.source().slot());
     isServerBusy = slot.isPresent() && slot.get().isDecoding(open);

@@ -78,7 +78,7 @@ final class WalValve {
       throws SQLException {
     long before = pulse;
     pulse = new SourceRegistry(pipeline.source()).lastPulse(connection, source.id()).number();
-    return pulse != before && !own.hasPulsed(pulse);
+    return pulse != before && !own.hasPulsed(source.id(), pulse);
   }
 
   /**

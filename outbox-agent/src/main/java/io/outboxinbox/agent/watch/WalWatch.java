@@ -95,7 +95,7 @@ public final class WalWatch implements AutoCloseable {
       valve.open(open(), budget);
     } catch (SQLException e) {
       // An agent that began to read just now is as good; anything else stays until it is mended.
-      String why = ServerMessage.of(e);
+      String why = ServerMessage.of(e, pipeline.source());
       if (!SLOT_IN_USE.equals(e.getSQLState()) && !why.equals(lastWarned)) {
         LOG.warn("the slot has used its budget and cannot be let go of: {}", why);
         lastWarned = why;

@@ -148,7 +148,8 @@ class FencingIT {
         """,
         "CREATE SEQUENCE writers",
         """
-        CREATE FUNCTION wait_if_first() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+        CREATE FUNCTION wait_if_first() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+          SET lock_timeout = 0 AS $$
         BEGIN
           IF nextval('public.writers') = 1 THEN PERFORM pg_advisory_xact_lock_shared(77); END IF;
           RETURN NULL;

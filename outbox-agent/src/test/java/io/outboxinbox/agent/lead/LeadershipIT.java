@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.lead;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
 import io.outboxinbox.agent.configure.PipelineConfiguration;
@@ -10,20 +11,27 @@ import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
 import io.outboxinbox.agent.pipeline.PipelineStatus;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.agent.source.CatalogQuery;
+import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.agent.source.table.WholeChange;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresServer;
 import io.outboxinbox.testkit.PostgresVersion;
+import java.net.SocketTimeoutException;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.Timeout.ThreadMode;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.Parameter;
 import org.junit.jupiter.params.ParameterizedClass;
@@ -189,6 +197,55 @@ class LeadershipIT {
     rig.insert(0, 10);
     rig.awaitEvents(10);
     rig.assertThatEventsAreExactly(10);
+  }
+
+  /** An agent that waits for a standby is alive: nobody has to end it, and none begins anew. */
+  @Test
+  void namesTheSynchronousStandbyThatAReconciliationWaitsForAndEndsNoLeader() throws Exception {
+    Pipeline before = rig.start("");
+    rig.awaitLeading(before);
+    rig.insert(0, 5);
+    rig.awaitEvents(5);
+    assertThat(before.stop(Duration.ofSeconds(20))).isTrue();
+    rig.insert(5, 10);
+    rig.dropSlot();
+    standbyIsAway();
+    List<Pipeline> agents = List.of(rig.start("onGap: reconcile"), rig.start("onGap: reconcile"));
+    for (Pipeline agent : agents) {
+      awaitReason(agent, State.WAITING_FOR_DATABASE, "synchronous_standby_names = 'nobody'");
+    }
+    standbyIsBack();
+    rig.awaitEvents(10);
+    rig.assertThatEventsAreExactly(10);
+    assertThat(rig.query("SELECT string_agg(state, ' ') FROM outbox_reconciliation"))
+        .isEqualTo("done");
+  }
+
+  /** The standby may go away in the middle; without a sign of life the leader would be replaced. */
+  @Test
+  @Timeout(value = 60, threadMode = ThreadMode.SEPARATE_THREAD)
+  void keepsNoLockWhileWhatIsCarriedOverWaitsForASynchronousStandby() throws Exception {
+    rig.execute("INSERT INTO outbox_agent_source (source) VALUES ('source')");
+    SourceConfiguration source = rig.configuration("").source();
+    WholeChange change = new WholeChange(source, new SourceConnections(source));
+    assertThatThrownBy(
+            () ->
+                change.make(
+                    "the change",
+                    Set.of("source"),
+                    connection -> {
+                      standbyIsAway();
+                      try (Statement statement = connection.createStatement()) {
+                        return statement.executeUpdate(
+                            "UPDATE %s SET reconciliation = 1"
+                                .formatted(
+                                    Identifiers.qualified(source.schema(), "outbox_agent_source")));
+                      }
+                    }))
+        .isInstanceOf(SQLException.class)
+        .hasRootCauseInstanceOf(SocketTimeoutException.class);
+    rig.execute("SET lock_timeout = '2s'; UPDATE outbox_agent_source SET pulse = pulse + 1");
+    assertThat(rig.query("SELECT reconciliation + pulse FROM outbox_agent_source")).isEqualTo("2");
   }
 
   /** Its process is stopped, or hangs in its disk; to end it has no effect then. */

@@ -69,10 +69,10 @@ class AlertRulesTest {
   }
 
   @Test
-  void thereIsARuleForEachMetricTheReadmeTellsToAlertOn() throws IOException {
-    String readme = Files.readString(ROOT.resolve("README.md"));
-    int start = readme.indexOf("**Alerts**");
-    String table = readme.substring(start, readme.indexOf("\n\n", readme.indexOf("|---|", start)));
+  void thereIsARuleForEachMetricTheDocumentsTellToAlertOn() throws IOException {
+    String page = Files.readString(ROOT.resolve("docs/OPERATE.md"));
+    int start = page.indexOf("## Alerts");
+    String table = page.substring(start, page.indexOf("\n\n", page.indexOf("|---|", start)));
     assertThat(all(METRIC, table)).hasSizeGreaterThan(8);
     assertThat(all(METRIC, expressions())).containsAll(all(METRIC, table));
   }

@@ -10,6 +10,8 @@ import io.outboxinbox.agent.pipeline.CrashingPublishing;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineRig;
 import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
+import io.outboxinbox.agent.pipeline.PipelineStatus.State;
+import io.outboxinbox.agent.reconcile.FailoverIT;
 import io.outboxinbox.agent.source.inspect.SourcePreflight;
 import io.outboxinbox.agent.source.slot.SlotState;
 import io.outboxinbox.testkit.KafkaExtension;
@@ -19,6 +21,7 @@ import io.outboxinbox.testkit.PostgresStandby;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
@@ -67,6 +70,80 @@ class PositionCheckIT {
 
   private static long confirmed(Connection connection) throws SQLException {
     return SlotState.of(connection, PipelineRig.SLOT).orElseThrow().confirmedFlushLsn();
+  }
+
+  /** The leader publishes and moves the position while a preview looks. */
+  @Test
+  void aPreviewBesideALeaderThatMovesOnKnowsWhatIsPublished() throws Exception {
+    try (PostgresServer server = PostgresServer.start(PostgresVersion.V17);
+        PipelineRig rig = PipelineRig.on(server, kafka)) {
+      rig.awaitLeading(rig.start(""));
+      rig.insert(0, 50);
+      rig.awaitEvents(50);
+      rig.await(() -> rig.checkpoint().endedXid() > rig.xidOf(49));
+      AtomicInteger events = new AtomicInteger(50);
+      PipelineConfiguration busy =
+          CrashingPublishing.asking(
+                  rig.configuration("").publish(), () -> movePosition(rig, events))
+              .in(rig.configuration(""));
+      ReconcileRequest.Preview preview = new ReconcileRequest(busy, "operator").preview();
+      assertThat(preview.boundXid()).as(preview.toString()).isPositive();
+      assertThat(preview.candidates()).as(preview.toString()).isLessThan(50);
+      assertThat(preview.causes()).isEmpty();
+    }
+  }
+
+  private static void movePosition(PipelineRig rig, AtomicInteger events) {
+    try {
+      long before = rig.checkpoint().sequence();
+      int from = events.getAndAdd(2);
+      rig.insert(from, from + 2);
+      rig.await(() -> rig.checkpoint().sequence() > before);
+    } catch (Exception e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** Whoever looks before a start must not be told that all is well where the start stops. */
+  @Test
+  void saysWhatAStartSaysWhereTheBrokerHasNoPosition() throws Exception {
+    try (PostgresServer old = PostgresServer.start(PostgresVersion.V17);
+        PostgresServer rebuilt = PostgresServer.start(PostgresVersion.V18);
+        PipelineRig rig = PipelineRig.on(old, kafka)) {
+      rig.names = "publication: outbox_publication";
+      Pipeline pipeline = rig.start("");
+      rig.awaitLeading(pipeline);
+      rig.insert(0, 5);
+      rig.awaitEvents(5);
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      PostgresDatabase before = rig.database;
+      FailoverIT.moveByCopy(rig, rebuilt, kafka);
+      assertThatCheckAndStartAgree(rig, Severity.FATAL, "the database was rebuilt or migrated");
+      rig.database = before;
+      rig.forgetPosition();
+      assertThatCheckAndStartAgree(rig, Severity.GAP, "the broker has no checkpoint of it");
+      rig.execute("ALTER PUBLICATION outbox_publication RENAME TO orders_publication");
+      rig.names = "publication: orders_publication";
+      assertThatCheckAndStartAgree(rig, Severity.FATAL, "was renamed");
+    }
+  }
+
+  private static void assertThatCheckAndStartAgree(PipelineRig rig, Severity severity, String what)
+      throws Exception {
+    List<Finding> found = PositionCheck.run(rig.configuration(""));
+    Pipeline pipeline = rig.start("");
+    rig.awaitState(pipeline, State.STOPPED);
+    assertThat(found)
+        .singleElement()
+        .satisfies(
+            finding -> {
+              assertThat(finding.severity()).isEqualTo(severity);
+              assertThat(finding.what()).contains(what);
+              assertThat(pipeline.status().reason()).startsWith(finding.what());
+            });
+    assertThat(new ReconcileRequest(rig.configuration(""), "operator").preview().causes())
+        .containsExactly(found.get(0).what());
+    assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
   }
 
   /** Whoever follows the advice must not turn a replica into a second primary. */

@@ -4,8 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.operate.ReconcileRequest;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
+import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.replay.Replay;
 import io.outboxinbox.agent.source.table.StoredRows.Selection;
 import io.outboxinbox.testkit.KafkaExtension;
@@ -87,6 +89,35 @@ class AlteredColumnIT {
     rig.start(BODY + "\n      onGap: reconcile");
     rig.awaitEvents(4);
     rig.assertThatEventsAreExactly(4);
+  }
+
+  /** The position's mark of the publication said less then, and each start adds the rest. */
+  @Test
+  void stopsAtAGapBehindAPositionOfAnEarlierVersionUntilAnOperatorDecides() throws Exception {
+    rig.execute(
+        "DROP PUBLICATION outbox_publication",
+        "CREATE PUBLICATION outbox_publication FOR ALL TABLES WITH (publish = 'insert', publish_via_partition_root = true)");
+    Pipeline before = rig.start("");
+    rig.awaitLeading(before);
+    rig.insert(0, 2);
+    rig.awaitEvents(2);
+    assertThat(before.stop(Duration.ofSeconds(20))).isTrue();
+    try (Publisher publisher = rig.configuration("").publish().newPublisher()) {
+      Checkpoint last = rig.checkpoint();
+      publisher.takeOver(last.source());
+      String mark = last.publicationMark().replaceFirst(" of .*", "");
+      publisher.publishBatch(List.of(), last.withPublicationMark(mark));
+    }
+    rig.insert(2, 5);
+    rig.execute("ALTER TABLE outbox_event RENAME payload TO body");
+
+    Pipeline after = rig.start(BODY);
+    rig.awaitState(after, State.STOPPED);
+    assertThat(after.status().reason()).contains("have no column body");
+    new ReconcileRequest(rig.configuration(BODY), "operator").ask(null);
+    rig.awaitLeading(after);
+    rig.awaitEvents(5);
+    rig.assertThatEventsAreExactly(5);
   }
 
   @Test

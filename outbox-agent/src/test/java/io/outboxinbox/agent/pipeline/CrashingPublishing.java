@@ -36,6 +36,7 @@ public final class CrashingPublishing implements PublishConfiguration {
   private final PublishConfiguration broker;
   private final BiFunction<List<RoutedEvent>, Checkpoint, Crash> script;
   private final Consumer<Checkpoint> afterCommit;
+  private final Runnable beforeAnswer;
   private final Runnable afterAnswer;
 
   /** How often a session has died. */
@@ -43,28 +44,39 @@ public final class CrashingPublishing implements PublishConfiguration {
 
   public CrashingPublishing(
       PublishConfiguration broker, BiFunction<List<RoutedEvent>, Checkpoint, Crash> script) {
-    this(broker, script, checkpoint -> {}, () -> {});
+    this(broker, script, checkpoint -> {}, () -> {}, () -> {});
   }
 
   /** One that does not die, but does this after each commit. */
   static CrashingPublishing pausing(PublishConfiguration broker, Consumer<Checkpoint> afterCommit) {
-    return new CrashingPublishing(broker, (batch, after) -> Crash.NONE, afterCommit, () -> {});
+    return new CrashingPublishing(
+        broker, (batch, after) -> Crash.NONE, afterCommit, () -> {}, () -> {});
   }
 
   /** One that does not die, but does this once it has been asked for the checkpoints. */
   public static CrashingPublishing asked(PublishConfiguration broker, Runnable afterAnswer) {
     return new CrashingPublishing(
-        broker, (batch, after) -> Crash.NONE, checkpoint -> {}, afterAnswer);
+        broker, (batch, after) -> Crash.NONE, checkpoint -> {}, () -> {}, afterAnswer);
+  }
+
+  /**
+   * One that does not die, but does this when it is asked for the checkpoints, before it answers.
+   */
+  public static CrashingPublishing asking(PublishConfiguration broker, Runnable beforeAnswer) {
+    return new CrashingPublishing(
+        broker, (batch, after) -> Crash.NONE, checkpoint -> {}, beforeAnswer, () -> {});
   }
 
   private CrashingPublishing(
       PublishConfiguration broker,
       BiFunction<List<RoutedEvent>, Checkpoint, Crash> script,
       Consumer<Checkpoint> afterCommit,
+      Runnable beforeAnswer,
       Runnable afterAnswer) {
     this.broker = broker;
     this.script = script;
     this.afterCommit = afterCommit;
+    this.beforeAnswer = beforeAnswer;
     this.afterAnswer = afterAnswer;
   }
 
@@ -130,6 +142,7 @@ public final class CrashingPublishing implements PublishConfiguration {
 
     @Override
     public List<Checkpoint> allCheckpoints() {
+      beforeAnswer.run();
       List<Checkpoint> checkpoints = real.allCheckpoints();
       afterAnswer.run();
       return checkpoints;

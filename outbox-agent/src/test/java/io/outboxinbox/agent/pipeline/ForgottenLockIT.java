@@ -1,7 +1,12 @@
 package io.outboxinbox.agent.pipeline;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
+import io.outboxinbox.agent.configure.PipelineConfiguration;
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.operate.ReconcileRequest;
+import io.outboxinbox.agent.operate.SourcePause;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
@@ -10,9 +15,13 @@ import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.Statement;
 import java.time.Duration;
+import java.util.List;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.Timeout.ThreadMode;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -45,20 +54,23 @@ class ForgottenLockIT {
   /** The query that is printed has to find the holder while the pipeline waits for it. */
   private void awaitNamed(Pipeline pipeline, Statement holder) throws Exception {
     rig.await(() -> pipeline.status().reason().contains("another session has locked"));
-    String reason = pipeline.status().reason();
-    int pid;
-    try (ResultSet row = holder.executeQuery("SELECT pg_backend_pid()")) {
-      row.next();
-      pid = row.getInt(1);
-    }
+    assertThatIsNamed(pipeline.status().reason(), holder);
+  }
+
+  private void assertThatIsNamed(String reason, Statement holder) throws Exception {
+    String pid = pid(holder);
     String printed = reason.substring(reason.indexOf("SELECT ")).replace(";", "");
-    try (Connection connection = rig.database.connect();
-        Statement statement = connection.createStatement();
-        ResultSet row =
-            statement.executeQuery(
-                "SELECT count(*) FROM (%s) AS printed WHERE pid = %d".formatted(printed, pid))) {
+    assertThat(
+            rig.query(
+                "SELECT count(*) > 0 FROM (%s) AS printed WHERE pid = %s".formatted(printed, pid)))
+        .as("process %s in %s", pid, printed)
+        .isEqualTo("t");
+  }
+
+  private static String pid(Statement session) throws Exception {
+    try (ResultSet row = session.executeQuery("SELECT pg_backend_pid()")) {
       row.next();
-      assertThat(row.getInt(1)).as("rows of process %d in %s", pid, printed).isPositive();
+      return row.getString(1);
     }
   }
 
@@ -80,6 +92,61 @@ class ForgottenLockIT {
       awaitNamed(pipeline, statement);
     }
     rig.awaitState(pipeline, State.LEADING);
+  }
+
+  /** What is written down before anything is published, on sessions of their own. */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void namesWhoHoldsUpTheListOfOlderRowsAndGoesOnAfterwards(boolean isFirstStart) throws Exception {
+    rig.insert(0, 5);
+    if (!isFirstStart) {
+      assertThat(lead().stop(Duration.ofSeconds(20))).isTrue();
+      rig.dropSlot();
+      rig.insert(5, 10);
+    }
+    Pipeline pipeline;
+    try (Connection other = rig.database.connect();
+        Statement statement = other.createStatement()) {
+      other.setAutoCommit(false);
+      statement.execute("LOCK TABLE outbox_backlog IN SHARE MODE");
+      pipeline = rig.start("onGap: reconcile");
+      if (isFirstStart) {
+        awaitNamed(pipeline, statement);
+      } else {
+        String holder = "table outbox_backlog is locked by process " + pid(statement);
+        rig.await(() -> pipeline.status().reason().contains(holder));
+        assertThat(rig.query("SELECT count(*) FROM outbox_reconciliation")).isEqualTo("0");
+      }
+    }
+    rig.awaitState(pipeline, State.LEADING);
+    rig.awaitEvents(isFirstStart ? 5 : 10);
+  }
+
+  /** What fails because of a lock must not be done when the lock goes. */
+  @Test
+  @Timeout(value = 60, threadMode = ThreadMode.SEPARATE_THREAD)
+  void endsWhatAnOperatorAsksForAndChangesNothing() throws Exception {
+    assertThat(lead().stop(Duration.ofSeconds(20))).isTrue();
+    PipelineConfiguration configuration = rig.configuration("");
+    try (Connection other = rig.database.connect();
+        Statement statement = other.createStatement()) {
+      other.setAutoCommit(false);
+      statement.execute("SELECT 1 FROM outbox_agent_source FOR UPDATE");
+      for (ThrowingCallable request :
+          List.<ThrowingCallable>of(
+              () -> new SourcePause(configuration).pause("operator", "why"),
+              () -> new ReconcileRequest(configuration, "operator").ask(null))) {
+        Throwable refusal = catchThrowable(request);
+        assertThat(refusal)
+            .isInstanceOf(AgentException.Retryable.class)
+            .hasMessageContaining("nothing was changed: another session has locked");
+        assertThatIsNamed(String.valueOf(refusal.getMessage()), statement);
+      }
+    }
+    assertThat(
+            rig.query(
+                "SELECT paused_at IS NULL AND reconcile_requested_at IS NULL FROM outbox_agent_source"))
+        .isEqualTo("t");
   }
 
   @Test

@@ -71,6 +71,21 @@ class OddIdsIT {
                 .formatted(id, key, number, values));
   }
 
+  /** Debezium cannot start beside one, whoever uses it. */
+  @Test
+  void namesADomainOverAnEnumAndStartsOnceTheEnumHasTakenItsPlace() throws Exception {
+    rig.execute("CREATE TYPE e AS ENUM ('a', 'b')", "CREATE DOMAIN d AS e");
+    Pipeline pipeline =
+        rig.start(table("ALTER TABLE odd ALTER COLUMN id TYPE d USING id::text::d"));
+    rig.awaitState(pipeline, PipelineStatus.State.MISCONFIGURED);
+    String reason = pipeline.status().reason();
+    assertThat(reason).contains("domain public.d is over public.e, an enum");
+    rig.execute(reason.substring(reason.indexOf("fix: ") + "fix: ".length()));
+    rig.awaitLeading(pipeline);
+    insert("'a'", "k", 0);
+    rig.awaitEvents(1);
+  }
+
   @Test
   void reconcilesATableInWhichTwoRowsShareAnId() throws Exception {
     String source = table("SELECT 1");

@@ -82,7 +82,7 @@ public final class ParkingRig implements AutoCloseable {
   }
 
   /** Leaves an event as one that was written down before a position that never became durable. */
-  void copyAsWaiting(long ordinal, long as) throws SQLException {
+  public void copyAsWaiting(long ordinal, long as) throws SQLException {
     rig.execute(
         """
         INSERT INTO outbox_parked (source, ordinal, key, reason, is_behind, epoch, xid, lsn, committed_at)

@@ -59,18 +59,28 @@ class PipelineMonitorTest {
   }
 
   @Test
-  void knowsItsOwnSignsOfLifeByNumber() {
-    assertThat(monitor.hasPulsed(-1)).as("nobody ever pulsed").isFalse();
-    assertThat(monitor.hasPulsed(0)).isFalse();
-    monitor.gavePulse(7);
-    monitor.gavePulse(8);
-    assertThat(monitor.hasPulsed(6)).isFalse();
-    assertThat(monitor.hasPulsed(7)).isTrue();
-    assertThat(monitor.hasPulsed(8)).isTrue();
-    assertThat(monitor.hasPulsed(9)).as("a namesake's").isFalse();
-    monitor.gavePulse(10);
-    assertThat(monitor.hasPulsed(9)).isFalse();
-    assertThat(monitor.hasPulsed(10)).isTrue();
+  void knowsItsOwnLastSignOfLife() {
+    assertThat(monitor.hasPulsed("s", -1)).as("nobody ever pulsed").isFalse();
+    assertThat(monitor.hasPulsed("s", 0)).isFalse();
+    monitor.gavePulse("s", 7);
+    monitor.gavePulse("s", 8);
+    assertThat(monitor.hasPulsed("s", 8)).isTrue();
+    assertThat(monitor.hasPulsed("s", 9)).as("a namesake's").isFalse();
+    assertThat(monitor.hasPulsed("s", 8)).isTrue();
+    assertThat(monitor.hasPulsed("moved", 8)).as("another source's").isFalse();
+  }
+
+  /** Such as in a cluster that was rebuilt: another leads, and comes to the same numbers. */
+  @Test
+  void takesNoSignOfLifeForItsOwnOnceTheirCountBeganAnew() {
+    for (long number = 1; number <= 1000; number++) {
+      monitor.gavePulse("s", number);
+    }
+    for (long number = 5; number <= 1005; number += 5) {
+      assertThat(monitor.hasPulsed("s", number)).as("number %d", number).isFalse();
+    }
+    monitor.gavePulse("s", 1010);
+    assertThat(monitor.hasPulsed("s", 1010)).isTrue();
   }
 
   private void leadAndFail() {

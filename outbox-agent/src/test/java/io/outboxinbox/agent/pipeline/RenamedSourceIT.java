@@ -13,7 +13,10 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
-/** A database or publication of another name is another source, and would be published anew. */
+/**
+ * A database or publication of another name is another source, and would be published anew; a table
+ * of another name is the same table.
+ */
 class RenamedSourceIT {
   @RegisterExtension
   static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
@@ -79,6 +82,37 @@ class RenamedSourceIT {
     assertThatNothingIsPublishedAgain("/" + old.name() + "/");
     rig.await(() -> rename(server, renamed, old));
     rig.database = old;
+  }
+
+  @Test
+  void publishesWhatWasWrittenBeforeTheTableGotTheNameThatTheConfigurationFollows()
+      throws Exception {
+    publishTen();
+    rig.insert(10, 20);
+    rig.execute("ALTER TABLE outbox_event RENAME TO orders_outbox");
+    rig.names += "\n      publication: outbox_publication\n      table: orders_outbox";
+    rig.awaitLeading(rig.start(""));
+    insertUnder("orders_outbox", 20);
+    rig.awaitEvents(21);
+    rig.assertThatEventsAreExactly(21);
+  }
+
+  @Test
+  void publishesWhatWasWrittenWhileTheTableBoreAnotherNameAndAllThatFollows() throws Exception {
+    publishTen();
+    rig.execute("ALTER TABLE outbox_event RENAME TO away");
+    insertUnder("away", 10);
+    rig.execute("ALTER TABLE away RENAME TO outbox_event");
+    rig.awaitLeading(rig.start(""));
+    rig.insert(11, 100);
+    rig.awaitEvents(100);
+    rig.assertThatEventsAreExactly(100);
+  }
+
+  private void insertUnder(String table, int number) throws Exception {
+    rig.execute(
+        "INSERT INTO %s (aggregate_type, aggregate_id, event_type, payload) VALUES ('order', 'key-%d', 'placed', '{\"n\":%d}')"
+            .formatted(table, number % 5, number));
   }
 
   /** Sessions that have just ended still count for a moment. */

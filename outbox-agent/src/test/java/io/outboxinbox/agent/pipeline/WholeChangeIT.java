@@ -14,6 +14,7 @@ import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.sql.SQLException;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -44,7 +45,7 @@ class WholeChangeIT {
             """
                 .formatted(desk.sourceId()));
         CompletableFuture<Boolean> change =
-            CompletableFuture.supplyAsync(() -> change(source, begun, goOn));
+            CompletableFuture.supplyAsync(() -> change(source, desk.sourceId(), begun, goOn));
         assertThat(begun.await(60, TimeUnit.SECONDS)).isTrue();
         assertThatThrownBy(() -> desk.release(one, "operator"))
             .isInstanceOf(AgentException.Retryable.class)
@@ -59,12 +60,42 @@ class WholeChangeIT {
     }
   }
 
+  /** Of one schema: neither its leader nor another change waits, and nobody is told to end it. */
+  @Test
+  void leavesOtherSourcesAlone() throws Exception {
+    try (PipelineRig rig = new PipelineRig(postgres, kafka);
+        ParkingRig parked = new ParkingRig(rig)) {
+      SourceConfiguration source = rig.configuration("").source();
+      Pipeline beside = rig.start("");
+      rig.awaitLeading(beside);
+      CountDownLatch begun = new CountDownLatch(1);
+      CountDownLatch goOn = new CountDownLatch(1);
+      try {
+        CompletableFuture<Boolean> change =
+            CompletableFuture.supplyAsync(() -> change(source, "another source", begun, goOn));
+        assertThat(begun.await(60, TimeUnit.SECONDS)).isTrue();
+        parked.insert("poison", "key", rig.topic + "-nowhere", "{}");
+        parked.awaitWaiting(1);
+        rig.insert(0, 5);
+        rig.awaitEvents(5);
+        assertThat(change(source, "a third source", begun, new CountDownLatch(0))).isTrue();
+        assertThat(beside.status().restarts()).isZero();
+        assertThat(change).isNotDone();
+        goOn.countDown();
+        assertThat(change.get(60, TimeUnit.SECONDS)).isTrue();
+      } finally {
+        goOn.countDown();
+      }
+    }
+  }
+
   private static boolean change(
-      SourceConfiguration source, CountDownLatch begun, CountDownLatch goOn) {
+      SourceConfiguration source, String id, CountDownLatch begun, CountDownLatch goOn) {
     try {
       return new WholeChange(source, new SourceConnections(source))
           .make(
               "the change",
+              Set.of(id),
               connection -> {
                 begun.countDown();
                 try {

@@ -1,16 +1,20 @@
 package io.outboxinbox.agent.reconcile;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.InstanceOfAssertFactories.STRING;
 
 import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.operate.ReconcileRequest;
 import io.outboxinbox.agent.pipeline.CrashingPublishing;
-import io.outboxinbox.agent.pipeline.FailoverIT;
+import io.outboxinbox.agent.pipeline.CrashingPublishing.Crash;
 import io.outboxinbox.agent.pipeline.ParkingRig;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineRig;
+import io.outboxinbox.agent.pipeline.PipelineStatus;
+import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.source.table.Reconciliations.Report;
+import io.outboxinbox.agent.source.table.Reconciliations.Request;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresServer;
@@ -20,7 +24,9 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
@@ -259,5 +265,183 @@ class RebuiltClusterIT {
       rig.awaitEvents(30);
       rig.assertThatEventsAreExactly(30);
     }
+  }
+
+  /**
+   * Such as once the new cluster was begun under another name, with the rows that were there left
+   * out. The new position goes on, and covers what is carried over, wherever an attempt ends.
+   */
+  @Test
+  void carriesOverWhatIsParkedAlsoWhereTheNewIdHasAPositionAlready() throws Exception {
+    try (PostgresServer old = PostgresServer.start(PostgresVersion.V17);
+        PostgresServer rebuilt = PostgresServer.start(PostgresVersion.V18);
+        PipelineRig rig = PipelineRig.on(old, kafka)) {
+      Pipeline pipeline = rig.start("");
+      rig.awaitLeading(pipeline);
+      String nowhere = rig.topic + "-nowhere";
+      String oldId = parkTwoAndDiscardOne(rig, nowhere);
+      rig.insert(0, 5);
+      rig.awaitEvents(5);
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      FailoverIT.moveByCopy(rig, rebuilt, kafka);
+      rig.topic = kafka.newTopic("renamed", 3);
+      rig.pipelineName = "renamed";
+      Pipeline renamed = rig.start("existingRows: skip");
+      rig.awaitLeading(renamed);
+      rig.insert(5, 8);
+      rig.awaitEvents(3);
+      long last = rig.xidOf(7);
+      rig.await(() -> positionOf(rig, "renamed").endedXid() > last);
+      try (ParkingRig parked = new ParkingRig(rig)) {
+        parked.insert("own", "key-a", nowhere, "{}");
+        rig.await(() -> parked.rows("event_type", "event_type = 'own'").size() == 1);
+        assertThat(renamed.stop(Duration.ofSeconds(20))).isTrue();
+        Request request = new ReconcileRequest(rig.configuration(""), "operator").ask(oldId);
+        long epoch = positionOf(rig, "renamed").epoch();
+        CrashingPublishing crashing = crashingEach(rig.configuration("existingRows: skip"));
+        rig.awaitLeading(rig.start(crashing.in(rig.configuration("existingRows: skip"))));
+        assertThat(crashing.crashes.get()).isGreaterThan(1);
+        rig.await(
+            () ->
+                new ReconcileRequest(rig.configuration(""), "operator")
+                    .reportOf(request)
+                    .isPresent());
+        assertThat(FailoverIT.reports(rig).stream().map(Report::notes).filter(Objects::nonNull))
+            .as("told by the attempt that did it")
+            .singleElement(STRING)
+            .contains("2 events were carried over from '" + oldId);
+        String newId = positionOf(rig, "renamed").source().id();
+        assertThat(parked.rows("event_type || ' ' || state", "source = '" + newId + "'"))
+            .containsExactly("waits waiting", "gone discarded", "own waiting");
+        rig.execute(
+            "UPDATE outbox_parked SET topic = NULL, requested = 'release' WHERE state = 'waiting'");
+        rig.awaitEvents(5);
+        assertThat(parked.publishedOf("key-a")).containsExactly("waits", "own");
+        assertThat(parked.sequences()).containsExactly(1L, 2L, 3L, 4L, 5L);
+        assertThat(positionOf(rig, "renamed").epoch()).isEqualTo(epoch);
+        assertThat(positions(rig)).as("the old one is forgotten").hasSize(1);
+      }
+    }
+  }
+
+  /** What an agent does there without a decision is done with what is known since it was away. */
+  @Test
+  void goesBackToAClusterItWasMovedFromOnlyOnceTheOneItComesFromIsNamed() throws Exception {
+    try (PostgresServer first = PostgresServer.start(PostgresVersion.V17);
+        PostgresServer second = PostgresServer.start(PostgresVersion.V17);
+        PipelineRig rig = PipelineRig.on(first, kafka)) {
+      Pipeline pipeline = rig.start("");
+      rig.awaitLeading(pipeline);
+      String nowhere = rig.topic + "-nowhere";
+      try (ParkingRig parked = new ParkingRig(rig)) {
+        parked.insert("waits", "key-a", nowhere, "{}");
+        parked.insert("gone", "key-b", nowhere, "{}");
+        parked.awaitWaiting(2);
+      }
+      rig.insert(0, 5);
+      rig.awaitEvents(5);
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      String firstId = rig.checkpoint().source().systemId();
+      rig.dropSlot();
+      FailoverIT.moveByCopy(rig, second, kafka);
+      new ReconcileRequest(rig.configuration(""), "operator").ask(firstId);
+      Pipeline moved = rig.start("");
+      rig.awaitLeading(moved);
+      rig.insert(5, 8);
+      rig.awaitEvents(8);
+      rig.execute(
+          "UPDATE outbox_parked SET state = 'discarded', settled_at = now() WHERE event_type = 'gone'",
+          "UPDATE outbox_parked SET topic = NULL WHERE event_type = 'waits'");
+      assertThat(moved.stop(Duration.ofSeconds(20))).isTrue();
+      String secondId = rig.checkpoint().source().systemId();
+      first.dropDatabase(rig.database.name());
+      FailoverIT.moveByCopy(rig, first, kafka);
+      Pipeline back = rig.start("onGap: reconcile");
+      rig.awaitState(back, PipelineStatus.State.STOPPED);
+      assertThat(back.status().reason()).contains("--accept-cluster " + secondId);
+      long tries = back.status().restarts();
+      new ReconcileRequest(rig.configuration(""), "operator").ask(null);
+      rig.await(() -> back.status().restarts() > tries);
+      rig.awaitState(back, PipelineStatus.State.STOPPED);
+      new ReconcileRequest(rig.configuration(""), "operator").ask(secondId);
+      rig.awaitLeading(back);
+      rig.insert(8, 10);
+      rig.awaitEvents(10);
+      rig.assertThatEventsAreExactly(10);
+      try (ParkingRig parked = new ParkingRig(rig)) {
+        assertThat(parked.rows("event_type || ' ' || state", "true"))
+            .containsExactly("waits waiting", "gone discarded");
+      }
+    }
+  }
+
+  /** Left behind, it would be named as the cluster before when the database moves once more. */
+  @Test
+  void forgetsTheOldPositionAlsoWhenItEndsRightBeforeThat() throws Exception {
+    try (PostgresServer old = PostgresServer.start(PostgresVersion.V17);
+        PostgresServer rebuilt = PostgresServer.start(PostgresVersion.V17);
+        PipelineRig rig = PipelineRig.on(old, kafka)) {
+      Pipeline pipeline = rig.start("");
+      rig.awaitLeading(pipeline);
+      rig.insert(0, 5);
+      rig.awaitEvents(5);
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      String oldId = rig.checkpoint().source().systemId();
+      FailoverIT.moveByCopy(rig, rebuilt, kafka);
+      new ReconcileRequest(rig.configuration(""), "operator").ask(oldId);
+      AtomicBoolean isFirst = new AtomicBoolean(true);
+      CrashingPublishing crashing =
+          new CrashingPublishing(
+              rig.configuration("").publish(),
+              (batch, after) -> isFirst.getAndSet(false) ? Crash.AFTER_COMMIT : Crash.NONE);
+      rig.awaitLeading(rig.start(crashing.in(rig.configuration(""))));
+      assertThat(crashing.crashes.get()).isEqualTo(1);
+      assertThat(positions(rig))
+          .singleElement()
+          .satisfies(left -> assertThat(left.source().systemId()).isNotEqualTo(oldId));
+      rig.insert(5, 10);
+      rig.awaitEvents(10);
+      rig.assertThatEventsAreExactly(10);
+    }
+  }
+
+  /** Returns the system identifier of the cluster. */
+  private static String parkTwoAndDiscardOne(PipelineRig rig, String nowhere) throws Exception {
+    try (ParkingRig parked = new ParkingRig(rig)) {
+      parked.insert("waits", "key-a", nowhere, "{}");
+      parked.insert("gone", "key-b", nowhere, "{}");
+      parked.awaitWaiting(2);
+    }
+    rig.execute(
+        "UPDATE outbox_parked SET state = 'discarded', settled_at = now() WHERE event_type = 'gone'");
+    return rig.checkpoint().source().systemId();
+  }
+
+  /** One whose session ends before and after each of its first two commits. */
+  private static CrashingPublishing crashingEach(PipelineConfiguration pipeline) {
+    AtomicInteger commits = new AtomicInteger();
+    return new CrashingPublishing(
+        pipeline.publish(),
+        (batch, after) ->
+            switch (commits.incrementAndGet()) {
+              case 1, 4 -> Crash.BEFORE_COMMIT;
+              case 2, 6 -> Crash.AFTER_COMMIT;
+              default -> Crash.NONE;
+            });
+  }
+
+  private static List<Checkpoint> positions(PipelineRig rig) throws Exception {
+    try (Publisher publisher = rig.configuration("").publish().newPublisher()) {
+      return publisher.allCheckpoints().stream()
+          .filter(position -> position.source().database().equals(rig.database.name()))
+          .toList();
+    }
+  }
+
+  private static Checkpoint positionOf(PipelineRig rig, String pipeline) throws Exception {
+    return positions(rig).stream()
+        .filter(position -> position.pipeline().equals(pipeline))
+        .findFirst()
+        .orElseThrow();
   }
 }

@@ -136,6 +136,28 @@ class ReplayIT {
     assertThat(replayed(rig.topic)).hasSize(4);
   }
 
+  /** Of one that was parked twice, one copy is released and the other discarded. */
+  @Test
+  void leavesOutWhatWasDiscardedAndNotWhatWasReleased() throws Exception {
+    leader();
+    published(5);
+    rig.execute(
+        """
+        INSERT INTO outbox_parked (source, ordinal, event_id, reason, is_behind, epoch, xid, lsn,
+          committed_at, state, settled_at)
+        SELECT 's', n, id::text, 'why', false, 1, 1, '0/1', now(), state, now()
+        FROM (SELECT id, row_number() OVER (ORDER BY id) AS row FROM outbox_event) event
+        JOIN (VALUES (1, 1, 'discarded'), (2, 2, 'discarded'), (3, 2, 'released'),
+                (4, 3, 'released')) parked(n, row, state) USING (row)
+        """);
+    Replay.Progress done = new Replay(configuration).run(order(ORDERS, null, null), p -> {});
+    assertThat(done.published()).isEqualTo(4);
+    assertThat(done.discarded()).isEqualTo(1);
+    assertThat(done.parked()).isZero();
+    assertThat(done.rows()).isEqualTo(5);
+    assertThat(replayed(rig.topic)).hasSize(4);
+  }
+
   @Test
   void choosesByTimeIdAndAggregateAndGoesOnBehindAnEvent() throws Exception {
     leader();

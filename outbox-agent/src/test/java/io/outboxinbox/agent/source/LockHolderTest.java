@@ -26,6 +26,25 @@ class LockHolderTest {
     assertThat(LockHolder.names(List.of(odd))).doesNotContain("\n");
   }
 
+  /** To end it would end what it does, and it lets go by itself. */
+  @Test
+  void waitsForAnAgentsOwnSessionInsteadOfEndingIt() {
+    assertThat(LockHolder.ends(List.of(agent("outbox-agent change"))))
+        .isEqualTo(
+            "wait for process 9 (role agent, application 'outbox-agent change'), an agent's own");
+    assertThat(LockHolder.ends(List.of(agent("outbox-agent change"), session(7))))
+        .startsWith("wait for process 9 ")
+        .endsWith("SELECT pg_terminate_backend(7);")
+        .doesNotContain("(9);");
+    assertThat(LockHolder.ends(List.of(agent("psql"))))
+        .as("by hand, though under the agent's name")
+        .endsWith("SELECT pg_terminate_backend(9);");
+  }
+
+  private static LockHolder agent(String application) {
+    return new LockHolder(9, "agent", application, null, null, true, false);
+  }
+
   private static LockHolder session(int pid) {
     return new LockHolder(pid, "writer", "report", null, null, false, false);
   }

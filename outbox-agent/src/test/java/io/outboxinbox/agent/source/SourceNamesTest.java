@@ -102,7 +102,7 @@ class SourceNamesTest {
         .contains("-c idle_session_timeout=0", "-c statement_timeout=0")
         .doesNotContain("-c transaction_timeout");
     assertThat(SessionSettings.options(17)).contains("-c transaction_timeout=0");
-    assertThat(SessionSettings.options())
+    assertThat(SessionSettings.options("0"))
         .contains("-c default_transaction_isolation=read\\ committed", "-c row_security=off");
   }
 }

@@ -164,7 +164,7 @@ class WalWatchIT {
     }
 
     @Override
-    public boolean hasPulsed(long number) {
+    public boolean hasPulsed(String source, long number) {
       return number == pulsed;
     }
   }

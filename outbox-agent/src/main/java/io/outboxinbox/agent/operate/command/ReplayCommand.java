@@ -180,6 +180,9 @@ public final class ReplayCommand extends PipelineCommand {
     if (progress.parked() > 0) {
       out.printf(", %,d left out because they are parked: see 'parked list'", progress.parked());
     }
+    if (progress.discarded() > 0) {
+      out.printf(", %,d left out because they were discarded", progress.discarded());
+    }
     if (progress.unpublished() > 0) {
       out.printf(
           ", %,d left out because the agent has not surely published them yet",

@@ -64,7 +64,7 @@ public final class SourcePreflight {
       findings.add(
           Finding.misconfigured(
               "looking at database %s failed: %s (SQLState %s)"
-                  .formatted(config.database(), ServerMessage.of(e), e.getSQLState()),
+                  .formatted(config.database(), ServerMessage.of(e, config), e.getSQLState()),
               "see the message and the server's log"));
     }
     replication(connections, config).ifPresent(findings::add);
@@ -118,6 +118,7 @@ public final class SourcePreflight {
       findings.add(TablePreflight.missing(connection, config));
     }
     findings.addAll(PublicationPreflight.check(connection, config, names, table));
+    findings.addAll(TypesPreflight.check(connection));
     findings.addAll(PartitionsPreflight.check(connection, config, names));
     findings.addAll(AgentTablesPreflight.check(connection, config, names, keepsPositions));
     findings.addAll(MessagePreflight.check(connection, names));
@@ -188,9 +189,7 @@ public final class SourcePreflight {
     List<Finding> findings =
         new ArrayList<>(checkSlot(new SourceConnections(config), config, slot, server, checkpoint));
     String mark = PublicationMark.of(connection, config);
-    if (!mark.equals(checkpoint.publicationMark())) {
-      findings.add(PublicationMark.edited(config, checkpoint.publicationMark(), mark));
-    }
+    findings.addAll(PublicationMark.compare(config, checkpoint.publicationMark(), mark));
     if (ParkedTable.areMissing(connection, config.schema(), checkpoint, server.timeline())) {
       findings.add(
           Finding.gap(

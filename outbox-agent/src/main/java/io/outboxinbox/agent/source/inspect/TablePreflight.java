@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.source.inspect;
 
 import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.SourceConfiguration;
@@ -211,7 +212,8 @@ final class TablePreflight {
     return Finding.misconfigured(
         "table %s is UNLOGGED: its rows never reach the log, so they are never published"
             .formatted(table),
-        "ALTER TABLE " + table + " SET LOGGED");
+        "ALTER TABLE %s SET LOGGED; /* then what was written meanwhile is a gap: %s */"
+            .formatted(table, WayOut.RECONCILE));
   }
 
   private static void checkPrivileges(List<Finding> findings, SqlNames names, Relation relation) {

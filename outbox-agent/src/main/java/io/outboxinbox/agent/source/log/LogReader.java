@@ -3,7 +3,6 @@ package io.outboxinbox.agent.source.log;
 import io.debezium.connector.common.BaseSourceTask;
 import io.debezium.connector.common.DebeziumTaskState;
 import io.debezium.connector.postgresql.PostgresConnector;
-import io.debezium.connector.postgresql.PostgresConnectorTask;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.AgentException.Retryable.Side;
 import io.outboxinbox.agent.event.Captured;
@@ -44,7 +43,7 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
   private static final Duration OVERDUE_AFTER = Duration.ofSeconds(5);
 
   private final PollGuard guard = new PollGuard(OVERDUE_AFTER);
-  private final BaseSourceTask<?, ?> task = new PostgresConnectorTask();
+  private final BaseSourceTask<?, ?> task;
   private final SourceConfiguration source;
   private final Map<String, String> settings;
   private final OffsetAtCommit offset;
@@ -65,6 +64,7 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
   public LogReader(SourceConfiguration source, SourcePosition from, String nonce, int batchRows) {
     this.offset = new OffsetAtCommit(from.commitLsn());
     this.records = new RecordReader(source, new ResumePoint(from), nonce);
+    this.task = new OutboxTask(source);
     this.source = source;
     this.settings = ConnectorSettings.of(source, batchRows);
   }

@@ -78,7 +78,7 @@ final class RecordReader {
 
   private @Nullable Captured row(Map<String, ?> offset, Struct value) {
     Struct after = value.getStruct("after");
-    if (after == null || !isOurs(after, value.getStruct("source"))) {
+    if (after == null) {
       return null;
     }
     SourcePosition position =
@@ -99,12 +99,6 @@ final class RecordReader {
           rows.raw(after::getWithoutDefault),
           String.valueOf(e.getMessage()));
     }
-  }
-
-  /** Whether the row is of our table; a publication may have others of a name like it. */
-  private boolean isOurs(Struct row, Struct source) {
-    return row.schema() == layout
-        || (table.equals(source.getString("table")) && schema.equals(source.getString("schema")));
   }
 
   /** Rows of one table and layout share their schema, so it is looked at once. */

@@ -3,6 +3,7 @@ package io.outboxinbox.agent.source.slot;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.event.SourcePosition;
+import io.outboxinbox.agent.source.Durability;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
@@ -111,11 +112,13 @@ public final class FirstStart {
         // Comes from the server a moment ago; the command takes no parameters.
         statement.execute("SET TRANSACTION SNAPSHOT '" + snapshot.replace("'", "''") + "'");
       }
+      Durability.later(connection);
       new SourceRegistry(source).requireTurn(reader, sourceId, turn);
       Backlog backlog = new Backlog(source);
       backlog.clear(connection, sourceId);
       Backlog.Filled filled = backlog.fill(connection, sourceId, candidates);
       connection.commit();
+      Durability.await(connections);
       return filled;
     }
   }

@@ -6,33 +6,45 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.Collection;
-import java.util.HashSet;
-import java.util.Set;
+import java.util.HashMap;
+import java.util.Map;
 
-/** Tells which events are parked, by id. */
+/** Tells which events nobody has published because they are, or were, parked. */
 public final class ParkedIds {
+  /** What keeps an event from being published. */
+  public enum Kept {
+    /** It waits to be published for the first time. */
+    WAITING,
+    /** An operator has said that it shall not be published. */
+    DISCARDED
+  }
+
   private ParkedIds() {}
 
   /**
-   * Those that wait, of any source.
+   * Those that wait or were discarded, of any source. Of several with one id, such as copies of
+   * which one was released and the others discarded, a released one says that it was published.
    *
    * @param eventIds some thousands at most
    */
-  public static Set<String> waitingAmong(
+  public static Map<String, Kept> among(
       Connection connection, String schema, Collection<String> eventIds) throws SQLException {
     String sql =
-        "SELECT event_id FROM "
-            + Identifiers.qualified(schema, "outbox_parked")
-            + " WHERE state = 'waiting' AND event_id = ANY(?)";
+        """
+        SELECT event_id, bool_or(state = 'waiting') FROM %s WHERE event_id = ANY(?)
+        GROUP BY event_id
+        HAVING bool_or(state = 'waiting') OR NOT bool_or(state = 'released')
+        """
+            .formatted(Identifiers.qualified(schema, "outbox_parked"));
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setArray(1, connection.createArrayOf("text", eventIds.toArray()));
-      Set<String> waiting = new HashSet<>();
+      Map<String, Kept> kept = new HashMap<>();
       try (ResultSet row = statement.executeQuery()) {
         while (row.next()) {
-          waiting.add(row.getString(1));
+          kept.put(row.getString(1), row.getBoolean(2) ? Kept.WAITING : Kept.DISCARDED);
         }
       }
-      return waiting;
+      return kept;
     }
   }
 }

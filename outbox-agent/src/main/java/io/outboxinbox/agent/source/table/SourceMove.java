@@ -75,13 +75,14 @@ public final class SourceMove {
    * a reconciliation makes its own. Does nothing the second time.
    *
    * @param connection in a transaction, since a part of it would be done again by the next try
-   * @return what to know of events that were parked under both ids; empty if there were none
+   * @return how many parked events were carried over, and what to know of those that were parked
+   *     under both ids; empty the second time
    */
   public Optional<String> run(Connection connection) throws SQLException {
     if (isDone(connection)) {
       return Optional.empty();
     }
-    forgetBatches(connection);
+    settle(connection, "%3$s", 0);
     List<String> told = new ArrayList<>();
     tell(
         told,
@@ -92,8 +93,14 @@ public final class SourceMove {
     tellOfRepeats(connection, told);
     makeRoom(connection, "outbox_parked", "ordinal", "outbox_parked_edit");
     makeRoom(connection, "outbox_reconciliation", "reconciliation", "outbox_phantom");
+    long moved = 0;
     for (String table : KEPT) {
-      run(connection, "UPDATE %1$s" + table + " SET source = %3$s WHERE source = %2$s");
+      long rows = run(connection, "UPDATE %1$s" + table + " SET source = %3$s WHERE source = %2$s");
+      moved += table.equals("outbox_parked") ? rows : 0;
+    }
+    tell(told, moved, "was", "were", "carried over from %2$s");
+    if (moved == 0) {
+      told.add("nothing was parked under " + from);
     }
     run(connection, "DELETE FROM %1$soutbox_backlog WHERE source = %2$s");
     // Last, because the leader's pulse waits for whoever has changed its row.
@@ -120,7 +127,7 @@ public final class SourceMove {
         FROM (VALUES (1)) one LEFT JOIN %1$soutbox_agent_source before ON before.source = %2$s
         WHERE source.source = %3$s
         """);
-    return told.isEmpty() ? Optional.empty() : Optional.of(String.join("; ", told));
+    return Optional.of(String.join("; ", told));
   }
 
   /** Whether a try before this one came to its end, and only what follows has to be done again. */
@@ -137,16 +144,31 @@ public final class SourceMove {
   }
 
   /**
-   * A batch that was on its way under the new id counts as not published, because its number says
-   * nothing any more: the position has those of the old id.
+   * Settles what is published of the batches on their way under either id, and counts the others as
+   * not published, because their numbers say nothing any more. To be called before the rest where
+   * the position of the new id is gone on from, or none; else the position has the numbers of the
+   * id before, and those of the new one count for nothing.
+   *
+   * @param lastBefore number of the last batch that is published under the id before; 0 for none
+   * @param lastNow the same of the new id
    */
-  private void forgetBatches(Connection connection) throws SQLException {
-    run(
-        connection,
+  public void settleBatches(Connection connection, long lastBefore, long lastNow)
+      throws SQLException {
+    settle(connection, "%2$s", lastBefore);
+    settle(connection, "%3$s", lastNow);
+  }
+
+  private void settle(Connection connection, String id, long last) throws SQLException {
+    String sql =
         """
-        UPDATE %1$soutbox_parked SET release = NULL, published_sequence = NULL
-        WHERE source = %3$s AND state = 'waiting' AND release IS NOT NULL
-        """);
+        UPDATE %1$soutbox_parked SET
+          state = CASE WHEN release <= {last} THEN 'released' ELSE state END,
+          settled_at = CASE WHEN release <= {last} THEN clock_timestamp() END,
+          published_sequence = CASE WHEN release <= {last} THEN published_sequence END,
+          release = CASE WHEN release <= {last} THEN release END
+        WHERE source = {id} AND state = 'waiting' AND release IS NOT NULL
+        """;
+    run(connection, sql.replace("{last}", Long.toString(last)).replace("{id}", id));
   }
 
   /**

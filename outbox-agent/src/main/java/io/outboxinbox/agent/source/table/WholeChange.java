@@ -2,6 +2,7 @@ package io.outboxinbox.agent.source.table;
 
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.source.AgentTables;
+import io.outboxinbox.agent.source.Durability;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.InTransaction;
 import io.outboxinbox.agent.source.LockHolder;
@@ -9,22 +10,33 @@ import io.outboxinbox.agent.source.LockLimit;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import java.sql.Connection;
+import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 
 /**
  * What is done to the agent's tables all or not at all, on a session of its own. It may take as
  * long as it takes, and the leader's own session goes on pulsing beside it; but nobody's lock is
- * waited for longer than a moment, and the next try begins where this one began.
+ * waited for longer than a moment, and the next try begins where this one began. What belongs to
+ * other sources is free meanwhile.
  */
 public final class WholeChange {
   /** No time limit to an answer, as when the list of older rows is made: tables have any size. */
   private static final int ANSWER_TIMEOUT_SECONDS = 0;
 
-  /** What was read of parked events still holds when it is written: nobody decides meanwhile. */
-  private static final String LOCK = "LOCK TABLE %s, %s IN SHARE ROW EXCLUSIVE MODE";
+  /**
+   * What was read of parked events still holds when it is written: nobody decides meanwhile, and
+   * whoever corrects an event locks its row before he writes about it. No event is parked either,
+   * since only the source's leader does that.
+   */
+  private static final String LOCK =
+      "SELECT count(*) FROM (SELECT FROM %s WHERE source = ANY (?) FOR UPDATE) locked";
+
+  /** Written once the slot is made, and not known to be free before that unless it is now. */
+  private static final String LOCK_BACKLOG = "LOCK TABLE %s IN ROW EXCLUSIVE MODE";
 
   /** What may keep others from changing rows, and whoever waits in front of them to do so. */
   private static final String IS_IN_THE_WAY =
@@ -62,16 +74,27 @@ public final class WholeChange {
    * Makes the change.
    *
    * @param what it is, for a message
+   * @param sources whose parked events are read and written, if any
    * @throws AgentException.Retryable somebody else has locked what is to be changed
    */
-  public <T> T make(String what, Statements<T> statements) throws SQLException {
+  public <T> T make(String what, Set<String> sources, Statements<T> statements)
+      throws SQLException {
+    // Before as well: while a standby is away, nothing is begun again and again.
+    Durability.await(connections);
+    T result = makeLocally(what, sources, statements);
+    Durability.await(connections);
+    return result;
+  }
+
+  private <T> T makeLocally(String what, Set<String> sources, Statements<T> statements)
+      throws SQLException {
     try (Connection connection = connections.open("change", ANSWER_TIMEOUT_SECONDS)) {
       try {
-        LockLimit.ofSession(connection);
         return InTransaction.run(
             connection,
             () -> {
-              lock(connection);
+              Durability.later(connection);
+              lock(connection, sources);
               return statements.run(connection);
             });
       } catch (SQLException e) {
@@ -83,12 +106,14 @@ public final class WholeChange {
     }
   }
 
-  private void lock(Connection connection) throws SQLException {
-    try (Statement statement = connection.createStatement()) {
+  private void lock(Connection connection, Set<String> sources) throws SQLException {
+    String parked = LOCK.formatted(ParkedTable.qualified(source.schema()));
+    try (Statement statement = connection.createStatement();
+        PreparedStatement rows = connection.prepareStatement(parked)) {
       statement.execute(
-          LOCK.formatted(
-              ParkedTable.qualified(source.schema()),
-              Identifiers.qualified(source.schema(), "outbox_parked_edit")));
+          LOCK_BACKLOG.formatted(Identifiers.qualified(source.schema(), "outbox_backlog")));
+      rows.setArray(1, connection.createArrayOf("text", sources.toArray()));
+      rows.execute();
     }
   }
 

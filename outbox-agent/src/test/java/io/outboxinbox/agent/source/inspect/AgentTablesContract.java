@@ -97,4 +97,29 @@ abstract class AgentTablesContract extends AgentRightsContract {
         Severity.MISCONFIGURED,
         "role preflight_agent may not use schema \"Types\", where the type \"Types\".name of column id is: rows could not be found by their id");
   }
+
+  /** Debezium reads all types of the database, whoever uses them. */
+  @Test
+  void refusesTypesThatKeepDebeziumFromStarting() throws SQLException {
+    source.execute(
+        "CREATE SCHEMA \"others'\" CREATE TABLE person (id int)",
+        "CREATE TYPE \"others'\".mood AS ENUM ('good', 'bad')",
+        "CREATE DOMAIN \"others'\".\"Well\" AS \"others'\".mood CHECK (VALUE <> 'bad')",
+        "ALTER TABLE \"others'\".person ADD \"Mood\" \"others'\".\"Well\" DEFAULT 'good'");
+    source.expectProblemThatItsFixMends(
+        Severity.MISCONFIGURED,
+        "domain \"others'\".\"Well\" is over \"others'\".mood, an enum: Debezium reads the types of all schemas and cannot start beside such a one");
+    source.execute("CREATE TYPE \"others'\".nothing AS ENUM ()");
+    source.expectProblemThatItsFixMends(
+        Severity.MISCONFIGURED,
+        "enum \"others'\".nothing has no labels: Debezium reads the types of all schemas and cannot start beside such a one");
+    source.execute(
+        "CREATE TYPE \"others'\".odd",
+        "CREATE FUNCTION \"others'\".odd_in(cstring) RETURNS \"others'\".odd LANGUAGE internal IMMUTABLE STRICT AS 'textin'",
+        "CREATE FUNCTION \"others'\".odd_out(\"others'\".odd) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'textout'",
+        "CREATE TYPE \"others'\".odd (INPUT = \"others'\".odd_in, OUTPUT = \"others'\".odd_out, CATEGORY = 'E')");
+    source.expectProblemThatItsFixMends(
+        Severity.MISCONFIGURED,
+        "type \"others'\".odd has the category of enums and is none: Debezium reads the types of all schemas and cannot start beside such a one");
+  }
 }

@@ -409,9 +409,34 @@ abstract class SourcePreflightContract extends AgentTablesContract {
     assertMarkChanges(
         "ALTER PUBLICATION outbox_publication DROP TABLES IN SCHEMA public",
         "ALTER PUBLICATION outbox_publication ADD TABLES IN SCHEMA public");
+    source.execute("CREATE SCHEMA elsewhere");
+    assertMarkChanges(
+        "ALTER TABLE outbox_event SET SCHEMA elsewhere",
+        "ALTER TABLE elsewhere.outbox_event SET SCHEMA public");
 
     source.execute("DROP PUBLICATION outbox_publication");
     assertThat(mark()).isEqualTo("none");
+  }
+
+  /** The configuration may name another one, which is read from its first unread row on. */
+  @Test
+  void marksWhichTableItIsWhereEveryTableIsPublished() throws SQLException {
+    source.execute(
+        "DROP PUBLICATION outbox_publication",
+        "CREATE PUBLICATION outbox_publication FOR ALL TABLES");
+    String before = mark();
+    source.execute(
+        "ALTER TABLE outbox_event ADD COLUMN more int",
+        "GRANT INSERT ON outbox_event TO PUBLIC",
+        "TRUNCATE outbox_event",
+        "ALTER TABLE outbox_event RENAME TO away",
+        "ALTER TABLE away RENAME TO outbox_event",
+        "VACUUM FREEZE");
+    assertThat(mark()).isEqualTo(before);
+
+    assertMarkChanges(
+        "ALTER TABLE outbox_event RENAME TO away",
+        "CREATE TABLE outbox_event (LIKE away INCLUDING ALL)");
   }
 
   private void assertMarkChanges(String... statements) throws SQLException {

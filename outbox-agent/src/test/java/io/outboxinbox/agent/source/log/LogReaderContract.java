@@ -66,13 +66,10 @@ abstract class LogReaderContract {
     start(source, seed);
     List<Captured.Row> rows = readRows(39);
     assertThat(rows).as("rows that share an LSN").anyMatch(row -> row.position().ordinal() > 1);
-    List<String> keys = rows.stream().map(row -> row.event().aggregateId()).toList();
+    List<String> keys = keysOf(rows);
     for (int behind = 0; behind < rows.size(); behind += 3) {
       start(source, rows.get(behind).position());
-      List<String> rest =
-          readRows(rows.size() - behind - 1).stream()
-              .map(row -> row.event().aggregateId())
-              .toList();
+      List<String> rest = readKeys(rows.size() - behind - 1);
       assertThat(rest).as("behind row %d", behind).isEqualTo(keys.subList(behind + 1, keys.size()));
     }
   }
@@ -148,6 +145,78 @@ abstract class LogReaderContract {
         "INSERT INTO outbox_event (id, aggregate_type, aggregate_id, event_type) SELECT"
             + " outbox_uuid7_floor(now() + interval '29 days'), 'order', 'later', 'placed'");
     assertThat(readRows(1).get(0).event().aggregateId()).isEqualTo("later");
+  }
+
+  /**
+   * Partitioned: PostgreSQL tells its name once for each partition, and not again when it changes.
+   */
+  @Test
+  void deliversRowsUnderWhateverNameTheTableHadWhenTheyWereWritten() throws Exception {
+    SourceConfiguration source = standard();
+    SourcePosition seed = createSlot(source);
+    database.execute(
+        "CREATE SCHEMA elsewhere",
+        "ALTER TABLE outbox_event RENAME TO away",
+        insertOf("away", "renamed"),
+        "ALTER TABLE away RENAME TO outbox_event",
+        insertOf("back"),
+        "ALTER TABLE outbox_event SET SCHEMA elsewhere",
+        insertOf("elsewhere.outbox_event", "moved"),
+        "ALTER TABLE elsewhere.outbox_event SET SCHEMA public",
+        insertOf("last"));
+    start(source, seed);
+    assertThat(readKeys(4)).containsExactly("renamed", "back", "moved", "last");
+  }
+
+  @Test
+  void deliversRowsWrittenInTheTransactionThatRenamesAndRenamesBack() throws Exception {
+    SourceConfiguration source = standard();
+    start(source, createSlot(source));
+    try (Connection connection = database.connect();
+        Statement statement = connection.createStatement()) {
+      connection.setAutoCommit(false);
+      statement.execute("ALTER TABLE outbox_event RENAME TO away");
+      statement.execute(insertOf("away", "renamed"));
+      statement.execute("ALTER TABLE away RENAME TO outbox_event");
+      connection.commit();
+    }
+    database.execute(insertOf("back"));
+    assertThat(readKeys(2)).containsExactly("renamed", "back");
+  }
+
+  /** Each row in the layout that its table had then, and nothing of a table without either mark. */
+  @Test
+  void knowsItsTableByIdAndByNameWhereEveryTableIsPublished() throws Exception {
+    String columns = "aggregatetype text, aggregateid text, type text, payload text)";
+    database.execute(
+        "DROP PUBLICATION outbox_publication",
+        "CREATE PUBLICATION outbox_publication FOR ALL TABLES WITH (publish = 'insert')",
+        "CREATE TABLE box (id text, note text, " + columns,
+        "CREATE TABLE next (payload text, id text, type text, aggregateid text, aggregatetype text)");
+    SourceConfiguration source = Sources.of(database, "box", Layout.DEBEZIUM, Map.of(), List.of());
+    SourcePosition seed = createSlot(source);
+    for (String key : List.of("1", "2")) {
+      database.execute(looseOf("box", "box-" + key), looseOf("next", "next-" + key));
+    }
+    database.execute(
+        "ALTER TABLE box DROP COLUMN note",
+        looseOf("box", "box-3"),
+        looseOf("next", "next-3"),
+        "DROP TABLE box",
+        "ALTER TABLE next RENAME TO box",
+        looseOf("box", "next-4"),
+        "CREATE TABLE next (id text, " + columns,
+        looseOf("next", "foreign"),
+        looseOf("box", "next-5"));
+    start(source, seed);
+    assertThat(readKeys(8))
+        .containsExactly(
+            "box-1", "next-1", "box-2", "next-2", "box-3", "next-3", "next-4", "next-5");
+  }
+
+  private static String looseOf(String table, String key) {
+    return "INSERT INTO %s (id, aggregatetype, aggregateid, type, payload) VALUES ('%s', 'order', '%s', 'placed', 'x')"
+        .formatted(table, key, key);
   }
 
   @Test
@@ -302,6 +371,14 @@ abstract class LogReaderContract {
     return rows;
   }
 
+  private List<String> readKeys(int count) throws Exception {
+    return keysOf(readRows(count));
+  }
+
+  private static List<String> keysOf(List<Captured.Row> rows) {
+    return rows.stream().map(row -> row.event().aggregateId()).toList();
+  }
+
   /** Everything up to the given number of transactions' ends. */
   private List<Captured> readUntilEnds(int count) throws Exception {
     List<Captured> all = new ArrayList<>();
@@ -325,9 +402,12 @@ abstract class LogReaderContract {
   }
 
   private static String insertOf(String key) {
-    return "INSERT INTO outbox_event (aggregate_type, aggregate_id, event_type) VALUES ('order', '"
-        + key
-        + "', 'placed')";
+    return insertOf("outbox_event", key);
+  }
+
+  private static String insertOf(String table, String key) {
+    return "INSERT INTO %s (aggregate_type, aggregate_id, event_type) VALUES ('order', '%s', 'placed')"
+        .formatted(table, key);
   }
 
   private static void insert(Connection connection, String key) throws Exception {

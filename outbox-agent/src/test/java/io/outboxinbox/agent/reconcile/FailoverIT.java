@@ -1,4 +1,4 @@
-package io.outboxinbox.agent.pipeline;
+package io.outboxinbox.agent.reconcile;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -9,6 +9,9 @@ import io.outboxinbox.agent.operate.ParkedDesk;
 import io.outboxinbox.agent.operate.PositionCheck;
 import io.outboxinbox.agent.operate.ReconcileRequest;
 import io.outboxinbox.agent.operate.SourcePause;
+import io.outboxinbox.agent.pipeline.ParkingRig;
+import io.outboxinbox.agent.pipeline.Pipeline;
+import io.outboxinbox.agent.pipeline.PipelineRig;
 import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.agent.source.inspect.SourcePreflight;

@@ -1,0 +1,45 @@
+package io.outboxinbox.agent.source.log;
+
+import io.debezium.connector.postgresql.PostgresConnectorConfig;
+import io.debezium.connector.postgresql.PostgresConnectorTask;
+import io.debezium.connector.postgresql.PostgresSchema;
+import io.debezium.connector.postgresql.connection.PostgresConnection;
+import io.debezium.connector.postgresql.connection.ReplicationConnection;
+import io.debezium.relational.TableId;
+import io.outboxinbox.agent.source.CatalogQuery;
+import io.outboxinbox.agent.source.SourceConfiguration;
+import java.sql.SQLException;
+import java.util.List;
+
+/** Debezium's task, with a decoder that knows the outbox under every name it had. */
+final class OutboxTask extends PostgresConnectorTask {
+  private static final String ID =
+      """
+      SELECT c.oid::bigint AS id
+        FROM pg_class c
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE n.nspname = ? AND c.relname = ?
+      """;
+
+  private final SourceConfiguration source;
+
+  OutboxTask(SourceConfiguration source) {
+    this.source = source;
+  }
+
+  @Override
+  protected ReplicationConnection buildReplicationConnection(
+      PostgresConnection connection, PostgresSchema schema, PostgresConnectorConfig config)
+      throws SQLException {
+    List<Long> found =
+        CatalogQuery.list(
+            connection.connection(), ID, row -> row.getLong("id"), source.schema(), source.table());
+    if (found.isEmpty()) {
+      // Preflight has seen it; without its id, rows under a name of then would be passed over.
+      throw new SQLException("table " + source.schema() + "." + source.table() + " has gone");
+    }
+    TableId outbox = new TableId(null, source.schema(), source.table());
+    return super.buildReplicationConnection(
+        connection, new OutboxRelations(config, schema, outbox, found.get(0)), config);
+  }
+}
