@@ -14,6 +14,7 @@ import io.outboxinbox.agent.source.SourceConfiguration.Layout;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.Sources;
 import io.outboxinbox.agent.source.slot.FirstStart;
+import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.slot.SlotState;
 import io.outboxinbox.agent.source.table.Backlog;
 import io.outboxinbox.agent.source.table.SourceRegistry;
@@ -327,15 +328,16 @@ abstract class LogReaderContract {
     return Sources.of(database, "outbox_event", Layout.STANDARD, Map.of(), List.of());
   }
 
+  /** Returns a position behind all that a first start writes by itself. */
   private SourcePosition createSlot(SourceConfiguration source) throws Exception {
     SourceRegistry registry = new SourceRegistry(source);
     try (Connection connection = database.connect()) {
       registry.register(connection, "s");
       registry.beginEpoch(connection, "s", 1);
+      new FirstStart(source, new SourceConnections(source))
+          .createSlot("s", new SourceRegistry.Turn(1, 0));
+      return SourcePosition.atCommit(ServerState.of(connection).currentWalLsn());
     }
-    return new FirstStart(source, new SourceConnections(source))
-        .createSlot("s", new SourceRegistry.Turn(1, 0))
-        .position();
   }
 
   private void start(SourceConfiguration source, SourcePosition from) {
