@@ -20,6 +20,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.LongStream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -129,11 +130,13 @@ class ParkingCrashIT {
     System.out.println("ParkingCrashIT seed " + seed);
     Random random = new Random(seed);
     Random crashes = new Random(seed + 1);
+    AtomicInteger calls = new AtomicInteger();
     CrashingPublishing broker =
         new CrashingPublishing(
             rig.configuration("").publish(),
             (batch, after) ->
-                switch (crashes.nextInt(5)) {
+                // The first two crash whatever the dice say: there may be few batches.
+                switch (calls.get() < 2 ? calls.getAndIncrement() : crashes.nextInt(5)) {
                   case 0 -> Crash.BEFORE_COMMIT;
                   case 1 -> Crash.AFTER_COMMIT;
                   default -> Crash.NONE;
@@ -170,7 +173,7 @@ class ParkingCrashIT {
         .as("seed %d", seed)
         .containsExactlyElementsOf(LongStream.rangeClosed(1, events).boxed().toList());
     System.out.println("ParkingCrashIT: " + broker.crashes.get() + " crashes");
-    assertThat(broker.crashes.get()).isPositive();
+    assertThat(broker.crashes.get()).isGreaterThanOrEqualTo(2);
   }
 
   private void release() throws Exception {
