@@ -69,7 +69,7 @@ public final class Observatory {
     pipelines.forEach(pipeline -> PipelineMeters.register(registry, pipeline, clock));
     // Micrometer has no meter of this kind, and its name ends as only this kind's may.
     Info.builder()
-        .name("outbox_agent_info")
+        .name(PipelineMeters.PREFIX + "info")
         .help("1, with the version of this agent")
         .labelNames("version")
         .register(registry.getPrometheusRegistry())

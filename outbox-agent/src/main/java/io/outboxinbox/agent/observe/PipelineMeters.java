@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
 
 /** The metrics of one pipeline. Each is asked for its value when somebody looks. */
 final class PipelineMeters {
-  private static final String PREFIX = "outbox_agent_";
+  static final String PREFIX = "outbox_agent_";
   private static final double MILLIS_PER_SECOND = 1e3;
 
   private final MeterRegistry registry;
@@ -50,12 +50,12 @@ final class PipelineMeters {
           .register(registry);
     }
     gauge("leader", "1 when this agent publishes", status -> status.leader() ? 1 : 0);
-    counter("restarts", "Fresh starts after a failure", PipelineStatus::restarts);
+    counter("restarts_total", "Fresh starts after a failure", PipelineStatus::restarts);
   }
 
   private void stream() {
     counter(
-        "events_published", "Events published by this process", PipelineStatus::eventsPublished);
+        "events_published_total", "Events published by this process", PipelineStatus::eventsPublished);
     gauge(
         "last_sequence",
         "Sequence number of the last event published",
@@ -90,8 +90,8 @@ final class PipelineMeters {
         "parked_oldest_timestamp_seconds",
         "When the event waiting longest was parked, 0 for none",
         status -> seconds(status.parkedOldestAt()));
-    counter("parked", "Events parked by this process", PipelineStatus::parkedTotal);
-    counter("released", "Parked events published by this process", PipelineStatus::releasedTotal);
+    counter("parked_total", "Events parked by this process", PipelineStatus::parkedTotal);
+    counter("released_total", "Parked events published by this process", PipelineStatus::releasedTotal);
   }
 
   private void wal() {
@@ -119,7 +119,7 @@ final class PipelineMeters {
 
   private void handover() {
     counter(
-        "takeovers",
+        "takeovers_total",
         "How often this agent began to publish",
         status -> status.handover().takeovers());
     gauge(
@@ -131,14 +131,14 @@ final class PipelineMeters {
         "Last time: how long that leader had stalled when it was replaced, 0 if it had gone",
         status -> status.handover().stallSeconds());
     counter(
-        "rows_skipped",
+        "rows_skipped_total",
         "Rows the log brought again that were published already, so not published twice",
         status -> status.handover().rowsSkipped());
   }
 
   private void retention() {
     counter(
-        "partitions_dropped",
+        "partitions_dropped_total",
         "Old partitions dropped by this process",
         status -> status.retention().partitionsDropped());
     gauge(
@@ -159,7 +159,6 @@ final class PipelineMeters {
         .register(registry);
   }
 
-  /** The registry adds what Prometheus expects at the end of a counter's name. */
   private void counter(String metric, String help, ToDoubleFunction<PipelineStatus> value) {
     FunctionCounter.builder(PREFIX + metric, pipeline, p -> value.applyAsDouble(p.status()))
         .description(help)
