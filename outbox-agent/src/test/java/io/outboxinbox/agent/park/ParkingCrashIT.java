@@ -21,6 +21,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.junit.jupiter.api.AfterEach;
@@ -140,11 +141,13 @@ class ParkingCrashIT {
     System.out.println("ParkingCrashIT seed " + seed);
     Random random = new Random(seed);
     Random crashes = new Random(seed + 1);
+    AtomicInteger calls = new AtomicInteger();
     CrashingPublishing broker =
         new CrashingPublishing(
             rig.configuration("").publish(),
             (batch, after) ->
-                switch (crashes.nextInt(6)) {
+                // The first three crash whatever the dice say: there may be few batches.
+                switch (calls.get() < 3 ? calls.getAndIncrement() : crashes.nextInt(6)) {
                   case 0 -> Crash.BEFORE_COMMIT;
                   case 1 -> Crash.AFTER_COMMIT;
                   case 2 -> Crash.BEFORE_POSITION;
@@ -181,7 +184,7 @@ class ParkingCrashIT {
     rig.assertThatNumbersFit(parked.sequences());
     System.out.println(
         "ParkingCrashIT: %d crashes, %d repeats".formatted(broker.crashes.get(), rig.repeats()));
-    assertThat(broker.crashes.get()).isPositive();
+    assertThat(broker.crashes.get()).isGreaterThanOrEqualTo(3);
   }
 
   private void release() throws Exception {
