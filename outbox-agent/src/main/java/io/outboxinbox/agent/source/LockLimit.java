@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.source;
 
 import java.sql.SQLException;
+import java.util.concurrent.TimeUnit;
 
 /**
  * How long a session of the agent waits for a lock. Whoever uses the agent's tables as meant holds
@@ -8,11 +9,22 @@ import java.sql.SQLException;
  * waited for.
  */
 public final class LockLimit {
-  static final String SETTING = "2s";
+  private static final long MILLIS_MAX = 2000;
 
   private static final String LOCK_NOT_AVAILABLE = "55P03";
 
   private LockLimit() {}
+
+  /**
+   * For {@code lock_timeout}. An answer that comes too late ends the connection, and names nobody:
+   * so the lock has half of its time.
+   *
+   * @param answerSeconds how long an answer may take; 0 for ever
+   */
+  static String setting(int answerSeconds) {
+    long half = TimeUnit.SECONDS.toMillis(answerSeconds) / 2;
+    return (answerSeconds == 0 ? MILLIS_MAX : Math.min(MILLIS_MAX, half)) + "ms";
+  }
 
   /** Whether a statement ended because it had waited that long. */
   public static boolean isOver(SQLException e) {

@@ -49,7 +49,7 @@ public final class SourceConnections {
    * @throws SQLException as the server or the network says
    */
   public Connection open(String purpose, int socketTimeoutSeconds) throws SQLException {
-    Properties properties = properties(purpose, LockLimit.SETTING);
+    Properties properties = properties(purpose, LockLimit.setting(socketTimeoutSeconds));
     PGProperty.SOCKET_TIMEOUT.set(properties, socketTimeoutSeconds);
     return connect(properties);
   }
