@@ -264,15 +264,14 @@ final class SessionStart {
    * whatever the pipeline was called there.
    */
   private @Nullable Checkpoint ofAcceptedCluster() throws SQLException {
-    @Nullable String accepted =
+    @Nullable SourceIdentity former =
         new Reconciliations(source)
             .request(control, identity.id())
-            .map(Reconciliations.Request::accepts)
+            .flatMap(request -> request.former(identity))
             .orElse(null);
-    if (accepted == null || accepted.equals(identity.systemId())) {
+    if (former == null) {
       return null;
     }
-    SourceIdentity former = identity.onCluster(accepted);
     return publisher.allCheckpoints().stream()
         .filter(other -> other.source().equals(former))
         .findFirst()

@@ -32,14 +32,8 @@ final class CarryOver {
     this.lead = lead;
     this.source = lead.pipeline().source();
     this.identity = lead.leadership().source();
-    this.former = former(identity, request);
+    this.former = request == null ? null : request.former(identity).orElse(null);
     this.base = base;
-  }
-
-  /** The source an operator says this one was before; null for this one itself. */
-  static @Nullable SourceIdentity former(SourceIdentity now, @Nullable Request request) {
-    @Nullable String accepted = request == null ? null : request.accepts();
-    return accepted == null || accepted.equals(now.systemId()) ? null : now.onCluster(accepted);
   }
 
   /** Whose parked events it reads and writes, so that nobody decides about them meanwhile. */

@@ -317,10 +317,7 @@ public final class Reconcile {
 
   /** The position of the cluster before is of no use any more, and would be named as another's. */
   private void settle(Request done) throws SQLException {
-    @Nullable SourceIdentity former = CarryOver.former(identity, done);
-    if (former != null) {
-      lead.publisher().forget(former);
-    }
+    done.former(identity).ifPresent(lead.publisher()::forget);
     reconciliations.clear(lead.control(), identity.id(), done);
   }
 

@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.source.table;
 
+import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.SourceConfiguration;
@@ -25,7 +26,14 @@ public final class Reconciliations {
    * @param accepts system identifier of the cluster this database was before; null when the cluster
    *     has not changed
    */
-  public record Request(Instant at, String by, @Nullable String accepts) {}
+  public record Request(Instant at, String by, @Nullable String accepts) {
+    /** The source that this one was before; empty for this one itself. */
+    public Optional<SourceIdentity> former(SourceIdentity now) {
+      return Optional.ofNullable(accepts)
+          .filter(cluster -> !cluster.equals(now.systemId()))
+          .map(now::onCluster);
+    }
+  }
 
   /**
    * Why a reconciliation is begun.
