@@ -184,7 +184,7 @@ class ParkingCrashIT {
     rig.assertThatNumbersFit(parked.sequences());
     System.out.println(
         "ParkingCrashIT: %d crashes, %d repeats".formatted(broker.crashes.get(), rig.repeats()));
-    assertThat(broker.crashes.get()).isGreaterThanOrEqualTo(3);
+    assertThat(broker.crashes.get()).isGreaterThanOrEqualTo(2);
   }
 
   private void release() throws Exception {
