@@ -8,8 +8,6 @@ import io.outboxinbox.agent.event.Positions;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.source.ConnectionFailure;
 import io.outboxinbox.agent.source.Identifiers;
-import io.outboxinbox.agent.source.LockHolder;
-import io.outboxinbox.agent.source.LockLimit;
 import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import java.nio.charset.StandardCharsets;
@@ -48,7 +46,7 @@ public final class TablePositions implements Positions {
       """;
 
   private final Connection connection;
-  private final String schema;
+  private final SourceConfiguration configuration;
   private final String table;
   private final Map<String, Long> turns = new HashMap<>();
 
@@ -60,7 +58,7 @@ public final class TablePositions implements Positions {
    */
   public TablePositions(Connection connection, SourceConfiguration source) {
     this.connection = connection;
-    this.schema = source.schema();
+    this.configuration = source;
     this.table = Identifiers.qualified(source.schema(), "outbox_agent_position");
   }
 
@@ -147,22 +145,17 @@ public final class TablePositions implements Positions {
   }
 
   private AgentException failed(String doing, SQLException e) {
-    if (LockLimit.isOver(e)) {
-      return new AgentException.Retryable(
-          Side.DATABASE,
-          "table %s: another session has locked a position; fix: end its transaction; this names it: %s"
-              .formatted(table, LockHolder.query(schema)),
-          e);
-    }
     if (ConnectionFailure.isRefusal(e)) {
       AgentException refused =
           new AgentException.Misconfigured(
-              "table %s: %s failed: %s".formatted(table, doing, ServerMessage.of(e)),
+              "table %s: %s failed: %s".formatted(table, doing, ServerMessage.of(e, configuration)),
               "apply schema/postgresql/04_agent.sql and 05_roles.sql again");
       refused.addSuppressed(e);
       return refused;
     }
     return new AgentException.Retryable(
-        Side.DATABASE, "table %s: %s failed: %s".formatted(table, doing, ServerMessage.of(e)), e);
+        Side.DATABASE,
+        "table %s: %s failed: %s".formatted(table, doing, ServerMessage.of(e, configuration)),
+        e);
   }
 }
