@@ -6,8 +6,10 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.DriverManager;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A database of its own for a test, made by {@link PostgresExtension#newDatabase()}.
@@ -39,12 +41,37 @@ public record PostgresDatabase(String host, int port, String name, String user, 
 
   /** Runs statements as superuser, each in a transaction of its own. */
   public void execute(String... statements) throws SQLException {
-    try (Connection connection = connect();
-        Statement statement = connection.createStatement()) {
-      for (String sql : statements) {
-        statement.execute(sql);
-      }
-    }
+    KeptSessions.use(
+        jdbcUrl(),
+        user,
+        password,
+        connection -> {
+          try (Statement statement = connection.createStatement()) {
+            for (String sql : statements) {
+              statement.execute(sql);
+            }
+          }
+          return statements;
+        });
+  }
+
+  /**
+   * The first value of a query as superuser.
+   *
+   * @throws SQLException there is no row, or as the server says
+   */
+  public @Nullable String query(String sql) throws SQLException {
+    return KeptSessions.use(
+        jdbcUrl(),
+        user,
+        password,
+        connection -> {
+          try (Statement statement = connection.createStatement();
+              ResultSet row = statement.executeQuery(sql)) {
+            row.next();
+            return row.getString(1);
+          }
+        });
   }
 
   /**
