@@ -9,6 +9,8 @@ import java.sql.DriverManager;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -58,19 +60,32 @@ public record PostgresDatabase(String host, int port, String name, String user, 
   /**
    * The first value of a query as superuser.
    *
-   * @throws SQLException there is no row, or as the server says
+   * @throws IllegalStateException there is no row
+   * @throws SQLException as the server says
    */
   public @Nullable String query(String sql) throws SQLException {
+    List<@Nullable String> values = list(sql);
+    if (values.isEmpty()) {
+      throw new IllegalStateException("no row from: " + sql);
+    }
+    return values.get(0);
+  }
+
+  /** The first column of a query as superuser. */
+  public List<@Nullable String> list(String sql) throws SQLException {
     return KeptSessions.use(
         jdbcUrl(),
         user,
         password,
         connection -> {
+          List<@Nullable String> values = new ArrayList<>();
           try (Statement statement = connection.createStatement();
-              ResultSet row = statement.executeQuery(sql)) {
-            row.next();
-            return row.getString(1);
+              ResultSet rows = statement.executeQuery(sql)) {
+            while (rows.next()) {
+              values.add(rows.getString(1));
+            }
           }
+          return values;
         });
   }
 
