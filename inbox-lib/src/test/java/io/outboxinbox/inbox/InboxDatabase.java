@@ -120,6 +120,9 @@ final class InboxDatabase {
   }
 
   long number(String sql) throws SQLException {
+    if (isPostgres()) {
+      return Long.parseLong(postgres.query(sql));
+    }
     try (Connection connection = opener.open();
         Statement statement = connection.createStatement();
         ResultSet row = statement.executeQuery(sql)) {
@@ -129,6 +132,10 @@ final class InboxDatabase {
   }
 
   void execute(String... sql) throws SQLException {
+    if (isPostgres()) {
+      postgres.execute(sql);
+      return;
+    }
     try (Connection connection = opener.open();
         Statement statement = connection.createStatement()) {
       for (String one : sql) {

@@ -46,9 +46,7 @@ abstract class SchemaOnEachVersion {
   }
 
   static String query(PostgresDatabase database, String sql) throws SQLException {
-    try (Connection connection = database.connect()) {
-      return query(connection, sql);
-    }
+    return database.query(sql);
   }
 
   /** First column of the only row; null if that is NULL. */

@@ -5,6 +5,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
@@ -38,6 +39,25 @@ final class Directories {
     return Boolean.getBoolean("testkit.memory")
         && Files.isWritable(MEMORY)
         && Files.getFileStore(MEMORY).getUsableSpace() >= MEMORY_BYTES;
+  }
+
+  static boolean hasEntries(Path directory) throws IOException {
+    try (Stream<Path> entries = Files.list(directory)) {
+      return entries.findAny().isPresent();
+    }
+  }
+
+  /** Fills an empty directory with a copy of another, which nobody changes meanwhile. */
+  static void copy(Path source, Path target) throws IOException {
+    if (Files.getFileStore(target).supportsFileAttributeView("posix")) {
+      Files.setPosixFilePermissions(target, Files.getPosixFilePermissions(source));
+    }
+    try (Stream<Path> tree = Files.walk(source)) {
+      for (Path path : tree.skip(1).toList()) {
+        Files.copy(
+            path, target.resolve(source.relativize(path)), StandardCopyOption.COPY_ATTRIBUTES);
+      }
+    }
   }
 
   /** Removes the tree; a file that vanishes meanwhile is what we wanted. */

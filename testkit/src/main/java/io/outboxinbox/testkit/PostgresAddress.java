@@ -32,21 +32,28 @@ record PostgresAddress(String host, int port, String user, String password) {
               + " so that nobody has to quote it");
     }
     String name = prefix + "_" + UUID.randomUUID().toString().substring(0, 8);
-    try (Connection connection = connect("postgres");
-        Statement statement = connection.createStatement()) {
-      statement.execute("CREATE DATABASE " + name);
-    }
+    onServer(
+        connection -> {
+          try (Statement statement = connection.createStatement()) {
+            return statement.execute("CREATE DATABASE " + name);
+          }
+        });
     return name;
   }
 
   void dropDatabase(String name) throws SQLException {
-    try (Connection connection = connect("postgres")) {
-      dropSlots(connection, name);
-      try (Statement statement = connection.createStatement()) {
-        statement.execute(
-            "DROP DATABASE IF EXISTS \"" + name.replace("\"", "\"\"") + "\" WITH (FORCE)");
-      }
-    }
+    onServer(
+        connection -> {
+          dropSlots(connection, name);
+          try (Statement statement = connection.createStatement()) {
+            return statement.execute(
+                "DROP DATABASE IF EXISTS \"" + name.replace("\"", "\"\"") + "\" WITH (FORCE)");
+          }
+        });
+  }
+
+  private <T> void onServer(KeptSessions.Use<T> use) throws SQLException {
+    KeptSessions.use(jdbcUrl("postgres"), user, password, use);
   }
 
   // A slot keeps its database from being dropped, and its write-ahead log from being removed.

@@ -6,8 +6,12 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.DriverManager;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A database of its own for a test, made by {@link PostgresExtension#newDatabase()}.
@@ -39,12 +43,50 @@ public record PostgresDatabase(String host, int port, String name, String user, 
 
   /** Runs statements as superuser, each in a transaction of its own. */
   public void execute(String... statements) throws SQLException {
-    try (Connection connection = connect();
-        Statement statement = connection.createStatement()) {
-      for (String sql : statements) {
-        statement.execute(sql);
-      }
+    KeptSessions.use(
+        jdbcUrl(),
+        user,
+        password,
+        connection -> {
+          try (Statement statement = connection.createStatement()) {
+            for (String sql : statements) {
+              statement.execute(sql);
+            }
+          }
+          return statements;
+        });
+  }
+
+  /**
+   * The first value of a query as superuser.
+   *
+   * @throws IllegalStateException there is no row
+   * @throws SQLException as the server says
+   */
+  public @Nullable String query(String sql) throws SQLException {
+    List<@Nullable String> values = list(sql);
+    if (values.isEmpty()) {
+      throw new IllegalStateException("no row from: " + sql);
     }
+    return values.get(0);
+  }
+
+  /** The first column of a query as superuser. */
+  public List<@Nullable String> list(String sql) throws SQLException {
+    return KeptSessions.use(
+        jdbcUrl(),
+        user,
+        password,
+        connection -> {
+          List<@Nullable String> values = new ArrayList<>();
+          try (Statement statement = connection.createStatement();
+              ResultSet rows = statement.executeQuery(sql)) {
+            while (rows.next()) {
+              values.add(rows.getString(1));
+            }
+          }
+          return values;
+        });
   }
 
   /**

@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -228,8 +227,12 @@ public final class PostgresServer implements AutoCloseable {
    * does not run.
    */
   public void stop() {
+    stop("fast");
+  }
+
+  private void stop(String mode) {
     if (state == State.RUNNING) {
-      pgCtl("stop", "-m", "fast");
+      pgCtl("stop", "-m", mode);
       state = State.STOPPED;
     }
   }
@@ -273,7 +276,8 @@ public final class PostgresServer implements AutoCloseable {
     if (state == State.CLOSED) {
       return;
     }
-    stop();
+    // What is deleted needs no checkpoint, and no reader that has caught up.
+    stop(options.dataDirectory() == null ? "immediate" : "fast");
     state = State.CLOSED;
     removeShutdownHook();
     deleteTemporaryData();
@@ -309,33 +313,8 @@ public final class PostgresServer implements AutoCloseable {
   }
 
   private void initializeOnce() {
-    if (Files.exists(dataDirectory.resolve("PG_VERSION"))) {
-      return;
-    }
-    try {
-      Files.createDirectories(dataDirectory);
-      runAs.own(dataDirectory);
-      List<String> command =
-          new ArrayList<>(
-              List.of(
-                  program("initdb"),
-                  "--pgdata=" + dataDirectory,
-                  "--username=" + superuser(),
-                  "--pwfile=" + programs.resolve("superuser-password"),
-                  "--auth=scram-sha-256",
-                  "--encoding=UTF8",
-                  "--no-locale"));
-      if (options.version().major() >= 16) {
-        // Tests connect some hundred thousand times; thousands of rounds each protect nothing here.
-        command.add("--set=scram_iterations=1");
-      }
-      run(command);
-      Files.writeString(
-          dataDirectory.resolve("postgresql.conf"),
-          "\ninclude_if_exists 'testkit.conf'\n",
-          StandardOpenOption.APPEND);
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot prepare " + dataDirectory, e);
+    if (!Files.exists(dataDirectory.resolve("PG_VERSION"))) {
+      new ClusterTemplate(version(), programs, runAs).copyTo(dataDirectory, superuser());
     }
   }
 

@@ -104,6 +104,32 @@ class PostgresServerIT {
     }
   }
 
+  /** Sources, and so positions, are known by it. */
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
+  void hasASystemIdentifierOfItsOwn(PostgresVersion version) throws SQLException {
+    String ask = "SELECT system_identifier FROM pg_control_system()";
+    try (PostgresServer one = PostgresServer.start(version);
+        PostgresServer other = PostgresServer.start(version)) {
+      String identifier = Sql.query(one, "postgres", ask);
+      assertThat(identifier).isNotEqualTo(Sql.query(other, "postgres", ask)).doesNotContain("-");
+      one.killPostmaster();
+      one.startAgain();
+      assertThat(Sql.query(one, "postgres", ask)).as("recovered").isEqualTo(identifier);
+    }
+  }
+
+  @Test
+  void leavesADirectoryOfOthersAlone(@TempDir Path directory) throws Exception {
+    Path file = Files.writeString(directory.resolve("letter"), "dear");
+    PostgresServer.Options options =
+        PostgresServer.Options.of(PostgresVersion.V17).withDataDirectory(directory);
+    assertThatThrownBy(() -> PostgresServer.start(options))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining(directory + " is neither empty nor a cluster");
+    assertThat(directory).isDirectoryContaining(file::equals);
+  }
+
   @Test
   void deletesTemporaryDataAndRefusesToStartOnceClosed() {
     PostgresServer server = PostgresServer.start(PostgresVersion.V17);

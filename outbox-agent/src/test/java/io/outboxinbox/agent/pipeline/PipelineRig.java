@@ -17,9 +17,7 @@ import io.outboxinbox.testkit.PostgresServer;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -388,12 +386,7 @@ public final class PipelineRig implements AutoCloseable {
 
   /** The first value of a query. */
   public String query(String sql) throws SQLException {
-    try (Connection connection = database.connect();
-        Statement statement = connection.createStatement();
-        ResultSet row = statement.executeQuery(sql)) {
-      row.next();
-      return row.getString(1);
-    }
+    return String.valueOf(database.query(sql));
   }
 
   /** Puts a message with an event's id into the topic, as somebody else may. */

@@ -18,7 +18,6 @@ import io.outboxinbox.testkit.PostgresVersion;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
@@ -365,11 +364,6 @@ class QuotedNamesIT {
   }
 
   private String one(String sql) throws SQLException {
-    try (Connection connection = rig.database.connect();
-        Statement statement = connection.createStatement();
-        ResultSet row = statement.executeQuery(sql)) {
-      row.next();
-      return row.getString(1);
-    }
+    return rig.database.query(sql);
   }
 }

@@ -115,11 +115,14 @@ class RenamedSourceIT {
             .formatted(table, number % 5, number));
   }
 
-  /** Sessions that have just ended still count for a moment. */
+  /** Ends the sessions of this test itself; those that have just ended still count for a moment. */
   private static boolean rename(
       PostgresDatabase server, PostgresDatabase from, PostgresDatabase to) {
     try {
-      server.execute("ALTER DATABASE \"%s\" RENAME TO \"%s\"".formatted(from.name(), to.name()));
+      server.execute(
+          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s' AND usename = '%s'"
+              .formatted(from.name(), from.user()),
+          "ALTER DATABASE \"%s\" RENAME TO \"%s\"".formatted(from.name(), to.name()));
       return true;
     } catch (java.sql.SQLException inUse) {
       return false;

@@ -16,10 +16,7 @@ import io.outboxinbox.agent.operate.ReconcileRequest;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
-import java.sql.Connection;
-import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -188,12 +185,7 @@ class RowValuesStaySecretIT {
   }
 
   private static long number(PipelineRig rig, String sql) throws SQLException {
-    try (Connection connection = rig.database.connect();
-        Statement statement = connection.createStatement();
-        ResultSet row = statement.executeQuery(sql)) {
-      row.next();
-      return row.getLong(1);
-    }
+    return Long.parseLong(rig.database.query(sql));
   }
 
   private interface Asking {

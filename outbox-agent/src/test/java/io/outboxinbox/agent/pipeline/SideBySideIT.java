@@ -11,7 +11,6 @@ import io.outboxinbox.testkit.PostgresVersion;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
@@ -269,15 +268,7 @@ class SideBySideIT {
   }
 
   private static List<String> list(PostgresDatabase database, String sql) throws SQLException {
-    List<String> found = new ArrayList<>();
-    try (Connection connection = database.connect();
-        Statement statement = connection.createStatement();
-        ResultSet rows = statement.executeQuery(sql)) {
-      while (rows.next()) {
-        found.add(rows.getString(1));
-      }
-    }
-    return found;
+    return database.list(sql);
   }
 
   private static String resource(String name) throws Exception {

@@ -22,7 +22,6 @@ import io.outboxinbox.testkit.PostgresVersion;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
@@ -123,12 +122,7 @@ class RetentionIT {
   }
 
   private String one(String sql) throws SQLException {
-    try (Connection connection = rig.database.connect();
-        Statement statement = connection.createStatement();
-        ResultSet row = statement.executeQuery(sql)) {
-      row.next();
-      return row.getString(1);
-    }
+    return rig.database.query(sql);
   }
 
   private int oldPartitions() throws SQLException {

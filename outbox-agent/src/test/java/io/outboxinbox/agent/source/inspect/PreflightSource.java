@@ -11,20 +11,19 @@ import io.outboxinbox.agent.source.SourceConfiguration.Layout;
 import io.outboxinbox.agent.source.SourceConfiguration.OnGap;
 import io.outboxinbox.agent.source.SourceConfiguration.SslMode;
 import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.testkit.PostgresDatabase;
 import java.sql.Connection;
-import java.sql.DriverManager;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.util.List;
 import java.util.Map;
 
 /**
  * A database with our schema and a role for the agent, as superuser sees it.
  *
- * @param url with superuser and password
+ * @param database as the superuser
  * @param config how the agent would see it; tests change single values
  */
-record PreflightSource(String url, SourceConfiguration config) {
+record PreflightSource(PostgresDatabase database, SourceConfiguration config) {
   private static final String ROLE = "preflight_agent";
   private static final String PASSWORD = "preflight-password";
 
@@ -33,8 +32,7 @@ record PreflightSource(String url, SourceConfiguration config) {
       throws SQLException {
     PreflightSource source =
         new PreflightSource(
-            "jdbc:postgresql://%s:%d/%s?user=%s&password=%s"
-                .formatted(host, port, database, superuser, password),
+            new PostgresDatabase(host, port, database, superuser, password),
             new SourceConfiguration(
                 host,
                 port,
@@ -83,7 +81,7 @@ record PreflightSource(String url, SourceConfiguration config) {
   PreflightSource with(
       Layout layout, String table, Map<Column, String> columns, List<String> extraColumns) {
     return new PreflightSource(
-        url,
+        database,
         new SourceConfiguration(
             config.host(),
             config.port(),
@@ -123,13 +121,13 @@ record PreflightSource(String url, SourceConfiguration config) {
   }
 
   private PreflightSource withLogin(
-      String host, int port, String database, SslMode sslMode, String password) {
+      String host, int port, String name, SslMode sslMode, String password) {
     return new PreflightSource(
-        url,
+        database,
         new SourceConfiguration(
             host,
             port,
-            database,
+            name,
             config.username(),
             password,
             null,
@@ -149,7 +147,7 @@ record PreflightSource(String url, SourceConfiguration config) {
   }
 
   Connection superuser() throws SQLException {
-    return DriverManager.getConnection(url);
+    return database.connect();
   }
 
   Connection agent() throws SQLException {
@@ -157,12 +155,7 @@ record PreflightSource(String url, SourceConfiguration config) {
   }
 
   void execute(String... statements) throws SQLException {
-    try (Connection connection = superuser();
-        Statement statement = connection.createStatement()) {
-      for (String sql : statements) {
-        statement.execute(sql);
-      }
-    }
+    database.execute(statements);
   }
 
   /** What is not as it should be, but for the limit that servers of tests do not have. */

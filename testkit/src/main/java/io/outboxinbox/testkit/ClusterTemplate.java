@@ -1,0 +1,156 @@
+package io.outboxinbox.testkit;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.security.SecureRandom;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.random.RandomGenerator;
+import java.util.stream.Stream;
+import java.util.zip.CRC32C;
+
+/**
+ * A cluster as initdb makes it, kept beside the programs. A copy of it is there at once, where
+ * initdb takes a processor for more than a second; and it has a system identifier of its own, which
+ * is all that two clusters differ in that were just made.
+ */
+final class ClusterTemplate {
+  private static final RandomGenerator RANDOM = new SecureRandom();
+
+  /** Of {@code XLogLongPageHeaderData.xlp_sysid}, in the first page of each file of the log. */
+  private static final int IDENTIFIER_IN_LOG = 24;
+
+  private final PostgresVersion version;
+  private final Path programs;
+  private final RunAs runAs;
+
+  ClusterTemplate(PostgresVersion version, Path programs, RunAs runAs) {
+    this.version = version;
+    this.programs = programs;
+    this.runAs = runAs;
+  }
+
+  /**
+   * Makes a new cluster.
+   *
+   * @param superuser who owns it; the password is in the file beside the programs
+   * @throws IllegalStateException something else is in the directory
+   */
+  void copyTo(Path target, String superuser) {
+    try {
+      Files.createDirectories(target);
+      if (Directories.hasEntries(target)) {
+        throw new IllegalStateException(
+            target + " is neither empty nor a cluster: name another directory");
+      }
+      Directories.copy(madeOnce(superuser), target);
+      identify(target, Instant.now().getEpochSecond() << 32 | RANDOM.nextLong(1L << 32));
+      runAs.own(target);
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot make a cluster in " + target, e);
+    }
+  }
+
+  private Path madeOnce(String superuser) throws IOException {
+    List<String> options = options(superuser);
+    // Named by all that it depends on, so that a template of other options is not taken for it.
+    Path ready =
+        programs.resolveSibling(
+            "%s-cluster-%08x"
+                .formatted(programs.getFileName(), Objects.hash(options, runAs.ownerId())));
+    if (Files.isDirectory(ready)) {
+      return ready;
+    }
+    Path fresh = Files.createTempDirectory(programs.resolveSibling("."), "initdb-");
+    try {
+      runAs.own(fresh);
+      initialize(fresh, options);
+      Files.move(fresh, ready, StandardCopyOption.ATOMIC_MOVE);
+    } catch (FileSystemException e) {
+      // Usually another process was faster, and its cluster is as good as ours.
+      if (!Files.isDirectory(ready)) {
+        throw e;
+      }
+    } finally {
+      Directories.delete(fresh);
+    }
+    return ready;
+  }
+
+  private List<String> options(String superuser) {
+    List<String> options =
+        new ArrayList<>(
+            List.of(
+                "--username=" + superuser,
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--no-locale",
+                "--no-sync"));
+    if (version.major() >= 16) {
+      // Tests connect some hundred thousand times; thousands of rounds each protect nothing here.
+      options.add("--set=scram_iterations=1");
+    }
+    return options;
+  }
+
+  private void initialize(Path directory, List<String> options) throws IOException {
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                PostgresBinaries.program(programs, "initdb"),
+                "--pgdata=" + directory,
+                "--pwfile=" + programs.resolve("superuser-password")));
+    command.addAll(options);
+    Command.Result result = Command.run(runAs.command(command));
+    if (result.exitCode() != 0) {
+      throw new IllegalStateException(command + " failed:\n" + result.output());
+    }
+    Files.writeString(
+        directory.resolve("postgresql.conf"),
+        "\ninclude_if_exists 'testkit.conf'\n",
+        StandardOpenOption.APPEND);
+  }
+
+  /** Puts an identifier where the server looks for it; it refuses to start where they differ. */
+  private static void identify(Path cluster, long identifier) throws IOException {
+    Path control = cluster.resolve("global/pg_control");
+    ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(control)).order(ByteOrder.nativeOrder());
+    int checksum = checksumOf(bytes);
+    bytes.putLong(0, identifier).putInt(checksum, crc(bytes, checksum));
+    Files.write(control, bytes.array());
+    try (Stream<Path> log = Files.list(cluster.resolve("pg_wal"))) {
+      for (Path file : log.filter(Files::isRegularFile).toList()) {
+        ByteBuffer inLog = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.nativeOrder());
+        inLog.putLong(0, identifier);
+        try (var channel = Files.newByteChannel(file, StandardOpenOption.WRITE)) {
+          channel.position(IDENTIFIER_IN_LOG).write(inLog);
+        }
+      }
+    }
+  }
+
+  /** Where the checksum is: behind what it covers, which is more in each version. */
+  private static int checksumOf(ByteBuffer control) {
+    for (int at = Long.BYTES; at <= control.capacity() - Integer.BYTES; at += Integer.BYTES) {
+      if (control.getInt(at) == crc(control, at)) {
+        return at;
+      }
+    }
+    throw new IllegalStateException("no checksum found in pg_control");
+  }
+
+  private static int crc(ByteBuffer bytes, int length) {
+    CRC32C crc = new CRC32C();
+    crc.update(bytes.slice(0, length));
+    return (int) crc.getValue();
+  }
+}
