@@ -1,14 +1,13 @@
 package io.outboxinbox.agent.lead;
 
+import io.outboxinbox.agent.event.Repeating;
 import io.outboxinbox.agent.source.table.SourceRegistry.Pause;
 import io.outboxinbox.agent.source.table.SourceRegistry.Pulsed;
-import io.outboxinbox.agent.watch.Daemon;
 import java.sql.SQLException;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.UUID;
-import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
@@ -23,7 +22,7 @@ public final class Pulse implements AutoCloseable {
   private final Clock clock;
   private final LongConsumer given;
   private final String nonce = UUID.randomUUID().toString();
-  private final ScheduledExecutorService thread;
+  private final Repeating thread;
 
   /** Send times by number; a pulse further back than this is not waited for. */
   private final long[] sentNanos = new long[1024];
@@ -44,7 +43,7 @@ public final class Pulse implements AutoCloseable {
     this.leadership = leadership;
     this.clock = clock;
     this.given = given;
-    this.thread = Daemon.named("pulse-" + pipeline);
+    this.thread = Repeating.named("pulse-" + pipeline);
   }
 
   /** Marks our pulses in the log. */
@@ -56,13 +55,10 @@ public final class Pulse implements AutoCloseable {
    * Pulses once on the caller's thread, so that a pause is known before anything is published, and
    * then at each interval.
    */
-  // The executor runs until close; a failed pulse is kept in a field, not in this future.
-  @SuppressWarnings("FutureReturnValueIgnored")
   public void start(Duration interval) {
     send();
     returnedNanos = System.nanoTime();
-    long millis = interval.toMillis();
-    thread.scheduleAtFixedRate(this::send, millis, millis, TimeUnit.MILLISECONDS);
+    thread.atIntervals(interval, this::send);
   }
 
   /** Begins to wait anew for a pulse to come back: the log has not been read for a while. */
@@ -142,6 +138,6 @@ public final class Pulse implements AutoCloseable {
 
   @Override
   public void close() {
-    thread.shutdownNow();
+    thread.close();
   }
 }
