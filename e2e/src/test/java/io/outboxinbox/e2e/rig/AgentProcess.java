@@ -255,8 +255,7 @@ public final class AgentProcess implements AutoCloseable {
   /** The largest resident memory the running process has had, in MiB; -1 where /proc is missing. */
   public long peakMemoryMebibytes() {
     try {
-      return Files.readAllLines(Path.of("/proc", String.valueOf(process.pid()), "status"))
-          .stream()
+      return Files.readAllLines(Path.of("/proc", String.valueOf(process.pid()), "status")).stream()
           .filter(line -> line.startsWith("VmHWM:"))
           .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) / 1024)
           .findFirst()

@@ -7,10 +7,9 @@ import io.outboxinbox.agent.source.LockHolder;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
+import io.outboxinbox.agent.source.Sql;
 import io.outboxinbox.agent.source.table.SourceRegistry;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
@@ -363,12 +362,7 @@ public final class Leadership implements AutoCloseable {
         SELECT active_pid, pg_terminate_backend(active_pid) FROM pg_replication_slots
         WHERE slot_name = ? AND database = current_database() AND active_pid IS NOT NULL
         """;
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, slot);
-      try (ResultSet row = statement.executeQuery()) {
-        return row.next() ? Optional.of(row.getInt(1)) : Optional.empty();
-      }
-    }
+    return Sql.first(connection, sql, row -> row.getInt(1), slot);
   }
 
   /** Gives leadership up by ending the session. */

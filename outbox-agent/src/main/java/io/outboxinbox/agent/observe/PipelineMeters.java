@@ -55,7 +55,9 @@ final class PipelineMeters {
 
   private void stream() {
     counter(
-        "events_published_total", "Events published by this process", PipelineStatus::eventsPublished);
+        "events_published_total",
+        "Events published by this process",
+        PipelineStatus::eventsPublished);
     gauge(
         "last_sequence",
         "Sequence number of the last event published",
@@ -91,7 +93,8 @@ final class PipelineMeters {
         "When the event waiting longest was parked, 0 for none",
         status -> seconds(status.parkedOldestAt()));
     counter("parked_total", "Events parked by this process", PipelineStatus::parkedTotal);
-    counter("released_total", "Parked events published by this process", PipelineStatus::releasedTotal);
+    counter(
+        "released_total", "Parked events published by this process", PipelineStatus::releasedTotal);
   }
 
   private void wal() {

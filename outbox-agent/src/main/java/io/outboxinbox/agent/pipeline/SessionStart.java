@@ -7,7 +7,6 @@ import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.event.SourcePosition;
-import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.lead.Leadership;
 import io.outboxinbox.agent.park.ParkingCarryOver;
 import io.outboxinbox.agent.publish.Publisher;

@@ -1,10 +1,10 @@
 package io.outboxinbox.agent.watch;
 
-import io.outboxinbox.agent.event.Repeating;
 import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.OneLine;
+import io.outboxinbox.agent.event.Repeating;
 import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;

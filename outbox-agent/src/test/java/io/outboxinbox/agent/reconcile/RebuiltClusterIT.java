@@ -431,7 +431,8 @@ class RebuiltClusterIT {
   }
 
   private static List<Checkpoint> positions(PipelineRig rig) throws Exception {
-    try (Publisher publisher = rig.configuration("").publish().newPublisher()) {
+    try (Connection session = rig.database.connect();
+        Publisher publisher = rig.newPublisher(session)) {
       return publisher.allCheckpoints().stream()
           .filter(position -> position.source().database().equals(rig.database.name()))
           .toList();

@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.source.table;
 
 import io.outboxinbox.agent.event.RawRow;
+import io.outboxinbox.agent.source.Sql;
 import java.sql.Array;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -93,19 +94,14 @@ public final class ParkedQueue {
         ORDER BY ordinal LIMIT ?
         """
             .formatted(Lane.SQL, BYTES, table);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, source);
-      statement.setLong(2, after);
-      statement.setLong(3, lastOrdinal);
-      statement.setInt(4, limit);
-      List<Requested> requested = new ArrayList<>();
-      try (ResultSet rows = statement.executeQuery()) {
-        while (rows.next()) {
-          requested.add(new Requested(rows.getLong(1), rows.getString(2), rows.getLong(3)));
-        }
-      }
-      return requested;
-    }
+    return Sql.list(
+        connection,
+        sql,
+        rows -> new Requested(rows.getLong(1), rows.getString(2), rows.getLong(3)),
+        source,
+        after,
+        lastOrdinal,
+        limit);
   }
 
   // Stored uncompressed, so this reads no payload. Key and id may be as long.
@@ -137,21 +133,15 @@ public final class ParkedQueue {
         ORDER BY k.n, r.ordinal
         """
             .formatted(BYTES, table, Lane.SQL_IS_IN);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setArray(1, connection.createArrayOf("text", keys.toArray()));
-      statement.setString(2, source);
-      statement.setLong(3, lastOrdinal);
-      statement.setInt(4, perKey);
-      List<Candidate> candidates = new ArrayList<>();
-      try (ResultSet rows = statement.executeQuery()) {
-        while (rows.next()) {
-          candidates.add(
-              new Candidate(
-                  rows.getString(1), rows.getLong(2), rows.getLong(3), rows.getBoolean(4)));
-        }
-      }
-      return candidates;
-    }
+    return Sql.list(
+        connection,
+        sql,
+        rows ->
+            new Candidate(rows.getString(1), rows.getLong(2), rows.getLong(3), rows.getBoolean(4)),
+        connection.createArrayOf("text", keys.toArray()),
+        source,
+        lastOrdinal,
+        perKey);
   }
 
   /**
@@ -273,11 +263,7 @@ public final class ParkedQueue {
         WHERE source = ? AND state = 'waiting' AND release > ?
         """
             .formatted(table);
-    try (PreparedStatement statement = leader.prepareStatement(sql)) {
-      statement.setString(1, source);
-      statement.setLong(2, lastRelease);
-      statement.executeUpdate();
-    }
+    Sql.update(leader, sql, source, lastRelease);
   }
 
   /**

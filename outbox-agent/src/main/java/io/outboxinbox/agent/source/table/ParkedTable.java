@@ -8,6 +8,7 @@ import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.InTransaction;
 import io.outboxinbox.agent.source.LongText;
+import io.outboxinbox.agent.source.Sql;
 import java.nio.charset.StandardCharsets;
 import java.sql.Array;
 import java.sql.Connection;
@@ -18,7 +19,6 @@ import java.sql.Types;
 import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -168,12 +168,7 @@ public final class ParkedTable {
   public void takeBack(Connection leader, long epoch, long lastOrdinal) throws SQLException {
     refuseLaterEpoch(leader, epoch, lastOrdinal);
     String sql = "DELETE FROM %s WHERE source = ? AND ordinal > ? AND epoch <= ?".formatted(table);
-    try (PreparedStatement statement = leader.prepareStatement(sql)) {
-      statement.setString(1, source);
-      statement.setLong(2, lastOrdinal);
-      statement.setLong(3, epoch);
-      statement.executeUpdate();
-    }
+    Sql.update(leader, sql, source, lastOrdinal, epoch);
   }
 
   /**
@@ -229,20 +224,11 @@ public final class ParkedTable {
         RETURNING joined.lane
         """
             .formatted(table, Lane.SQL, LongText.isOneOf("key"));
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      Array joined = connection.createArrayOf("text", keys.toArray());
-      statement.setString(1, source);
-      statement.setArray(2, joined);
-      statement.setArray(3, joined);
-      statement.setString(4, source);
-      Set<String> left = new LinkedHashSet<>();
-      try (ResultSet rows = statement.executeQuery()) {
-        while (rows.next()) {
-          left.add(rows.getString(1));
-        }
-      }
-      return List.copyOf(left);
-    }
+    Array joined = connection.createArrayOf("text", keys.toArray());
+    return Sql.list(connection, sql, row -> row.getString(1), source, joined, joined, source)
+        .stream()
+        .distinct()
+        .toList();
   }
 
   private void refuseLaterEpoch(Connection leader, long epoch, long lastOrdinal)
@@ -281,14 +267,12 @@ public final class ParkedTable {
     String sql =
         "SELECT ? > coalesce(max(ordinal), 0) FROM %s WHERE source = ?"
             .formatted(qualified(schema));
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setLong(1, position.parking().lastOrdinal());
-      statement.setString(2, position.source().id());
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        return row.getBoolean(1);
-      }
-    }
+    return Sql.one(
+        connection,
+        sql,
+        row -> row.getBoolean(1),
+        position.parking().lastOrdinal(),
+        position.source().id());
   }
 
   /** The highest numbers used so far, for the first position of a new epoch. */
@@ -296,13 +280,8 @@ public final class ParkedTable {
     String sql =
         "SELECT coalesce(max(ordinal), 0), coalesce(max(release), 0) FROM %s WHERE source = ?"
             .formatted(table);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, source);
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        return new Checkpoint.Parking(row.getLong(1), row.getLong(2));
-      }
-    }
+    return Sql.one(
+        connection, sql, row -> new Checkpoint.Parking(row.getLong(1), row.getLong(2)), source);
   }
 
   /** Takes note of a {@link Lane} that has waiting events. */

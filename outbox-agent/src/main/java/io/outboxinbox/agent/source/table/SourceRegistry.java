@@ -5,6 +5,7 @@ import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.PublicationMark;
 import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -89,10 +90,7 @@ public final class SourceRegistry {
   /** Makes sure the source has a row. */
   public void register(Connection connection, String sourceId) throws SQLException {
     String sql = "INSERT INTO " + table + " (source) VALUES (?) ON CONFLICT (source) DO NOTHING";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      statement.executeUpdate();
-    }
+    Sql.update(connection, sql, sourceId);
   }
 
   public Optional<Registration> find(Connection connection, String sourceId) throws SQLException {
@@ -102,12 +100,7 @@ public final class SourceRegistry {
         FROM %s WHERE source = ?
         """
             .formatted(table);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      try (ResultSet row = statement.executeQuery()) {
-        return row.next() ? Optional.of(read(row)) : Optional.empty();
-      }
-    }
+    return Sql.first(connection, sql, row -> read(row), sourceId);
   }
 
   /**
@@ -165,12 +158,7 @@ public final class SourceRegistry {
         "UPDATE "
             + table
             + " SET epoch = ?, seeded_at = CASE WHEN ? THEN now() END WHERE source = ?";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setLong(1, epoch);
-      statement.setBoolean(2, isSeeded);
-      statement.setString(3, sourceId);
-      statement.executeUpdate();
-    }
+    Sql.update(connection, sql, epoch, isSeeded, sourceId);
   }
 
   /**
@@ -192,10 +180,7 @@ public final class SourceRegistry {
   /** Makes the next start a first start again; the epoch stays, so that the next one is higher. */
   public void forgetSeed(Connection connection, String sourceId) throws SQLException {
     String sql = "UPDATE " + table + " SET seeded_at = NULL WHERE source = ?";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      statement.executeUpdate();
-    }
+    Sql.update(connection, sql, sourceId);
   }
 
   /**
@@ -211,12 +196,7 @@ public final class SourceRegistry {
         WHERE source = ? AND (seeded_at IS NULL OR broker IS DISTINCT FROM ?)
         """
             .formatted(table);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, broker);
-      statement.setString(2, sourceId);
-      statement.setString(3, broker);
-      statement.executeUpdate();
-    }
+    Sql.update(connection, sql, broker, sourceId, broker);
   }
 
   /**
@@ -286,12 +266,7 @@ public final class SourceRegistry {
             + table
             + " SET paused_at = now(), paused_by = ?, paused_reason = ?"
             + " WHERE source = ? AND paused_at IS NULL";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, by);
-      statement.setString(2, reason);
-      statement.setString(3, sourceId);
-      return statement.executeUpdate() > 0;
-    }
+    return Sql.update(connection, sql, by, reason, sourceId) > 0;
   }
 
   /**
@@ -305,10 +280,7 @@ public final class SourceRegistry {
             + table
             + " SET paused_at = NULL, paused_by = NULL, paused_reason = NULL"
             + " WHERE source = ? AND paused_at IS NOT NULL";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      return statement.executeUpdate() > 0;
-    }
+    return Sql.update(connection, sql, sourceId) > 0;
   }
 
   /**
@@ -342,14 +314,7 @@ public final class SourceRegistry {
         "SELECT extract(epoch FROM clock_timestamp() - pulsed_at) * 1000 FROM "
             + table
             + " WHERE source = ? AND pulsed_at IS NOT NULL";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      try (ResultSet row = statement.executeQuery()) {
-        return row.next()
-            ? Optional.of(Duration.ofMillis((long) row.getDouble(1)))
-            : Optional.empty();
-      }
-    }
+    return Sql.first(connection, sql, row -> Duration.ofMillis((long) row.getDouble(1)), sourceId);
   }
 
   /**
