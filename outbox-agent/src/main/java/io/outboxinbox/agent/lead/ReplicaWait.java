@@ -18,19 +18,26 @@ public final class ReplicaWait {
 
   private ReplicaWait() {}
 
-  /** What to tell after a failure: the wait, if an answer did not come because of one. */
-  public static Exception after(SQLException failure, SourceConfiguration source) {
+  /**
+   * Looks into a failure while the session that may have caused it is still there.
+   *
+   * @throws AgentException.Retryable an answer did not come because of such a wait
+   */
+  public static void explain(SQLException failure, SourceConfiguration source) {
     if (!isTimeout(failure)) {
-      return failure;
+      return;
     }
+    Optional<AgentException> wait;
     try (Connection connection =
         new SourceConnections(source).open("preflight", ANSWER_TIMEOUT_SECONDS)) {
-      Optional<AgentException> wait = of(connection);
-      wait.ifPresent(told -> told.addSuppressed(failure));
-      return wait.isPresent() ? wait.get() : failure;
+      wait = of(connection);
     } catch (SQLException | AgentException e) {
       failure.addSuppressed(e);
-      return failure;
+      return;
+    }
+    if (wait.isPresent()) {
+      wait.get().addSuppressed(failure);
+      throw wait.get();
     }
   }
 

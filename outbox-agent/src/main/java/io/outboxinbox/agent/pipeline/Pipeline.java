@@ -164,35 +164,42 @@ public final class Pipeline {
 
   private void leadOnce() throws SQLException, InterruptedException {
     try (Leadership leadership = Leadership.connect(configuration, holder)) {
-      if (!awaitLeadership(leadership)) {
-        return;
-      }
-      String source = leadership.source().id();
-      try (Pulse pulse =
-          new Pulse(
-              leadership,
-              configuration.name(),
-              clock,
-              number -> monitor.gavePulse(source, number))) {
-        pulse.start(configuration.leadership().pulseInterval());
-        while (awaitResume(leadership, pulse)) {
-          new LeadingSession(
-                  leadership.pipeline(),
-                  memory,
-                  leadership,
-                  pulse,
-                  monitor,
-                  clock,
-                  () -> isStopping() || pulse.pause() != null,
-                  seen)
-              .run();
-        }
-      } catch (AgentException.Gap | AgentException.Fatal e) {
-        decision.stopping(leadership);
+      try {
+        lead(leadership);
+      } catch (SQLException e) {
+        // As long as the lock is held: whoever leads next ends the session that waits.
+        ReplicaWait.explain(e, configuration.source());
         throw e;
       }
     } finally {
       monitor.ledBy("");
+    }
+  }
+
+  private void lead(Leadership leadership) throws SQLException, InterruptedException {
+    if (!awaitLeadership(leadership)) {
+      return;
+    }
+    String source = leadership.source().id();
+    try (Pulse pulse =
+        new Pulse(
+            leadership, configuration.name(), clock, number -> monitor.gavePulse(source, number))) {
+      pulse.start(configuration.leadership().pulseInterval());
+      while (awaitResume(leadership, pulse)) {
+        new LeadingSession(
+                leadership.pipeline(),
+                memory,
+                leadership,
+                pulse,
+                monitor,
+                clock,
+                () -> isStopping() || pulse.pause() != null,
+                seen)
+            .run();
+      }
+    } catch (AgentException.Gap | AgentException.Fatal e) {
+      decision.stopping(leadership);
+      throw e;
     }
   }
 
@@ -281,7 +288,7 @@ public final class Pipeline {
   /** A lost connection passes by itself; a server that refuses wants something mended. */
   private void waitAfterDatabaseFailure(SQLException e) throws InterruptedException {
     if (!SourcePreflight.isRefusal(e)) {
-      waitAfter(State.WAITING_FOR_DATABASE, ReplicaWait.after(e, configuration.source()));
+      waitAfter(State.WAITING_FOR_DATABASE, e);
       return;
     }
     try {
