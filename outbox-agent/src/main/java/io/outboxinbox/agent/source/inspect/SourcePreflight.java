@@ -99,6 +99,14 @@ public final class SourcePreflight {
    */
   public static List<Finding> check(Connection connection, SourceConfiguration configured)
       throws SQLException {
+    List<Finding> findings = new ArrayList<>(checkWhileReading(connection, configured));
+    findings.addAll(TypesPreflight.check(connection));
+    return findings;
+  }
+
+  /** The same without what keeps only a start from reading. */
+  public static List<Finding> checkWhileReading(
+      Connection connection, SourceConfiguration configured) throws SQLException {
     SourceConfiguration config = SourceNames.resolved(connection, configured);
     ServerPreflight.Facts server = ServerPreflight.facts(connection, config);
     List<Finding> findings = new ArrayList<>(ServerPreflight.check(server, config));
@@ -113,7 +121,6 @@ public final class SourcePreflight {
       findings.add(TablePreflight.missing(connection, config));
     }
     findings.addAll(PublicationPreflight.check(connection, config, names, table));
-    findings.addAll(TypesPreflight.check(connection));
     findings.addAll(PartitionsPreflight.check(connection, config, names));
     findings.addAll(AgentTablesPreflight.check(connection, config, names));
     findings.addAll(MessagePreflight.check(connection, names));
