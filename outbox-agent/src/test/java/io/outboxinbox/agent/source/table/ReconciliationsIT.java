@@ -38,4 +38,17 @@ class ReconciliationsIT {
           .isNull();
     }
   }
+
+  @Test
+  void countsOnWhereTheSourcesRowWasLost() throws Exception {
+    database.execute("INSERT INTO outbox_agent_source (source) VALUES ('s') ON CONFLICT DO NOTHING");
+    Reconciliations reconciliations = new Reconciliations(Sources.standard());
+    Cause cause = new Cause("why", null);
+    try (Connection connection = database.connect()) {
+      long before = reconciliations.begin(connection, "s", cause, null);
+      database.execute(
+          "DELETE FROM outbox_agent_source", "INSERT INTO outbox_agent_source (source) VALUES ('s')");
+      assertThat(reconciliations.begin(connection, "s", cause, null)).isEqualTo(before + 1);
+    }
+  }
 }
