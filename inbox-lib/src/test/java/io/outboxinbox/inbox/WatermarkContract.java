@@ -113,10 +113,8 @@ abstract class WatermarkContract {
 
   @ParameterizedTest
   @ValueSource(strings = {"earlier", "tomorrow"})
-  void knowsTheTransactionOfANewMessageBesideARepeatOfAnotherSource(String other)
-      throws Exception {
-    Arrival repeat =
-        new Arrival(InboxDatabase.newId(), null, new Origin(other, "orders", 0, 1, 5));
+  void knowsTheTransactionOfANewMessageBesideARepeatOfAnotherSource(String other) throws Exception {
+    Arrival repeat = new Arrival(InboxDatabase.newId(), null, new Origin(other, "orders", 0, 1, 5));
     Arrival fresh = arrival(0, 1, 7);
     try (Connection connection = database.connect()) {
       inbox.admitAll(connection, List.of(repeat));

@@ -139,10 +139,7 @@ final class ClusterTemplate {
     if (result.exitCode() != 0) {
       throw new IllegalStateException(command + " failed:\n" + result.output());
     }
-    Files.writeString(
-        directory.resolve("postgresql.conf"),
-        SETTINGS,
-        StandardOpenOption.APPEND);
+    Files.writeString(directory.resolve("postgresql.conf"), SETTINGS, StandardOpenOption.APPEND);
   }
 
   /** Puts an identifier where the server looks for it; it refuses to start where they differ. */

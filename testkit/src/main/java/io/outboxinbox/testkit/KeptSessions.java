@@ -13,8 +13,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * Sessions of superusers that are kept for their next use, one for each database. Tests look again
  * and again, and a new session costs a server far more than most looks do. A use finds nothing of
- * the last: no settings, locks, statistics that wait to be told, or open transaction. What roles and
- * databases set for later logins makes all of them begin anew.
+ * the last: no settings, locks, statistics that wait to be told, or open transaction. What roles
+ * and databases set for later logins makes all of them begin anew.
  */
 final class KeptSessions {
   private static final int ANSWERS_WITHIN_SECONDS = 5;

@@ -118,7 +118,8 @@ final class SessionStart {
       }
     }
     AgentException.@Nullable Gap gap = gap(found == null ? missing() : compared(found));
-    // Also where nothing is known of the source: who asks that the topics be searched first means it.
+    // Also where nothing is known of the source: who asks that the topics be searched first means
+    // it.
     Optional<Reconciliations.Cause> due = reconcile.due(found, gap);
     if (due.isPresent()) {
       if (found == null && gap == null) {

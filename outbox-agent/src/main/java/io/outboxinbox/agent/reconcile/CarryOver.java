@@ -36,7 +36,7 @@ final class CarryOver {
     this.identity = lead.leadership().source();
     this.former = request == null ? null : request.former(identity).orElse(null);
     this.base = base;
-    if (goesOnFromFormer() && !base.source().equals(former)) {
+    if (base != null && goesOnFromFormer() && !base.source().equals(former)) {
       throw new AgentException.Retryable(
           "the request to go on from the position of %s was replaced meanwhile"
               .formatted(base.source().id()),

@@ -4,8 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
-import io.outboxinbox.agent.operate.SourcePause;
 import io.outboxinbox.agent.operate.ReconcileRequest;
+import io.outboxinbox.agent.operate.SourcePause;
 import io.outboxinbox.agent.operate.SourceReset;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.testkit.KafkaExtension;

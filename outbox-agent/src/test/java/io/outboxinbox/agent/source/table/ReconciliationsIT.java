@@ -41,13 +41,16 @@ class ReconciliationsIT {
 
   @Test
   void countsOnWhereTheSourcesRowWasLost() throws Exception {
-    database.execute("INSERT INTO outbox_agent_source (source) VALUES ('s') ON CONFLICT DO NOTHING");
+    PostgresDatabase database = postgres.newDatabase();
+    database.runScript("schema/postgresql/04_agent.sql");
+    database.execute("INSERT INTO outbox_agent_source (source) VALUES ('s')");
     Reconciliations reconciliations = new Reconciliations(Sources.standard());
     Cause cause = new Cause("why", null);
     try (Connection connection = database.connect()) {
       long before = reconciliations.begin(connection, "s", cause, null);
       database.execute(
-          "DELETE FROM outbox_agent_source", "INSERT INTO outbox_agent_source (source) VALUES ('s')");
+          "DELETE FROM outbox_agent_source",
+          "INSERT INTO outbox_agent_source (source) VALUES ('s')");
       assertThat(reconciliations.begin(connection, "s", cause, null)).isEqualTo(before + 1);
     }
   }
