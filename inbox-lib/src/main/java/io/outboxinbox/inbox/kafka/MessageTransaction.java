@@ -472,7 +472,8 @@ final class MessageTransaction {
             try {
               return work.on(connection, progress);
             } catch (Throwable e) {
-              // What is left is the rollback.
+              progress.isConnectionGone |= progress.step.isCut();
+              // What is left is the rollback: how long it takes changes nothing of what has failed.
               progress.step.ask();
               throw e;
             }
@@ -481,8 +482,7 @@ final class MessageTransaction {
       if (e instanceof InterruptedException) {
         Thread.currentThread().interrupt();
       }
-      boolean isLost = progress.isConnectionGone || progress.step.isCut();
-      Phase phase = isLost ? Phase.LOST : progress.phase;
+      Phase phase = progress.isConnectionGone ? Phase.LOST : progress.phase;
       throw progress.mayHaveCommitted || TransactionEndedException.isIn(e)
           ? StepFailure.ofEnded(phase, e, progress.given)
           : StepFailure.of(phase, e);

@@ -150,7 +150,8 @@ public final class SourceWatch implements AutoCloseable {
   }
 
   private void look(Connection open) throws SQLException {
-    Findings.refuse(SourcePreflight.check(open, pipeline.source(), pipeline.needsPositions()));
+    Findings.refuse(
+        SourcePreflight.checkWhileReading(open, pipeline.source(), pipeline.needsPositions()));
     String mark = PublicationMark.of(open, pipeline.source());
     Findings.refuse(PublicationMark.compare(pipeline.source(), checkpoint.publicationMark(), mark));
     refuseRequest(open);

@@ -104,6 +104,22 @@ public final class SourcePreflight {
   public static List<Finding> check(
       Connection connection, SourceConfiguration configured, boolean keepsPositions)
       throws SQLException {
+    return look(connection, configured, keepsPositions, true);
+  }
+
+  /** The same without what keeps only a start from reading. */
+  public static List<Finding> checkWhileReading(
+      Connection connection, SourceConfiguration configured, boolean keepsPositions)
+      throws SQLException {
+    return look(connection, configured, keepsPositions, false);
+  }
+
+  private static List<Finding> look(
+      Connection connection,
+      SourceConfiguration configured,
+      boolean keepsPositions,
+      boolean isStart)
+      throws SQLException {
     SourceConfiguration config = SourceNames.resolved(connection, configured);
     ServerPreflight.Facts server = ServerPreflight.facts(connection, config);
     List<Finding> findings = new ArrayList<>(ServerPreflight.check(server, config));
@@ -118,7 +134,9 @@ public final class SourcePreflight {
       findings.add(TablePreflight.missing(connection, config));
     }
     findings.addAll(PublicationPreflight.check(connection, config, names, table));
-    findings.addAll(TypesPreflight.check(connection));
+    if (isStart) {
+      findings.addAll(TypesPreflight.check(connection));
+    }
     findings.addAll(PartitionsPreflight.check(connection, config, names));
     findings.addAll(AgentTablesPreflight.check(connection, config, names, keepsPositions));
     findings.addAll(MessagePreflight.check(connection, names));
