@@ -213,6 +213,7 @@ final class DeadLetterRetry {
       if (!isForced && isForgotten(connection, letter, arrival)) {
         return RetryOutcome.of(id, Status.TOO_OLD);
       }
+      transaction = 0;
       if (!letter.isAdmitted()) {
         Outcome outcome = inbox.admitById(connection, arrival);
         transaction = outcome.transaction();

@@ -472,8 +472,7 @@ final class MessageTransaction {
             try {
               return work.on(connection, progress);
             } catch (Throwable e) {
-              progress.isConnectionGone |= progress.step.isCut();
-              // What is left is the rollback: how long it takes changes nothing of what has failed.
+              // What is left is the rollback.
               progress.step.ask();
               throw e;
             }
@@ -482,7 +481,8 @@ final class MessageTransaction {
       if (e instanceof InterruptedException) {
         Thread.currentThread().interrupt();
       }
-      Phase phase = progress.isConnectionGone ? Phase.LOST : progress.phase;
+      boolean isLost = progress.isConnectionGone || progress.step.isCut();
+      Phase phase = isLost ? Phase.LOST : progress.phase;
       throw progress.mayHaveCommitted || TransactionEndedException.isIn(e)
           ? StepFailure.ofEnded(phase, e, progress.given)
           : StepFailure.of(phase, e);
