@@ -123,15 +123,24 @@ final class Admission {
 
   /**
    * Whether the transaction was committed that gave these answers. Where only a mark tells, anybody
-   * may have moved it on meanwhile.
+   * may have moved it on meanwhile. A number alone is not enough: a server that crashed before it
+   * had written down that the number was given gives it to another transaction.
    */
   boolean isCommitted(List<Outcome> outcomes) throws SQLException {
     for (Outcome outcome : outcomes) {
       if (outcome.transaction() != 0) {
-        return table.isCommitted(connection, outcome.id().key(), outcome.transaction());
+        return table.isCommitted(connection, outcome.id().key(), outcome.transaction())
+            && isRemembered(outcome.arrival());
       }
     }
-    Origin number = numberOf(outcomes.get(0).arrival());
+    return isRemembered(outcomes.get(0).arrival());
+  }
+
+  private boolean isRemembered(Arrival arrival) throws SQLException {
+    Origin number = origin(arrival);
+    if (number == null) {
+      return !known(List.of(arrival)).isEmpty();
+    }
     Mark mark = table.lockMark(connection, MarkKey.of(number));
     return mark != null && !mark.isBefore(Mark.of(number));
   }

@@ -213,7 +213,7 @@ final class DeadLetterRetry {
       if (!isForced && isForgotten(connection, letter, arrival)) {
         return RetryOutcome.of(id, Status.TOO_OLD);
       }
-      transaction = inbox.dialect().table(connection).transaction(connection);
+      transaction = 0;
       if (!letter.isAdmitted()) {
         Outcome outcome = inbox.admitById(connection, arrival);
         transaction = outcome.transaction();
@@ -224,6 +224,10 @@ final class DeadLetterRetry {
         if (!isForced && (outcome.isTooOld() || isBehindAMark(letter))) {
           return RetryOutcome.of(id, Status.TOO_OLD);
         }
+      }
+      if (transaction == 0) {
+        // Nothing was written that would have told it.
+        transaction = inbox.dialect().table(connection).transaction(connection);
       }
       message = new Message(arrival, Objects.requireNonNull(letter.envelope()));
       return null;

@@ -301,8 +301,7 @@ final class PostgresTable implements InboxTable {
       bind(statement, 2, key);
       statement.setLong(6, to.epoch());
       statement.setLong(7, to.sequence());
-      trace.ofMarks = transactionOf(statement.executeQuery());
-      return trace.ofMarks != 0;
+      return isMoved(statement, trace);
     }
   }
 
@@ -312,9 +311,17 @@ final class PostgresTable implements InboxTable {
     try (PreparedStatement statement = connection.prepareStatement(begin)) {
       bind(statement, 1, key);
       bind(statement, 5, mark);
-      trace.ofMarks = transactionOf(statement.executeQuery());
-      return trace.ofMarks != 0;
+      return isMoved(statement, trace);
     }
+  }
+
+  /** Whether a mark was written; one that was not leaves the number that another has told. */
+  private static boolean isMoved(PreparedStatement statement, Trace trace) throws SQLException {
+    long transaction = transactionOf(statement.executeQuery());
+    if (transaction != 0) {
+      trace.ofMarks = transaction;
+    }
+    return transaction != 0;
   }
 
   @Override
@@ -330,7 +337,7 @@ final class PostgresTable implements InboxTable {
     try (PreparedStatement statement = connection.prepareStatement(move)) {
       bind(statement, 1, to);
       bind(statement, 3, key);
-      trace.ofMarks = transactionOf(statement.executeQuery());
+      isMoved(statement, trace);
     }
   }
 

@@ -20,6 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.postgresql.PGConnection;
 
 class DeadLetterRetryIT {
   /** That many failed messages without key, whose text is their number. */
@@ -311,8 +312,16 @@ class DeadLetterRetryIT {
     assertThat(bench.notes()).containsExactly("young", "old");
   }
 
+  /**
+   * Also through a handler that unwraps, whose transaction is looked at: nothing told its number.
+   */
   @Test
   void forcesAMessageThatWasNeverAdmittedForItsAge() throws Exception {
+    MessageHandler unwrapping =
+        (connection, message) -> {
+          connection.unwrap(PGConnection.class);
+          DeadLetterBench.NOTE.handle(connection, message);
+        };
     MessageId id = InboxDatabase.idOf(System.currentTimeMillis() - 86_400_000);
     bench.database.execute("UPDATE inbox_floor SET floor = now() - interval '1 hour'");
     Envelope envelope = bench.envelope("a", "old");
@@ -320,7 +329,7 @@ class DeadLetterRetryIT {
         transactions.run(c -> letters.addUnadmitted(c, envelope, id, DeadLetterBench.FAILURE));
     assertThat(letters.retry(transactions, added, DeadLetterBench.NOTE).status())
         .isEqualTo(Status.TOO_OLD);
-    assertThat(letters.retryByForce(transactions, added, DeadLetterBench.NOTE).status())
+    assertThat(letters.retryByForce(transactions, added, unwrapping).status())
         .isEqualTo(Status.DONE);
     assertThat(bench.notes()).containsExactly("old");
   }

@@ -121,7 +121,7 @@ final class InboxDatabase {
 
   long number(String sql) throws SQLException {
     if (isPostgres()) {
-      return Long.parseLong(postgres.query(sql));
+      return postgres.number(sql);
     }
     try (Connection connection = opener.open();
         Statement statement = connection.createStatement();

@@ -17,6 +17,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What every database promises of marks. */
 abstract class WatermarkContract {
@@ -91,6 +93,39 @@ abstract class WatermarkContract {
         assertThat(used.isCommitted(asking, committed)).isTrue();
         assertThat(used.isCommitted(asking, rolledBack)).isEqualTo(isUnknown);
         asking.rollback();
+      }
+    }
+  }
+
+  /** A server that crashes before it has written down which numbers it gave gives them again. */
+  @ParameterizedTest
+  @EnumSource(names = {"IDS", "WATERMARK"})
+  void takesNoTransactionForItsOwnThatHasNotRememberedTheMessage(InboxMode mode) throws Exception {
+    Inbox used = inbox(mode);
+    try (Connection connection = database.connect();
+        Connection asking = database.connect()) {
+      List<Outcome> other = used.admitAll(connection, List.of(arrival(1, 1, 5)));
+      connection.commit();
+      Outcome lost = new Outcome(arrival(0, 1, 5), Status.NEW, other.get(0).transaction());
+      assertThat(used.isCommitted(asking, List.of(lost))).isFalse();
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"earlier", "tomorrow"})
+  void knowsTheTransactionOfANewMessageBesideARepeatOfAnotherSource(String other) throws Exception {
+    Arrival repeat = new Arrival(InboxDatabase.newId(), null, new Origin(other, "orders", 0, 1, 5));
+    Arrival fresh = arrival(0, 1, 7);
+    try (Connection connection = database.connect()) {
+      inbox.admitAll(connection, List.of(repeat));
+      connection.commit();
+      List<Outcome> outcomes =
+          inbox(InboxMode.WATERMARK).admitAll(connection, List.of(repeat, fresh));
+      assertThat(outcomes)
+          .extracting(Outcome::status)
+          .containsExactly(Status.DUPLICATE, Status.NEW);
+      if (database.isPostgres()) {
+        assertThat(outcomes.get(1).transaction()).isPositive();
       }
     }
   }

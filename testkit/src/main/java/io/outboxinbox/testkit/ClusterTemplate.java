@@ -11,6 +11,7 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.security.SecureRandom;
 import java.time.Instant;
+import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -20,11 +21,20 @@ import java.util.zip.CRC32C;
 
 /**
  * A cluster as initdb makes it, kept beside the programs. A copy of it is there at once, where
- * initdb takes a processor for more than a second; and it has a system identifier of its own, which
- * is all that two clusters differ in that were just made.
+ * initdb takes a processor for more than a second; and it has a system identifier of its own, by
+ * which clusters are told apart.
  */
 final class ClusterTemplate {
   private static final RandomGenerator RANDOM = new SecureRandom();
+
+  /** Appended to the server's own. */
+  private static final String SETTINGS = "\ninclude_if_exists 'testkit.conf'\n";
+
+  private static final String VERSION = "PG_VERSION";
+
+  /** Some of what a server does not start without, empty directories among them. */
+  private static final List<String> NEEDED =
+      List.of(VERSION, "global/pg_control", "base/1", "pg_notify", "pg_twophase", "pg_wal");
 
   /** Of {@code XLogLongPageHeaderData.xlp_sysid}, in the first page of each file of the log. */
   private static final int IDENTIFIER_IN_LOG = 24;
@@ -42,7 +52,7 @@ final class ClusterTemplate {
   /**
    * Makes a new cluster.
    *
-   * @param superuser who owns it; the password is in the file beside the programs
+   * @param superuser who owns it; the password is in a file among the programs
    * @throws IllegalStateException something else is in the directory
    */
   void copyTo(Path target, String superuser) {
@@ -52,38 +62,53 @@ final class ClusterTemplate {
         throw new IllegalStateException(
             target + " is neither empty nor a cluster: name another directory");
       }
-      Directories.copy(madeOnce(superuser), target);
+      Path template = madeOnce(superuser);
+      // Last what a cluster is known by: a copy that was cut short is not to be taken for one.
+      Directories.copy(template, target, file -> !file.equals(template.resolve(VERSION)));
       identify(target, Instant.now().getEpochSecond() << 32 | RANDOM.nextLong(1L << 32));
+      Files.copy(
+          template.resolve(VERSION), target.resolve(VERSION), StandardCopyOption.COPY_ATTRIBUTES);
       runAs.own(target);
     } catch (IOException e) {
+      Directories.clear(target);
       throw new UncheckedIOException("cannot make a cluster in " + target, e);
     }
   }
 
   private Path madeOnce(String superuser) throws IOException {
+    Path cache = programs.resolveSibling(".");
     List<String> options = options(superuser);
     // Named by all that it depends on, so that a template of other options is not taken for it.
     Path ready =
         programs.resolveSibling(
             "%s-cluster-%08x"
-                .formatted(programs.getFileName(), Objects.hash(options, runAs.ownerId())));
-    if (Files.isDirectory(ready)) {
+                .formatted(
+                    programs.getFileName(),
+                    Objects.hash(
+                        options, SETTINGS, runAs.ownerId(), ZoneId.systemDefault().getId())));
+    if (isWhole(ready)) {
       return ready;
     }
-    Path fresh = Files.createTempDirectory(programs.resolveSibling("."), "initdb-");
+    // Who sweeps old files out of the temporary directory has taken some.
+    Directories.delete(ready);
+    Path fresh = Files.createTempDirectory(cache, "initdb-");
     try {
       runAs.own(fresh);
       initialize(fresh, options);
       Files.move(fresh, ready, StandardCopyOption.ATOMIC_MOVE);
     } catch (FileSystemException e) {
       // Usually another process was faster, and its cluster is as good as ours.
-      if (!Files.isDirectory(ready)) {
+      if (!isWhole(ready)) {
         throw e;
       }
     } finally {
       Directories.delete(fresh);
     }
     return ready;
+  }
+
+  private static boolean isWhole(Path cluster) {
+    return NEEDED.stream().map(cluster::resolve).allMatch(Files::exists);
   }
 
   private List<String> options(String superuser) {
@@ -114,10 +139,7 @@ final class ClusterTemplate {
     if (result.exitCode() != 0) {
       throw new IllegalStateException(command + " failed:\n" + result.output());
     }
-    Files.writeString(
-        directory.resolve("postgresql.conf"),
-        "\ninclude_if_exists 'testkit.conf'\n",
-        StandardOpenOption.APPEND);
+    Files.writeString(directory.resolve("postgresql.conf"), SETTINGS, StandardOpenOption.APPEND);
   }
 
   /** Puts an identifier where the server looks for it; it refuses to start where they differ. */

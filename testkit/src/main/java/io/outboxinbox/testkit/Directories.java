@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Comparator;
 import java.util.List;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 
 /** Temporary directories and their removal. */
@@ -47,16 +48,25 @@ final class Directories {
     }
   }
 
-  /** Fills an empty directory with a copy of another, which nobody changes meanwhile. */
-  static void copy(Path source, Path target) throws IOException {
+  /** Fills an empty directory with what is wanted of another, which nobody changes meanwhile. */
+  static void copy(Path source, Path target, Predicate<Path> wanted) throws IOException {
     if (Files.getFileStore(target).supportsFileAttributeView("posix")) {
       Files.setPosixFilePermissions(target, Files.getPosixFilePermissions(source));
     }
     try (Stream<Path> tree = Files.walk(source)) {
-      for (Path path : tree.skip(1).toList()) {
+      for (Path path : tree.skip(1).filter(wanted).toList()) {
         Files.copy(
             path, target.resolve(source.relativize(path)), StandardCopyOption.COPY_ATTRIBUTES);
       }
+    }
+  }
+
+  /** Removes what is in a directory. */
+  static void clear(Path directory) {
+    try (Stream<Path> entries = Files.list(directory)) {
+      entries.toList().forEach(Directories::delete);
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot empty " + directory, e);
     }
   }
 

@@ -4,20 +4,29 @@ import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.Arrays;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Sessions of superusers that are kept for their next use, one for each database. Tests look again
- * and again, and a new session costs a server far more than most looks do. Each use finds one as
- * new: without settings, locks or an open transaction of the last.
+ * and again, and a new session costs a server far more than most looks do. A use finds nothing of
+ * the last: no settings, locks, statistics that wait to be told, or open transaction. What roles
+ * and databases set for later logins makes all of them begin anew.
  */
 final class KeptSessions {
   private static final int ANSWERS_WITHIN_SECONDS = 5;
-  private static final Map<String, Connection> FREE = new ConcurrentHashMap<>();
+
+  private static final Pattern SETS_FOR_LOGINS =
+      Pattern.compile("(?is).*\\bALTER\\s+(ROLE|USER|DATABASE)\\b.*");
+
+  private static final Map<Login, Connection> FREE = new ConcurrentHashMap<>();
 
   private KeptSessions() {}
+
+  private record Login(String url, String user, String password) {}
 
   /** What is done on a session. */
   @FunctionalInterface
@@ -26,8 +35,8 @@ final class KeptSessions {
   }
 
   static <T> T use(String url, String user, String password, Use<T> use) throws SQLException {
-    String key = user + " at " + url;
-    Connection connection = free(key);
+    Login login = new Login(url, user, password);
+    Connection connection = free(login);
     if (connection == null) {
       connection = DriverManager.getConnection(url, user, password);
     }
@@ -37,30 +46,55 @@ final class KeptSessions {
       isAsNew = reset(connection);
       return result;
     } finally {
-      @Nullable Connection left = isAsNew ? FREE.put(key, connection) : connection;
-      if (left != null) {
-        left.close();
-      }
+      @Nullable Connection left = isAsNew ? FREE.put(login, connection) : connection;
+      close(left);
     }
+  }
+
+  /** To be called once statements were run. */
+  static void noteLogins(String... statements) {
+    if (Arrays.stream(statements).anyMatch(sql -> SETS_FOR_LOGINS.matcher(sql).matches())) {
+      forget("");
+    }
+  }
+
+  /** Closes those of every address that begins so. */
+  static void forget(String url) {
+    FREE.keySet().stream()
+        .filter(login -> login.url().startsWith(url))
+        .toList()
+        .forEach(login -> close(FREE.remove(login)));
   }
 
   /** One that answers still: its server may have been stopped since, or somebody ended it. */
-  private static @Nullable Connection free(String key) throws SQLException {
-    @Nullable Connection connection = FREE.remove(key);
+  private static @Nullable Connection free(Login login) throws SQLException {
+    @Nullable Connection connection = FREE.remove(login);
     if (connection == null || connection.isValid(ANSWERS_WITHIN_SECONDS)) {
       return connection;
     }
-    connection.close();
+    close(connection);
     return null;
   }
 
-  /** Whether it is as new: in an open transaction it cannot be made so. */
+  /** Whether nothing is left of its use: in an open transaction that cannot be done. */
   private static boolean reset(Connection connection) {
     try (Statement statement = connection.createStatement()) {
       statement.execute("DISCARD ALL");
+      statement.execute("SELECT pg_stat_force_next_flush()");
       return true;
     } catch (SQLException e) {
       return false;
+    }
+  }
+
+  private static void close(@Nullable Connection connection) {
+    if (connection == null) {
+      return;
+    }
+    try {
+      connection.close();
+    } catch (SQLException broken) {
+      // It is of no use any more either way.
     }
   }
 }

@@ -42,6 +42,7 @@ record PostgresAddress(String host, int port, String user, String password) {
   }
 
   void dropDatabase(String name) throws SQLException {
+    KeptSessions.forget(jdbcUrl(name));
     onServer(
         connection -> {
           dropSlots(connection, name);

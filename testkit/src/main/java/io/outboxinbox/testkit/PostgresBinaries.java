@@ -50,10 +50,10 @@ final class PostgresBinaries {
 
   /** Directory with {@code bin/}, and a file with the superuser's password for initdb. */
   static Path unpacked(PostgresVersion version) {
-    return FOUND.computeIfAbsent(version, PostgresBinaries::find);
+    return FOUND.computeIfAbsent(version, PostgresBinaries::unpackFound);
   }
 
-  private static Path find(PostgresVersion version) {
+  private static Path unpackFound(PostgresVersion version) {
     try {
       String resource = resourceName();
       URL archive =

@@ -55,20 +55,27 @@ public record PostgresDatabase(String host, int port, String name, String user, 
           }
           return statements;
         });
+    KeptSessions.noteLogins(statements);
   }
 
   /**
    * The first value of a query as superuser.
    *
-   * @throws IllegalStateException there is no row
+   * @throws AssertionError there is no row
    * @throws SQLException as the server says
    */
   public @Nullable String query(String sql) throws SQLException {
     List<@Nullable String> values = list(sql);
     if (values.isEmpty()) {
-      throw new IllegalStateException("no row from: " + sql);
+      throw new AssertionError("no row from: " + sql);
     }
     return values.get(0);
+  }
+
+  /** The first value of a query as superuser, as a number; 0 for NULL. */
+  public long number(String sql) throws SQLException {
+    @Nullable String value = query(sql);
+    return value == null ? 0 : Long.parseLong(value);
   }
 
   /** The first column of a query as superuser. */

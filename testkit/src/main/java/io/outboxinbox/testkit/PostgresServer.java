@@ -279,6 +279,7 @@ public final class PostgresServer implements AutoCloseable {
     // What is deleted needs no checkpoint, and no reader that has caught up.
     stop(options.dataDirectory() == null ? "immediate" : "fast");
     state = State.CLOSED;
+    KeptSessions.forget(jdbcUrl(""));
     removeShutdownHook();
     deleteTemporaryData();
   }

@@ -216,7 +216,7 @@ class RedeliveryFaultTest {
   }
 
   private long number(String sql) throws SQLException {
-    return Long.parseLong(database.query(sql));
+    return database.number(sql);
   }
 
   private static byte[] utf8(String text) {

@@ -185,6 +185,6 @@ abstract class EffectsOnceContract {
   }
 
   private long number(String sql) throws SQLException {
-    return Long.parseLong(database.query(sql));
+    return database.number(sql);
   }
 }

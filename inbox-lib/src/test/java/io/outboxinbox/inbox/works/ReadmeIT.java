@@ -304,6 +304,6 @@ class ReadmeIT {
   }
 
   private long number(String sql) throws SQLException {
-    return Long.parseLong(database.query(sql));
+    return database.number(sql);
   }
 }

@@ -24,7 +24,7 @@ public final class ReplicaWait {
    *
    * @throws AgentException.Retryable an answer did not come because of such a wait
    */
-  public static void explain(SQLException failure, SourceConfiguration source) {
+  public static void throwIfWaiting(SQLException failure, SourceConfiguration source) {
     if (!isTimeout(failure)) {
       return;
     }

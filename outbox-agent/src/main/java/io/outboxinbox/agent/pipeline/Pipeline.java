@@ -164,38 +164,41 @@ public final class Pipeline {
 
   private void leadOnce() throws SQLException, InterruptedException {
     try (Leadership leadership = Leadership.connect(configuration, holder)) {
-      try {
+      if (awaitLeadership(leadership)) {
         lead(leadership);
-      } catch (SQLException e) {
-        // As long as the lock is held: whoever leads next ends the session that waits.
-        ReplicaWait.explain(e, configuration.source());
-        throw e;
       }
+    } catch (SQLException e) {
+      // Its own session may be the one that waits; the server does not notice that it was left.
+      ReplicaWait.throwIfWaiting(e, configuration.source());
+      throw e;
     } finally {
       monitor.ledBy("");
     }
   }
 
   private void lead(Leadership leadership) throws SQLException, InterruptedException {
-    if (!awaitLeadership(leadership)) {
-      return;
-    }
     String source = leadership.source().id();
     try (Pulse pulse =
         new Pulse(
             leadership, configuration.name(), clock, number -> monitor.gavePulse(source, number))) {
-      pulse.start(configuration.leadership().pulseInterval());
-      while (awaitResume(leadership, pulse)) {
-        new LeadingSession(
-                leadership.pipeline(),
-                memory,
-                leadership,
-                pulse,
-                monitor,
-                clock,
-                () -> isStopping() || pulse.pause() != null,
-                seen)
-            .run();
+      try {
+        pulse.start(configuration.leadership().pulseInterval());
+        while (awaitResume(leadership, pulse)) {
+          new LeadingSession(
+                  leadership.pipeline(),
+                  memory,
+                  leadership,
+                  pulse,
+                  monitor,
+                  clock,
+                  () -> isStopping() || pulse.pause() != null,
+                  seen)
+              .run();
+        }
+      } catch (SQLException e) {
+        // As long as it gives signs of life: whoever leads next ends the session that waits.
+        ReplicaWait.throwIfWaiting(e, configuration.source());
+        throw e;
       }
     } catch (AgentException.Gap | AgentException.Fatal e) {
       decision.stopping(leadership);

@@ -118,21 +118,37 @@ final class SessionStart {
       }
     }
     AgentException.@Nullable Gap gap = gap(found == null ? missing() : compared(found));
-    if (found == null && gap == null) {
+    // Also where nothing is known of the source: who asks that the topics be searched first means
+    // it.
+    Optional<Reconciliations.Cause> due = reconcile.due(found, gap);
+    if (due.isPresent()) {
+      if (found == null && gap == null) {
+        refuseUnknown(due.get().request());
+      }
+      return reconcile.run(due.get(), found);
+    }
+    if (found == null) {
       Checkpoint first = firstStart();
       verifySlot(first);
       return first;
     }
-    Optional<Reconciliations.Cause> due = reconcile.due(found, gap);
-    if (due.isPresent()) {
-      return reconcile.run(due.get(), found);
-    }
-    Checkpoint checkpoint = Objects.requireNonNull(found);
+    Checkpoint checkpoint = found;
     registry.markSeeded(control, identity.id(), publisher.cluster().orElse(null));
     String mark = PublicationMark.of(control, source);
     return checkpoint
         .onTimeline(ServerState.of(control).timeline())
         .withPublicationMark(PublicationMark.completed(checkpoint.publicationMark(), mark));
+  }
+
+  private void refuseUnknown(Reconciliations.@Nullable Request request) {
+    Optional<SourceIdentity> former =
+        Optional.ofNullable(request).flatMap(asked -> asked.former(identity));
+    if (former.isPresent()) {
+      throw new AgentException.Misconfigured(
+          "%s asked to go on from the position of %s, but the broker has none of that name"
+              .formatted(Objects.requireNonNull(request).by(), former.get().id()),
+          "ask again with the system identifier that was meant; where database or publication have other names now, or the position is lost, ask without --accept-cluster: then the topics are searched for every row");
+    }
   }
 
   private List<Finding> missing() throws SQLException {

@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.reconcile;
 
+import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Checkpoint.Parking;
 import io.outboxinbox.agent.event.SourceIdentity;
@@ -35,6 +36,12 @@ final class CarryOver {
     this.identity = lead.leadership().source();
     this.former = request == null ? null : request.former(identity).orElse(null);
     this.base = base;
+    if (base != null && goesOnFromFormer() && !base.source().equals(former)) {
+      throw new AgentException.Retryable(
+          "the request to go on from the position of %s was replaced meanwhile"
+              .formatted(base.source().id()),
+          null);
+    }
   }
 
   /** Whose parked events it reads and writes, so that nobody decides about them meanwhile. */

@@ -16,14 +16,14 @@ public final class LockLimit {
   private LockLimit() {}
 
   /**
-   * For {@code lock_timeout}. An answer that comes too late ends the connection, and names nobody:
-   * so the lock has half of its time.
+   * For {@code lock_timeout}, which counts for each lock. An answer that comes too late ends the
+   * connection, and names nobody: so a lock has half of its time at most.
    *
    * @param answerSeconds how long an answer may take; 0 for ever
    */
   static String setting(int answerSeconds) {
-    long half = TimeUnit.SECONDS.toMillis(answerSeconds) / 2;
-    return (answerSeconds == 0 ? MILLIS_MAX : Math.min(MILLIS_MAX, half)) + "ms";
+    long limit = TimeUnit.SECONDS.toMillis(answerSeconds) / 2;
+    return (answerSeconds == 0 ? MILLIS_MAX : Math.min(MILLIS_MAX, limit)) + "ms";
   }
 
   /** Whether a statement ended because it had waited that long. */

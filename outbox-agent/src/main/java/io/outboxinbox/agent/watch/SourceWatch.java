@@ -155,7 +155,7 @@ public final class SourceWatch implements AutoCloseable {
   }
 
   private void look(Connection open) throws SQLException {
-    Findings.refuse(SourcePreflight.check(open, pipeline.source()));
+    Findings.refuse(SourcePreflight.checkWhileReading(open, pipeline.source()));
     String mark = PublicationMark.of(open, pipeline.source());
     Findings.refuse(PublicationMark.compare(pipeline.source(), checkpoint.publicationMark(), mark));
     refuseRequest(open);

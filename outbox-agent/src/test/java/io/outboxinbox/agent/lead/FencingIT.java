@@ -177,6 +177,6 @@ class FencingIT {
   }
 
   private long number(String sql) throws SQLException {
-    return Long.parseLong(rig.database.query(sql));
+    return rig.database.number(sql);
   }
 }

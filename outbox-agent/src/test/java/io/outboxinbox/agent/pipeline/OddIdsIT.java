@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.pipeline;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import io.outboxinbox.agent.operate.ParkedDesk;
 import io.outboxinbox.agent.replay.Replay;
@@ -84,6 +85,21 @@ class OddIdsIT {
     rig.awaitLeading(pipeline);
     insert("'a'", "k", 0);
     rig.awaitEvents(1);
+  }
+
+  /** It keeps only a start from reading. */
+  @Test
+  void goesOnWhileSomebodyMakesADomainOverAnEnum() throws Exception {
+    Pipeline pipeline = rig.start(table("SELECT 1"));
+    rig.awaitLeading(pipeline);
+    rig.execute("CREATE TYPE e AS ENUM ('a', 'b')", "CREATE DOMAIN d AS e");
+    await()
+        .during(Duration.ofSeconds(6))
+        .atMost(Duration.ofSeconds(60))
+        .until(() -> pipeline.status().state() == PipelineStatus.State.LEADING);
+    insert("gen_random_uuid()", "k", 0);
+    rig.awaitEvents(1);
+    assertThat(pipeline.status().restarts()).isZero();
   }
 
   @Test

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
+import io.outboxinbox.agent.operate.ReconcileRequest;
 import io.outboxinbox.agent.operate.SourcePause;
 import io.outboxinbox.agent.operate.SourceReset;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
@@ -327,7 +328,11 @@ class PipelineIT {
     awaitState(again, State.STOPPED);
     assertThat(again.stop(Duration.ofSeconds(20))).isTrue();
     long epoch = again.status().epoch();
+    new ReconcileRequest(rig.configuration(""), "operator").ask(null);
     new SourceReset(rig.configuration(""), "operator").run();
+    assertThat(rig.query("SELECT reconcile_requested_at FROM outbox_agent_source"))
+        .as("there is nothing to reconcile any more")
+        .isNull();
     Pipeline renewed = rig.start("");
     awaitState(renewed, State.LEADING);
     // The five published before come again, with the same ids; the one in between comes at last.

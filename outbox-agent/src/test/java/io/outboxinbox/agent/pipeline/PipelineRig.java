@@ -33,6 +33,7 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.StringSerializer;
 import org.awaitility.Awaitility;
+import org.jspecify.annotations.Nullable;
 
 /** A database with the schema, a topic, and pipelines between them. */
 public final class PipelineRig implements AutoCloseable {
@@ -298,8 +299,8 @@ public final class PipelineRig implements AutoCloseable {
   }
 
   /** The first value of a query. */
-  public String query(String sql) throws SQLException {
-    return String.valueOf(database.query(sql));
+  public @Nullable String query(String sql) throws SQLException {
+    return database.query(sql);
   }
 
   /** Puts a message with an event's id into the topic, as somebody else may. */

@@ -185,7 +185,7 @@ class RowValuesStaySecretIT {
   }
 
   private static long number(PipelineRig rig, String sql) throws SQLException {
-    return Long.parseLong(rig.database.query(sql));
+    return rig.database.number(sql);
   }
 
   private interface Asking {

@@ -51,6 +51,27 @@ class ReconcileIT {
     rig.close();
   }
 
+  /** Of a database that moved under another name, nothing tells that it was published. */
+  @Test
+  void searchesTheTopicsFirstAlsoWhereNothingIsKnownOfTheSource() throws Exception {
+    publishSome();
+    rig.forgetPosition();
+    rig.dropSlot();
+    rig.execute("DELETE FROM outbox_agent_source");
+    rig.insert(60, 65);
+    ReconcileRequest request = new ReconcileRequest(rig.configuration(""), "operator");
+    request.ask("another");
+    Pipeline pipeline = rig.start("");
+    rig.awaitState(pipeline, State.MISCONFIGURED);
+    assertThat(pipeline.status().reason()).contains("operator asked to go on from the position of");
+    request.ask(null);
+    rig.awaitLeading(pipeline);
+    rig.insert(65, 70);
+    rig.awaitEvents(70);
+    assertThat(rig.numbersOf(rig.consume()))
+        .containsExactlyInAnyOrderElementsOf(IntStream.range(0, 70).boxed().toList());
+  }
+
   /** Publishes 60 events, of which the last 30 are above the bound, and stops. */
   private Checkpoint publishSome() throws Exception {
     Pipeline pipeline = rig.start("");

@@ -99,6 +99,17 @@ public final class SourcePreflight {
    */
   public static List<Finding> check(Connection connection, SourceConfiguration configured)
       throws SQLException {
+    return look(connection, configured, true);
+  }
+
+  /** The same without what keeps only a start from reading. */
+  public static List<Finding> checkWhileReading(
+      Connection connection, SourceConfiguration configured) throws SQLException {
+    return look(connection, configured, false);
+  }
+
+  private static List<Finding> look(
+      Connection connection, SourceConfiguration configured, boolean isStart) throws SQLException {
     SourceConfiguration config = SourceNames.resolved(connection, configured);
     ServerPreflight.Facts server = ServerPreflight.facts(connection, config);
     List<Finding> findings = new ArrayList<>(ServerPreflight.check(server, config));
@@ -113,7 +124,9 @@ public final class SourcePreflight {
       findings.add(TablePreflight.missing(connection, config));
     }
     findings.addAll(PublicationPreflight.check(connection, config, names, table));
-    findings.addAll(TypesPreflight.check(connection));
+    if (isStart) {
+      findings.addAll(TypesPreflight.check(connection));
+    }
     findings.addAll(PartitionsPreflight.check(connection, config, names));
     findings.addAll(AgentTablesPreflight.check(connection, config, names));
     findings.addAll(MessagePreflight.check(connection, names));

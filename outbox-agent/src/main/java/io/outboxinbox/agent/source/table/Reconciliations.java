@@ -157,7 +157,7 @@ public final class Reconciliations {
         """
         UPDATE %s SET reconcile_requested_at = NULL, reconcile_requested_by = NULL,
           reconcile_accepts = NULL
-        WHERE source = ? AND reconcile_requested_at <= ?
+        WHERE source = ? AND reconcile_requested_at = ?
         """
             .formatted(sources);
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
@@ -173,15 +173,17 @@ public final class Reconciliations {
    *
    * @param connection one of the lead: an agent that was replaced has lost it
    * @param notes what is known already; stays in the report, also of one that is given up
-   * @return its number, higher than any before
+   * @return its number, higher than any before, also where the source's row was lost
    */
   public long begin(Connection connection, String sourceId, Cause cause, @Nullable String notes)
       throws SQLException {
     String sql =
         """
         WITH next AS (
-          UPDATE %1$s SET reconciliation = reconciliation + 1 WHERE source = ?
-          RETURNING reconciliation
+          UPDATE %1$s s SET reconciliation = 1 + greatest(s.reconciliation,
+            (SELECT max(r.reconciliation) FROM %2$s r WHERE r.source = s.source))
+          WHERE source = ?
+          RETURNING s.reconciliation
         ), told AS (
           SELECT pg_catalog.string_agg(notes, '; ' ORDER BY reconciliation) AS notes
           FROM %2$s WHERE source = ? AND state = 'preparing'

@@ -189,9 +189,18 @@ public final class SourceRegistry {
     }
   }
 
-  /** Makes the next start a first start again; the epoch stays, so that the next one is higher. */
+  /**
+   * Makes the next start a first start again, which has nothing to reconcile; the epoch stays, so
+   * that the next one is higher.
+   */
   public void forgetSeed(Connection connection, String sourceId) throws SQLException {
-    String sql = "UPDATE " + table + " SET seeded_at = NULL WHERE source = ?";
+    String sql =
+        """
+        UPDATE %s SET seeded_at = NULL, reconcile_requested_at = NULL,
+          reconcile_requested_by = NULL, reconcile_accepts = NULL
+        WHERE source = ?
+        """
+            .formatted(table);
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, sourceId);
       statement.executeUpdate();

@@ -38,4 +38,20 @@ class ReconciliationsIT {
           .isNull();
     }
   }
+
+  @Test
+  void countsOnWhereTheSourcesRowWasLost() throws Exception {
+    PostgresDatabase database = postgres.newDatabase();
+    database.runScript("schema/postgresql/04_agent.sql");
+    database.execute("INSERT INTO outbox_agent_source (source) VALUES ('s')");
+    Reconciliations reconciliations = new Reconciliations(Sources.standard());
+    Cause cause = new Cause("why", null);
+    try (Connection connection = database.connect()) {
+      long before = reconciliations.begin(connection, "s", cause, null);
+      database.execute(
+          "DELETE FROM outbox_agent_source",
+          "INSERT INTO outbox_agent_source (source) VALUES ('s')");
+      assertThat(reconciliations.begin(connection, "s", cause, null)).isEqualTo(before + 1);
+    }
+  }
 }
