@@ -29,9 +29,7 @@ class OutboxIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    database = postgres.newDatabase();
-    database.runScript("schema/postgresql/01_outbox.sql");
-    database.runScript("schema/postgresql/02_partitions.sql");
+    database = postgres.newDatabase("01_outbox", "02_partitions");
   }
 
   @Test

@@ -5,7 +5,6 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -165,18 +164,16 @@ public final class KafkaBrokerProcess implements AutoCloseable {
 
   private List<String> command() {
     List<String> command =
-        new ArrayList<>(
-            List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-Xmx512m",
-                "-cp",
-                System.getProperty("java.class.path").replace("\"", ""),
-                KafkaBrokerMain.class.getName(),
-                "--with-parent",
-                "--port",
-                Integer.toString(port),
-                "--data",
-                dataDirectory.toString()));
+        JavaCommand.of(
+            "-Xmx512m",
+            "-cp",
+            System.getProperty("java.class.path").replace("\"", ""),
+            KafkaBrokerMain.class.getName(),
+            "--with-parent",
+            "--port",
+            Integer.toString(port),
+            "--data",
+            dataDirectory.toString());
     KafkaBroker.Listener second = options.second();
     if (second != null) {
       command.addAll(List.of("--second", second.toString()));

@@ -191,7 +191,7 @@ public final class PostgresServer implements AutoCloseable {
    * @return the unique name
    */
   public String createDatabase(String prefix) throws SQLException {
-    return address.createDatabase(prefix);
+    return address.createDatabase(prefix, List.of());
   }
 
   /** Drops a database with its replication slots, and ends whoever is connected. */

@@ -2,6 +2,7 @@ package io.outboxinbox.e2e.rig;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.outboxinbox.testkit.FreePorts;
+import io.outboxinbox.testkit.JavaCommand;
 import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -70,7 +71,7 @@ public final class AgentProcess implements AutoCloseable {
    * @param jvmOptions such as -Xmx256m
    */
   public static AgentProcess of(String name, AgentConfig config, String... jvmOptions) {
-    List<String> command = java();
+    List<String> command = JavaCommand.of();
     command.addAll(List.of(jvmOptions));
     command.addAll(List.of("-jar", jar()));
     return new AgentProcess(name, command, config);
@@ -86,23 +87,9 @@ public final class AgentProcess implements AutoCloseable {
     if (!Files.isDirectory(classes)) {
       throw new IllegalStateException(classes + " does not exist; build module e2e first");
     }
-    List<String> command = java();
+    List<String> command = JavaCommand.of();
     command.addAll(List.of("-cp", classes + File.pathSeparator + jar(), MAIN));
     return new AgentProcess(name, command, config);
-  }
-
-  /** The collector that docs/INSTALL.md and the image set. */
-  private static List<String> java() {
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-XX:+UseSerialGC"));
-    if (!Boolean.getBoolean("e2e.long")) {
-      // Lives that last seconds would spend most of them compiling.
-      command.add("-XX:TieredStopAtLevel=1");
-    }
-    return command;
   }
 
   private static String jar() {
@@ -150,7 +137,7 @@ public final class AgentProcess implements AutoCloseable {
    * @throws IllegalStateException it failed, or did not end
    */
   public String command(String name, String... arguments) {
-    List<String> line = java();
+    List<String> line = JavaCommand.of();
     line.addAll(List.of("-jar", jar()));
     line.addAll(List.of(name.split(" ", -1)));
     line.add(configFile.toString());

@@ -1,5 +1,6 @@
 package io.outboxinbox.e2e.rig;
 
+import io.outboxinbox.testkit.JavaCommand;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -31,8 +32,7 @@ public final class ConsumerProcess implements AutoCloseable {
       throw new UncheckedIOException("cannot create " + directory, e);
     }
     return new ConsumerProcess(
-        List.of(
-            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+        JavaCommand.of(
             "-Xmx128m",
             "-cp",
             System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),

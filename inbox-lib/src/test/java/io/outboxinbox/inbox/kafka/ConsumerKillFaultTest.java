@@ -4,6 +4,7 @@ import static io.outboxinbox.inbox.kafka.ConsumerRig.eventually;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.inbox.InboxMode;
+import io.outboxinbox.testkit.JavaCommand;
 import io.outboxinbox.testkit.KafkaBroker;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
@@ -11,7 +12,6 @@ import io.outboxinbox.testkit.PostgresVersion;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -140,11 +140,8 @@ class ConsumerKillFaultTest {
   }
 
   private static List<String> command(PostgresDatabase database, ConsumerRig rig) {
-    return List.of(
-        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+    return JavaCommand.of(
         "-Xmx256m",
-        "-XX:TieredStopAtLevel=1",
-        "-XX:+UseSerialGC",
         "-cp",
         System.getProperty("java.class.path").replace("\"", ""),
         ConsumerChild.class.getName(),

@@ -161,7 +161,7 @@ class PoisonIT {
   @Test
   void setsAsideWhatBreaksTheConnectionInItsCommitEachTime() throws Exception {
     try (ConsumerRig rig =
-        ConsumerRig.of(postgres.newDatabase(), kafka.bootstrapServers(), kafka.newTopic("o", 1))) {
+        ConsumerRig.of(postgres, kafka.bootstrapServers(), kafka.newTopic("o", 1))) {
       rig.execute(
           "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS"
               + " 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'");
@@ -176,8 +176,7 @@ class PoisonIT {
   @Test
   void setsAsideWhatLooksAsIfPostgresLackedSomething() throws Exception {
     String topic = kafka.newTopic("o", 2);
-    try (ConsumerRig rig =
-        ConsumerRig.of(postgres.newDatabase(), kafka.bootstrapServers(), topic)) {
+    try (ConsumerRig rig = ConsumerRig.of(postgres, kafka.bootstrapServers(), topic)) {
       assertSetAside(
           rig,
           List.of(
@@ -267,7 +266,7 @@ class PoisonIT {
   @ValueSource(booleans = {true, false})
   void setsAsideWhatLeavesACopyOpenEachTime(boolean fails) throws Exception {
     try (ConsumerRig rig =
-        ConsumerRig.of(postgres.newDatabase(), kafka.bootstrapServers(), kafka.newTopic("o", 1))) {
+        ConsumerRig.of(postgres, kafka.bootstrapServers(), kafka.newTopic("o", 1))) {
       assertSetAside(
           rig,
           POISON,

@@ -59,8 +59,7 @@ class RedeliveryFaultTest {
 
   @BeforeEach
   void setUp() throws Exception {
-    database = postgres.newDatabase();
-    database.runScript("schema/postgresql/10_inbox.sql");
+    database = postgres.newDatabase("10_inbox");
     database.execute("CREATE TABLE effect (id text NOT NULL)");
     topic = kafka.newTopic("redelivered", PARTITIONS);
     produce();

@@ -78,8 +78,7 @@ abstract class EffectsOnceContract {
 
   @BeforeEach
   final void setUp() throws Exception {
-    database = postgres.newDatabase();
-    database.runScript("schema/postgresql/10_inbox.sql");
+    database = postgres.newDatabase("10_inbox");
     database.execute("CREATE TABLE reservation (order_id text NOT NULL)");
     start();
   }

@@ -154,9 +154,7 @@ class ReadmeIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    database = postgres.newDatabase();
-    database.runScript("schema/postgresql/01_outbox.sql");
-    database.runScript("schema/postgresql/10_inbox.sql");
+    database = postgres.newDatabase("01_outbox", "10_inbox");
     database.execute("CREATE TABLE reservation (id text)", "CREATE TABLE set_aside (id text)");
     PGSimpleDataSource dataSource = new PGSimpleDataSource();
     dataSource.setUrl(database.jdbcUrl());

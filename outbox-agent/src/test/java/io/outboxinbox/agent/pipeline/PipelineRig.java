@@ -40,8 +40,11 @@ public final class PipelineRig implements AutoCloseable {
   public static final String SLOT = "outbox_agent";
   private static final Duration WITHIN = Duration.ofSeconds(90);
 
-  private static final List<String> SCHEMA =
-      List.of("01_outbox", "02_partitions", "03_publication", "04_agent", "05_roles");
+  private static final String[] SCHEMA = {
+    "01_outbox", "02_partitions", "03_publication", "04_agent", "05_roles"
+  };
+
+  private static final String LOGIN = "ALTER ROLE outbox_agent PASSWORD 'agent'";
 
   private final KafkaExtension kafka;
   private final List<Pipeline> pipelines = new ArrayList<>();
@@ -64,18 +67,29 @@ public final class PipelineRig implements AutoCloseable {
   public String headers = "cloudevents";
 
   public PipelineRig(PostgresExtension postgres, KafkaExtension kafka) throws Exception {
-    this(postgres.newDatabase(), kafka);
+    this(kafka, newDatabase(postgres));
   }
 
   /** In a database that is there already, such as one on a server of the test's own. */
   public PipelineRig(PostgresDatabase database, KafkaExtension kafka) throws Exception {
-    this.kafka = kafka;
-    this.database = database;
-    this.topic = kafka.newTopic("events", 3);
+    this(kafka, database);
     for (String file : SCHEMA) {
       database.runScript("schema/postgresql/" + file + ".sql");
     }
-    execute("ALTER ROLE outbox_agent PASSWORD 'agent'");
+    execute(LOGIN);
+  }
+
+  private PipelineRig(KafkaExtension kafka, PostgresDatabase database) throws Exception {
+    this.kafka = kafka;
+    this.database = database;
+    this.topic = kafka.newTopic("events", 3);
+  }
+
+  /** A database in which the agent is installed. */
+  public static PostgresDatabase newDatabase(PostgresExtension postgres) throws SQLException {
+    PostgresDatabase database = postgres.newDatabase(SCHEMA);
+    database.execute(LOGIN);
+    return database;
   }
 
   /** Starts a pipeline; {@code more} is YAML for its source block. */

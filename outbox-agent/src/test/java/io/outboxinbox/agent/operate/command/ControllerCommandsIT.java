@@ -3,6 +3,7 @@ package io.outboxinbox.agent.operate.command;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.agent.CommandRun;
+import io.outboxinbox.agent.pipeline.PipelineRig;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
@@ -20,9 +21,6 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** People decide with logins of their own; nobody needs the agent's password for that. */
 class ControllerCommandsIT {
-  private static final List<String> SCHEMA =
-      List.of("01_outbox", "02_partitions", "03_publication", "04_agent", "05_roles");
-
   @RegisterExtension
   static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
 
@@ -31,10 +29,7 @@ class ControllerCommandsIT {
 
   @BeforeEach
   void prepare() throws Exception {
-    database = postgres.newDatabase();
-    for (String file : SCHEMA) {
-      database.runScript("schema/postgresql/" + file + ".sql");
-    }
+    database = PipelineRig.newDatabase(postgres);
     database.execute(
         "CREATE ROLE looking_jane LOGIN PASSWORD 'jane' IN ROLE outbox_operator",
         "CREATE ROLE deciding_joe LOGIN PASSWORD 'joe' IN ROLE outbox_controller",
@@ -140,7 +135,6 @@ class ControllerCommandsIT {
           .doesNotContain("outbox_controller");
     }
     assertThat(one("SELECT count(*) FROM outbox_parked")).isEqualTo("3");
-    database.execute("ALTER ROLE outbox_agent PASSWORD 'agent'");
     String[] purge = {"parked", "purge", "--older-than", "30d", "--yes"};
     assertThat(run("outbox_agent", "agent", purge).out()).contains("deleted 3 settled");
   }

@@ -8,7 +8,6 @@ import io.outboxinbox.agent.source.AgentTables;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import java.sql.SQLException;
-import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -21,10 +20,7 @@ abstract class AgentRightsContract {
 
   @BeforeEach
   void applySchema() throws SQLException {
-    database = postgres().newDatabase();
-    for (String file : List.of("01_outbox", "02_partitions", "03_publication", "04_agent")) {
-      database.runScript("schema/postgresql/" + file + ".sql");
-    }
+    database = postgres().newDatabase("01_outbox", "02_partitions", "03_publication", "04_agent");
     source =
         PreflightSource.of(
             database.host(),

@@ -47,11 +47,7 @@ abstract class LogReaderContract {
 
   @BeforeEach
   void setUp() throws Exception {
-    database = postgres().newDatabase();
-    database.runScript("schema/postgresql/01_outbox.sql");
-    database.runScript("schema/postgresql/02_partitions.sql");
-    database.runScript("schema/postgresql/03_publication.sql");
-    database.runScript("schema/postgresql/04_agent.sql");
+    database = postgres().newDatabase("01_outbox", "02_partitions", "03_publication", "04_agent");
   }
 
   @AfterEach

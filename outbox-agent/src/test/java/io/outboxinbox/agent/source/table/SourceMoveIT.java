@@ -24,8 +24,7 @@ class SourceMoveIT {
 
   @BeforeEach
   void newDatabase() throws Exception {
-    database = postgres.newDatabase();
-    database.runScript("schema/postgresql/04_agent.sql");
+    database = postgres.newDatabase("04_agent");
     database.execute("INSERT INTO outbox_agent_source (source) VALUES ('new')");
   }
 
