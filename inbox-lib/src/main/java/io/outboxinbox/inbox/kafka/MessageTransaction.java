@@ -71,7 +71,6 @@ final class MessageTransaction {
     /** The first message at hand; null in what is of no message. */
     volatile @Nullable Delivery at;
 
-    boolean isConnectionGone;
     boolean isSessionChanged;
     boolean isUsed;
 
@@ -384,7 +383,10 @@ final class MessageTransaction {
       hasFailed = false;
     } catch (Throwable e) {
       // Drivers close a connection that broke. Handlers may hide that behind a failure of theirs.
-      progress.isConnectionGone = connection.isClosed();
+      // What the rollback does afterwards says nothing of why it was needed, so it is asked here.
+      if (connection.isClosed() || progress.step.isCut()) {
+        progress.phase = Phase.LOST;
+      }
       progress.mayHaveCommitted = given.mayHaveCommitted();
       throw e;
     } finally {
@@ -481,11 +483,9 @@ final class MessageTransaction {
       if (e instanceof InterruptedException) {
         Thread.currentThread().interrupt();
       }
-      boolean isLost = progress.isConnectionGone || progress.step.isCut();
-      Phase phase = isLost ? Phase.LOST : progress.phase;
       throw progress.mayHaveCommitted || TransactionEndedException.isIn(e)
-          ? StepFailure.ofEnded(phase, e, progress.given)
-          : StepFailure.of(phase, e);
+          ? StepFailure.ofEnded(progress.phase, e, progress.given)
+          : StepFailure.of(progress.phase, e);
     } finally {
       progress.step.end();
     }
