@@ -271,9 +271,7 @@ final class Lane implements Runnable {
               ? ConsumerState.MISCONFIGURED
               : ConsumerState.WAITING_FOR_DATABASE,
           e.failure(),
-          "cannot find out how its transaction has ended, which only this process knows to ask, so"
-              + " do not restart it but mend the database; it asks again by itself: "
-              + e.reason());
+          Ended.unsettled(e));
     }
     ended = null;
     if (!isCommitted) {

@@ -239,6 +239,7 @@ final class MessageTransaction {
               if (!inbox.isCommitted(connection, doubtful.outcomes())) {
                 return false;
               }
+              progress.phase = Phase.BEHIND;
               for (int i = 0; i < doubtful.size(); i++) {
                 Envelope envelope = doubtful.deliveries().get(i).envelope();
                 if (!deadLetters.contains(connection, envelope)) {
