@@ -8,10 +8,8 @@ import java.net.JarURLConnection;
 import java.net.URI;
 import java.net.URL;
 import java.net.URLConnection;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -145,27 +143,15 @@ final class PostgresBinaries {
   }
 
   private static Path unpackOnce(PostgresVersion version, URL archive) throws IOException {
-    Path cache = cacheDirectory();
-    Path ready = cache.resolve("postgres-" + version.major() + "-" + digest(archive));
-    if (Files.isDirectory(ready)) {
-      return ready;
-    }
-    Path fresh = Files.createTempDirectory(cache, "unpacking-");
-    try {
-      unpack(archive, fresh);
-      Files.writeString(fresh.resolve("superuser-password"), SUPERUSER_PASSWORD);
-      openToOthers(fresh);
-      requireVersion(version, fresh, archive);
-      Files.move(fresh, ready, StandardCopyOption.ATOMIC_MOVE);
-    } catch (FileSystemException e) {
-      // Usually another process was faster, and its copy is as good as ours.
-      if (!Files.isDirectory(ready)) {
-        throw e;
-      }
-    } finally {
-      Directories.delete(fresh);
-    }
-    return ready;
+    return Directories.madeOnce(
+        cacheDirectory().resolve("postgres-" + version.major() + "-" + digest(archive)),
+        Files::isDirectory,
+        fresh -> {
+          unpack(archive, fresh);
+          Files.writeString(fresh.resolve("superuser-password"), SUPERUSER_PASSWORD);
+          openToOthers(fresh);
+          requireVersion(version, fresh, archive);
+        });
   }
 
   // In the temporary directory rather than in the home, because a server that root starts as nobody

@@ -43,10 +43,7 @@ public record PostgresDatabase(String host, int port, String name, String user, 
 
   /** Runs statements as superuser, each in a transaction of its own. */
   public void execute(String... statements) throws SQLException {
-    KeptSessions.use(
-        jdbcUrl(),
-        user,
-        password,
+    use(
         connection -> {
           try (Statement statement = connection.createStatement()) {
             for (String sql : statements) {
@@ -80,10 +77,7 @@ public record PostgresDatabase(String host, int port, String name, String user, 
 
   /** The first column of a query as superuser. */
   public List<@Nullable String> list(String sql) throws SQLException {
-    return KeptSessions.use(
-        jdbcUrl(),
-        user,
-        password,
+    return use(
         connection -> {
           List<@Nullable String> values = new ArrayList<>();
           try (Statement statement = connection.createStatement();
@@ -94,6 +88,10 @@ public record PostgresDatabase(String host, int port, String name, String user, 
           }
           return values;
         });
+  }
+
+  private <T> T use(KeptSessions.Use<T> use) throws SQLException {
+    return KeptSessions.use(jdbcUrl(), user, password, use);
   }
 
   /**

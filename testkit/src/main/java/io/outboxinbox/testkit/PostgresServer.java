@@ -232,7 +232,7 @@ public final class PostgresServer implements AutoCloseable {
 
   private void stop(String mode) {
     if (state == State.RUNNING) {
-      pgCtl("stop", "-m", mode);
+      run(pgCtl("stop", "-m", mode));
       state = State.STOPPED;
     }
   }
@@ -263,7 +263,7 @@ public final class PostgresServer implements AutoCloseable {
   public void startAgain() {
     require(State.STOPPED, "start");
     writeSettings();
-    pgCtl("start", "-l", dataDirectory.resolve(LOG_FILE).toString());
+    run(pgCtl("start", "-l", dataDirectory.resolve(LOG_FILE).toString()));
     state = State.RUNNING;
   }
 
@@ -334,12 +334,19 @@ public final class PostgresServer implements AutoCloseable {
     }
   }
 
-  private void pgCtl(String action, String... more) {
+  private List<String> pgCtl(String action, String... more) {
     List<String> command =
         new ArrayList<>(
-            List.of(program("pg_ctl"), action, "-D", dataDirectory.toString(), "-w", "-t", "60"));
+            List.of(
+                PostgresBinaries.program(programs, "pg_ctl"),
+                action,
+                "-D",
+                dataDirectory.toString(),
+                "-w",
+                "-t",
+                "60"));
     command.addAll(List.of(more));
-    run(command);
+    return command;
   }
 
   private void run(List<String> command) {
@@ -348,10 +355,6 @@ public final class PostgresServer implements AutoCloseable {
       throw new IllegalStateException(
           this + ": " + command + " failed:\n" + result.output() + logTail());
     }
-  }
-
-  private String program(String name) {
-    return PostgresBinaries.program(programs, name);
   }
 
   private String logTail() {
@@ -388,10 +391,8 @@ public final class PostgresServer implements AutoCloseable {
 
   private void stopForJvmExit() {
     if (state == State.RUNNING) {
-      Command.run(
-          runAs.command(
-              List.of(
-                  program("pg_ctl"), "stop", "-D", dataDirectory.toString(), "-m", "immediate")));
+      // Whether it succeeds or not: nobody is left to be told.
+      Command.run(runAs.command(pgCtl("stop", "-m", "immediate")));
     }
     deleteTemporaryData();
   }

@@ -71,7 +71,6 @@ final class MessageTransaction {
     /** The first message at hand; null in what is of no message. */
     volatile @Nullable Delivery at;
 
-    boolean isConnectionGone;
     boolean isSessionChanged;
     boolean isUsed;
 
@@ -240,6 +239,7 @@ final class MessageTransaction {
               if (!inbox.isCommitted(connection, doubtful.outcomes())) {
                 return false;
               }
+              progress.phase = Phase.BEHIND;
               for (int i = 0; i < doubtful.size(); i++) {
                 Envelope envelope = doubtful.deliveries().get(i).envelope();
                 if (!deadLetters.contains(connection, envelope)) {
@@ -384,7 +384,10 @@ final class MessageTransaction {
       hasFailed = false;
     } catch (Throwable e) {
       // Drivers close a connection that broke. Handlers may hide that behind a failure of theirs.
-      progress.isConnectionGone = connection.isClosed();
+      // What the rollback does afterwards says nothing of why it was needed, so it is asked here.
+      if (connection.isClosed() || progress.step.isCut()) {
+        progress.phase = Phase.LOST;
+      }
       progress.mayHaveCommitted = given.mayHaveCommitted();
       throw e;
     } finally {
@@ -481,11 +484,9 @@ final class MessageTransaction {
       if (e instanceof InterruptedException) {
         Thread.currentThread().interrupt();
       }
-      boolean isLost = progress.isConnectionGone || progress.step.isCut();
-      Phase phase = isLost ? Phase.LOST : progress.phase;
       throw progress.mayHaveCommitted || TransactionEndedException.isIn(e)
-          ? StepFailure.ofEnded(phase, e, progress.given)
-          : StepFailure.of(phase, e);
+          ? StepFailure.ofEnded(progress.phase, e, progress.given)
+          : StepFailure.of(progress.phase, e);
     } finally {
       progress.step.end();
     }
