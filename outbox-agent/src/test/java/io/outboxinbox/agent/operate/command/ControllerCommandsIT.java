@@ -150,9 +150,10 @@ class ControllerCommandsIT {
               } catch (Exception e) {
                 throw new IllegalStateException(e);
               }
-            });
+            },
+            command -> new Thread(command, "command").start());
     String asked = "SELECT count(reconcile_requested_at) FROM outbox_agent_source";
-    await().until(() -> one(asked).equals("1"));
+    await().atMost(Duration.ofSeconds(60)).until(() -> one(asked).equals("1"));
     database.execute(happens);
     return run;
   }
