@@ -12,6 +12,7 @@ import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.slot.FirstStart;
 import io.outboxinbox.agent.source.slot.SlotState;
 import io.outboxinbox.agent.source.table.Backlog;
+import io.outboxinbox.agent.source.table.Reconciliations;
 import io.outboxinbox.agent.source.table.SourceRegistry;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -82,6 +83,7 @@ public final class SourceReset {
       }
       new Backlog(pipeline.source()).clear(control, source);
       new SourceRegistry(pipeline.source()).forgetSeed(control, source);
+      new Reconciliations(pipeline.source()).giveUp(control, source);
     }
   }
 

@@ -114,7 +114,7 @@ final class SessionStart {
         // What its agent has published until it was shut out counts too.
         Checkpoint last = publisher.takeOver(accepted.source()).orElse(accepted);
         publisher.takeOver(identity);
-        return reconcile.run(reconcile.due(last, null).orElseThrow(), last);
+        return reconcile.run(reconcile.due(last, null).orElseThrow(() -> takenBack(last)), last);
       }
     }
     AgentException.@Nullable Gap gap = gap(found == null ? missing() : compared(found));
@@ -138,6 +138,13 @@ final class SessionStart {
     return checkpoint
         .onTimeline(ServerState.of(control).timeline())
         .withPublicationMark(PublicationMark.completed(checkpoint.publicationMark(), mark));
+  }
+
+  private static AgentException takenBack(Checkpoint accepted) {
+    return new AgentException.Retryable(
+        "the request to go on from the position of %s was taken back meanwhile"
+            .formatted(accepted.source().id()),
+        null);
   }
 
   private void refuseUnknown(Reconciliations.@Nullable Request request) {

@@ -16,6 +16,7 @@ import io.outboxinbox.agent.source.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.source.SourceConfiguration.OnGap;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.slot.FirstStart;
+import io.outboxinbox.agent.source.slot.PassedBound;
 import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.slot.SlotState;
 import io.outboxinbox.agent.source.table.Backlog;
@@ -167,7 +168,7 @@ public final class Reconcile {
   public Checkpoint run(Cause cause, @Nullable Checkpoint base)
       throws SQLException, InterruptedException {
     ServerState server = ServerState.of(lead.control());
-    ReconcileBound bound = ReconcileBound.of(lead.control(), connections, source, server, base);
+    PassedBound bound = PassedBound.of(lead.control(), connections, source, server, base);
     refuseRowsNobodyCanTell(bound);
     long epoch = epoch(base);
     CarryOver carryOver = new CarryOver(lead, cause.request(), base);
@@ -229,7 +230,7 @@ public final class Reconcile {
     return base == null || isBehind ? known.nextEpoch(lead.clock().instant()) : base.epoch();
   }
 
-  private void refuseRowsNobodyCanTell(ReconcileBound bound) {
+  private void refuseRowsNobodyCanTell(PassedBound bound) {
     if (source.existingRows() == ExistingRows.SKIP && bound.endedXid() == 0) {
       throw new AgentException.Misconfigured(
           "source.existingRows is skip, and without a known position rows that were never to be"
@@ -256,7 +257,7 @@ public final class Reconcile {
         });
   }
 
-  private FirstStart.Seed newSlot(Connection leader, SourceRegistry.Turn turn, ReconcileBound bound)
+  private FirstStart.Seed newSlot(Connection leader, SourceRegistry.Turn turn, PassedBound bound)
       throws SQLException {
     Backlog.Candidates candidates = Backlog.Candidates.notEndedAt(bound.endedXid());
     try (Connection patient = connections.open("reconcile", 0)) {
@@ -273,7 +274,7 @@ public final class Reconcile {
   private Checkpoint checkpoint(
       @Nullable Checkpoint base,
       SourceRegistry.Turn turn,
-      ReconcileBound bound,
+      PassedBound bound,
       FirstStart.Seed seed,
       long remaining)
       throws SQLException {

@@ -20,7 +20,8 @@ import org.slf4j.MDC;
 /**
  * Looks how much log the slot holds back, whatever state the pipeline is in: a broker away, a pause
  * and a standby's rest all cost log. On a thread and a connection of its own; the latter comes and
- * goes with the database.
+ * goes with the database, and stays only while this agent reads: in one that is stopped it would
+ * keep people from renaming the database.
  */
 public final class WalWatch implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(WalWatch.class);
@@ -35,6 +36,7 @@ public final class WalWatch implements AutoCloseable {
   private final PipelineConfiguration pipeline;
   private final SourceConnections connections;
   private final WatchReport report;
+  private final OwnLead own;
   private final WalMeter meter;
   private final WalValve valve;
   private final WalAlarm alarm = new WalAlarm();
@@ -52,6 +54,7 @@ public final class WalWatch implements AutoCloseable {
     this.pipeline = pipeline;
     this.connections = new SourceConnections(pipeline.source());
     this.report = report;
+    this.own = own;
     this.meter = new WalMeter(pipeline.wal().budgetBytes());
     this.valve = new WalValve(pipeline, own);
     this.thread = Daemon.named("wal-" + pipeline.name());
@@ -87,6 +90,10 @@ public final class WalWatch implements AutoCloseable {
     } catch (RuntimeException e) {
       LOG.debug("looking at the slot failed", e);
       forget();
+    } finally {
+      if (!own.isReading()) {
+        disconnect();
+      }
     }
   }
 

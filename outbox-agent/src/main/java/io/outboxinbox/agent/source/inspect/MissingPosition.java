@@ -5,11 +5,14 @@ import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.PublicationMark;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.table.SourceRegistry;
+import io.outboxinbox.agent.source.table.SourceRegistry.Nameless;
 import io.outboxinbox.agent.source.table.SourceRegistry.Registration;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -19,6 +22,9 @@ import java.util.Optional;
  * rest on this alone.
  */
 public final class MissingPosition {
+  private static final String RENAME_BACK =
+      "rename it back (ALTER DATABASE or ALTER PUBLICATION ... RENAME TO), name it so in the configuration, and reconcile if it was the publication";
+
   private MissingPosition() {}
 
   /**
@@ -46,13 +52,45 @@ public final class MissingPosition {
     if (rebuilt.isPresent()) {
       return List.of(rebuilt.get());
     }
-    SourceRegistry registry = new SourceRegistry(source);
-    Optional<Registration> known = registry.find(connection, identity.id());
-    return known.filter(Registration::isSeeded).isPresent()
-        ? List.of(lost(identity, known.get().epoch()))
-        : registry.renamed(connection, identity.systemId(), identity.id()).stream()
-            .map(before -> renamed(source, identity, before))
-            .toList();
+    Optional<Registration> known = new SourceRegistry(source).find(connection, identity.id());
+    if (known.filter(Registration::isSeeded).isPresent()) {
+      return List.of(lost(identity, known.get().epoch()));
+    }
+    // A first start that was begun was let begin, or asked for by a reset.
+    return known.filter(before -> before.epoch() > 0).isPresent()
+        ? List.of()
+        : formerName(connection, source, pipeline, identity, checkpoints);
+  }
+
+  /** What is printed may take away only what is surely this source's own. */
+  private static List<Finding> formerName(
+      Connection connection,
+      SourceConfiguration source,
+      String pipeline,
+      SourceIdentity identity,
+      List<Checkpoint> checkpoints)
+      throws SQLException {
+    String mark = PublicationMark.of(connection, source);
+    List<Finding> possible = new ArrayList<>();
+    for (Nameless other : new SourceRegistry(source).nameless(connection, identity)) {
+      Optional<Checkpoint> position =
+          checkpoints.stream().filter(at -> at.source().id().equals(other.source())).findFirst();
+      if (other.isNamedAlike()
+          || position
+              .filter(at -> PublicationMark.areOfOnePublication(at.publicationMark(), mark))
+              .isPresent()) {
+        return List.of(renamed(source, identity, other.source()));
+      }
+      // Such as with a publication that was made anew under another name.
+      boolean isOfOthers =
+          position
+              .filter(at -> !at.pipeline().equals(pipeline) && !at.slot().equals(source.slot()))
+              .isPresent();
+      if (!isOfOthers) {
+        possible.add(perhapsRenamed(identity, other.source()));
+      }
+    }
+    return possible.stream().limit(1).toList();
   }
 
   private static Finding rebuilt(String pipeline, SourceIdentity identity, String before) {
@@ -76,9 +114,18 @@ public final class MissingPosition {
     return Finding.fatal(
         "source %s has published before as %s, and has no position under this name: its database or publication was renamed"
             .formatted(identity.id(), before),
-        "rename it back (ALTER DATABASE or ALTER PUBLICATION ... RENAME TO), and reconcile if it was the publication; or, to publish every row of the table again as a new source: DELETE FROM %s WHERE source = %s"
-            .formatted(
-                Identifiers.qualified(source.schema(), "outbox_agent_source"),
-                Identifiers.literal(before)));
+        RENAME_BACK
+            + "; or, to publish every row of the table again as a new source: DELETE FROM %s WHERE source = %s"
+                .formatted(
+                    Identifiers.qualified(source.schema(), "outbox_agent_source"),
+                    Identifiers.literal(before)));
+  }
+
+  /** A reconciliation is right either way: it looks into the topics first. */
+  private static Finding perhapsRenamed(SourceIdentity identity, String before) {
+    return Finding.gap(
+        "source %s may have published before as %s, whose database or publication is not there any more: nothing tells whether that was this table"
+            .formatted(identity.id(), before),
+        "if it was, " + RENAME_BACK + "; else " + WayOut.RECONCILE_ONCE);
   }
 }

@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.source.table;
 
 import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.PublicationMark;
@@ -12,6 +13,7 @@ import java.sql.SQLException;
 import java.sql.Timestamp;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -111,7 +113,8 @@ public final class SourceRegistry {
   }
 
   /**
-   * What people and other agents have decided about a source that stopped.
+   * What people and other agents have decided about a source that stopped. One may stop for the row
+   * of another, which they delete: so that there is another, or one less, counts too.
    *
    * @param text changes with every decision, and is never empty
    * @param request tells one request for a reconciliation from another; null when none is open
@@ -123,9 +126,10 @@ public final class SourceRegistry {
     String sql =
         """
         SELECT pg_catalog.concat_ws(' ', source, reconcile_requested_at, epoch, seeded_at IS NULL,
-            reconciliation),
+            reconciliation,
+            (SELECT string_agg(source, ' ' ORDER BY source) FROM %1$s WHERE seeded_at IS NOT NULL)),
           reconcile_requested_at::text
-        FROM %s WHERE source = ?
+        FROM %1$s WHERE source = ?
         """
             .formatted(table);
     return CatalogQuery.list(
@@ -191,12 +195,13 @@ public final class SourceRegistry {
 
   /**
    * Makes the next start a first start again, which has nothing to reconcile; the epoch stays, so
-   * that the next one is higher.
+   * that the next one is higher. One that was never begun has an epoch from then on: that somebody
+   * wants a first start is known, whatever other sources there were.
    */
   public void forgetSeed(Connection connection, String sourceId) throws SQLException {
     String sql =
         """
-        UPDATE %s SET seeded_at = NULL, reconcile_requested_at = NULL,
+        UPDATE %s SET seeded_at = NULL, epoch = coalesce(epoch, 1), reconcile_requested_at = NULL,
           reconcile_requested_by = NULL, reconcile_accepts = NULL
         WHERE source = ?
         """
@@ -321,28 +326,40 @@ public final class SourceRegistry {
   }
 
   /**
-   * A source that has published from this very table under a name that no database or publication
-   * has any more: it was renamed, and is taken for another one.
+   * A source that has published from this schema under a name that no database or publication has
+   * any more. Whether it is the one that looks or that of another table, the name does not tell.
    *
-   * @param systemId of this server
+   * @param isNamedAlike only the database has another name; publications of one database differ
    */
-  public Optional<String> renamed(Connection connection, String systemId, String sourceId)
+  public record Nameless(String source, boolean isNamedAlike) {}
+
+  /** Those of this server other than the one given. */
+  public List<Nameless> nameless(Connection connection, SourceIdentity identity)
       throws SQLException {
     String sql =
         """
-        SELECT source FROM (
-          SELECT source, substring(source from '^[^/]*/(.*)/[^/]*$') AS database,
-                 substring(source from '[^/]*$') AS publication
+        SELECT source, publication, is_database_gone FROM (
+          SELECT source, substring(source from '[^/]*$') AS publication,
+                 substring(source from '^[^/]*/(.*)/[^/]*$') = current_database() AS is_here,
+                 NOT EXISTS (SELECT FROM pg_database d
+                   WHERE d.datname = substring(source from '^[^/]*/(.*)/[^/]*$'))
+                   AS is_database_gone
           FROM %s WHERE seeded_at IS NOT NULL AND split_part(source, '/', 1) = ? AND source <> ?) s
-        WHERE NOT EXISTS (SELECT FROM pg_database d WHERE d.datname = s.database)
-           OR s.database = current_database()
-              AND NOT EXISTS (SELECT FROM pg_publication p WHERE p.pubname = s.publication)
-        LIMIT 1
+        WHERE is_database_gone
+           OR is_here AND NOT EXISTS (SELECT FROM pg_publication p WHERE p.pubname = s.publication)
+        ORDER BY source
         """
             .formatted(table);
-    return CatalogQuery.list(connection, sql, row -> row.getString("source"), systemId, sourceId)
-        .stream()
-        .findFirst();
+    return CatalogQuery.list(
+        connection,
+        sql,
+        row ->
+            new Nameless(
+                row.getString("source"),
+                row.getBoolean("is_database_gone")
+                    && row.getString("publication").equals(identity.publication())),
+        identity.systemId(),
+        identity.id());
   }
 
   /** How long ago somebody last pulsed, by the database's clock alone; empty if nobody ever did. */

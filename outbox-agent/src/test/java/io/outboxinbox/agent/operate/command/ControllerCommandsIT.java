@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.operate.command;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import io.outboxinbox.agent.CommandRun;
 import io.outboxinbox.agent.pipeline.PipelineRig;
@@ -11,8 +12,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.SQLException;
 import java.time.Clock;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -99,6 +103,68 @@ class ControllerCommandsIT {
                 "SELECT string_agg(coalesce(requested, topic), ' ' ORDER BY ordinal) FROM outbox_parked"))
         .isEqualTo("release discard elsewhere");
     assertThat(one("SELECT count(*) FROM outbox_parked_edit")).isEqualTo("1");
+  }
+
+  /** A script that waits for what will never come would wait for ever. */
+  @Test
+  void whoWaitsForARequestThatNobodyWillReportIsToldSo() throws Exception {
+    assertThat(waited("UPDATE outbox_agent_source SET reconcile_requested_by = 'jane'," + LATER))
+        .contains("jane has asked again", "reconcile agent.yml --pipeline orders --report");
+    assertThat(waited("UPDATE outbox_agent_source SET reconcile_requested_at = NULL"))
+        .contains("was taken back");
+    assertThat(waited("DELETE FROM outbox_agent_source")).contains("was taken back");
+    assertThat(
+            waited(
+                REPORTED.formatted("superseded"),
+                "UPDATE outbox_agent_source SET reconcile_requested_by = 'jane'," + LATER))
+        .contains("jane has asked again");
+  }
+
+  private static final String LATER = " reconcile_requested_at = reconcile_requested_at + '1 s'";
+
+  private static final String REPORTED =
+      """
+      INSERT INTO outbox_reconciliation (source, reconciliation, state, cause, requested_at)
+      SELECT source, 1, '%s', 'why', reconcile_requested_at FROM outbox_agent_source
+      """;
+
+  /** What a command says and how it ends that waits while this happens. */
+  private String waited(String... happens) throws Exception {
+    CommandRun ended = waiting(happens).get(30, TimeUnit.SECONDS);
+    assertThat(ended.exitCode()).as(ended.toString()).isEqualTo(3);
+    return ended.err();
+  }
+
+  private CompletableFuture<CommandRun> waiting(String... happens) throws Exception {
+    database.execute("DELETE FROM outbox_agent_source");
+    CompletableFuture<CommandRun> run =
+        CompletableFuture.supplyAsync(
+            () -> {
+              try {
+                return run("deciding_joe", "joe", "reconcile", "--yes", "--wait");
+              } catch (Exception e) {
+                throw new IllegalStateException(e);
+              }
+            },
+            command -> new Thread(command, "command").start());
+    String asked = "SELECT count(reconcile_requested_at) FROM outbox_agent_source";
+    await().atMost(Duration.ofSeconds(60)).until(() -> one(asked).equals("1"));
+    database.execute(happens);
+    return run;
+  }
+
+  /** The request is done before the rows it found are published. */
+  @Test
+  void whoWaitsForARequestThatIsBeingDoneWaitsForItsReport() throws Exception {
+    CompletableFuture<CommandRun> run =
+        waiting(
+            REPORTED.formatted("publishing"),
+            "UPDATE outbox_agent_source SET reconcile_requested_at = NULL");
+    await().during(Duration.ofSeconds(2)).atMost(Duration.ofSeconds(10)).until(() -> !run.isDone());
+    database.execute("UPDATE outbox_reconciliation SET state = 'done'");
+    CommandRun ended = run.get(30, TimeUnit.SECONDS);
+    assertThat(ended.exitCode()).as(ended.toString()).isZero();
+    assertThat(ended.out()).contains("reconciliation 1: done");
   }
 
   @Test
