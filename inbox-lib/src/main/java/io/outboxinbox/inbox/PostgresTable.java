@@ -301,7 +301,7 @@ final class PostgresTable implements InboxTable {
       bind(statement, 2, key);
       statement.setLong(6, to.epoch());
       statement.setLong(7, to.sequence());
-      return isMoved(statement, trace);
+      return writeMark(statement, trace);
     }
   }
 
@@ -311,12 +311,12 @@ final class PostgresTable implements InboxTable {
     try (PreparedStatement statement = connection.prepareStatement(begin)) {
       bind(statement, 1, key);
       bind(statement, 5, mark);
-      return isMoved(statement, trace);
+      return writeMark(statement, trace);
     }
   }
 
-  /** Whether a mark was written; one that was not leaves the number that another has told. */
-  private static boolean isMoved(PreparedStatement statement, Trace trace) throws SQLException {
+  /** Returns whether it was written; one that was not leaves the number that another has told. */
+  private static boolean writeMark(PreparedStatement statement, Trace trace) throws SQLException {
     long transaction = transactionOf(statement.executeQuery());
     if (transaction != 0) {
       trace.ofMarks = transaction;
@@ -337,7 +337,7 @@ final class PostgresTable implements InboxTable {
     try (PreparedStatement statement = connection.prepareStatement(move)) {
       bind(statement, 1, to);
       bind(statement, 3, key);
-      isMoved(statement, trace);
+      writeMark(statement, trace);
     }
   }
 

@@ -43,16 +43,19 @@ public record PostgresDatabase(String host, int port, String name, String user, 
 
   /** Runs statements as superuser, each in a transaction of its own. */
   public void execute(String... statements) throws SQLException {
-    use(
-        connection -> {
-          try (Statement statement = connection.createStatement()) {
-            for (String sql : statements) {
-              statement.execute(sql);
+    try {
+      use(
+          connection -> {
+            try (Statement statement = connection.createStatement()) {
+              for (String sql : statements) {
+                statement.execute(sql);
+              }
             }
-          }
-          return statements;
-        });
-    KeptSessions.noteLogins(statements);
+            return statements;
+          });
+    } finally {
+      KeptSessions.noteLogins(statements);
+    }
   }
 
   /**

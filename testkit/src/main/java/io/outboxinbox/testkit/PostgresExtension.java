@@ -55,7 +55,8 @@ public final class PostgresExtension
    * A database of its own.
    *
    * @param files of {@code schema/postgresql} that were run in it as superuser, in this order, such
-   *     as {@code 01_outbox}; none for an empty database
+   *     as {@code 01_outbox}; none for an empty database. What they grant on the database itself is
+   *     missing
    */
   public PostgresDatabase newDatabase(String... files) throws SQLException {
     PostgresAddress server = server();

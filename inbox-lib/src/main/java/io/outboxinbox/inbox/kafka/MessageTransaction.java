@@ -340,12 +340,13 @@ final class MessageTransaction {
   private Result effects(
       Connection connection, List<Delivery> batch, List<Outcome> outcomes, Progress progress)
       throws Exception {
+    Given given = Given.of();
+    progress.given = given;
     refuseTooOld(batch, outcomes);
     if (settings.isHoldingKeys()) {
       learnHeldKeys(connection, batch, outcomes);
     }
     List<Message> messages = new ArrayList<>();
-    Given given = Given.of();
     Map<ByteBuffer, byte[]> released = new HashMap<>();
     int queued = 0;
     for (int i = 0; i < batch.size(); i++) {
@@ -360,7 +361,6 @@ final class MessageTransaction {
       }
     }
     if (!messages.isEmpty()) {
-      progress.given = given;
       handle(connection, messages, progress);
     }
     return new Result(outcomes, messages.size(), queued, List.copyOf(released.values()));

@@ -63,7 +63,8 @@ final class OperatorDecision {
       tried = now.request();
       atStop = null;
       return true;
-    } catch (SQLException e) {
+    } catch (SQLException | RuntimeException e) {
+      // Such as a file of a password that is being exchanged.
       LOG.debug("looking for an operator's decision failed", e);
       return false;
     }

@@ -189,9 +189,7 @@ final class SessionStart {
 
   private void freeSlot(Optional<Checkpoint> found) throws SQLException, InterruptedException {
     // Only a source that has read this slot before can have left a walsender behind.
-    boolean hasRead =
-        found.isPresent() ? found.get().slot().equals(source.slot()) : registration().epoch() > 0;
-    if (!hasRead) {
+    if (!registration().hasRead(source.slot(), found.orElse(null))) {
       refuseSlotInUse();
       return;
     }

@@ -169,6 +169,7 @@ public final class Reconcile {
       throws SQLException, InterruptedException {
     ServerState server = ServerState.of(lead.control());
     PassedBound bound = PassedBound.of(lead.control(), connections, source, server, base);
+    refuseUnreadSlot(base);
     refuseRowsNobodyCanTell(bound);
     long epoch = epoch(base);
     CarryOver carryOver = new CarryOver(lead, cause.request(), base);
@@ -228,6 +229,25 @@ public final class Reconcile {
     boolean isBehind =
         base != null && !base.source().equals(identity) && base.epoch() < known.epoch();
     return base == null || isBehind ? known.nextEpoch(lead.clock().instant()) : base.epoch();
+  }
+
+  /** The slot makes room for a new one; who has not read it has nothing to do with it. */
+  private void refuseUnreadSlot(@Nullable Checkpoint base) throws SQLException {
+    boolean hasBegunIt =
+        reconciliations
+            .last(lead.control(), identity.id())
+            .filter(Report::isUnfinished)
+            .isPresent();
+    if (!hasBegunIt
+        && !registration().hasRead(source.slot(), base)
+        && SlotState.of(lead.control(), source.slot()).isPresent()) {
+      throw new AgentException.Misconfigured(
+          "slot %s exists already, and source %s has not read it: it may be somebody else's"
+              .formatted(source.slot(), identity.id()),
+          "set source.slot to a name that no slot of the server has; or, to begin where this slot stands, set source.existingRows to skip, stop every agent of the source and run "
+              + WayOut.RESET_COMMAND
+              + ", which leaves that slot alone");
+    }
   }
 
   private void refuseRowsNobodyCanTell(PassedBound bound) {

@@ -219,10 +219,25 @@ public final class SourceNames {
       return source.slot();
     }
     boolean isOurs =
-        CatalogQuery.one(connection, HAS_SLOT, row -> row.getBoolean(1), FIRST_SLOT)
+        hasSlot(connection, FIRST_SLOT)
             && (source.publication().equals(FIRST_PUBLICATION)
-                || registered.has(source, source.publication(), "epoch IS NOT NULL"));
+                || isOfVersionBefore(connection, source, registered));
     return isOurs ? FIRST_SLOT : source.slot();
+  }
+
+  /**
+   * That version gave its slot this name whatever the publication; who has one of today made it.
+   */
+  private static boolean isOfVersionBefore(
+      Connection connection, SourceConfiguration source, Registered registered)
+      throws SQLException {
+    return registered.has(source, source.publication(), "epoch > 0")
+        && !registered.has(source, FIRST_PUBLICATION, "epoch > 0")
+        && !hasSlot(connection, source.slot());
+  }
+
+  private static boolean hasSlot(Connection connection, String slot) throws SQLException {
+    return CatalogQuery.one(connection, HAS_SLOT, row -> row.getBoolean(1), slot);
   }
 
   /** A name nobody else has, where the configured slot has another. */

@@ -20,8 +20,8 @@ import org.slf4j.MDC;
 /**
  * Looks how much log the slot holds back, whatever state the pipeline is in: a broker away, a pause
  * and a standby's rest all cost log. On a thread and a connection of its own; the latter comes and
- * goes with the database, and stays only while this agent reads: in one that is stopped it would
- * keep people from renaming the database.
+ * goes with the database, and does not stay in an agent that is stopped: it would keep people from
+ * renaming the database.
  */
 public final class WalWatch implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(WalWatch.class);
@@ -91,7 +91,7 @@ public final class WalWatch implements AutoCloseable {
       LOG.debug("looking at the slot failed", e);
       forget();
     } finally {
-      if (!own.isReading()) {
+      if (own.isStopped()) {
         disconnect();
       }
     }

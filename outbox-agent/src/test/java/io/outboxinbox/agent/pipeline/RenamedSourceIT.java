@@ -97,7 +97,7 @@ class RenamedSourceIT {
     Pipeline stopped = rig.start("");
     rig.awaitState(stopped, State.STOPPED);
     try {
-      assertThat(rename(renamed, old)).isTrue();
+      rig.await(() -> rename(renamed, old));
       rig.database = old;
       rig.awaitLeading(rig.start(""));
       rig.insert(10, 15);

@@ -172,9 +172,15 @@ class SideBySideIT {
     assertThat(rig.database.list("SELECT pubname FROM pg_publication ORDER BY 1"))
         .containsExactly("outbox_publication", "outbox_publication_billing");
     rig.topic = kafka.newTopic("billing", 3);
-    rig.awaitLeading(rig.start("schema: billing"));
+    Pipeline billing = rig.start("schema: billing");
+    rig.awaitLeading(billing);
     insert("billing", 0, 10);
     rig.await(() -> rig.consume().size() == 10);
+    // It has a slot of its own, and does not take the other for it.
+    assertThat(billing.stop(DEADLINE)).isTrue();
+    insert("billing", 10, 15);
+    rig.awaitLeading(rig.start("schema: billing"));
+    rig.await(() -> rig.consume().size() == 15);
     assertThat(after.status().restarts()).isZero();
     assertThat(sources()).hasSize(2);
   }

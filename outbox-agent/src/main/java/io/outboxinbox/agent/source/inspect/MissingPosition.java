@@ -56,14 +56,18 @@ public final class MissingPosition {
     if (known.filter(Registration::isSeeded).isPresent()) {
       return List.of(lost(identity, known.get().epoch()));
     }
-    // A first start that was begun was let begin, or asked for by a reset.
-    return known.filter(before -> before.epoch() > 0).isPresent()
-        ? List.of()
-        : formerName(connection, source, pipeline, identity, checkpoints);
+    if (known.filter(before -> before.epoch() > 0).isPresent()) {
+      // A first start that was begun was let begin.
+      return List.of();
+    }
+    Optional<Finding> former = formerName(connection, source, pipeline, identity, checkpoints);
+    boolean isDecided = known.filter(Registration::isFirstStartWanted).isPresent();
+    return former.filter(found -> !isDecided || found.severity() != Finding.Severity.GAP).stream()
+        .toList();
   }
 
   /** What is printed may take away only what is surely this source's own. */
-  private static List<Finding> formerName(
+  private static Optional<Finding> formerName(
       Connection connection,
       SourceConfiguration source,
       String pipeline,
@@ -79,7 +83,7 @@ public final class MissingPosition {
           || position
               .filter(at -> PublicationMark.areOfOnePublication(at.publicationMark(), mark))
               .isPresent()) {
-        return List.of(renamed(source, identity, other.source()));
+        return Optional.of(renamed(source, identity, other.source()));
       }
       // Such as with a publication that was made anew under another name.
       boolean isOfOthers =
@@ -90,7 +94,7 @@ public final class MissingPosition {
         possible.add(perhapsRenamed(identity, other.source()));
       }
     }
-    return possible.stream().limit(1).toList();
+    return possible.stream().findFirst();
   }
 
   private static Finding rebuilt(String pipeline, SourceIdentity identity, String before) {
@@ -121,11 +125,17 @@ public final class MissingPosition {
                     Identifiers.literal(before)));
   }
 
-  /** A reconciliation is right either way: it looks into the topics first. */
+  /** What is parked or was discarded under the former name, only that name tells. */
   private static Finding perhapsRenamed(SourceIdentity identity, String before) {
     return Finding.gap(
         "source %s may have published before as %s, whose database or publication is not there any more: nothing tells whether that was this table"
             .formatted(identity.id(), before),
-        "if it was, " + RENAME_BACK + "; else " + WayOut.RECONCILE_ONCE);
+        "if it was, "
+            + RENAME_BACK
+            + ", since what is parked or was discarded is known under that name alone; else "
+            + WayOut.RECONCILE_ONCE
+            + "; where it begins from a slot that is there already, "
+            + WayOut.RESET_COMMAND
+            + " lets it, and leaves that slot alone");
   }
 }

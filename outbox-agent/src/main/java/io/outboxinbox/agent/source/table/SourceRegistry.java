@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.source.table;
 
 import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.Identifiers;
@@ -29,6 +30,7 @@ public final class SourceRegistry {
    * What is known of a source.
    *
    * @param epoch last epoch begun, 0 for none
+   * @param isFirstStartWanted whether a first start was begun, or asked for by a reset
    * @param isSeeded whether a position of that epoch ever became durable
    * @param reconciliation number of the last one begun, 0 for none
    * @param broker the cluster that has the position; null when not known
@@ -36,10 +38,20 @@ public final class SourceRegistry {
    */
   public record Registration(
       long epoch,
+      boolean isFirstStartWanted,
       boolean isSeeded,
       long reconciliation,
       @Nullable String broker,
       @Nullable Instant branchedAt) {
+
+    /**
+     * Whether the source has read the slot of this name; any other may be somebody else's.
+     *
+     * @param position the broker's; null when it has none
+     */
+    public boolean hasRead(String slot, @Nullable Checkpoint position) {
+      return position == null ? epoch > 0 : position.slot().equals(slot);
+    }
 
     /** Whose turn it is to write the backlog. */
     public Turn turn() {
@@ -100,7 +112,8 @@ public final class SourceRegistry {
   public Optional<Registration> find(Connection connection, String sourceId) throws SQLException {
     String sql =
         """
-        SELECT coalesce(epoch, 0), seeded_at IS NOT NULL, reconciliation, broker, branched_at
+        SELECT coalesce(epoch, 0), epoch IS NOT NULL, seeded_at IS NOT NULL, reconciliation, broker,
+          branched_at
         FROM %s WHERE source = ?
         """
             .formatted(table);
@@ -140,12 +153,13 @@ public final class SourceRegistry {
   }
 
   private static Registration read(ResultSet row) throws SQLException {
-    @Nullable Timestamp branchedAt = row.getTimestamp(5);
+    @Nullable Timestamp branchedAt = row.getTimestamp(6);
     return new Registration(
         row.getLong(1),
         row.getBoolean(2),
-        row.getLong(3),
-        row.getString(4),
+        row.getBoolean(3),
+        row.getLong(4),
+        row.getString(5),
         branchedAt == null ? null : branchedAt.toInstant());
   }
 
@@ -195,13 +209,13 @@ public final class SourceRegistry {
 
   /**
    * Makes the next start a first start again, which has nothing to reconcile; the epoch stays, so
-   * that the next one is higher. One that was never begun has an epoch from then on: that somebody
-   * wants a first start is known, whatever other sources there were.
+   * that the next one is higher. One that was never begun has epoch 0 from then on: that somebody
+   * wants a first start is known, and that no slot is its own.
    */
   public void forgetSeed(Connection connection, String sourceId) throws SQLException {
     String sql =
         """
-        UPDATE %s SET seeded_at = NULL, epoch = coalesce(epoch, 1), reconcile_requested_at = NULL,
+        UPDATE %s SET seeded_at = NULL, epoch = coalesce(epoch, 0), reconcile_requested_at = NULL,
           reconcile_requested_by = NULL, reconcile_accepts = NULL
         WHERE source = ?
         """
