@@ -18,7 +18,7 @@ class OperatorDecisionTest {
         pipelines:
           - name: orders
             source: {host: localhost, port: 1, database: shop, username: agent, passwordFile: "%s"}
-            route: {topic: orders}
+            route: {topic: orders, allowedTopics: [orders]}
             publish: {type: kafka, bootstrapServers: "localhost:1"}
         """
             .formatted(folder.resolve("missing"));
