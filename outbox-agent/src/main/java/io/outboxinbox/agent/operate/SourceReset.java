@@ -70,6 +70,15 @@ public final class SourceReset {
     try (Connection control = connections.open("reset", 30)) {
       String source = leadership.source().id();
       Optional<Checkpoint> found = shutOthersOut(publisher, leadership.source());
+      SourceConfiguration named = leadership.pipeline().source();
+      SourceRegistry registry = new SourceRegistry(named);
+      boolean isOwn =
+          registry
+              .find(control, source)
+              .filter(known -> known.owns(named.slot(), found.orElse(null)))
+              .isPresent();
+      // Before the position goes that may be all that tells: this may be cut short and done again.
+      registry.noteSlot(control, source, isOwn ? named.slot() : "");
       publisher.forget(leadership.source());
       for (Checkpoint other : publisher.allCheckpoints()) {
         if (other.isOfRebuiltCluster(pipeline.name(), leadership.source())) {
@@ -78,15 +87,8 @@ public final class SourceReset {
       }
       // The slot goes first: a source without slot and seed begins anew, one with an old slot
       // would be taken for an operator's own.
-      SourceConfiguration named = leadership.pipeline().source();
-      SourceRegistry registry = new SourceRegistry(named);
-      boolean hasRead =
-          registry
-              .find(control, source)
-              .filter(known -> known.hasRead(named.slot(), found.orElse(null)))
-              .isPresent();
       if (SlotState.of(control, named.slot()).isPresent()) {
-        if (hasRead) {
+        if (isOwn) {
           new FirstStart(named, connections).dropSlot(control);
         } else {
           LOG.warn("slot {} is left alone: source {} has not read it", named.slot(), source);

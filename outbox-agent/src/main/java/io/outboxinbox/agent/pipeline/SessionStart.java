@@ -189,7 +189,7 @@ final class SessionStart {
 
   private void freeSlot(Optional<Checkpoint> found) throws SQLException, InterruptedException {
     // Only a source that has read this slot before can have left a walsender behind.
-    if (!registration().hasRead(source.slot(), found.orElse(null))) {
+    if (!registration().owns(source.slot(), found.orElse(null))) {
       refuseSlotInUse();
       return;
     }
@@ -219,7 +219,7 @@ final class SessionStart {
   private Checkpoint firstStart() throws SQLException {
     SourceRegistry.Registration registration = registration();
     Optional<SlotState> slot = SlotState.of(control, source.slot());
-    boolean isOurs = registration.epoch() > 0;
+    boolean isOurs = registration.owns(source.slot(), null);
     if (slot.isPresent() && source.existingRows() == ExistingRows.PUBLISH && !isOurs) {
       throw new AgentException.Misconfigured(
           "slot " + source.slot() + " exists already, so its snapshot of existing rows is gone",
@@ -228,7 +228,9 @@ final class SessionStart {
     }
     long epoch = registration.nextEpoch(clock.instant());
     Durability.await(leadership.connections());
-    registry.beginEpoch(control, identity.id(), epoch);
+    // One that is taken over is its own once a position is.
+    registry.beginEpoch(
+        control, identity.id(), epoch, slot.isPresent() && !isOurs ? "" : source.slot());
     FirstStart.Seed seed =
         seed(slot, new SourceRegistry.Turn(epoch, registration.reconciliation()));
     Checkpoint checkpoint = seedCheckpoint(epoch, seed.position(), seed.filled().candidates() > 0);

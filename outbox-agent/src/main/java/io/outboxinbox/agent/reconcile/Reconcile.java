@@ -233,13 +233,7 @@ public final class Reconcile {
 
   /** The slot makes room for a new one; who has not read it has nothing to do with it. */
   private void refuseUnreadSlot(@Nullable Checkpoint base) throws SQLException {
-    boolean hasBegunIt =
-        reconciliations
-            .last(lead.control(), identity.id())
-            .filter(Report::isUnfinished)
-            .isPresent();
-    if (!hasBegunIt
-        && !registration().hasRead(source.slot(), base)
+    if (!registration().owns(source.slot(), base)
         && SlotState.of(lead.control(), source.slot()).isPresent()) {
       throw new AgentException.Misconfigured(
           "slot %s exists already, and source %s has not read it: it may be somebody else's"

@@ -179,9 +179,18 @@ class SideBySideIT {
     // It has a slot of its own, and does not take the other for it.
     assertThat(billing.stop(DEADLINE)).isTrue();
     insert("billing", 10, 15);
-    rig.awaitLeading(rig.start("schema: billing"));
+    billing = rig.start("schema: billing");
+    rig.awaitLeading(billing);
     rig.await(() -> rig.consume().size() == 15);
+    assertThat(billing.stop(DEADLINE)).isTrue();
+    rig.execute(
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+            + " WHERE database = current_database() AND slot_name <> 'outbox_agent'");
+    billing = rig.start("schema: billing");
+    rig.awaitState(billing, State.STOPPED);
+    assertThat(billing.status().reason()).contains("does not exist");
     assertThat(after.status().restarts()).isZero();
+    assertThat(after.status().state()).isEqualTo(State.LEADING);
     assertThat(sources()).hasSize(2);
   }
 

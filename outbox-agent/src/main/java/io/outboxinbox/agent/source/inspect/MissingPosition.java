@@ -61,7 +61,7 @@ public final class MissingPosition {
       return List.of();
     }
     Optional<Finding> former = formerName(connection, source, pipeline, identity, checkpoints);
-    boolean isDecided = known.filter(Registration::isFirstStartWanted).isPresent();
+    boolean isDecided = known.filter(Registration::ownsNone).isPresent();
     return former.filter(found -> !isDecided || found.severity() != Finding.Severity.GAP).stream()
         .toList();
   }

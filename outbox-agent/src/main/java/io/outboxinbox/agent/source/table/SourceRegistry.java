@@ -30,27 +30,36 @@ public final class SourceRegistry {
    * What is known of a source.
    *
    * @param epoch last epoch begun, 0 for none
-   * @param isFirstStartWanted whether a first start was begun, or asked for by a reset
    * @param isSeeded whether a position of that epoch ever became durable
    * @param reconciliation number of the last one begun, 0 for none
    * @param broker the cluster that has the position; null when not known
    * @param branchedAt the last pulse before the server's timeline changed; null if it never did
+   * @param slot the one that is the source's own, empty for none; null where an earlier version did
+   *     not note it
    */
   public record Registration(
       long epoch,
-      boolean isFirstStartWanted,
       boolean isSeeded,
       long reconciliation,
       @Nullable String broker,
-      @Nullable Instant branchedAt) {
+      @Nullable Instant branchedAt,
+      @Nullable String slot) {
 
     /**
-     * Whether the source has read the slot of this name; any other may be somebody else's.
+     * Whether the slot of this name is the source's own; any other may be somebody else's.
      *
      * @param position the broker's; null when it has none
      */
-    public boolean hasRead(String slot, @Nullable Checkpoint position) {
-      return position == null ? epoch > 0 : position.slot().equals(slot);
+    public boolean owns(String name, @Nullable Checkpoint position) {
+      if (slot != null) {
+        return slot.equals(name);
+      }
+      return position == null ? epoch > 0 || isSeeded : position.slot().equals(name);
+    }
+
+    /** Whether a reset has asked for a first start, or one takes a slot over. */
+    public boolean ownsNone() {
+      return "".equals(slot);
     }
 
     /** Whose turn it is to write the backlog. */
@@ -112,8 +121,7 @@ public final class SourceRegistry {
   public Optional<Registration> find(Connection connection, String sourceId) throws SQLException {
     String sql =
         """
-        SELECT coalesce(epoch, 0), epoch IS NOT NULL, seeded_at IS NOT NULL, reconciliation, broker,
-          branched_at
+        SELECT coalesce(epoch, 0), seeded_at IS NOT NULL, reconciliation, broker, branched_at, slot
         FROM %s WHERE source = ?
         """
             .formatted(table);
@@ -153,40 +161,48 @@ public final class SourceRegistry {
   }
 
   private static Registration read(ResultSet row) throws SQLException {
-    @Nullable Timestamp branchedAt = row.getTimestamp(6);
+    @Nullable Timestamp branchedAt = row.getTimestamp(5);
     return new Registration(
         row.getLong(1),
         row.getBoolean(2),
-        row.getBoolean(3),
-        row.getLong(4),
-        row.getString(5),
-        branchedAt == null ? null : branchedAt.toInstant());
+        row.getLong(3),
+        row.getString(4),
+        branchedAt == null ? null : branchedAt.toInstant(),
+        row.getString(6));
   }
 
-  /** Notes that a first start has begun; the slot, if it exists from now on, is ours. */
-  public void beginEpoch(Connection connection, String sourceId, long epoch) throws SQLException {
-    setEpoch(connection, sourceId, epoch, false);
+  /**
+   * Notes that a first start has begun.
+   *
+   * @param slot the source's own, if it exists from now on; empty for none
+   */
+  public void beginEpoch(Connection connection, String sourceId, long epoch, String slot)
+      throws SQLException {
+    setEpoch(connection, sourceId, epoch, false, slot);
   }
 
   /**
    * Begins an epoch whose position is durable already. One statement: in between, this source would
-   * look like one whose first start was cut short, and the next start would drop its slot.
+   * look like one whose first start was cut short, and the next start would drop its slot. The slot
+   * is the source's own from now on.
    */
   public void beginSeededEpoch(Connection connection, String sourceId, long epoch)
       throws SQLException {
-    setEpoch(connection, sourceId, epoch, true);
+    setEpoch(connection, sourceId, epoch, true, source.slot());
   }
 
-  private void setEpoch(Connection connection, String sourceId, long epoch, boolean isSeeded)
+  private void setEpoch(
+      Connection connection, String sourceId, long epoch, boolean isSeeded, String slot)
       throws SQLException {
     String sql =
         "UPDATE "
             + table
-            + " SET epoch = ?, seeded_at = CASE WHEN ? THEN now() END WHERE source = ?";
+            + " SET epoch = ?, seeded_at = CASE WHEN ? THEN now() END, slot = ? WHERE source = ?";
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setLong(1, epoch);
       statement.setBoolean(2, isSeeded);
-      statement.setString(3, sourceId);
+      statement.setString(3, slot);
+      statement.setString(4, sourceId);
       statement.executeUpdate();
     }
   }
@@ -208,14 +224,27 @@ public final class SourceRegistry {
   }
 
   /**
+   * Notes which slot is the source's own.
+   *
+   * @param slot empty for none
+   */
+  public void noteSlot(Connection connection, String sourceId, String slot) throws SQLException {
+    String sql = "UPDATE " + table + " SET slot = ? WHERE source = ?";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, slot);
+      statement.setString(2, sourceId);
+      statement.executeUpdate();
+    }
+  }
+
+  /**
    * Makes the next start a first start again, which has nothing to reconcile; the epoch stays, so
-   * that the next one is higher. One that was never begun has epoch 0 from then on: that somebody
-   * wants a first start is known, and that no slot is its own.
+   * that the next one is higher. No slot is its own then.
    */
   public void forgetSeed(Connection connection, String sourceId) throws SQLException {
     String sql =
         """
-        UPDATE %s SET seeded_at = NULL, epoch = coalesce(epoch, 0), reconcile_requested_at = NULL,
+        UPDATE %s SET seeded_at = NULL, slot = '', reconcile_requested_at = NULL,
           reconcile_requested_by = NULL, reconcile_accepts = NULL
         WHERE source = ?
         """
@@ -227,7 +256,8 @@ public final class SourceRegistry {
   }
 
   /**
-   * Notes that a position of the current epoch is durable, and at which broker.
+   * Notes that a position of the current epoch is durable, at which broker, and that it is read
+   * from this slot.
    *
    * @param broker identifies the cluster; null where it does not say
    */
@@ -235,14 +265,16 @@ public final class SourceRegistry {
       throws SQLException {
     String sql =
         """
-        UPDATE %s SET seeded_at = coalesce(seeded_at, now()), broker = ?
-        WHERE source = ? AND (seeded_at IS NULL OR broker IS DISTINCT FROM ?)
+        UPDATE %s SET seeded_at = coalesce(seeded_at, now()), broker = ?, slot = ?
+        WHERE source = ? AND (seeded_at IS NULL OR broker IS DISTINCT FROM ? OR slot IS DISTINCT FROM ?)
         """
             .formatted(table);
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, broker);
-      statement.setString(2, sourceId);
-      statement.setString(3, broker);
+      statement.setString(2, source.slot());
+      statement.setString(3, sourceId);
+      statement.setString(4, broker);
+      statement.setString(5, source.slot());
       statement.executeUpdate();
     }
   }

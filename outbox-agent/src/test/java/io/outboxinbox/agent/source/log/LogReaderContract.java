@@ -308,8 +308,8 @@ abstract class LogReaderContract {
     database.execute(insertOf("old"));
     try (Connection connection = database.connect()) {
       registry.register(connection, "s");
-      registry.beginEpoch(connection, "s", 1);
-      registry.beginEpoch(connection, "s", 2);
+      registry.beginEpoch(connection, "s", 1, "");
+      registry.beginEpoch(connection, "s", 2, "");
       assertThatThrownBy(
               () ->
                   new FirstStart(source, new SourceConnections(source))
@@ -329,7 +329,7 @@ abstract class LogReaderContract {
     SourceRegistry registry = new SourceRegistry(source);
     try (Connection connection = database.connect()) {
       registry.register(connection, "s");
-      registry.beginEpoch(connection, "s", 1);
+      registry.beginEpoch(connection, "s", 1, "");
       new FirstStart(source, new SourceConnections(source))
           .createSlot("s", new SourceRegistry.Turn(1, 0));
       return SourcePosition.atCommit(ServerState.of(connection).currentWalLsn());
