@@ -184,6 +184,11 @@ public final class PostgresServer implements AutoCloseable {
     return address.connect(database);
   }
 
+  /** One that is there, or will be. */
+  public PostgresDatabase database(String name) {
+    return address.database(name);
+  }
+
   /**
    * Creates an empty database.
    *

@@ -124,13 +124,7 @@ class PoisonIT {
   @ValueSource(booleans = {true, false})
   void setsAsideWhatCrashesPostgresEachTime(boolean isPooled) throws Exception {
     try (PostgresServer server = PostgresServer.start(PostgresVersion.V17)) {
-      PostgresDatabase database =
-          new PostgresDatabase(
-              server.host(),
-              server.port(),
-              server.createDatabase("crash"),
-              server.superuser(),
-              server.superuserPassword());
+      PostgresDatabase database = server.database(server.createDatabase("crash"));
       try (ConsumerRig rig =
           ConsumerRig.of(database, kafka.bootstrapServers(), kafka.newTopic("o", 1))) {
         InboxConsumerBuilder builder = rig.builder();

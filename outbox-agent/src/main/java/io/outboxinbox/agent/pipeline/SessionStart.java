@@ -132,12 +132,11 @@ final class SessionStart {
       verifySlot(first);
       return first;
     }
-    Checkpoint checkpoint = found;
     registry.markSeeded(control, identity.id(), publisher.cluster().orElse(null));
     String mark = PublicationMark.of(control, source);
-    return checkpoint
+    return found
         .onTimeline(ServerState.of(control).timeline())
-        .withPublicationMark(PublicationMark.completed(checkpoint.publicationMark(), mark));
+        .withPublicationMark(PublicationMark.completed(found.publicationMark(), mark));
   }
 
   private static AgentException takenBack(Checkpoint accepted) {

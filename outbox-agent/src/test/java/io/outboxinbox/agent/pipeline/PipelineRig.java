@@ -267,25 +267,12 @@ public final class PipelineRig implements AutoCloseable {
 
   /** From now on the database is this one, such as a promoted standby's. */
   public void moveTo(PostgresServer server) {
-    database =
-        new PostgresDatabase(
-            server.host(),
-            server.port(),
-            database.name(),
-            server.superuser(),
-            server.superuserPassword());
+    database = server.database(database.name());
   }
 
   /** A rig in a new database of a server. */
   public static PipelineRig on(PostgresServer server, KafkaExtension kafka) throws Exception {
-    return new PipelineRig(
-        new PostgresDatabase(
-            server.host(),
-            server.port(),
-            server.createDatabase("rig"),
-            server.superuser(),
-            server.superuserPassword()),
-        kafka);
+    return new PipelineRig(server.database(server.createDatabase("rig")), kafka);
   }
 
   /** Removes the checkpoint from the broker, as if the topic had been emptied. */

@@ -12,7 +12,6 @@ import io.outboxinbox.agent.source.table.SourceRegistry.Nameless;
 import io.outboxinbox.agent.source.table.SourceRegistry.Registration;
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -75,7 +74,7 @@ public final class MissingPosition {
       List<Checkpoint> checkpoints)
       throws SQLException {
     String mark = PublicationMark.of(connection, source);
-    List<Finding> possible = new ArrayList<>();
+    Optional<Finding> possible = Optional.empty();
     for (Nameless other : new SourceRegistry(source).nameless(connection, identity)) {
       Optional<Checkpoint> position =
           checkpoints.stream().filter(at -> at.source().id().equals(other.source())).findFirst();
@@ -90,11 +89,11 @@ public final class MissingPosition {
           position
               .filter(at -> !at.pipeline().equals(pipeline) && !at.slot().equals(source.slot()))
               .isPresent();
-      if (!isOfOthers) {
-        possible.add(perhapsRenamed(identity, other.source()));
+      if (!isOfOthers && possible.isEmpty()) {
+        possible = Optional.of(perhapsRenamed(identity, other.source()));
       }
     }
-    return possible.stream().findFirst();
+    return possible;
   }
 
   private static Finding rebuilt(String pipeline, SourceIdentity identity, String before) {
