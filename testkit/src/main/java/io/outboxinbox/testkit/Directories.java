@@ -55,12 +55,16 @@ final class Directories {
    * @return {@code ready}
    */
   static Path madeOnce(Path ready, Predicate<Path> isWhole, Filling filling) throws IOException {
+    // Asked first: what another process makes from here on is not for us to delete.
+    boolean wasThere = Files.exists(ready);
     if (isWhole.test(ready)) {
       return ready;
     }
-    // Who sweeps old files out of the temporary directory has taken some.
-    delete(ready);
-    Path fresh = Files.createTempDirectory(ready.resolveSibling("."), "making-");
+    if (wasThere) {
+      // Who sweeps old files out of the temporary directory has taken some.
+      delete(ready);
+    }
+    Path fresh = Files.createTempDirectory(ready.getParent(), "making-");
     try {
       filling.fill(fresh);
       Files.move(fresh, ready, StandardCopyOption.ATOMIC_MOVE);

@@ -158,7 +158,10 @@ final class PostgresBinaries {
   // could not enter /root.
   private static Path cacheDirectory() throws IOException {
     String user = System.getProperty("user.name").replaceAll("[^A-Za-z0-9._-]", "_");
-    Path cache = Path.of(System.getProperty("java.io.tmpdir"), "outbox-testkit-" + user);
+    Path cache =
+        Path.of(System.getProperty("java.io.tmpdir"), "outbox-testkit-" + user)
+            .toAbsolutePath()
+            .normalize();
     Files.createDirectories(cache);
     // Everybody may write to /tmp: programs that somebody else put there are not for us to run.
     Path mine = Files.createTempFile(cache, "owner", ".tmp");
@@ -214,7 +217,7 @@ final class PostgresBinaries {
       Files.createDirectories(path);
       return;
     }
-    Files.createDirectories(path.resolveSibling("."));
+    Files.createDirectories(path.getParent());
     if (entry.isSymbolicLink()) {
       Files.createSymbolicLink(path, Path.of(entry.getLinkName()));
       return;
