@@ -87,10 +87,7 @@ public final class ReconcileRequest {
 
   private static List<String> causes(List<Finding> findings) {
     return findings.stream()
-        .filter(
-            finding ->
-                finding.severity() == Finding.Severity.GAP
-                    || finding.severity() == Finding.Severity.FATAL)
+        .filter(finding -> finding.severity().compareTo(Finding.Severity.MISCONFIGURED) >= 0)
         .map(Finding::what)
         .toList();
   }

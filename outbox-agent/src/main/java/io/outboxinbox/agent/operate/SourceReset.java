@@ -75,8 +75,7 @@ public final class SourceReset {
       Optional<String> own =
           registry.find(control, source).flatMap(known -> known.ownSlot(found.orElse(null)));
       if (own.isPresent()) {
-        // Before the position goes that may be all that tells: this may be cut short and done
-        // again.
+        // Before the position goes that may be all that tells: this may have to be done again.
         registry.noteSlot(control, source, own.get());
       }
       publisher.forget(leadership.source());
@@ -90,9 +89,13 @@ public final class SourceReset {
       if (SlotState.of(control, named.slot()).isPresent()) {
         if (own.filter(named.slot()::equals).isPresent()) {
           new FirstStart(named, connections).dropSlot(control);
-          registry.forgetSlot(control, source);
+          registry.forgetSlot(control, source, named.slot());
         } else {
-          LOG.warn("slot {} is left alone: source {} has not read it", named.slot(), source);
+          LOG.warn(
+              "slot {} is left alone: nothing tells that source {} has read it; if it has, say so and do this again: {}",
+              named.slot(),
+              source,
+              SourceRegistry.claim(named, source));
         }
       }
       new Backlog(pipeline.source()).clear(control, source);

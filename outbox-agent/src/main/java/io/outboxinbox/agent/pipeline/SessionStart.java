@@ -132,8 +132,9 @@ final class SessionStart {
       verifySlot(first);
       return first;
     }
-    SlotState.warnOfLeft(control, registration().ownSlot(found), source.slot());
+    Optional<String> own = registration().ownSlot(found);
     registry.markSeeded(control, identity.id(), publisher.cluster().orElse(null));
+    SlotState.warnOfLeft(control, own, source.slot());
     String mark = PublicationMark.of(control, source);
     return found
         .onTimeline(ServerState.of(control).timeline())
@@ -217,7 +218,7 @@ final class SessionStart {
     Optional<SlotState> slot = SlotState.of(control, source.slot());
     if (slot.isPresent() && slot.get().active()) {
       throw new AgentException.Misconfigured(
-          "slot %s is being read by process %d, and not for pipeline %s: it is somebody else's"
+          "slot %s is being read by process %d, and not for pipeline %s: it may be somebody else's"
               .formatted(source.slot(), slot.get().activePid(), pipeline.name()),
           "set source.slot to a name that no other slot of the server has; or, to take this slot over, stop whoever reads it");
     }
@@ -231,7 +232,9 @@ final class SessionStart {
       throw new AgentException.Misconfigured(
           "slot " + source.slot() + " exists already, so its snapshot of existing rows is gone",
           "set source.slot to a name that no slot of the server has, so that the agent creates it;"
-              + " or set source.existingRows to skip to start where this slot stands");
+              + " or set source.existingRows to skip to start where this slot stands;"
+              + " or, if only this source has ever made or read it, say so: "
+              + SourceRegistry.claim(source, identity.id()));
     }
     long epoch = registration.nextEpoch(clock.instant());
     Durability.await(leadership.connections());
@@ -239,13 +242,17 @@ final class SessionStart {
     registry.beginEpoch(
         control, identity.id(), epoch, slot.isPresent() && !isOurs ? null : source.slot());
     FirstStart.Seed seed =
-        seed(slot, new SourceRegistry.Turn(epoch, registration.reconciliation()));
+        seed(
+            slot,
+            new SourceRegistry.Turn(epoch, registration.reconciliation()),
+            registration.slot());
     Checkpoint checkpoint = seedCheckpoint(epoch, seed.position(), seed.filled().candidates() > 0);
     // Without a durable seed, a crash in the very first batch could not be resumed exactly.
     if (publisher.keepsCheckpoint()) {
       publisher.publishBatch(List.of(), checkpoint);
     }
     registry.markSeeded(control, identity.id(), publisher.cluster().orElse(null));
+    SlotState.warnOfLeft(control, registration.ownSlot(null), source.slot());
     LOG.info(
         "first start of source {}: epoch {}, slot {} from {}, {} older rows to publish",
         identity.id(),
@@ -256,7 +263,8 @@ final class SessionStart {
     return checkpoint;
   }
 
-  private FirstStart.Seed seed(Optional<SlotState> slot, SourceRegistry.Turn turn)
+  private FirstStart.Seed seed(
+      Optional<SlotState> slot, SourceRegistry.Turn turn, @Nullable String noted)
       throws SQLException {
     FirstStart firstStart = new FirstStart(source, leadership.connections());
     if (slot.isPresent()) {
@@ -268,7 +276,7 @@ final class SessionStart {
       // On the leader's own connection: whoever has been replaced meanwhile has lost that one.
       firstStart.dropSlot(leadership.connection());
     }
-    return firstStart.createSlot(identity.id(), turn);
+    return firstStart.createSlot(identity.id(), turn, noted);
   }
 
   /**

@@ -143,7 +143,7 @@ public final class Reconcile {
   }
 
   private static Checkpoint asRead(Checkpoint checkpoint) {
-    return checkpoint.onTimeline(0).withPublicationMark("");
+    return checkpoint.onTimeline(0).throughSlot("").withPublicationMark("");
   }
 
   /** A wrong bootstrapServers looks like a lost position; only an operator can tell them apart. */
@@ -169,7 +169,9 @@ public final class Reconcile {
       throws SQLException, InterruptedException {
     ServerState server = ServerState.of(lead.control());
     PassedBound bound = PassedBound.of(lead.control(), connections, source, server, base);
-    boolean hasOwnSlot = hasOwnSlot(base);
+    Optional<String> own = ownSlot(base);
+    boolean hasOwnSlot = hasSlot(own);
+    @Nullable String noted = registration().slot();
     refuseRowsNobodyCanTell(bound);
     long epoch = epoch(base);
     CarryOver carryOver = new CarryOver(lead, cause.request(), base);
@@ -181,7 +183,7 @@ public final class Reconcile {
     LOG.warn("reconciliation {} of source {} begins: {}", number, identity.id(), cause.text());
     lead.progress().accept("reconciliation " + number + ": making a slot");
     SourceRegistry.Turn turn = new SourceRegistry.Turn(epoch, number);
-    FirstStart.Seed seed = newSlot(leader, turn, bound, hasOwnSlot);
+    FirstStart.Seed seed = newSlot(leader, turn, bound, hasOwnSlot, noted);
     Backlog.Filled filled = seed.filled();
     LOG.info(
         "reconciliation {}: {} rows in table {}, {} of them may not have been published, {} are"
@@ -210,6 +212,7 @@ public final class Reconcile {
             published.possibleRepeats(),
             published.notes()));
     makeDurable(checkpoint, cause);
+    SlotState.warnOfLeft(lead.control(), own, source.slot());
     LOG.info(
         "reconciliation {}: {} of {} candidates are in the topics, {} will be published; epoch {}"
             + " from sequence {}; log from {}",
@@ -231,16 +234,18 @@ public final class Reconcile {
     return base == null || isBehind ? known.nextEpoch(lead.clock().instant()) : base.epoch();
   }
 
+  private Optional<String> ownSlot(@Nullable Checkpoint base) throws SQLException {
+    // On another cluster a slot of the same name is another slot.
+    boolean isOfThisSource = base != null && base.source().equals(identity);
+    return registration().ownSlot(isOfThisSource ? base : null);
+  }
+
   /**
    * The slot makes room for a new one; who has not read it has nothing to do with it.
    *
    * @return whether there is one to be dropped
    */
-  private boolean hasOwnSlot(@Nullable Checkpoint base) throws SQLException {
-    // On another cluster a slot of the same name is another slot.
-    @Nullable Checkpoint position = base != null && base.source().equals(identity) ? base : null;
-    Optional<String> own = registration().ownSlot(position);
-    SlotState.warnOfLeft(lead.control(), own, source.slot());
+  private boolean hasSlot(Optional<String> own) throws SQLException {
     if (SlotState.of(lead.control(), source.slot()).isEmpty()) {
       return false;
     }
@@ -249,7 +254,9 @@ public final class Reconcile {
           "slot %s exists already, and source %s has not read it: it may be somebody else's"
               .formatted(source.slot(), identity.id()),
           "set source.slot to a name that no slot of the server has; or, to begin where this slot stands, "
-              + WayOut.takeOver(source.slot()));
+              + WayOut.takeOver(source.slot())
+              + "; or, if it is this source's own, such as from before an upgrade, say so: "
+              + SourceRegistry.claim(source, identity.id()));
     }
     return true;
   }
@@ -282,7 +289,11 @@ public final class Reconcile {
   }
 
   private FirstStart.Seed newSlot(
-      Connection leader, SourceRegistry.Turn turn, PassedBound bound, boolean hasOwnSlot)
+      Connection leader,
+      SourceRegistry.Turn turn,
+      PassedBound bound,
+      boolean hasOwnSlot,
+      @Nullable String noted)
       throws SQLException {
     Backlog.Candidates candidates = Backlog.Candidates.notEndedAt(bound.endedXid());
     try (Connection patient = connections.open("reconcile", 0)) {
@@ -293,7 +304,7 @@ public final class Reconcile {
     if (hasOwnSlot) {
       firstStart.dropSlot(leader);
     }
-    return firstStart.createSlot(identity.id(), turn, candidates);
+    return firstStart.createSlot(identity.id(), turn, candidates, noted);
   }
 
   private Checkpoint checkpoint(

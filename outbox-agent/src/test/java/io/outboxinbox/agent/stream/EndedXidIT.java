@@ -118,7 +118,7 @@ class EndedXidIT {
     registry.register(connection, "s");
     registry.beginEpoch(connection, "s", 1, "");
     return new FirstStart(source, new SourceConnections(source))
-        .createSlot("s", new SourceRegistry.Turn(1, 0))
+        .createSlot("s", new SourceRegistry.Turn(1, 0), null)
         .position();
   }
 

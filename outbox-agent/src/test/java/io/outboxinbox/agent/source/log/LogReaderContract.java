@@ -313,7 +313,7 @@ abstract class LogReaderContract {
       assertThatThrownBy(
               () ->
                   new FirstStart(source, new SourceConnections(source))
-                      .createSlot("s", new SourceRegistry.Turn(1, 0)))
+                      .createSlot("s", new SourceRegistry.Turn(1, 0), null))
           .isInstanceOf(AgentException.Retryable.class)
           .hasMessageContaining("another agent has begun epoch 2");
       assertThat(new Backlog(source).exists(connection, "s")).isFalse();
@@ -331,7 +331,7 @@ abstract class LogReaderContract {
       registry.register(connection, "s");
       registry.beginEpoch(connection, "s", 1, "");
       new FirstStart(source, new SourceConnections(source))
-          .createSlot("s", new SourceRegistry.Turn(1, 0));
+          .createSlot("s", new SourceRegistry.Turn(1, 0), null);
       return SourcePosition.atCommit(ServerState.of(connection).currentWalLsn());
     }
   }
