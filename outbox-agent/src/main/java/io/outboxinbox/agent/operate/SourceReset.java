@@ -10,6 +10,7 @@ import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.slot.FirstStart;
+import io.outboxinbox.agent.source.slot.LeftSlot;
 import io.outboxinbox.agent.source.slot.SlotState;
 import io.outboxinbox.agent.source.table.Backlog;
 import io.outboxinbox.agent.source.table.Reconciliations;
@@ -95,13 +96,13 @@ public final class SourceReset {
               "slot {} is left alone: nothing tells that source {} has read it; if it has, say so and do this again: {}",
               named.slot(),
               source,
-              SourceRegistry.claim(named, source));
+              registry.claim(source));
         }
       }
       new Backlog(pipeline.source()).clear(control, source);
       // Reports first: whoever waits for one would wait for ever if this ended in between.
       new Reconciliations(pipeline.source()).giveUp(control, source);
-      SlotState.warnOfLeft(control, own, named.slot());
+      LeftSlot.warn(control, own, named.slot());
       registry.forgetSeed(control, source);
     }
   }

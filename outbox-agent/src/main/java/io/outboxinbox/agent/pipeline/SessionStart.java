@@ -21,6 +21,7 @@ import io.outboxinbox.agent.source.inspect.Findings;
 import io.outboxinbox.agent.source.inspect.MissingPosition;
 import io.outboxinbox.agent.source.inspect.SourcePreflight;
 import io.outboxinbox.agent.source.slot.FirstStart;
+import io.outboxinbox.agent.source.slot.LeftSlot;
 import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.slot.SlotState;
 import io.outboxinbox.agent.source.table.Backlog;
@@ -132,9 +133,8 @@ final class SessionStart {
       verifySlot(first);
       return first;
     }
-    Optional<String> own = registration().ownSlot(found);
     registry.markSeeded(control, identity.id(), publisher.cluster().orElse(null));
-    SlotState.warnOfLeft(control, own, source.slot());
+    LeftSlot.warn(control, Optional.of(found.slot()), source.slot());
     String mark = PublicationMark.of(control, source);
     return found
         .onTimeline(ServerState.of(control).timeline())
@@ -190,15 +190,8 @@ final class SessionStart {
   }
 
   private void freeSlot(Optional<Checkpoint> found) throws SQLException, InterruptedException {
-    // Only a source that has read this slot before can have left a walsender behind, and that one
-    // has confirmed nothing beyond the position: else somebody has made the slot anew.
-    boolean isPassed =
-        found.isPresent()
-            && SlotState.of(control, source.slot())
-                .filter(slot -> slot.confirmedFlushLsn() > found.get().position().commitLsn())
-                .isPresent();
-    if (isPassed || !registration().owns(source.slot(), found.orElse(null))) {
-      refuseSlotInUse();
+    if (!mayHaveLeftWalsender(found)) {
+      refuseSlotInUse(found);
       return;
     }
     long deadline = System.nanoTime() + SLOT_FREE_WITHIN.toNanos();
@@ -214,13 +207,40 @@ final class SessionStart {
     }
   }
 
-  private void refuseSlotInUse() throws SQLException {
+  /**
+   * Only a source that has read this slot before, and that walsender has confirmed nothing beyond
+   * the position: else somebody has made the slot anew.
+   */
+  private boolean mayHaveLeftWalsender(Optional<Checkpoint> found) throws SQLException {
+    SourceRegistry.Registration registration = registration();
+    boolean hasRead = found.isPresent() || registration.isSeeded();
+    return hasRead
+        && registration.owns(source.slot(), found.orElse(null))
+        && !isMadeAnew(SlotState.of(control, source.slot()), found);
+  }
+
+  private static boolean isMadeAnew(Optional<SlotState> slot, Optional<Checkpoint> found) {
+    return slot.isPresent()
+        && found.isPresent()
+        && slot.get().confirmedFlushLsn() > found.get().position().commitLsn();
+  }
+
+  private void refuseSlotInUse(Optional<Checkpoint> found) throws SQLException {
     Optional<SlotState> slot = SlotState.of(control, source.slot());
     if (slot.isPresent() && slot.get().active()) {
+      if (isMadeAnew(slot, found)) {
+        // Also when its reader is away for a moment: it is theirs.
+        registry.forgetSlot(control, identity.id(), source.slot());
+      }
       throw new AgentException.Misconfigured(
           "slot %s is being read by process %d, and not for pipeline %s: it may be somebody else's"
               .formatted(source.slot(), slot.get().activePid(), pipeline.name()),
-          "set source.slot to a name that no other slot of the server has; or, to take this slot over, stop whoever reads it");
+          found
+                  .map(Checkpoint::slot)
+                  .filter(before -> !before.equals(source.slot()))
+                  .map("set source.slot to %s, or to"::formatted)
+                  .orElse("set source.slot to")
+              + " a name that no other slot of the server has; or, to take this slot over, stop whoever reads it");
     }
   }
 
@@ -234,7 +254,7 @@ final class SessionStart {
           "set source.slot to a name that no slot of the server has, so that the agent creates it;"
               + " or set source.existingRows to skip to start where this slot stands;"
               + " or, if only this source has ever made or read it, say so: "
-              + SourceRegistry.claim(source, identity.id()));
+              + registry.claim(identity.id()));
     }
     long epoch = registration.nextEpoch(clock.instant());
     Durability.await(leadership.connections());
@@ -245,14 +265,14 @@ final class SessionStart {
         seed(
             slot,
             new SourceRegistry.Turn(epoch, registration.reconciliation()),
-            registration.slot());
+            registration.ownSlot(null));
     Checkpoint checkpoint = seedCheckpoint(epoch, seed.position(), seed.filled().candidates() > 0);
     // Without a durable seed, a crash in the very first batch could not be resumed exactly.
     if (publisher.keepsCheckpoint()) {
       publisher.publishBatch(List.of(), checkpoint);
     }
     registry.markSeeded(control, identity.id(), publisher.cluster().orElse(null));
-    SlotState.warnOfLeft(control, registration.ownSlot(null), source.slot());
+    LeftSlot.warn(control, registration.ownSlot(null), source.slot());
     LOG.info(
         "first start of source {}: epoch {}, slot {} from {}, {} older rows to publish",
         identity.id(),
@@ -264,7 +284,7 @@ final class SessionStart {
   }
 
   private FirstStart.Seed seed(
-      Optional<SlotState> slot, SourceRegistry.Turn turn, @Nullable String noted)
+      Optional<SlotState> slot, SourceRegistry.Turn turn, Optional<String> own)
       throws SQLException {
     FirstStart firstStart = new FirstStart(source, leadership.connections());
     if (slot.isPresent()) {
@@ -276,7 +296,7 @@ final class SessionStart {
       // On the leader's own connection: whoever has been replaced meanwhile has lost that one.
       firstStart.dropSlot(leadership.connection());
     }
-    return firstStart.createSlot(identity.id(), turn, noted);
+    return firstStart.createSlot(identity.id(), turn, own);
   }
 
   /**

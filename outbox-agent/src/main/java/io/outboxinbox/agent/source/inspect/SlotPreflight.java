@@ -122,10 +122,11 @@ final class SlotPreflight {
       Connection connection, SourceConfiguration config, Checkpoint checkpoint)
       throws SQLException {
     String sourceId = checkpoint.source().id();
+    SourceRegistry registry = new SourceRegistry(config);
     boolean isNoted =
-        new SourceRegistry(config)
+        registry
             .find(connection, sourceId)
-            .filter(known -> known.owns(config.slot(), checkpoint))
+            .filter(known -> known.owns(config.slot(), null))
             .isPresent();
     // A note may be ahead of the position, or be lost in a failover.
     if (isNoted || checkpoint.slot().equals(config.slot())) {
@@ -136,8 +137,7 @@ final class SlotPreflight {
             "slot %s is there already, and source %s has read slot %s so far: it may be somebody else's"
                 .formatted(config.slot(), sourceId, checkpoint.slot()),
             "set source.slot to %s, or to a name that no slot of the server has; or, if slot %s was made for this source, say so: %s"
-                .formatted(
-                    checkpoint.slot(), config.slot(), SourceRegistry.claim(config, sourceId))));
+                .formatted(checkpoint.slot(), config.slot(), registry.claim(sourceId))));
   }
 
   /** Whether a slot of that name is one we may read, before anybody is shut out for it. */

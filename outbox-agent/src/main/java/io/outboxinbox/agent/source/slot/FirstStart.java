@@ -15,7 +15,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
-import org.jspecify.annotations.Nullable;
+import java.util.Optional;
 
 /**
  * Creates the slot, and remembers the rows that are older than it.
@@ -51,12 +51,12 @@ public final class FirstStart {
    * Creates the slot of a first start and, if configured, writes down the ids of older rows.
    *
    * @param turn as begun in the {@link SourceRegistry}
-   * @param noted which slot was its own before this one was noted
+   * @param own the slot it has read so far; empty for none
    * @throws AgentException.Retryable a long transaction keeps the slot from being created, or
    *     another agent has taken the turn
    * @throws SQLException as the server says
    */
-  public Seed createSlot(String sourceId, SourceRegistry.Turn turn, @Nullable String noted)
+  public Seed createSlot(String sourceId, SourceRegistry.Turn turn, Optional<String> own)
       throws SQLException {
     return createSlot(
         sourceId,
@@ -64,7 +64,7 @@ public final class FirstStart {
         source.existingRows() == SourceConfiguration.ExistingRows.PUBLISH
             ? Backlog.Candidates.ALL
             : Backlog.Candidates.NONE,
-        noted);
+        own);
   }
 
   /**
@@ -76,7 +76,7 @@ public final class FirstStart {
       String sourceId,
       SourceRegistry.Turn turn,
       Backlog.Candidates candidates,
-      @Nullable String noted)
+      Optional<String> own)
       throws SQLException {
     try (Connection replication = connections.openReplication("slot");
         Statement statement = replication.createStatement()) {
@@ -98,7 +98,7 @@ public final class FirstStart {
                 ? Backlog.Filled.NOTHING
                 : copyIds(sourceId, turn, candidates, slot.getString("snapshot_name")));
       } catch (SQLException e) {
-        takeNoteBack(sourceId, noted, e);
+        takeNoteBack(sourceId, own, e);
         // The same SQLState when somebody else ends the statement, and then it is not the wait.
         if ("57014".equals(e.getSQLState())
             && System.nanoTime() - begin >= CREATE_TIMEOUT.toNanos()) {
@@ -112,14 +112,16 @@ public final class FirstStart {
     }
   }
 
-  /** It was noted as the source's own before it was there: a name that somebody else now has. */
-  private void takeNoteBack(String sourceId, @Nullable String noted, SQLException refused) {
+  /**
+   * It was noted as the source's own before it was there. Now it is not, or somebody else was
+   * faster: who has that name next, owns it.
+   */
+  private void takeNoteBack(String sourceId, Optional<String> own, SQLException refused) {
     try (Connection connection = connections.open("bootstrap", 30)) {
-      SourceRegistry registry = new SourceRegistry(source);
-      if (DUPLICATE_OBJECT.equals(refused.getSQLState())) {
-        registry.forgetSlot(connection, sourceId, source.slot());
-      } else if (SlotState.of(connection, source.slot()).isEmpty()) {
-        registry.noteSlot(connection, sourceId, noted);
+      if (DUPLICATE_OBJECT.equals(refused.getSQLState())
+          || SlotState.of(connection, source.slot()).isEmpty()) {
+        String former = own.filter(slot -> !slot.equals(source.slot())).orElse("");
+        new SourceRegistry(source).noteSlot(connection, sourceId, former);
       }
     } catch (SQLException alsoRefused) {
       refused.addSuppressed(alsoRefused);

@@ -62,7 +62,7 @@ public final class SourceRegistry {
       return ownSlot(position).filter(name::equals).isPresent();
     }
 
-    /** Whether a reset has asked for a first start. */
+    /** Whether a reset has asked for a first start, where none has begun since. */
     public boolean isReset() {
       return "".equals(slot) && !isSeeded;
     }
@@ -232,10 +232,9 @@ public final class SourceRegistry {
   /**
    * Notes which slot is the source's own.
    *
-   * @param slot as in {@link Registration}
+   * @param slot empty for none
    */
-  public void noteSlot(Connection connection, String sourceId, @Nullable String slot)
-      throws SQLException {
+  public void noteSlot(Connection connection, String sourceId, String slot) throws SQLException {
     String sql = "UPDATE " + table + " SET slot = ? WHERE source = ?";
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setString(1, slot);
@@ -255,12 +254,9 @@ public final class SourceRegistry {
   }
 
   /** What an operator says who knows that a slot is a source's own though nothing tells. */
-  public static String claim(SourceConfiguration source, String sourceId) {
+  public String claim(String sourceId) {
     return "UPDATE %s SET slot = %s WHERE source = %s"
-        .formatted(
-            Identifiers.qualified(source.schema(), "outbox_agent_source"),
-            Identifiers.literal(source.slot()),
-            Identifiers.literal(sourceId));
+        .formatted(table, Identifiers.literal(source.slot()), Identifiers.literal(sourceId));
   }
 
   /**
