@@ -102,7 +102,7 @@ public final class SourceReset {
       new Backlog(pipeline.source()).clear(control, source);
       // Reports first: whoever waits for one would wait for ever if this ended in between.
       new Reconciliations(pipeline.source()).giveUp(control, source);
-      LeftSlot.warn(control, own, named.slot());
+      LeftSlot.warn(control, found, own, named.slot());
       registry.forgetSeed(control, source);
     }
   }

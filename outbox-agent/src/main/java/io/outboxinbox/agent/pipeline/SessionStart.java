@@ -134,7 +134,7 @@ final class SessionStart {
       return first;
     }
     registry.markSeeded(control, identity.id(), publisher.cluster().orElse(null));
-    LeftSlot.warn(control, Optional.of(found.slot()), source.slot());
+    LeftSlot.warn(control, Optional.of(found), Optional.empty(), source.slot());
     String mark = PublicationMark.of(control, source);
     return found
         .onTimeline(ServerState.of(control).timeline())
@@ -190,8 +190,17 @@ final class SessionStart {
   }
 
   private void freeSlot(Optional<Checkpoint> found) throws SQLException, InterruptedException {
-    if (!mayHaveLeftWalsender(found)) {
-      refuseSlotInUse(found);
+    SourceRegistry.Registration registration = registration();
+    Optional<SlotState> slot = SlotState.of(control, source.slot());
+    boolean isOwn = registration.owns(source.slot(), found.orElse(null));
+    // A walsender of ours has confirmed nothing beyond the position, and there is none before.
+    boolean hasRead = found.isPresent() || registration.isSeeded();
+    boolean isMadeAnew =
+        !hasRead || (slot.isPresent() && found.filter(slot.get()::isBeyond).isPresent());
+    if (!isOwn || isMadeAnew) {
+      if (slot.isPresent() && slot.get().active()) {
+        refuseSlotInUse(slot.get(), isOwn, found);
+      }
       return;
     }
     long deadline = System.nanoTime() + SLOT_FREE_WITHIN.toNanos();
@@ -207,41 +216,22 @@ final class SessionStart {
     }
   }
 
-  /**
-   * Only a source that has read this slot before, and that walsender has confirmed nothing beyond
-   * the position: else somebody has made the slot anew.
-   */
-  private boolean mayHaveLeftWalsender(Optional<Checkpoint> found) throws SQLException {
-    SourceRegistry.Registration registration = registration();
-    boolean hasRead = found.isPresent() || registration.isSeeded();
-    return hasRead
-        && registration.owns(source.slot(), found.orElse(null))
-        && !isMadeAnew(SlotState.of(control, source.slot()), found);
-  }
-
-  private static boolean isMadeAnew(Optional<SlotState> slot, Optional<Checkpoint> found) {
-    return slot.isPresent()
-        && found.isPresent()
-        && slot.get().confirmedFlushLsn() > found.get().position().commitLsn();
-  }
-
-  private void refuseSlotInUse(Optional<Checkpoint> found) throws SQLException {
-    Optional<SlotState> slot = SlotState.of(control, source.slot());
-    if (slot.isPresent() && slot.get().active()) {
-      if (isMadeAnew(slot, found)) {
-        // Also when its reader is away for a moment: it is theirs.
-        registry.forgetSlot(control, identity.id(), source.slot());
-      }
-      throw new AgentException.Misconfigured(
-          "slot %s is being read by process %d, and not for pipeline %s: it may be somebody else's"
-              .formatted(source.slot(), slot.get().activePid(), pipeline.name()),
-          found
-                  .map(Checkpoint::slot)
-                  .filter(before -> !before.equals(source.slot()))
-                  .map("set source.slot to %s, or to"::formatted)
-                  .orElse("set source.slot to")
-              + " a name that no other slot of the server has; or, to take this slot over, stop whoever reads it");
+  private void refuseSlotInUse(SlotState slot, boolean isOwn, Optional<Checkpoint> found)
+      throws SQLException {
+    // Else it may be a leader's before us, and the position was set back.
+    if (isOwn && !slot.isReadByThisRole(control)) {
+      // Also while its reader is away for a moment it is theirs.
+      registry.noteSlot(control, identity.id(), "");
     }
+    throw new AgentException.Misconfigured(
+        "slot %s is being read by process %d, and not for pipeline %s: it may be somebody else's"
+            .formatted(source.slot(), slot.activePid(), pipeline.name()),
+        found
+                .map(Checkpoint::slot)
+                .filter(before -> !before.equals(source.slot()))
+                .map("set source.slot to %s, or to"::formatted)
+                .orElse("set source.slot to")
+            + " a name that no other slot of the server has; or, to take this slot over, stop whoever reads it, and do what the next message says");
   }
 
   private Checkpoint firstStart() throws SQLException {
@@ -272,7 +262,7 @@ final class SessionStart {
       publisher.publishBatch(List.of(), checkpoint);
     }
     registry.markSeeded(control, identity.id(), publisher.cluster().orElse(null));
-    LeftSlot.warn(control, registration.ownSlot(null), source.slot());
+    LeftSlot.warn(control, Optional.empty(), registration.ownSlot(null), source.slot());
     LOG.info(
         "first start of source {}: epoch {}, slot {} from {}, {} older rows to publish",
         identity.id(),

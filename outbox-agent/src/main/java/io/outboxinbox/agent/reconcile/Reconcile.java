@@ -216,7 +216,7 @@ public final class Reconcile {
             published.possibleRepeats(),
             published.notes()));
     makeDurable(checkpoint, cause);
-    LeftSlot.warn(lead.control(), position.map(Checkpoint::slot).or(() -> own), source.slot());
+    LeftSlot.warn(lead.control(), position, own, source.slot());
     LOG.info(
         "reconciliation {}: {} of {} candidates are in the topics, {} will be published; epoch {}"
             + " from sequence {}; log from {}",

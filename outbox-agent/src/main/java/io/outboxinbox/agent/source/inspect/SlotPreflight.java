@@ -210,7 +210,7 @@ final class SlotPreflight {
   private static void checkConfirmed(
       List<Finding> findings, SourceConfiguration config, SlotState slot, Checkpoint checkpoint) {
     long position = checkpoint.position().commitLsn();
-    if (slot.confirmedFlushLsn() > position) {
+    if (slot.isBeyond(checkpoint)) {
       findings.add(
           Finding.gap(
               "slot %s starts at %s, %d bytes after position %s: transactions in between are not sent any more (the slot was made anew or moved by somebody else)"

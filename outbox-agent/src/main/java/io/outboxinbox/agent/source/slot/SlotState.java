@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.source.slot;
 
+import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.source.CatalogQuery;
 import java.sql.Connection;
 import java.sql.ResultSet;
@@ -94,5 +95,19 @@ public record SlotState(
   public boolean isDecoding(Connection connection) throws SQLException {
     return CatalogQuery.one(
         connection, IS_DECODING, row -> row.getBoolean("is_decoding"), activePid);
+  }
+
+  /** Whether more is confirmed than was published: somebody has made it anew, or moved it. */
+  public boolean isBeyond(Checkpoint position) {
+    return confirmedFlushLsn > position.position().commitLsn();
+  }
+
+  /** Whether a session of this role reads it. */
+  public boolean isReadByThisRole(Connection connection) throws SQLException {
+    return CatalogQuery.one(
+        connection,
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ?::int AND usename = current_user)",
+        row -> row.getBoolean(1),
+        String.valueOf(activePid));
   }
 }
