@@ -79,6 +79,13 @@ class ForeignSlotIT {
     assertThat(own.stop(Duration.ofSeconds(40))).isTrue();
     rig.names = "slot: " + PipelineRig.SLOT;
     new SourceReset(rig.configuration(""), "operator").run();
+    // The server ends a session a moment after its client has gone.
+    rig.await(
+        () ->
+            rig.query(
+                    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database ="
+                        + " (SELECT oid FROM pg_database WHERE datname = current_database())")
+                .equals("0"));
     new SourceReset(rig.configuration(""), "operator").run();
     assertThatSlotIsThere();
     Pipeline pipeline = rig.start("existingRows: publish");
