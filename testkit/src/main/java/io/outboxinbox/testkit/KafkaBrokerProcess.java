@@ -23,6 +23,10 @@ public final class KafkaBrokerProcess implements AutoCloseable {
   private static final Duration READY_WITHIN = Duration.ofSeconds(90);
   private static final Duration STOPPED_WITHIN = Duration.ofSeconds(30);
   private static final long LOOK_EVERY_MILLIS = 50;
+  private static final String NAME = "outbox-testkit-kafka-";
+
+  /** Where what brokers print is kept, to be read when a test has failed. */
+  private static final @Nullable String LOGS = System.getProperty("testkit.logs");
 
   private final KafkaBroker.Options options;
   private final int port;
@@ -38,10 +42,14 @@ public final class KafkaBrokerProcess implements AutoCloseable {
             ? Directories.temporary("kafka")
             : options.dataDirectory().toAbsolutePath();
     try {
-      this.output = Files.createTempFile("outbox-testkit-kafka-", ".out");
+      this.output = LOGS == null ? Files.createTempFile(NAME, ".out") : kept(Path.of(LOGS));
     } catch (IOException e) {
       throw new UncheckedIOException("cannot create the broker's output file", e);
     }
+  }
+
+  private static Path kept(Path logs) throws IOException {
+    return Files.createTempFile(Files.createDirectories(logs), "kafka-", ".log");
   }
 
   /** Starts a broker with temporary data on a free port and waits until it answers. */
@@ -125,13 +133,14 @@ public final class KafkaBrokerProcess implements AutoCloseable {
       throw new IllegalStateException("cannot start: " + this + " has not been stopped or killed");
     }
     try {
+      long before = readyLines();
       Process starting =
           new ProcessBuilder(command())
               .redirectErrorStream(true)
-              .redirectOutput(output.toFile())
+              .redirectOutput(ProcessBuilder.Redirect.appendTo(output.toFile()))
               .start();
       process = starting;
-      awaitReady(starting);
+      awaitReady(starting, before);
     } catch (IOException e) {
       throw new UncheckedIOException("cannot start " + this, e);
     }
@@ -154,7 +163,9 @@ public final class KafkaBrokerProcess implements AutoCloseable {
     if (options.dataDirectory() == null) {
       Directories.delete(dataDirectory);
     }
-    Directories.delete(output);
+    if (LOGS == null) {
+      Directories.delete(output);
+    }
   }
 
   @Override
@@ -184,10 +195,16 @@ public final class KafkaBrokerProcess implements AutoCloseable {
     return command;
   }
 
-  private void awaitReady(Process starting) throws IOException {
+  /** One for each of its lives. */
+  private long readyLines() throws IOException {
+    return Files.readAllLines(output).stream()
+        .filter(line -> line.startsWith(KafkaBrokerMain.READY))
+        .count();
+  }
+
+  private void awaitReady(Process starting, long before) throws IOException {
     long deadline = System.nanoTime() + READY_WITHIN.toNanos();
-    while (Files.readAllLines(output).stream()
-        .noneMatch(line -> line.startsWith(KafkaBrokerMain.READY))) {
+    while (readyLines() == before) {
       if (!starting.isAlive() || System.nanoTime() > deadline) {
         throw new IllegalStateException(
             this
