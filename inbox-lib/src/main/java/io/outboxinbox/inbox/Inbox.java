@@ -145,8 +145,9 @@ public final class Inbox {
 
   /**
    * Whether a transaction was committed of which {@link HandlerConnection#mayHaveCommitted} cannot
-   * tell. On PostgreSQL its number says so, on MySQL and MariaDB its rows do. Only where marks are
-   * used there, somebody else's work is taken for its own.
+   * tell. On PostgreSQL its number says so together with the row or mark, on MySQL and MariaDB the
+   * rows do. Somebody else's work is taken for its own only where marks are used there, and on
+   * PostgreSQL for a number that the server has not given yet, as after a failover that lost it.
    *
    * @param connection in another transaction, begun afterwards
    * @param outcomes one or more that were new in it

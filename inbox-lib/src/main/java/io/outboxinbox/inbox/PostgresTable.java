@@ -34,10 +34,10 @@ final class PostgresTable implements InboxTable {
 
   private static final String RETURNING = " RETURNING " + TRANSACTION;
 
-  /** After a failover that has lost commits, their numbers may still be ahead. */
+  /** Of a number ahead, which a failover has lost or another cluster gave, nothing is known. */
   private static final String STATUS =
       "SELECT CASE WHEN CAST(? AS pg_catalog.xid8) < pg_catalog.pg_current_xact_id()"
-          + " THEN pg_catalog.pg_xact_status(CAST(? AS pg_catalog.xid8)) ELSE 'aborted' END";
+          + " THEN pg_catalog.pg_xact_status(CAST(? AS pg_catalog.xid8)) END";
 
   private static final String MARKED =
       " WHERE consumer = ? AND source = ? AND topic = ? AND message_partition = ?";
@@ -242,7 +242,7 @@ final class PostgresTable implements InboxTable {
           throw new InboxException.Retryable(
               "transaction " + transaction + " of message " + key + " has not ended yet");
         }
-        // Null if the server has forgotten it. To take it for rolled back could lose a message.
+        // Null if the server does not know it. To take it for rolled back could lose a message.
         return !"aborted".equals(status);
       }
     }
@@ -301,7 +301,7 @@ final class PostgresTable implements InboxTable {
       bind(statement, 2, key);
       statement.setLong(6, to.epoch());
       statement.setLong(7, to.sequence());
-      return isMoved(statement, trace);
+      return writeMark(statement, trace);
     }
   }
 
@@ -311,12 +311,12 @@ final class PostgresTable implements InboxTable {
     try (PreparedStatement statement = connection.prepareStatement(begin)) {
       bind(statement, 1, key);
       bind(statement, 5, mark);
-      return isMoved(statement, trace);
+      return writeMark(statement, trace);
     }
   }
 
-  /** Whether a mark was written; one that was not leaves the number that another has told. */
-  private static boolean isMoved(PreparedStatement statement, Trace trace) throws SQLException {
+  /** Returns whether it was written; one that was not leaves the number that another has told. */
+  private static boolean writeMark(PreparedStatement statement, Trace trace) throws SQLException {
     long transaction = transactionOf(statement.executeQuery());
     if (transaction != 0) {
       trace.ofMarks = transaction;
@@ -337,7 +337,7 @@ final class PostgresTable implements InboxTable {
     try (PreparedStatement statement = connection.prepareStatement(move)) {
       bind(statement, 1, to);
       bind(statement, 3, key);
-      isMoved(statement, trace);
+      writeMark(statement, trace);
     }
   }
 

@@ -37,8 +37,7 @@ final class InboxDatabase {
   }
 
   static InboxDatabase create(PostgresExtension postgres) throws Exception {
-    PostgresDatabase database = postgres.newDatabase();
-    database.runScript("schema/postgresql/10_inbox.sql");
+    PostgresDatabase database = postgres.newDatabase("10_inbox");
     database.execute("CREATE TABLE effect (id text NOT NULL)");
     return new InboxDatabase(database::connect, database);
   }

@@ -29,9 +29,7 @@ class OutboxIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    database = postgres.newDatabase();
-    database.runScript("schema/postgresql/01_outbox.sql");
-    database.runScript("schema/postgresql/02_partitions.sql");
+    database = postgres.newDatabase("01_outbox", "02_partitions");
   }
 
   @Test
@@ -91,9 +89,9 @@ class OutboxIT {
       connection.commit();
     }
     assertThat(ids).doesNotHaveDuplicates().hasSize(1000);
-    List<String> written = rows("SELECT id::text FROM outbox_event ORDER BY n");
+    List<String> written = database.list("SELECT id::text FROM outbox_event ORDER BY n");
     assertThat(written).containsExactlyElementsOf(ids.stream().map(UUID::toString).toList());
-    assertThat(rows("SELECT aggregate_id FROM outbox_event ORDER BY n"))
+    assertThat(database.list("SELECT aggregate_id FROM outbox_event ORDER BY n"))
         .containsExactlyElementsOf(messages.stream().map(OutboxMessage::aggregateId).toList());
   }
 
@@ -118,7 +116,7 @@ class OutboxIT {
           connection, values.stream().map(v -> order("1").header("h", v).build()).toList());
       connection.commit();
     }
-    assertThat(rows("SELECT headers->>'h' FROM outbox_event ORDER BY n"))
+    assertThat(database.list("SELECT headers->>'h' FROM outbox_event ORDER BY n"))
         .as("seed %d", seed)
         .containsExactlyElementsOf(values);
   }
@@ -246,10 +244,6 @@ class OutboxIT {
   }
 
   private String row(String sql) throws SQLException {
-    return rows(sql).get(0);
-  }
-
-  private List<String> rows(String sql) throws SQLException {
-    return database.list(sql);
+    return database.list(sql).get(0);
   }
 }

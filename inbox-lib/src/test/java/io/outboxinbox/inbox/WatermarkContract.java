@@ -31,7 +31,7 @@ abstract class WatermarkContract {
   private final Inbox inbox = inbox(InboxMode.WATERMARK);
   private InboxDatabase database;
 
-  private static Inbox inbox(InboxMode mode) {
+  static Inbox inbox(InboxMode mode) {
     return Inbox.named(InboxDatabase.CONSUMER).mode(mode).build();
   }
 
@@ -42,7 +42,7 @@ abstract class WatermarkContract {
     database = create();
   }
 
-  private static Arrival arrival(int partition, long epoch, long sequence) {
+  static Arrival arrival(int partition, long epoch, long sequence) {
     return new Arrival(
         InboxDatabase.newId(), null, new Origin(SOURCE, "orders", partition, epoch, sequence));
   }

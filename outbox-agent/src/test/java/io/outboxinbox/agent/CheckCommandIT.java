@@ -2,6 +2,7 @@ package io.outboxinbox.agent;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.outboxinbox.agent.pipeline.PipelineRig;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
@@ -16,9 +17,6 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** The command as an operator types it, on real servers. */
 class CheckCommandIT {
-  private static final List<String> SCHEMA =
-      List.of("01_outbox", "02_partitions", "03_publication", "04_agent", "05_roles");
-
   @RegisterExtension
   static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
 
@@ -29,11 +27,7 @@ class CheckCommandIT {
 
   @BeforeEach
   void prepare() throws Exception {
-    database = postgres.newDatabase();
-    for (String file : SCHEMA) {
-      database.runScript("schema/postgresql/" + file + ".sql");
-    }
-    database.execute("ALTER ROLE outbox_agent PASSWORD 'agent'");
+    database = PipelineRig.newDatabase(postgres);
   }
 
   private CommandRun check(String route, String publish) throws Exception {

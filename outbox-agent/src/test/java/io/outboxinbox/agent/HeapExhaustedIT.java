@@ -6,6 +6,8 @@ import static org.awaitility.Awaitility.await;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.outboxinbox.agent.pipeline.PipelineRig;
+import io.outboxinbox.testkit.ChildProcess;
 import io.outboxinbox.testkit.FreePorts;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresDatabase;
@@ -49,13 +51,8 @@ class HeapExhaustedIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    database = postgres.newDatabase();
-    for (String file :
-        List.of("01_outbox", "02_partitions", "03_publication", "04_agent", "05_roles")) {
-      database.runScript("schema/postgresql/" + file + ".sql");
-    }
+    database = PipelineRig.newDatabase(postgres);
     database.execute(
-        "ALTER ROLE outbox_agent PASSWORD 'agent'",
         "ALTER TABLE outbox_event DROP CONSTRAINT outbox_event_payload_at_most_1000000_bytes");
     config =
         Files.writeString(
@@ -134,15 +131,8 @@ class HeapExhaustedIT {
 
   private Process start(String heap, String... arguments) throws IOException {
     List<String> command =
-        new ArrayList<>(
-            List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                heap,
-                "-XX:+UseSerialGC",
-                "-XX:TieredStopAtLevel=1",
-                "-cp",
-                System.getProperty("java.class.path"),
-                OutboxAgent.class.getName()));
+        ChildProcess.java(
+            heap, "-cp", System.getProperty("java.class.path"), OutboxAgent.class.getName());
     command.addAll(List.of(arguments));
     Path output = folder.resolve("output-" + processes.size() + ".txt");
     Process process =

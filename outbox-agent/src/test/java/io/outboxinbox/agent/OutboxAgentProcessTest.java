@@ -4,6 +4,7 @@ import static java.util.concurrent.TimeUnit.SECONDS;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import io.outboxinbox.testkit.ChildProcess;
 import io.outboxinbox.testkit.FreePorts;
 import java.io.IOException;
 import java.io.InputStream;
@@ -43,13 +44,8 @@ class OutboxAgentProcessTest {
   private record Ended(int exitCode, String output) {}
 
   private static List<String> java() {
-    return List.of(
-        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-        // Half the time to start, on a machine that is busy with other tests.
-        "-XX:TieredStopAtLevel=1",
-        "-cp",
-        System.getProperty("java.class.path"),
-        OutboxAgent.class.getName());
+    return ChildProcess.java(
+        "-cp", System.getProperty("java.class.path"), OutboxAgent.class.getName());
   }
 
   private Process start(Path output, String... arguments) throws IOException {

@@ -80,7 +80,15 @@ class RoomsTest {
               "publish",
               "park",
               "lead"),
-          room("replay", "event", "configure", "source", "source.table", "route", "publish"),
+          room(
+              "replay",
+              "event",
+              "configure",
+              "source",
+              "source.table",
+              "source.slot",
+              "route",
+              "publish"),
           room(
               "pipeline",
               "event",

@@ -24,9 +24,7 @@ class InboxIT extends SchemaOnEachVersion {
           + " AT TIME ZONE 'UTC' FROM inbox_floor";
 
   private static PostgresDatabase inbox(PostgresVersion version) throws SQLException {
-    PostgresDatabase database = empty(version);
-    database.runScript(FILE);
-    return database;
+    return on(version).newDatabase("10_inbox");
   }
 
   @ParameterizedTest

@@ -15,6 +15,16 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 class InstallIT extends SchemaOnEachVersion {
 
+  /** Tests have copies of one database, which must not be the same one. */
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
+  void copiesOfOneInstallationKnowNothingOfEachOther(PostgresVersion version) throws Exception {
+    PostgresDatabase one = installed(version);
+    one.execute("SELECT outbox_publish('order', '1', 'OrderPlaced', '{}')");
+    assertThat(query(installed(version), "SELECT count(*) FROM outbox_event")).isEqualTo("0");
+    assertThat(query(one, "SELECT count(*) FROM outbox_event")).isEqualTo("1");
+  }
+
   @ParameterizedTest
   @EnumSource(PostgresVersion.class)
   void everyFileCanRunTwiceAndKeepsEvents(PostgresVersion version) throws Exception {

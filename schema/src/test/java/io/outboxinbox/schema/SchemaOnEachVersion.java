@@ -25,18 +25,20 @@ abstract class SchemaOnEachVersion {
       List.of("01_outbox", "02_partitions", "03_publication", "04_agent", "05_roles");
 
   static PostgresDatabase empty(PostgresVersion version) throws SQLException {
+    return on(version).newDatabase();
+  }
+
+  static PostgresExtension on(PostgresVersion version) {
     return switch (version) {
-      case V15 -> postgres15.newDatabase();
-      case V17 -> postgres17.newDatabase();
-      case V18 -> postgres18.newDatabase();
+      case V15 -> postgres15;
+      case V17 -> postgres17;
+      case V18 -> postgres18;
     };
   }
 
   /** A database in which every file was run. */
   static PostgresDatabase installed(PostgresVersion version) throws SQLException {
-    PostgresDatabase database = empty(version);
-    install(database);
-    return database;
+    return on(version).newDatabase(FILES.toArray(String[]::new));
   }
 
   static void install(PostgresDatabase database) throws SQLException {

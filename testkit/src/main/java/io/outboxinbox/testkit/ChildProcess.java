@@ -47,10 +47,14 @@ public final class ChildProcess implements AutoCloseable {
     Runtime.getRuntime().addShutdownHook(endWithJvm);
   }
 
-  /** This JVM's own program, and its arguments. */
+  /** This JVM's own program with the options that tests have (test.jvm in the pom), and more. */
   public static List<String> java(String... arguments) {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    String options = System.getProperty("test.jvm", "").strip();
+    if (!options.isEmpty()) {
+      command.addAll(List.of(options.split("\\s+")));
+    }
     command.addAll(List.of(arguments));
     return command;
   }

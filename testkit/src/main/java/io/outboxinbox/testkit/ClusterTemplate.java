@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -76,7 +75,6 @@ final class ClusterTemplate {
   }
 
   private Path madeOnce(String superuser) throws IOException {
-    Path cache = programs.resolveSibling(".");
     List<String> options = options(superuser);
     // Named by all that it depends on, so that a template of other options is not taken for it.
     Path ready =
@@ -86,25 +84,13 @@ final class ClusterTemplate {
                     programs.getFileName(),
                     Objects.hash(
                         options, SETTINGS, runAs.ownerId(), ZoneId.systemDefault().getId())));
-    if (isWhole(ready)) {
-      return ready;
-    }
-    // Who sweeps old files out of the temporary directory has taken some.
-    Directories.delete(ready);
-    Path fresh = Files.createTempDirectory(cache, "initdb-");
-    try {
-      runAs.own(fresh);
-      initialize(fresh, options);
-      Files.move(fresh, ready, StandardCopyOption.ATOMIC_MOVE);
-    } catch (FileSystemException e) {
-      // Usually another process was faster, and its cluster is as good as ours.
-      if (!isWhole(ready)) {
-        throw e;
-      }
-    } finally {
-      Directories.delete(fresh);
-    }
-    return ready;
+    return Directories.madeOnce(
+        ready,
+        ClusterTemplate::isWhole,
+        fresh -> {
+          runAs.own(fresh);
+          initialize(fresh, options);
+        });
   }
 
   private static boolean isWhole(Path cluster) {

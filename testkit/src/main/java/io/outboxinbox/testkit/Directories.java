@@ -2,6 +2,7 @@ package io.outboxinbox.testkit;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -40,6 +41,42 @@ final class Directories {
     return Boolean.getBoolean("testkit.memory")
         && Files.isWritable(MEMORY)
         && Files.getFileStore(MEMORY).getUsableSpace() >= MEMORY_BYTES;
+  }
+
+  /** Puts files into a directory that is empty. */
+  @FunctionalInterface
+  interface Filling {
+    void fill(Path directory) throws IOException;
+  }
+
+  /**
+   * Makes a directory that all processes of this machine share, if it is not there.
+   *
+   * @return {@code ready}
+   */
+  static Path madeOnce(Path ready, Predicate<Path> isWhole, Filling filling) throws IOException {
+    // Asked first: what another process makes from here on is not for us to delete.
+    boolean wasThere = Files.exists(ready);
+    if (isWhole.test(ready)) {
+      return ready;
+    }
+    if (wasThere) {
+      // Who sweeps old files out of the temporary directory has taken some.
+      delete(ready);
+    }
+    Path fresh = Files.createTempDirectory(ready.getParent(), "making-");
+    try {
+      filling.fill(fresh);
+      Files.move(fresh, ready, StandardCopyOption.ATOMIC_MOVE);
+    } catch (FileSystemException e) {
+      // Usually another process was faster, and what it has made is as good as ours.
+      if (!isWhole.test(ready)) {
+        throw e;
+      }
+    } finally {
+      delete(fresh);
+    }
+    return ready;
   }
 
   static boolean hasEntries(Path directory) throws IOException {

@@ -20,7 +20,7 @@ final class KeptSessions {
   private static final int ANSWERS_WITHIN_SECONDS = 5;
 
   private static final Pattern SETS_FOR_LOGINS =
-      Pattern.compile("(?is).*\\bALTER\\s+(ROLE|USER|DATABASE)\\b.*");
+      Pattern.compile("(?i)\\bALTER\\s+((ROLE|USER)\\b[^;]*\\b(SET|RESET)|DATABASE)\\b");
 
   private static final Map<Login, Connection> FREE = new ConcurrentHashMap<>();
 
@@ -53,7 +53,7 @@ final class KeptSessions {
 
   /** To be called once statements were run. */
   static void noteLogins(String... statements) {
-    if (Arrays.stream(statements).anyMatch(sql -> SETS_FOR_LOGINS.matcher(sql).matches())) {
+    if (Arrays.stream(statements).anyMatch(sql -> SETS_FOR_LOGINS.matcher(sql).find())) {
       forget("");
     }
   }

@@ -5,6 +5,7 @@ import java.sql.DriverManager;
 import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.List;
 import java.util.UUID;
 import java.util.regex.Pattern;
 
@@ -22,7 +23,12 @@ record PostgresAddress(String host, int port, String user, String password) {
     return DriverManager.getConnection(jdbcUrl(database), user, password);
   }
 
-  String createDatabase(String prefix) throws SQLException {
+  PostgresDatabase database(String name) {
+    return new PostgresDatabase(host, port, name, user, password);
+  }
+
+  /** A new database, with these files of the schema in it. */
+  String createDatabase(String prefix, List<String> files) throws SQLException {
     if (!PLAIN_NAME.matcher(prefix).matches()) {
       throw new IllegalArgumentException(
           "database prefix '"
@@ -32,12 +38,8 @@ record PostgresAddress(String host, int port, String user, String password) {
               + " so that nobody has to quote it");
     }
     String name = prefix + "_" + UUID.randomUUID().toString().substring(0, 8);
-    onServer(
-        connection -> {
-          try (Statement statement = connection.createStatement()) {
-            return statement.execute("CREATE DATABASE " + name);
-          }
-        });
+    String template = files.isEmpty() ? "template1" : DatabaseTemplate.of(this, files);
+    database("postgres").execute("CREATE DATABASE " + name + " TEMPLATE " + template);
     return name;
   }
 

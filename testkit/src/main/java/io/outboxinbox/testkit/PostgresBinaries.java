@@ -8,10 +8,8 @@ import java.net.JarURLConnection;
 import java.net.URI;
 import java.net.URL;
 import java.net.URLConnection;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -145,34 +143,25 @@ final class PostgresBinaries {
   }
 
   private static Path unpackOnce(PostgresVersion version, URL archive) throws IOException {
-    Path cache = cacheDirectory();
-    Path ready = cache.resolve("postgres-" + version.major() + "-" + digest(archive));
-    if (Files.isDirectory(ready)) {
-      return ready;
-    }
-    Path fresh = Files.createTempDirectory(cache, "unpacking-");
-    try {
-      unpack(archive, fresh);
-      Files.writeString(fresh.resolve("superuser-password"), SUPERUSER_PASSWORD);
-      openToOthers(fresh);
-      requireVersion(version, fresh, archive);
-      Files.move(fresh, ready, StandardCopyOption.ATOMIC_MOVE);
-    } catch (FileSystemException e) {
-      // Usually another process was faster, and its copy is as good as ours.
-      if (!Files.isDirectory(ready)) {
-        throw e;
-      }
-    } finally {
-      Directories.delete(fresh);
-    }
-    return ready;
+    return Directories.madeOnce(
+        cacheDirectory().resolve("postgres-" + version.major() + "-" + digest(archive)),
+        Files::isDirectory,
+        fresh -> {
+          unpack(archive, fresh);
+          Files.writeString(fresh.resolve("superuser-password"), SUPERUSER_PASSWORD);
+          openToOthers(fresh);
+          requireVersion(version, fresh, archive);
+        });
   }
 
   // In the temporary directory rather than in the home, because a server that root starts as nobody
   // could not enter /root.
   private static Path cacheDirectory() throws IOException {
     String user = System.getProperty("user.name").replaceAll("[^A-Za-z0-9._-]", "_");
-    Path cache = Path.of(System.getProperty("java.io.tmpdir"), "outbox-testkit-" + user);
+    Path cache =
+        Path.of(System.getProperty("java.io.tmpdir"), "outbox-testkit-" + user)
+            .toAbsolutePath()
+            .normalize();
     Files.createDirectories(cache);
     // Everybody may write to /tmp: programs that somebody else put there are not for us to run.
     Path mine = Files.createTempFile(cache, "owner", ".tmp");
@@ -228,7 +217,7 @@ final class PostgresBinaries {
       Files.createDirectories(path);
       return;
     }
-    Files.createDirectories(path.resolveSibling("."));
+    Files.createDirectories(path.getParent());
     if (entry.isSymbolicLink()) {
       Files.createSymbolicLink(path, Path.of(entry.getLinkName()));
       return;

@@ -43,19 +43,19 @@ public record PostgresDatabase(String host, int port, String name, String user, 
 
   /** Runs statements as superuser, each in a transaction of its own. */
   public void execute(String... statements) throws SQLException {
-    KeptSessions.use(
-        jdbcUrl(),
-        user,
-        password,
-        connection -> {
-          try (Statement statement = connection.createStatement()) {
-            for (String sql : statements) {
-              statement.execute(sql);
+    try {
+      use(
+          connection -> {
+            try (Statement statement = connection.createStatement()) {
+              for (String sql : statements) {
+                statement.execute(sql);
+              }
             }
-          }
-          return statements;
-        });
-    KeptSessions.noteLogins(statements);
+            return statements;
+          });
+    } finally {
+      KeptSessions.noteLogins(statements);
+    }
   }
 
   /**
@@ -80,10 +80,7 @@ public record PostgresDatabase(String host, int port, String name, String user, 
 
   /** The first column of a query as superuser. */
   public List<@Nullable String> list(String sql) throws SQLException {
-    return KeptSessions.use(
-        jdbcUrl(),
-        user,
-        password,
+    return use(
         connection -> {
           List<@Nullable String> values = new ArrayList<>();
           try (Statement statement = connection.createStatement();
@@ -94,6 +91,10 @@ public record PostgresDatabase(String host, int port, String name, String user, 
           }
           return values;
         });
+  }
+
+  private <T> T use(KeptSessions.Use<T> use) throws SQLException {
+    return KeptSessions.use(jdbcUrl(), user, password, use);
   }
 
   /**

@@ -51,13 +51,18 @@ public final class PostgresExtension
     return new PostgresExtension(version);
   }
 
-  /** An empty database of its own. */
-  public PostgresDatabase newDatabase() throws SQLException {
+  /**
+   * A database of its own.
+   *
+   * @param files of {@code schema/postgresql} that were run in it as superuser, in this order, such
+   *     as {@code 01_outbox}; none for an empty database. What they grant on the database itself is
+   *     missing
+   */
+  public PostgresDatabase newDatabase(String... files) throws SQLException {
     PostgresAddress server = server();
-    String name = server.createDatabase("test");
+    String name = server.createDatabase("test", List.of(files));
     (inTest ? databasesOfTest : databasesOfClass).add(name);
-    return new PostgresDatabase(
-        server.host(), server.port(), name, server.user(), server.password());
+    return server.database(name);
   }
 
   public PostgresVersion version() {

@@ -184,6 +184,11 @@ public final class PostgresServer implements AutoCloseable {
     return address.connect(database);
   }
 
+  /** One that is there, or will be. */
+  public PostgresDatabase database(String name) {
+    return address.database(name);
+  }
+
   /**
    * Creates an empty database.
    *
@@ -191,7 +196,7 @@ public final class PostgresServer implements AutoCloseable {
    * @return the unique name
    */
   public String createDatabase(String prefix) throws SQLException {
-    return address.createDatabase(prefix);
+    return address.createDatabase(prefix, List.of());
   }
 
   /** Drops a database with its replication slots, and ends whoever is connected. */
@@ -232,7 +237,7 @@ public final class PostgresServer implements AutoCloseable {
 
   private void stop(String mode) {
     if (state == State.RUNNING) {
-      pgCtl("stop", "-m", mode);
+      run(pgCtl("stop", "-m", mode));
       state = State.STOPPED;
     }
   }
@@ -263,7 +268,7 @@ public final class PostgresServer implements AutoCloseable {
   public void startAgain() {
     require(State.STOPPED, "start");
     writeSettings();
-    pgCtl("start", "-l", dataDirectory.resolve(LOG_FILE).toString());
+    run(pgCtl("start", "-l", dataDirectory.resolve(LOG_FILE).toString()));
     state = State.RUNNING;
   }
 
@@ -334,12 +339,19 @@ public final class PostgresServer implements AutoCloseable {
     }
   }
 
-  private void pgCtl(String action, String... more) {
+  private List<String> pgCtl(String action, String... more) {
     List<String> command =
         new ArrayList<>(
-            List.of(program("pg_ctl"), action, "-D", dataDirectory.toString(), "-w", "-t", "60"));
+            List.of(
+                PostgresBinaries.program(programs, "pg_ctl"),
+                action,
+                "-D",
+                dataDirectory.toString(),
+                "-w",
+                "-t",
+                "60"));
     command.addAll(List.of(more));
-    run(command);
+    return command;
   }
 
   private void run(List<String> command) {
@@ -348,10 +360,6 @@ public final class PostgresServer implements AutoCloseable {
       throw new IllegalStateException(
           this + ": " + command + " failed:\n" + result.output() + logTail());
     }
-  }
-
-  private String program(String name) {
-    return PostgresBinaries.program(programs, name);
   }
 
   private String logTail() {
@@ -388,10 +396,8 @@ public final class PostgresServer implements AutoCloseable {
 
   private void stopForJvmExit() {
     if (state == State.RUNNING) {
-      Command.run(
-          runAs.command(
-              List.of(
-                  program("pg_ctl"), "stop", "-D", dataDirectory.toString(), "-m", "immediate")));
+      // Whether it succeeds or not: nobody is left to be told.
+      Command.run(runAs.command(pgCtl("stop", "-m", "immediate")));
     }
     deleteTemporaryData();
   }

@@ -55,6 +55,23 @@ class ExtensionsIT {
     assertThat(count("pg_database WHERE datname = '" + databaseOfClass.name() + "'")).isOne();
   }
 
+  /** A session that is kept for its next use would not know. */
+  @Test
+  void whatADatabaseOrARoleSetsIsSeenByTheNextLook() throws SQLException {
+    PostgresDatabase database = postgres.newDatabase();
+    String look = "SELECT current_setting('search_path')";
+    assertThat(database.query(look)).isEqualTo("\"$user\", public");
+    database.execute("ALTER DATABASE " + database.name() + " SET search_path = pg_catalog");
+    assertThat(database.query(look)).isEqualTo("pg_catalog");
+    database.execute(
+        "ALTER ROLE postgres IN DATABASE "
+            + database.name()
+            + " SET search_path = information_schema");
+    assertThat(database.query(look)).isEqualTo("information_schema");
+    database.execute("SET search_path = public");
+    assertThat(database.query(look)).isEqualTo("information_schema");
+  }
+
   private static int count(String from) throws SQLException {
     try (Connection connection = databaseOfClass.connect();
         Statement statement = connection.createStatement();

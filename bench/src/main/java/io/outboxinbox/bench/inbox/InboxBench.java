@@ -55,12 +55,7 @@ public final class InboxBench {
   }
 
   private static PostgresDatabase newDatabase(PostgresServer server) throws SQLException {
-    return new PostgresDatabase(
-        server.host(),
-        server.port(),
-        server.createDatabase("bench"),
-        server.superuser(),
-        server.superuserPassword());
+    return server.database(server.createDatabase("bench"));
   }
 
   private static void tellConditions(PostgresServer server, Report report) throws SQLException {

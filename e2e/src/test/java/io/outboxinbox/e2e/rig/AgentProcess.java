@@ -3,6 +3,7 @@ package io.outboxinbox.e2e.rig;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.outboxinbox.testkit.ChildProcess;
 import io.outboxinbox.testkit.FreePorts;
+import io.outboxinbox.testkit.ChildProcess;
 import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -69,7 +70,7 @@ public final class AgentProcess implements AutoCloseable {
    * @param jvmOptions such as -Xmx256m
    */
   public static AgentProcess of(String name, AgentConfig config, String... jvmOptions) {
-    List<String> command = java();
+    List<String> command = ChildProcess.java();
     command.addAll(List.of(jvmOptions));
     command.addAll(List.of("-jar", jar()));
     return new AgentProcess(name, command, config);
@@ -85,19 +86,9 @@ public final class AgentProcess implements AutoCloseable {
     if (!Files.isDirectory(classes)) {
       throw new IllegalStateException(classes + " does not exist; build module e2e first");
     }
-    List<String> command = java();
+    List<String> command = ChildProcess.java();
     command.addAll(List.of("-cp", classes + File.pathSeparator + jar(), MAIN));
     return new AgentProcess(name, command, config);
-  }
-
-  /** The collector that docs/INSTALL.md and the image set. */
-  private static List<String> java() {
-    List<String> command = ChildProcess.java("-XX:+UseSerialGC");
-    if (!Boolean.getBoolean("e2e.long")) {
-      // Lives that last seconds would spend most of them compiling.
-      command.add("-XX:TieredStopAtLevel=1");
-    }
-    return command;
   }
 
   private static String jar() {
@@ -133,7 +124,7 @@ public final class AgentProcess implements AutoCloseable {
    * @throws IllegalStateException it failed, or did not end
    */
   public String command(String name, String... arguments) {
-    List<String> line = java();
+    List<String> line = ChildProcess.java();
     line.addAll(List.of("-jar", jar()));
     line.addAll(List.of(name.split(" ", -1)));
     line.add(configFile.toString());

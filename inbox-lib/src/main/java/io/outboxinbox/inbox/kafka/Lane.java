@@ -20,7 +20,7 @@ import org.slf4j.LoggerFactory;
 final class Lane implements Runnable {
   private static final Logger log = LoggerFactory.getLogger(InboxConsumer.class);
 
-  /** A guess: who loses that often in a row has another problem, and it counts as a failure. */
+  /** A guess: who loses that often before it wins has another problem; it counts as a failure. */
   private static final int CONFLICTS_MAX = 20;
 
   private static final RetryPolicy AFTER_CONFLICT =
@@ -48,7 +48,7 @@ final class Lane implements Runnable {
 
   private int failedAttempts;
 
-  /** Also connections lost under the handler, and what it finds lacking; only success ends them. */
+  /** Also lost connections and what a handler finds lacking; outages in between are passed over. */
   private int conflicts;
 
   /** How often the inbox could not be asked; of no message's account. */
@@ -271,9 +271,7 @@ final class Lane implements Runnable {
               ? ConsumerState.MISCONFIGURED
               : ConsumerState.WAITING_FOR_DATABASE,
           e.failure(),
-          "cannot find out how its transaction has ended, which only this process knows to ask, so"
-              + " do not restart it but mend the database; it asks again by itself: "
-              + e.reason());
+          Ended.unsettled(e));
     }
     ended = null;
     if (!isCommitted) {

@@ -71,7 +71,6 @@ final class MessageTransaction {
     /** The first message at hand; null in what is of no message. */
     volatile @Nullable Delivery at;
 
-    boolean isConnectionGone;
     boolean isSessionChanged;
     boolean isUsed;
 
@@ -240,6 +239,7 @@ final class MessageTransaction {
               if (!inbox.isCommitted(connection, doubtful.outcomes())) {
                 return false;
               }
+              progress.phase = Phase.BEHIND;
               for (int i = 0; i < doubtful.size(); i++) {
                 Envelope envelope = doubtful.deliveries().get(i).envelope();
                 if (!deadLetters.contains(connection, envelope)) {
@@ -340,12 +340,13 @@ final class MessageTransaction {
   private Result effects(
       Connection connection, List<Delivery> batch, List<Outcome> outcomes, Progress progress)
       throws Exception {
+    Given given = Given.of();
+    progress.given = given;
     refuseTooOld(batch, outcomes);
     if (settings.isHoldingKeys()) {
       learnHeldKeys(connection, batch, outcomes);
     }
     List<Message> messages = new ArrayList<>();
-    Given given = Given.of();
     Map<ByteBuffer, byte[]> released = new HashMap<>();
     int queued = 0;
     for (int i = 0; i < batch.size(); i++) {
@@ -360,7 +361,6 @@ final class MessageTransaction {
       }
     }
     if (!messages.isEmpty()) {
-      progress.given = given;
       handle(connection, messages, progress);
     }
     return new Result(outcomes, messages.size(), queued, List.copyOf(released.values()));
@@ -384,7 +384,10 @@ final class MessageTransaction {
       hasFailed = false;
     } catch (Throwable e) {
       // Drivers close a connection that broke. Handlers may hide that behind a failure of theirs.
-      progress.isConnectionGone = connection.isClosed();
+      // What the rollback does afterwards says nothing of why it was needed, so it is asked here.
+      if (connection.isClosed() || progress.step.isCut()) {
+        progress.phase = Phase.LOST;
+      }
       progress.mayHaveCommitted = given.mayHaveCommitted();
       throw e;
     } finally {
@@ -481,11 +484,9 @@ final class MessageTransaction {
       if (e instanceof InterruptedException) {
         Thread.currentThread().interrupt();
       }
-      boolean isLost = progress.isConnectionGone || progress.step.isCut();
-      Phase phase = isLost ? Phase.LOST : progress.phase;
       throw progress.mayHaveCommitted || TransactionEndedException.isIn(e)
-          ? StepFailure.ofEnded(phase, e, progress.given)
-          : StepFailure.of(phase, e);
+          ? StepFailure.ofEnded(progress.phase, e, progress.given)
+          : StepFailure.of(progress.phase, e);
     } finally {
       progress.step.end();
     }

@@ -8,7 +8,8 @@ import java.util.concurrent.ThreadLocalRandom;
  * How often and how soon a message is tried again whose handler has failed.
  *
  * @param attemptsMax how often the handler is called for one message by itself, 1 or more; an
- *     outage of the database and a conflict with another transaction do not count
+ *     outage of the database does not count, nor does what it lacks or a conflict with another
+ *     transaction until that has happened more than twenty times without a success
  * @param initial pause after the first failure, doubled with each further one
  * @param max longest pause
  * @param jitter share of each pause that is left to chance, 0 to 1, so that consumers which failed

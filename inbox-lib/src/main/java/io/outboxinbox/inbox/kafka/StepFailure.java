@@ -150,6 +150,11 @@ final class StepFailure extends Exception {
     return phase == Phase.OURS || phase == Phase.BEHIND;
   }
 
+  /** Whether it is known what has become of the handler's effects, and that cannot be kept. */
+  boolean isBehindHandler() {
+    return phase == Phase.BEHIND;
+  }
+
   /** Whether no handler has run in the transaction. */
   boolean isBeforeHandler() {
     return phase == Phase.OURS;

@@ -140,8 +140,6 @@ class ConsumerKillFaultTest {
     List<String> command =
         ChildProcess.java(
             "-Xmx256m",
-            "-XX:TieredStopAtLevel=1",
-            "-XX:+UseSerialGC",
             "-cp",
             System.getProperty("java.class.path").replace("\"", ""),
             ConsumerChild.class.getName(),

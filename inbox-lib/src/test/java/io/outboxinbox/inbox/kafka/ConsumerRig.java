@@ -10,6 +10,7 @@ import io.outboxinbox.inbox.Message;
 import io.outboxinbox.inbox.MessageId;
 import io.outboxinbox.inbox.Transactions;
 import io.outboxinbox.testkit.PostgresDatabase;
+import io.outboxinbox.testkit.PostgresExtension;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.ResultSet;
@@ -66,9 +67,20 @@ final class ConsumerRig implements AutoCloseable {
             new ByteArraySerializer());
   }
 
+  static ConsumerRig of(PostgresExtension postgres, String bootstrapServers, String topic)
+      throws SQLException {
+    return inInstalled(postgres.newDatabase("10_inbox"), bootstrapServers, topic);
+  }
+
+  /** In a database that is there already, such as one on a server of the test's own. */
   static ConsumerRig of(PostgresDatabase database, String bootstrapServers, String topic)
       throws SQLException {
     database.runScript("schema/postgresql/10_inbox.sql");
+    return inInstalled(database, bootstrapServers, topic);
+  }
+
+  private static ConsumerRig inInstalled(
+      PostgresDatabase database, String bootstrapServers, String topic) throws SQLException {
     database.execute(createEffects());
     return new ConsumerRig(
         database.jdbcUrl(), database.user(), database.password(), bootstrapServers, topic);

@@ -9,7 +9,10 @@ import com.zaxxer.hikari.HikariDataSource;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
 import java.sql.Connection;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -18,6 +21,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
+import javax.sql.DataSource;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.ConsumerInterceptor;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
@@ -30,6 +34,7 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What goes wrong around a message is not the message's fault, and is not taken for health. */
 class EnvironmentIT {
@@ -47,7 +52,7 @@ class EnvironmentIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    rig = ConsumerRig.of(postgres.newDatabase(), kafka.bootstrapServers(), kafka.newTopic("o", 1));
+    rig = ConsumerRig.of(postgres, kafka.bootstrapServers(), kafka.newTopic("o", 1));
   }
 
   @AfterEach
@@ -150,9 +155,36 @@ class EnvironmentIT {
     }
   }
 
-  /** No handler has run, so no message can be to blame, however often it is the same. */
-  @Test
-  void countsNothingAgainstAMessageWhileTheInboxCannotBeAsked() throws Exception {
+  /** Connections that take long to roll back, until they are cut off. */
+  private static <T> T slowToRollBack(Class<T> type, T real) {
+    return type.cast(
+        Proxy.newProxyInstance(
+            EnvironmentIT.class.getClassLoader(),
+            new Class<?>[] {type},
+            (proxy, method, arguments) -> {
+              try {
+                if (method.getName().equals("rollback")) {
+                  Thread.sleep(LIMIT.toMillis());
+                }
+                Object made = method.invoke(real, arguments);
+                return method.getName().equals("getConnection")
+                    ? slowToRollBack(Connection.class, (Connection) made)
+                    : made;
+              } catch (InterruptedException e) {
+                throw new SQLException(e);
+              } catch (InvocationTargetException e) {
+                throw e.getCause();
+              }
+            }));
+  }
+
+  /**
+   * No handler has run, so no message can be to blame, however often it is the same, and however
+   * long it takes to roll back.
+   */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void countsNothingAgainstAMessageWhileTheInboxCannotBeAsked(boolean isSlow) throws Exception {
     rig.execute(
         "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lock_timeout = 20',"
             + " current_database()); END $$");
@@ -167,6 +199,11 @@ class EnvironmentIT {
       consumer =
           rig.start(
               rig.builder()
+                  .dataSource(
+                      isSlow
+                          ? slowToRollBack(DataSource.class, rig.dataSource())
+                          : rig.dataSource())
+                  .stepLimits(new StepWatch.Limits(Duration.ofMinutes(5), Duration.ofMillis(50)))
                   .listener(
                       new ConsumerListener() {
                         @Override

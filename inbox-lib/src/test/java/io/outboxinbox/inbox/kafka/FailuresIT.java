@@ -16,6 +16,7 @@ import io.outboxinbox.inbox.Transactions;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
+import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
@@ -48,7 +49,7 @@ class FailuresIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    rig = ConsumerRig.of(postgres.newDatabase(), kafka.bootstrapServers(), kafka.newTopic("o", 2));
+    rig = ConsumerRig.of(postgres, kafka.bootstrapServers(), kafka.newTopic("o", 2));
   }
 
   @AfterEach
@@ -367,10 +368,7 @@ class FailuresIT {
     assertThat(rig.deadLetters()).isEmpty();
   }
 
-  /** What counts as a conflict may be the same each time: 53400 a limit, 40001 a trigger's. */
-  @ParameterizedTest
-  @ValueSource(strings = {"53400", "57014", "40001"})
-  void saysThatADeadLetterCannotBeWrittenWhateverItMeetsEachTime(String state) throws Exception {
+  private void refuseDeadLetters(String state) throws SQLException {
     rig.execute(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
             + " RAISE EXCEPTION 'not now' USING ERRCODE = '"
@@ -378,6 +376,30 @@ class FailuresIT {
             + "'; END $$;"
             + " CREATE TRIGGER refuse BEFORE INSERT ON inbox_dead_letter"
             + " FOR EACH ROW EXECUTE FUNCTION refuse()");
+  }
+
+  /** Nobody but the consumer knows that its handler has committed. */
+  @Test
+  void saysThatADeadLetterOfWhatWasCommittedCannotBeWritten() throws Exception {
+    refuseDeadLetters("P0001");
+    InboxConsumer consumer =
+        rig.start(
+            rig.builder()
+                .handler((connection, message) -> connection.unwrap(Connection.class).commit()));
+    rig.send(0, "a", ConsumerRig.newId(), "0");
+    eventually().until(() -> consumer.state() == ConsumerState.MISCONFIGURED);
+    assertThat(consumer.reason())
+        .contains(rig.topic() + "-0@0: cannot write a dead letter", "do not restart", "not now");
+    rig.execute("DROP TRIGGER refuse ON inbox_dead_letter");
+    eventually().until(() -> rig.deadLetters().size() == 1);
+    eventually().until(() -> consumer.state() == ConsumerState.RUNNING);
+  }
+
+  /** What counts as a conflict may be the same each time: 53400 a limit, 40001 a trigger's. */
+  @ParameterizedTest
+  @ValueSource(strings = {"53400", "57014", "40001"})
+  void saysThatADeadLetterCannotBeWrittenWhateverItMeetsEachTime(String state) throws Exception {
+    refuseDeadLetters(state);
     AtomicInteger retried = new AtomicInteger();
     InboxConsumer consumer =
         rig.start(

@@ -47,7 +47,7 @@ class HandlerTransactionIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    rig = ConsumerRig.of(postgres.newDatabase(), kafka.bootstrapServers(), kafka.newTopic("h", 1));
+    rig = ConsumerRig.of(postgres, kafka.bootstrapServers(), kafka.newTopic("h", 1));
   }
 
   @AfterEach

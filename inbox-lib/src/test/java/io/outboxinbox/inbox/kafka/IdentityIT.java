@@ -34,7 +34,7 @@ class IdentityIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    rig = ConsumerRig.of(postgres.newDatabase(), kafka.bootstrapServers(), kafka.newTopic("o", 1));
+    rig = ConsumerRig.of(postgres, kafka.bootstrapServers(), kafka.newTopic("o", 1));
   }
 
   @AfterEach

@@ -33,7 +33,7 @@ class InboxConsumerIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    rig = ConsumerRig.of(postgres.newDatabase(), kafka.bootstrapServers(), kafka.newTopic("o", 3));
+    rig = ConsumerRig.of(postgres, kafka.bootstrapServers(), kafka.newTopic("o", 3));
   }
 
   @AfterEach

@@ -3,6 +3,7 @@ package io.outboxinbox.inbox.kafka;
 import static io.outboxinbox.inbox.kafka.ConsumerRig.eventually;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.outboxinbox.testkit.ChildProcess;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
@@ -110,11 +111,8 @@ class KafkaClientVersionsIT {
   }
 
   private static List<String> command(Path client, PostgresDatabase database, ConsumerRig rig) {
-    return List.of(
-        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+    return ChildProcess.java(
         "-Xmx256m",
-        "-XX:TieredStopAtLevel=1",
-        "-XX:+UseSerialGC",
         "-cp",
         classPathWith(client),
         ClientVersionChild.class.getName(),

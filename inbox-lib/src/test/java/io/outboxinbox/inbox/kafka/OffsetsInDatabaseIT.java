@@ -26,7 +26,7 @@ class OffsetsInDatabaseIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    rig = ConsumerRig.of(postgres.newDatabase(), kafka.bootstrapServers(), kafka.newTopic("d", 1));
+    rig = ConsumerRig.of(postgres, kafka.bootstrapServers(), kafka.newTopic("d", 1));
   }
 
   @AfterEach

@@ -32,7 +32,7 @@ class RebalanceIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    rig = ConsumerRig.of(postgres.newDatabase(), kafka.bootstrapServers(), kafka.newTopic("r", 4));
+    rig = ConsumerRig.of(postgres, kafka.bootstrapServers(), kafka.newTopic("r", 4));
   }
 
   @AfterEach

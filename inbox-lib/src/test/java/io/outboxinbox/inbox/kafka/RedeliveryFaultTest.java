@@ -59,8 +59,7 @@ class RedeliveryFaultTest {
 
   @BeforeEach
   void setUp() throws Exception {
-    database = postgres.newDatabase();
-    database.runScript("schema/postgresql/10_inbox.sql");
+    database = postgres.newDatabase("10_inbox");
     database.execute("CREATE TABLE effect (id text NOT NULL)");
     topic = kafka.newTopic("redelivered", PARTITIONS);
     produce();
@@ -74,9 +73,9 @@ class RedeliveryFaultTest {
     // Another group starts at the beginning; for the inbox it is the same consumer.
     Duration again = consume(mode, "again");
     assertThatEachMessageTookEffectOnce();
-    long bytes = number("SELECT sum(bytes) FROM inbox_partitions()");
-    long markBytes = number("SELECT pg_total_relation_size('inbox_watermark')");
-    long rows = number("SELECT count(*) FROM inbox_message");
+    long bytes = database.number("SELECT sum(bytes) FROM inbox_partitions()");
+    long markBytes = database.number("SELECT pg_total_relation_size('inbox_watermark')");
+    long rows = database.number("SELECT count(*) FROM inbox_message");
     System.out.printf(
         Locale.ROOT,
         "%n== Redelivery, mode %s: %,d messages in %.1f s, again in %.1f s, 0 repeated effects;"
@@ -92,8 +91,8 @@ class RedeliveryFaultTest {
   }
 
   private void assertThatEachMessageTookEffectOnce() throws SQLException {
-    assertThat(number("SELECT count(*) FROM effect")).isEqualTo(messages);
-    assertThat(number("SELECT count(DISTINCT id) FROM effect")).isEqualTo(messages);
+    assertThat(database.number("SELECT count(*) FROM effect")).isEqualTo(messages);
+    assertThat(database.number("SELECT count(DISTINCT id) FROM effect")).isEqualTo(messages);
   }
 
   private Duration consume(InboxMode mode, String group) throws Exception {
@@ -213,10 +212,6 @@ class RedeliveryFaultTest {
     config.setAutoCommit(false);
     config.setMaximumPoolSize(4);
     return new HikariDataSource(config);
-  }
-
-  private long number(String sql) throws SQLException {
-    return database.number(sql);
   }
 
   private static byte[] utf8(String text) {

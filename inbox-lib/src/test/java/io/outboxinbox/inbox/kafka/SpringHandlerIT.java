@@ -68,7 +68,7 @@ class SpringHandlerIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    rig = ConsumerRig.of(postgres.newDatabase(), kafka.bootstrapServers(), kafka.newTopic("o", 1));
+    rig = ConsumerRig.of(postgres, kafka.bootstrapServers(), kafka.newTopic("o", 1));
     context = new AnnotationConfigApplicationContext();
     context.registerBean(DataSource.class, rig::dataSource);
     context.register(Beans.class);

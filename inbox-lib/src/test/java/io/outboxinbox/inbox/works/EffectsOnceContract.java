@@ -11,7 +11,6 @@ import io.outboxinbox.inbox.Outcome;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
-import java.sql.SQLException;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -78,8 +77,7 @@ abstract class EffectsOnceContract {
 
   @BeforeEach
   final void setUp() throws Exception {
-    database = postgres.newDatabase();
-    database.runScript("schema/postgresql/10_inbox.sql");
+    database = postgres.newDatabase("10_inbox");
     database.execute("CREATE TABLE reservation (order_id text NOT NULL)");
     start();
   }
@@ -104,8 +102,8 @@ abstract class EffectsOnceContract {
     assertThat(consume(id, () -> {})).isTrue();
     assertThat(consume(id, () -> {})).isFalse();
     assertThat(consume(MessageId.of("order-2"), () -> {})).isTrue();
-    assertThat(number("SELECT count(*) FROM reservation")).isEqualTo(2);
-    assertThat(number("SELECT count(*) FROM inbox_message")).isEqualTo(2);
+    assertThat(database.number("SELECT count(*) FROM reservation")).isEqualTo(2);
+    assertThat(database.number("SELECT count(*) FROM inbox_message")).isEqualTo(2);
   }
 
   @Test
@@ -120,10 +118,10 @@ abstract class EffectsOnceContract {
                       throw new OutOfStock();
                     }));
     assertThat(rootOf(thrown)).isInstanceOf(OutOfStock.class);
-    assertThat(number("SELECT count(*) FROM reservation")).isZero();
-    assertThat(number("SELECT count(*) FROM inbox_message")).isZero();
+    assertThat(database.number("SELECT count(*) FROM reservation")).isZero();
+    assertThat(database.number("SELECT count(*) FROM inbox_message")).isZero();
     assertThat(consume(id, () -> {})).isTrue();
-    assertThat(number("SELECT count(*) FROM reservation")).isEqualTo(1);
+    assertThat(database.number("SELECT count(*) FROM reservation")).isEqualTo(1);
   }
 
   @Test
@@ -146,7 +144,7 @@ abstract class EffectsOnceContract {
         .atMost(Duration.ofMinutes(2))
         .until(
             () ->
-                number(
+                database.number(
                         """
                         SELECT count(*) FROM pg_stat_activity
                         WHERE datname = current_database() AND wait_event_type = 'Lock'""")
@@ -154,7 +152,7 @@ abstract class EffectsOnceContract {
     secondWaits.countDown();
     assertThat(first.get(120, TimeUnit.SECONDS)).isTrue();
     assertThat(second.get(120, TimeUnit.SECONDS)).isFalse();
-    assertThat(number("SELECT count(*) FROM reservation")).isEqualTo(1);
+    assertThat(database.number("SELECT count(*) FROM reservation")).isEqualTo(1);
   }
 
   @Test
@@ -163,8 +161,8 @@ abstract class EffectsOnceContract {
         .isInstanceOf(InboxException.Misused.class)
         .hasMessageContaining("auto-commit mode")
         .hasMessageContaining("pass the connection of the running transaction");
-    assertThat(number("SELECT count(*) FROM reservation")).isZero();
-    assertThat(number("SELECT count(*) FROM inbox_message")).isZero();
+    assertThat(database.number("SELECT count(*) FROM reservation")).isZero();
+    assertThat(database.number("SELECT count(*) FROM inbox_message")).isZero();
   }
 
   @Test
@@ -173,7 +171,7 @@ abstract class EffectsOnceContract {
     // A UUID version 7 of the year 2020.
     MessageId id = MessageId.of("016f5e66-e800-7000-8000-000000000001");
     assertThat(rootOf(catchThrowable(() -> consume(id, () -> {})))).isInstanceOf(TooOld.class);
-    assertThat(number("SELECT count(*) FROM reservation")).isZero();
+    assertThat(database.number("SELECT count(*) FROM reservation")).isZero();
   }
 
   private static Throwable rootOf(Throwable thrown) {
@@ -182,9 +180,5 @@ abstract class EffectsOnceContract {
       root = root.getCause();
     }
     return root;
-  }
-
-  private long number(String sql) throws SQLException {
-    return database.number(sql);
   }
 }

@@ -154,9 +154,7 @@ class ReadmeIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    database = postgres.newDatabase();
-    database.runScript("schema/postgresql/01_outbox.sql");
-    database.runScript("schema/postgresql/10_inbox.sql");
+    database = postgres.newDatabase("01_outbox", "10_inbox");
     database.execute("CREATE TABLE reservation (id text)", "CREATE TABLE set_aside (id text)");
     PGSimpleDataSource dataSource = new PGSimpleDataSource();
     dataSource.setUrl(database.jdbcUrl());
@@ -188,11 +186,11 @@ class ReadmeIT {
   void handlesAMessageOnceAndSetsAsideWhatIsTooOld() throws Exception {
     consumer.onMessage("m-1", "4711");
     consumer.onMessage("m-1", "4711");
-    assertThat(number("SELECT count(*) FROM reservation")).isEqualTo(1);
+    assertThat(database.number("SELECT count(*) FROM reservation")).isEqualTo(1);
     database.execute("UPDATE inbox_floor SET floor = now() - interval '1 day'");
     consumer.onMessage("016f5e66-e800-7000-8000-000000000001", "4712");
-    assertThat(number("SELECT count(*) FROM reservation")).isEqualTo(1);
-    assertThat(number("SELECT count(*) FROM set_aside")).isEqualTo(1);
+    assertThat(database.number("SELECT count(*) FROM reservation")).isEqualTo(1);
+    assertThat(database.number("SELECT count(*) FROM set_aside")).isEqualTo(1);
   }
 
   @Test
@@ -200,7 +198,7 @@ class ReadmeIT {
     byte[] body = "4711".getBytes(StandardCharsets.UTF_8);
     byte[] first = consumer.onRequest("key-1", body);
     assertThat(consumer.onRequest("key-1", body)).isEqualTo(first);
-    assertThat(number("SELECT count(*) FROM reservation")).isEqualTo(1);
+    assertThat(database.number("SELECT count(*) FROM reservation")).isEqualTo(1);
     assertThatThrownBy(() -> consumer.onRequest("key-1", new byte[] {1}))
         .isInstanceOf(InboxException.BadMessage.class);
   }
@@ -224,8 +222,8 @@ class ReadmeIT {
       consumer.handler.handle(connection, message);
       connection.commit();
     }
-    assertThat(number("SELECT count(*) FROM reservation")).isEqualTo(1);
-    assertThat(number("SELECT count(*) FROM outbox_event")).isEqualTo(1);
+    assertThat(database.number("SELECT count(*) FROM reservation")).isEqualTo(1);
+    assertThat(database.number("SELECT count(*) FROM outbox_event")).isEqualTo(1);
   }
 
   @Test
@@ -234,15 +232,17 @@ class ReadmeIT {
     deadLetter("m-2", "4712");
     List<String> blocks = blocks(DEAD_LETTER_SQL);
     assertThat(blocks).hasSize(2);
-    assertThat(number("SELECT count(*) FROM (" + blocks.get(0).replace(";", "") + ") AS listed"))
+    assertThat(
+            database.number(
+                "SELECT count(*) FROM (" + blocks.get(0).replace(";", "") + ") AS listed"))
         .isEqualTo(2);
     database.execute(blocks.get(1).replace("17", Long.toString(first)));
     assertThat(consumer.retryDeadLetters()).isEqualTo(new RetrySummary(1, 0, 0, 0, 0, true));
-    assertThat(number("SELECT count(*) FROM reservation WHERE id = '4712'")).isEqualTo(1);
+    assertThat(database.number("SELECT count(*) FROM reservation WHERE id = '4712'")).isEqualTo(1);
     long last = deadLetter("m-3", "4713");
     assertThat(consumer.discardDeadLetter(last, "tested")).isTrue();
-    assertThat(number("SELECT count(*) FROM inbox_dead_letter")).isZero();
-    assertThat(number("SELECT count(*) FROM reservation")).isEqualTo(1);
+    assertThat(database.number("SELECT count(*) FROM inbox_dead_letter")).isZero();
+    assertThat(database.number("SELECT count(*) FROM reservation")).isEqualTo(1);
   }
 
   private long deadLetter(String id, String order) throws SQLException {
@@ -301,9 +301,5 @@ class ReadmeIT {
     List<String> blocks = new ArrayList<>();
     pattern.matcher(Files.readString(README)).results().forEach(m -> blocks.add(m.group(1)));
     return blocks;
-  }
-
-  private long number(String sql) throws SQLException {
-    return database.number(sql);
   }
 }

@@ -6,11 +6,18 @@ package io.outboxinbox.agent.event;
  */
 public final class WayOut {
 
-  /** Compares table and topics, publishes what is missing, goes on. */
-  public static final String RECONCILE =
+  /** Compares table and topics, publishes what is missing, goes on; only when asked. */
+  public static final String RECONCILE_ONCE =
       "'java -jar outbox-agent.jar reconcile agent.yml --pipeline NAME --yes' publishes what is in"
-          + " the table and not in the topics, then goes on (with source.onGap: reconcile the agent"
-          + " does so by itself)";
+          + " the table and not in the topics, then goes on";
+
+  /** The same where the agent may do so by itself. */
+  public static final String RECONCILE =
+      RECONCILE_ONCE + " (with source.onGap: reconcile the agent does so by itself)";
+
+  /** Lists what reconciliations have done. */
+  public static final String REPORT_COMMAND =
+      "'java -jar outbox-agent.jar reconcile agent.yml --pipeline NAME --report'";
 
   /** Forgets the position, once every agent of the source is stopped. */
   public static final String RESET_COMMAND =

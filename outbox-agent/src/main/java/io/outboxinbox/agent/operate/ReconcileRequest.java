@@ -4,11 +4,12 @@ import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.SourceIdentity;
+import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.publish.Publisher;
-import io.outboxinbox.agent.reconcile.ReconcileBound;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
+import io.outboxinbox.agent.source.slot.PassedBound;
 import io.outboxinbox.agent.source.table.Backlog;
 import io.outboxinbox.agent.source.table.Reconciliations;
 import io.outboxinbox.agent.source.table.Reconciliations.Phantom;
@@ -70,8 +71,8 @@ public final class ReconcileRequest {
             pipeline.publish().newPublisher(new TablePositions(connection, pipeline.source()))) {
       PositionCheck.Look look = PositionCheck.look(connection, pipeline, publisher);
       SourceConfiguration source = look.source();
-      ReconcileBound bound =
-          ReconcileBound.of(
+      PassedBound bound =
+          PassedBound.of(
               connection, connections, source, look.server(), look.checkpoint().orElse(null));
       Backlog backlog = new Backlog(source);
       return new Preview(
@@ -127,13 +128,43 @@ public final class ReconcileRequest {
   /**
    * The report of a request, once it is done.
    *
+   * @throws AgentException.Fatal there will never be one
    * @throws AgentException.Retryable the database is away
    */
   public Optional<Report> reportOf(Request request) {
-    return reports().stream()
-        .filter(report -> request.at().equals(report.requestedAt()))
-        .filter(report -> report.state().equals("done"))
-        .findFirst();
+    try (Connection connection = open(new SourceConnections(pipeline.source()))) {
+      String source = sourceId(connection);
+      Reconciliations reconciliations = new Reconciliations(pipeline.source());
+      // First: an agent takes it away only once its report is there.
+      Optional<Request> asked = reconciliations.request(connection, source);
+      List<Report> reports =
+          reconciliations.list(connection, source).stream()
+              .filter(report -> request.at().equals(report.requestedAt()))
+              .toList();
+      boolean mayCome =
+          asked.filter(open -> open.at().equals(request.at())).isPresent()
+              || reports.stream().anyMatch(Report::isUnfinished);
+      Optional<Report> done =
+          reports.stream().filter(report -> report.state().equals("done")).findFirst();
+      if (done.isEmpty() && !mayCome) {
+        throw neverReported(request, asked);
+      }
+      return done;
+    } catch (SQLException e) {
+      throw away(e);
+    }
+  }
+
+  private AgentException neverReported(Request request, Optional<Request> asked) {
+    String why =
+        asked
+            .map(other -> "%s has asked again at %s".formatted(other.by(), other.at()))
+            .orElse(
+                "it was taken back, such as by a reset, or another reconciliation has taken its place");
+    return new AgentException.Fatal(
+        "the reconciliation of pipeline %s that was asked for at %s will have no report: %s"
+            .formatted(pipeline.name(), request.at(), why),
+        WayOut.of(pipeline.name(), WayOut.REPORT_COMMAND) + " lists what was done");
   }
 
   /**

@@ -12,10 +12,12 @@ import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.slot.FirstStart;
 import io.outboxinbox.agent.source.slot.SlotState;
 import io.outboxinbox.agent.source.table.Backlog;
+import io.outboxinbox.agent.source.table.Reconciliations;
 import io.outboxinbox.agent.source.table.SourceRegistry;
 import io.outboxinbox.agent.source.table.TablePositions;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -71,7 +73,16 @@ public final class SourceReset {
     SourceConnections connections = leadership.connections();
     try (Connection control = connections.open("reset", 30)) {
       String source = leadership.source().id();
-      shutOthersOut(publisher, leadership.source());
+      Optional<Checkpoint> found = shutOthersOut(publisher, leadership.source());
+      SourceConfiguration named = leadership.pipeline().source();
+      SourceRegistry registry = new SourceRegistry(named);
+      boolean isOwn =
+          registry
+              .find(control, source)
+              .filter(known -> known.owns(named.slot(), found.orElse(null)))
+              .isPresent();
+      // Before the position goes that may be all that tells: this may be cut short and done again.
+      registry.noteSlot(control, source, isOwn ? named.slot() : "");
       publisher.forget(leadership.source());
       for (Checkpoint other : publisher.allCheckpoints()) {
         if (other.isOfRebuiltCluster(pipeline.name(), leadership.source())) {
@@ -80,21 +91,27 @@ public final class SourceReset {
       }
       // The slot goes first: a source without slot and seed begins anew, one with an old slot
       // would be taken for an operator's own.
-      SourceConfiguration named = leadership.pipeline().source();
       if (SlotState.of(control, named.slot()).isPresent()) {
-        new FirstStart(named, connections).dropSlot(control);
+        if (isOwn) {
+          new FirstStart(named, connections).dropSlot(control);
+        } else {
+          LOG.warn("slot {} is left alone: source {} has not read it", named.slot(), source);
+        }
       }
       new Backlog(pipeline.source()).clear(control, source);
-      new SourceRegistry(pipeline.source()).forgetSeed(control, source);
+      // Reports first: whoever waits for one would wait for ever if this ended in between.
+      new Reconciliations(pipeline.source()).giveUp(control, source);
+      registry.forgetSeed(control, source);
     }
   }
 
-  private static void shutOthersOut(Publisher publisher, SourceIdentity source) {
+  private static Optional<Checkpoint> shutOthersOut(Publisher publisher, SourceIdentity source) {
     try {
-      publisher.takeOver(source);
+      return publisher.takeOver(source);
     } catch (AgentException.Fatal unreadable) {
       // Others are shut out by now; a checkpoint nobody can read is one to be forgotten.
       LOG.warn("{}", unreadable.getMessage());
+      return Optional.empty();
     }
   }
 }

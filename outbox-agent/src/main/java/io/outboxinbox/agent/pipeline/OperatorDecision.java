@@ -13,16 +13,15 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Watches, for a pipeline that is stopped, whether an operator has asked for a reconciliation, or
- * another agent has done one, or the source was reset. Used by the pipeline's thread.
+ * another agent has done one, or the source was reset, or a row was deleted as a message advised.
+ * Used by the pipeline's thread.
  */
-final class OperatorDecision implements AutoCloseable {
+final class OperatorDecision {
   private static final Logger LOG = LoggerFactory.getLogger(OperatorDecision.class);
   private static final int ANSWER_TIMEOUT_SECONDS = 5;
 
   private final PipelineConfiguration pipeline;
   private final SourceRegistry registry;
-
-  private @Nullable Connection connection;
 
   /** What had been decided when the pipeline stopped; null until that is known. */
   private @Nullable String atStop;
@@ -51,12 +50,9 @@ final class OperatorDecision implements AutoCloseable {
 
   /** Never fails: a database that is away has nothing to say, and is asked again. */
   boolean hasCome() {
-    try {
-      Connection open = connection;
-      if (open == null) {
-        open = new SourceConnections(pipeline.source()).open("stopped", ANSWER_TIMEOUT_SECONDS);
-        connection = open;
-      }
+    // No session stays: nobody could rename the database beside it.
+    try (Connection open =
+        new SourceConnections(pipeline.source()).open("stopped", ANSWER_TIMEOUT_SECONDS)) {
       SourceRegistry.Decision now = look(open);
       if (atStop == null) {
         atStop = atStop(now);
@@ -65,10 +61,11 @@ final class OperatorDecision implements AutoCloseable {
         return false;
       }
       tried = now.request();
+      atStop = null;
       return true;
-    } catch (SQLException e) {
+    } catch (SQLException | RuntimeException e) {
+      // Such as a file of a password that is being exchanged.
       LOG.debug("looking for an operator's decision failed", e);
-      disconnect();
       return false;
     }
   }
@@ -81,24 +78,5 @@ final class OperatorDecision implements AutoCloseable {
   private String atStop(SourceRegistry.Decision found) {
     boolean isTooLate = found.request() != null && !found.request().equals(tried);
     return isTooLate ? "" : found.text();
-  }
-
-  /** Ends watching, until the pipeline stops again. */
-  @Override
-  public void close() {
-    atStop = null;
-    disconnect();
-  }
-
-  private void disconnect() {
-    Connection open = connection;
-    connection = null;
-    if (open != null) {
-      try {
-        open.close();
-      } catch (SQLException e) {
-        LOG.debug("closing a connection failed", e);
-      }
-    }
   }
 }

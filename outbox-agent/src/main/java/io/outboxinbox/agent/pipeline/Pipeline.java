@@ -309,14 +309,12 @@ public final class Pipeline {
     String message = messageOf(e);
     LOG.error("pipeline stopped: {}", message);
     monitor.enter(State.STOPPED, message);
-    try (decision) {
-      while (!waitUnlessStopping(LOOK_FOR_DECISION_EVERY)) {
-        if (decision.hasCome()) {
-          LOG.info("an operator has decided; starting again");
-          monitor.restarted();
-          monitor.enter(State.STARTING, "");
-          return;
-        }
+    while (!waitUnlessStopping(LOOK_FOR_DECISION_EVERY)) {
+      if (decision.hasCome()) {
+        LOG.info("an operator has decided; starting again");
+        monitor.restarted();
+        monitor.enter(State.STARTING, "");
+        return;
       }
     }
   }

@@ -129,6 +129,11 @@ final class PipelineMonitor implements ParkingReport, WatchReport, OwnLead {
         || (state == State.STARTING && hasLock && !hasFailed);
   }
 
+  @Override
+  public synchronized boolean isStopped() {
+    return state == State.STOPPED;
+  }
+
   /** This agent has given the sign of life of this number. */
   synchronized void gavePulse(String source, long number) {
     pulsedFor = source;

@@ -115,7 +115,7 @@ final class SessionStart {
         // What its agent has published until it was shut out counts too.
         Checkpoint last = publisher.takeOver(accepted.source()).orElse(accepted);
         publisher.takeOver(identity);
-        return reconcile.run(reconcile.due(last, null).orElseThrow(), last);
+        return reconcile.run(reconcile.due(last, null).orElseThrow(() -> takenBack(last)), last);
       }
     }
     AgentException.@Nullable Gap gap = gap(found == null ? missing() : compared(found));
@@ -133,11 +133,17 @@ final class SessionStart {
       verifySlot(first);
       return first;
     }
-    Checkpoint checkpoint = found;
     registry.markSeeded(control, identity.id(), publisher.cluster().orElse(null));
     String mark = PublicationMark.of(control, source);
-    return onTimeline(checkpoint, ServerState.of(control).timeline())
-        .withPublicationMark(PublicationMark.completed(checkpoint.publicationMark(), mark));
+    return onTimeline(found, ServerState.of(control).timeline())
+        .withPublicationMark(PublicationMark.completed(found.publicationMark(), mark));
+  }
+
+  private static AgentException takenBack(Checkpoint accepted) {
+    return new AgentException.Retryable(
+        "the request to go on from the position of %s was taken back meanwhile"
+            .formatted(accepted.source().id()),
+        null);
   }
 
   /**
@@ -201,9 +207,7 @@ final class SessionStart {
 
   private void freeSlot(Optional<Checkpoint> found) throws SQLException, InterruptedException {
     // Only a source that has read this slot before can have left a walsender behind.
-    boolean hasRead =
-        found.isPresent() ? found.get().slot().equals(source.slot()) : registration().epoch() > 0;
-    if (!hasRead) {
+    if (!registration().owns(source.slot(), found.orElse(null))) {
       refuseSlotInUse();
       return;
     }
@@ -233,7 +237,7 @@ final class SessionStart {
   private Checkpoint firstStart() throws SQLException {
     SourceRegistry.Registration registration = registration();
     Optional<SlotState> slot = SlotState.of(control, source.slot());
-    boolean isOurs = registration.epoch() > 0;
+    boolean isOurs = registration.owns(source.slot(), null);
     if (slot.isPresent() && source.existingRows() == ExistingRows.PUBLISH && !isOurs) {
       throw new AgentException.Misconfigured(
           "slot " + source.slot() + " exists already, so its snapshot of existing rows is gone",
@@ -242,7 +246,9 @@ final class SessionStart {
     }
     long epoch = registration.nextEpoch(clock.instant());
     Durability.await(leadership.connections());
-    registry.beginEpoch(control, identity.id(), epoch);
+    // One that is taken over is its own once a position is.
+    registry.beginEpoch(
+        control, identity.id(), epoch, slot.isPresent() && !isOurs ? "" : source.slot());
     FirstStart.Seed seed =
         seed(slot, new SourceRegistry.Turn(epoch, registration.reconciliation()));
     Checkpoint checkpoint = seedCheckpoint(epoch, seed.position(), seed.filled().candidates() > 0);

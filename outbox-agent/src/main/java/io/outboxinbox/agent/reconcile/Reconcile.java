@@ -16,6 +16,7 @@ import io.outboxinbox.agent.source.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.source.SourceConfiguration.OnGap;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.slot.FirstStart;
+import io.outboxinbox.agent.source.slot.PassedBound;
 import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.slot.SlotState;
 import io.outboxinbox.agent.source.table.Backlog;
@@ -166,7 +167,8 @@ public final class Reconcile {
   public Checkpoint run(Cause cause, @Nullable Checkpoint base)
       throws SQLException, InterruptedException {
     ServerState server = ServerState.of(lead.control());
-    ReconcileBound bound = ReconcileBound.of(lead.control(), connections, source, server, base);
+    PassedBound bound = PassedBound.of(lead.control(), connections, source, server, base);
+    refuseUnreadSlot(base);
     refuseRowsNobodyCanTell(bound);
     long epoch = epoch(base, server);
     CarryOver carryOver = new CarryOver(lead, cause.request(), base);
@@ -233,7 +235,20 @@ public final class Reconcile {
         : base.epoch();
   }
 
-  private void refuseRowsNobodyCanTell(ReconcileBound bound) {
+  /** The slot makes room for a new one; who has not read it has nothing to do with it. */
+  private void refuseUnreadSlot(@Nullable Checkpoint base) throws SQLException {
+    if (!registration().owns(source.slot(), base)
+        && SlotState.of(lead.control(), source.slot()).isPresent()) {
+      throw new AgentException.Misconfigured(
+          "slot %s exists already, and source %s has not read it: it may be somebody else's"
+              .formatted(source.slot(), identity.id()),
+          "set source.slot to a name that no slot of the server has; or, to begin where this slot stands, set source.existingRows to skip, stop every agent of the source and run "
+              + WayOut.RESET_COMMAND
+              + ", which leaves that slot alone");
+    }
+  }
+
+  private void refuseRowsNobodyCanTell(PassedBound bound) {
     if (source.existingRows() == ExistingRows.SKIP && bound.endedXid() == 0) {
       throw new AgentException.Misconfigured(
           "source.existingRows is skip, and without a known position rows that were never to be"
@@ -260,7 +275,7 @@ public final class Reconcile {
         });
   }
 
-  private FirstStart.Seed newSlot(Connection leader, SourceRegistry.Turn turn, ReconcileBound bound)
+  private FirstStart.Seed newSlot(Connection leader, SourceRegistry.Turn turn, PassedBound bound)
       throws SQLException {
     Backlog.Candidates candidates = Backlog.Candidates.notEndedAt(bound.endedXid());
     try (Connection patient = connections.open("reconcile", 0)) {
@@ -277,7 +292,7 @@ public final class Reconcile {
   private Checkpoint checkpoint(
       @Nullable Checkpoint base,
       SourceRegistry.Turn turn,
-      ReconcileBound bound,
+      PassedBound bound,
       FirstStart.Seed seed,
       long remaining)
       throws SQLException {

@@ -18,6 +18,8 @@ import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
+import io.outboxinbox.agent.source.slot.PassedBound;
+import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.table.PageLimit;
 import io.outboxinbox.agent.source.table.ParkedIds;
 import io.outboxinbox.agent.source.table.ParkedIds.Kept;
@@ -32,6 +34,7 @@ import java.util.EnumMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -219,16 +222,28 @@ public final class Replay {
     return List.copyOf(refusals);
   }
 
-  /** What the agent that leads has surely published; asked without disturbing it. */
-  private long endedXid(Connection connection, SourceIdentity identity) {
+  /**
+   * What the agent that leads has surely published; asked without disturbing it. The server may
+   * have been restored since: then ids below that of the position were given out once more.
+   */
+  private long endedXid(Connection connection, SourceIdentity identity) throws SQLException {
+    Optional<Checkpoint> position;
     try (Publisher publisher =
         pipeline.publish().newPublisher(new TablePositions(connection, pipeline.source()))) {
-      return publisher.allCheckpoints().stream()
-          .filter(checkpoint -> checkpoint.source().equals(identity))
-          .mapToLong(Checkpoint::endedXid)
-          .findFirst()
-          .orElse(StoredRows.NO_POSITION);
+      position =
+          publisher.allCheckpoints().stream()
+              .filter(checkpoint -> checkpoint.source().equals(identity))
+              .findFirst();
     }
+    return position.isEmpty()
+        ? StoredRows.NO_POSITION
+        : PassedBound.of(
+                connection,
+                new SourceConnections(source),
+                SourceNames.resolved(connection, source),
+                ServerState.of(connection),
+                position.get())
+            .endedXid();
   }
 
   private void publish(

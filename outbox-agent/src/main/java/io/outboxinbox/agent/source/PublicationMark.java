@@ -102,6 +102,12 @@ public final class PublicationMark {
     return now.startsWith(before + TABLE) ? now : before;
   }
 
+  /** Whether two marks are of one publication of a database, whatever it was called and is now. */
+  public static boolean areOfOnePublication(String one, String other) {
+    int end = one.indexOf('/');
+    return end > 0 && other.startsWith(one.substring(0, end + 1));
+  }
+
   /** What another mark than before means; nothing where it says the same. */
   public static List<Finding> compare(SourceConfiguration source, String before, String now) {
     return completed(before, now).equals(now) ? List.of() : List.of(edited(source, before, now));

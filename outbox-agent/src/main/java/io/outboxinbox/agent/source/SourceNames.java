@@ -60,6 +60,9 @@ public final class SourceNames {
                       WHERE slot_name = ? AND database = current_database())
       """;
 
+  /** Null too where the column is missing, of which the preflight tells. */
+  private static final String NOTED_SLOT = "(pg_catalog.to_jsonb(known) ->> 'slot')";
+
   private SourceNames() {}
 
   /** For table {@code outbox_event} as {@code schema/postgresql/03_publication.sql} names it. */
@@ -159,7 +162,7 @@ public final class SourceNames {
       String ending = "/" + source.database() + "/" + publication;
       return CatalogQuery.one(
           connection,
-          "SELECT EXISTS (SELECT FROM %s WHERE right(source, length(?)) = ? AND %s)"
+          "SELECT EXISTS (SELECT FROM %s AS known WHERE right(source, length(?)) = ? AND %s)"
               .formatted(table, condition),
           row -> row.getBoolean(1),
           ending,
@@ -214,11 +217,27 @@ public final class SourceNames {
     if (source.namesSlot()) {
       return source.slot();
     }
-    boolean isOurs =
-        CatalogQuery.one(connection, HAS_SLOT, row -> row.getBoolean(1), FIRST_SLOT)
-            && (source.publication().equals(FIRST_PUBLICATION)
-                || registered.has(source, source.publication(), "epoch IS NOT NULL"));
+    boolean isOurs = hasSlot(connection, FIRST_SLOT) && isFirst(connection, source, registered);
     return isOurs ? FIRST_SLOT : source.slot();
+  }
+
+  /** Whether the slot of the version before, which noted none and had one name for all, is its. */
+  private static boolean isFirst(
+      Connection connection, SourceConfiguration source, Registered registered)
+      throws SQLException {
+    if (registered.has(source, source.publication(), NOTED_SLOT + " IS NOT NULL")) {
+      return registered.has(
+          source, source.publication(), "%s = '%s'".formatted(NOTED_SLOT, FIRST_SLOT));
+    }
+    boolean mayBe =
+        source.publication().equals(FIRST_PUBLICATION)
+            || (registered.has(source, source.publication(), "epoch > 0")
+                && !registered.has(source, FIRST_PUBLICATION, "epoch > 0"));
+    return mayBe && !hasSlot(connection, source.slot());
+  }
+
+  private static boolean hasSlot(Connection connection, String slot) throws SQLException {
+    return CatalogQuery.one(connection, HAS_SLOT, row -> row.getBoolean(1), slot);
   }
 
   /** A name nobody else has, where the configured slot has another. */

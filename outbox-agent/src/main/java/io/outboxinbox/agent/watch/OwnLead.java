@@ -10,6 +10,9 @@ public interface OwnLead {
    */
   boolean isReading();
 
+  /** Whether it waits for people to decide, and until then for nothing else. */
+  boolean isStopped();
+
   /**
    * Whether it gave this sign of life itself, the last one there is of the source.
    *

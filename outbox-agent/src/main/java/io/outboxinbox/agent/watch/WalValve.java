@@ -92,12 +92,12 @@ final class WalValve {
     if (hasAnotherPulsed(connection, source)) {
       return;
     }
+    String slot = slot(connection);
     boolean hasPosition =
         new SourceRegistry(pipeline.source())
             .find(connection, source.id())
-            .filter(SourceRegistry.Registration::isSeeded)
+            .filter(known -> known.isSeeded() && known.owns(slot, null))
             .isPresent();
-    String slot = slot(connection);
     // Before that the slot alone says where to begin.
     if (hasPosition && ReleasedSlot.drop(connection, slot)) {
       LOG.error(

@@ -19,7 +19,8 @@ import org.slf4j.MDC;
 /**
  * Looks how much log the slot holds back, whatever state the pipeline is in: a broker away, a pause
  * and a standby's rest all cost log. On a thread and a connection of its own; the latter comes and
- * goes with the database.
+ * goes with the database, and does not stay in an agent that is stopped: it would keep people from
+ * renaming the database.
  */
 public final class WalWatch implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(WalWatch.class);
@@ -34,6 +35,7 @@ public final class WalWatch implements AutoCloseable {
   private final PipelineConfiguration pipeline;
   private final SourceConnections connections;
   private final WatchReport report;
+  private final OwnLead own;
   private final WalMeter meter;
   private final WalValve valve;
   private final WalAlarm alarm = new WalAlarm();
@@ -51,6 +53,7 @@ public final class WalWatch implements AutoCloseable {
     this.pipeline = pipeline;
     this.connections = new SourceConnections(pipeline.source());
     this.report = report;
+    this.own = own;
     this.meter = new WalMeter(pipeline.wal().budgetBytes());
     this.valve = new WalValve(pipeline, own);
     this.thread = Repeating.named("wal-" + pipeline.name());
@@ -84,6 +87,10 @@ public final class WalWatch implements AutoCloseable {
     } catch (RuntimeException e) {
       LOG.debug("looking at the slot failed", e);
       forget();
+    } finally {
+      if (own.isStopped()) {
+        disconnect();
+      }
     }
   }
 

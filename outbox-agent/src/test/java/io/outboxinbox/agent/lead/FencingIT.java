@@ -66,10 +66,10 @@ class FencingIT {
     Holding second = new Holding(c -> c.reconciliation() > 0 && c.backlogOrdinal() == 0);
     Pipeline successor = rig.start(second.in(rig.configuration(RECONCILE)));
     second.awaitReached();
-    assertThat(number("SELECT count(*) FROM outbox_backlog")).isEqualTo(30);
+    assertThat(rig.database.number("SELECT count(*) FROM outbox_backlog")).isEqualTo(30);
     first.release();
     await().atMost(WITHIN).until(() -> replaced.status().state() != State.STARTING);
-    assertThat(number("SELECT count(*) FROM outbox_backlog"))
+    assertThat(rig.database.number("SELECT count(*) FROM outbox_backlog"))
         .as("rows the successor is to publish")
         .isEqualTo(30);
     second.release();
@@ -170,7 +170,7 @@ class FencingIT {
         .atMost(WITHIN)
         .until(
             () ->
-                number(
+                rig.database.number(
                         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
                             + " AND application_name = 'outbox-agent bootstrap'"
                             + " AND wait_event = 'advisory'")
@@ -182,9 +182,5 @@ class FencingIT {
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             + " WHERE datname = current_database()"
             + " AND application_name = 'outbox-agent leadership'");
-  }
-
-  private long number(String sql) throws SQLException {
-    return rig.database.number(sql);
   }
 }

@@ -43,8 +43,7 @@ class ParkedViewIT {
 
   @BeforeEach
   void prepare() throws Exception {
-    database = postgres.newDatabase();
-    database.runScript("schema/postgresql/04_agent.sql");
+    database = postgres.newDatabase("04_agent");
     String yaml =
         """
         pipelines:

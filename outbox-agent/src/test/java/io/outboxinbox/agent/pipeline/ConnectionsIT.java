@@ -83,6 +83,7 @@ class ConnectionsIT {
   }
 
   private void endAndAwaitAnother(Pipeline pipeline, String application) throws SQLException {
+    await().atMost(WITHIN).until(() -> sessions().containsKey(application));
     int ended = sessions().get(application);
     rig.execute("SELECT pg_terminate_backend(" + ended + ")");
     await()

@@ -337,10 +337,14 @@ class PipelineIT {
     assertThat(again.stop(Duration.ofSeconds(20))).isTrue();
     long epoch = again.status().epoch();
     new ReconcileRequest(rig.configuration(""), "operator").ask(null);
+    rig.execute(
+        "INSERT INTO outbox_reconciliation (source, reconciliation, cause)"
+            + " SELECT source, 1, 'why' FROM outbox_agent_source");
     new SourceReset(rig.configuration(""), "operator").run();
     assertThat(rig.query("SELECT reconcile_requested_at FROM outbox_agent_source"))
         .as("there is nothing to reconcile any more")
         .isNull();
+    assertThat(rig.query("SELECT state FROM outbox_reconciliation")).isEqualTo("superseded");
     Pipeline renewed = rig.start("");
     awaitState(renewed, State.LEADING);
     // The five published before come again, with the same ids; the one in between comes at last.

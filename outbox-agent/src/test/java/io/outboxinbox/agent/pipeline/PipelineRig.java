@@ -44,8 +44,11 @@ public final class PipelineRig implements AutoCloseable {
   public static final String SLOT = "outbox_agent";
   private static final Duration WITHIN = Duration.ofSeconds(90);
 
-  private static final List<String> SCHEMA =
-      List.of("01_outbox", "02_partitions", "03_publication", "04_agent", "05_roles");
+  private static final String[] SCHEMA = {
+    "01_outbox", "02_partitions", "03_publication", "04_agent", "05_roles"
+  };
+
+  private static final String LOGIN = "ALTER ROLE outbox_agent PASSWORD 'agent'";
 
   /** Where positions are kept, and with that whether a crash can repeat events. */
   public enum Memory {
@@ -82,20 +85,37 @@ public final class PipelineRig implements AutoCloseable {
 
   public PipelineRig(PostgresExtension postgres, KafkaExtension kafka, Memory memory)
       throws Exception {
-    this(postgres.newDatabase(), kafka, memory);
+    this(kafka, memory, newDatabase(postgres));
   }
 
   /** In a database that is there already, such as one on a server of the test's own. */
+  public PipelineRig(PostgresDatabase database, KafkaExtension kafka) throws Exception {
+    this(database, kafka, Memory.BROKER);
+  }
+
+  /** The same, with positions in this place. */
   public PipelineRig(PostgresDatabase database, KafkaExtension kafka, Memory memory)
+      throws Exception {
+    this(kafka, memory, database);
+    for (String file : SCHEMA) {
+      database.runScript("schema/postgresql/" + file + ".sql");
+    }
+    execute(LOGIN);
+  }
+
+  private PipelineRig(KafkaExtension kafka, Memory memory, PostgresDatabase database)
       throws Exception {
     this.kafka = kafka;
     this.memory = memory;
     this.database = database;
     this.topic = kafka.newTopic("events", 3);
-    for (String file : SCHEMA) {
-      database.runScript("schema/postgresql/" + file + ".sql");
-    }
-    execute("ALTER ROLE outbox_agent PASSWORD 'agent'");
+  }
+
+  /** A database in which the agent is installed. */
+  public static PostgresDatabase newDatabase(PostgresExtension postgres) throws SQLException {
+    PostgresDatabase database = postgres.newDatabase(SCHEMA);
+    database.execute(LOGIN);
+    return database;
   }
 
   /** Starts a pipeline; {@code more} is YAML for its source block. */
@@ -332,13 +352,7 @@ public final class PipelineRig implements AutoCloseable {
 
   /** From now on the database is this one, such as a promoted standby's. */
   public void moveTo(PostgresServer server) {
-    database =
-        new PostgresDatabase(
-            server.host(),
-            server.port(),
-            database.name(),
-            server.superuser(),
-            server.superuserPassword());
+    database = server.database(database.name());
   }
 
   /** A rig in a new database of a server. */
@@ -349,15 +363,7 @@ public final class PipelineRig implements AutoCloseable {
   /** The same, with positions in this place. */
   public static PipelineRig on(PostgresServer server, KafkaExtension kafka, Memory memory)
       throws Exception {
-    return new PipelineRig(
-        new PostgresDatabase(
-            server.host(),
-            server.port(),
-            server.createDatabase("rig"),
-            server.superuser(),
-            server.superuserPassword()),
-        kafka,
-        memory);
+    return new PipelineRig(server.database(server.createDatabase("rig")), kafka, memory);
   }
 
   /** Removes the checkpoint from the broker, as if the topic had been emptied. */

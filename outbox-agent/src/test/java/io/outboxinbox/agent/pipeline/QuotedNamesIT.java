@@ -18,7 +18,6 @@ import io.outboxinbox.testkit.PostgresVersion;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
-import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.List;
@@ -142,16 +141,18 @@ class QuotedNamesIT {
     // A name that only the agent may write: the row is refused, and the next of its key waits.
     insertOne(names, "parked-40", "{\"ce_id\": \"forged\"}");
     String parked = Identifiers.qualified(names.schema(), "outbox_parked");
-    rig.await(() -> one("SELECT count(*) FROM " + parked).equals("1"));
+    rig.await(() -> rig.query("SELECT count(*) FROM " + parked).equals("1"));
     insertOne(names, "parked-40", "{}");
-    rig.await(() -> one("SELECT count(*) FROM " + parked).equals("2"));
+    rig.await(() -> rig.query("SELECT count(*) FROM " + parked).equals("2"));
     assertThat(
-            one("SELECT extra ->> '%s' FROM %s LIMIT 1".formatted(names.columns().get(6), parked)))
+            rig.query(
+                "SELECT extra ->> '%s' FROM %s LIMIT 1".formatted(names.columns().get(6), parked)))
         .isEqualTo("acme");
     rig.execute(
         "UPDATE " + parked + " SET headers = '{}', requested = 'release' WHERE NOT is_behind");
     rig.await(
-        () -> one("SELECT count(*) FROM " + parked + " WHERE state = 'released'").equals("2"));
+        () ->
+            rig.query("SELECT count(*) FROM " + parked + " WHERE state = 'released'").equals("2"));
     rig.awaitEvents(42);
   }
 
@@ -160,7 +161,7 @@ class QuotedNamesIT {
     rig.await(() -> replayed(names, some) == 1);
     assertThat(rig.consume().stream().map(ConsumerRecord::key).filter("log-21"::equals)).hasSize(2);
     String id =
-        one(
+        rig.query(
             "SELECT %s FROM %s WHERE %s = 'old-3'"
                 .formatted(names.column(0), names.qualified(), names.column(2)));
     assertThat(replayed(names, new Selection(null, null, List.of(id), null, null))).isEqualTo(1);
@@ -264,7 +265,7 @@ class QuotedNamesIT {
     rig.execute(
         "ALTER PUBLICATION %s ADD TABLE %s"
             .formatted(
-                one(
+                rig.query(
                     "SELECT pubname FROM pg_publication_tables WHERE tablename = "
                         + literal(names.table())),
                 Identifiers.qualified(names.schema(), names.decoy())));
@@ -361,9 +362,5 @@ class QuotedNamesIT {
             key,
             table.equals(names.table()) ? "'made'" : "'decoy'",
             headers + "::jsonb");
-  }
-
-  private String one(String sql) throws SQLException {
-    return rig.database.query(sql);
   }
 }

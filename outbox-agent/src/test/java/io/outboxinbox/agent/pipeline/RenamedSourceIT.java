@@ -2,6 +2,8 @@ package io.outboxinbox.agent.pipeline;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.outboxinbox.agent.operate.ReconcileRequest;
+import io.outboxinbox.agent.operate.SourceReset;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresDatabase;
@@ -55,6 +57,9 @@ class RenamedSourceIT {
             rig.query(
                 "SELECT count(*) FROM outbox_agent_source WHERE source LIKE '%" + before + "%'"))
         .isEqualTo("0");
+    // Nobody has to start anything anew for that.
+    rig.awaitLeading(second);
+    rig.awaitEvents(20);
     assertThat(second.stop(Duration.ofSeconds(40))).isTrue();
   }
 
@@ -72,16 +77,99 @@ class RenamedSourceIT {
     rig.names = "existingRows: publish";
     publishTen();
     PostgresDatabase old = rig.database;
-    PostgresDatabase renamed =
-        new PostgresDatabase(
-            old.host(), old.port(), old.name() + "_renamed", old.user(), old.password());
-    PostgresDatabase server =
-        new PostgresDatabase(old.host(), old.port(), "postgres", old.user(), old.password());
-    rig.await(() -> rename(server, old, renamed));
+    PostgresDatabase renamed = named(old.name() + "_renamed");
+    rig.await(() -> rename(old, renamed));
     rig.database = renamed;
     assertThatNothingIsPublishedAgain("/" + old.name() + "/");
-    rig.await(() -> rename(server, renamed, old));
+    rig.await(() -> rename(renamed, old));
     rig.database = old;
+  }
+
+  /** Nobody can rename a database in which somebody else is. */
+  @Test
+  void keepsNoSessionThatWouldHinderWhoeverRenamesTheDatabaseBack() throws Exception {
+    rig.names = "existingRows: publish";
+    publishTen();
+    PostgresDatabase old = rig.database;
+    PostgresDatabase renamed = named(old.name() + "_away");
+    rig.await(() -> rename(old, renamed));
+    rig.database = renamed;
+    Pipeline stopped = rig.start("");
+    rig.awaitState(stopped, State.STOPPED);
+    try {
+      rig.await(() -> rename(renamed, old));
+      rig.database = old;
+      rig.awaitLeading(rig.start(""));
+      rig.insert(10, 15);
+      rig.awaitEvents(15);
+      rig.assertThatEventsAreExactly(15);
+    } finally {
+      assertThat(stopped.stop(Duration.ofSeconds(40))).isTrue();
+      rig.await(() -> rig.database.equals(old) || rename(renamed, old));
+    }
+  }
+
+  /** Its row is the state of another, which would publish everything again without it. */
+  @Test
+  void takesNoSourceOfAnotherTableForAFormerName() throws Exception {
+    rig.names = "publication: outbox_publication";
+    publishTen();
+    rig.execute(
+        "ALTER PUBLICATION outbox_publication RENAME TO first_publication",
+        "CREATE TABLE second (LIKE outbox_event INCLUDING DEFAULTS)",
+        "GRANT SELECT ON second TO outbox_agent",
+        "CREATE PUBLICATION second_publication FOR TABLE second WITH (publish = 'insert')");
+    rig.names = "table: second\n      publication: second_publication";
+    rig.pipelineName = "second";
+    Pipeline second = rig.start("");
+    rig.await(() -> second.status().leader() || second.status().state() == State.STOPPED);
+    assertThat(second.status().reason()).isEmpty();
+    insertUnder("second", 10);
+    rig.awaitEvents(11);
+    rig.names = "publication: first_publication";
+    rig.pipelineName = "test";
+    Pipeline first = rig.start("");
+    rig.awaitState(first, State.STOPPED);
+    assertThat(first.status().reason()).contains("/outbox_publication'");
+    assertThat(rig.consume()).hasSize(11);
+  }
+
+  /** A reset says that somebody wants a first start, whatever the source may have been before. */
+  @Test
+  void beginsAnewUnderTheNewNameOnceItWasReset() throws Exception {
+    rig.names = "existingRows: skip\n      publication: outbox_publication";
+    publishTen();
+    rig.forgetPosition();
+    rig.execute("ALTER PUBLICATION outbox_publication RENAME TO orders_publication");
+    rig.names = "existingRows: skip\n      publication: orders_publication";
+    Pipeline second = rig.start("");
+    rig.awaitState(second, State.STOPPED);
+    assertThat(second.stop(Duration.ofSeconds(40))).isTrue();
+    new SourceReset(rig.configuration(""), "operator").run();
+    rig.awaitLeading(rig.start(""));
+    rig.insert(10, 15);
+    rig.awaitEvents(15);
+    assertThat(rig.numbersOf(rig.consume())).doesNotHaveDuplicates().hasSize(15);
+  }
+
+  /** Nothing tells whose the row is where the broker has no position of it. */
+  @Test
+  void printsNoDeleteOfARowThatIsNotSurelyItsOwn() throws Exception {
+    rig.names = "publication: outbox_publication";
+    publishTen();
+    rig.forgetPosition();
+    rig.execute("ALTER PUBLICATION outbox_publication RENAME TO orders_publication");
+    rig.names = "publication: orders_publication";
+    Pipeline second = rig.start("");
+    rig.awaitState(second, State.STOPPED);
+    assertThat(second.status().reason())
+        .contains("may have published before as", "/outbox_publication", "reconcile agent.yml")
+        .doesNotContain("DELETE");
+    new ReconcileRequest(rig.configuration(""), "operator").ask(null);
+    rig.awaitLeading(second);
+    rig.insert(10, 15);
+    rig.awaitEvents(15);
+    assertThat(rig.consume()).as("found by their ids").hasSize(15);
   }
 
   @Test
@@ -116,16 +204,21 @@ class RenamedSourceIT {
   }
 
   /** Ends the sessions of this test itself; those that have just ended still count for a moment. */
-  private static boolean rename(
-      PostgresDatabase server, PostgresDatabase from, PostgresDatabase to) {
+  private boolean rename(PostgresDatabase from, PostgresDatabase to) {
     try {
-      server.execute(
-          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s' AND usename = '%s'"
-              .formatted(from.name(), from.user()),
-          "ALTER DATABASE \"%s\" RENAME TO \"%s\"".formatted(from.name(), to.name()));
+      named("postgres")
+          .execute(
+              "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '%s' AND usename = '%s'"
+                  .formatted(from.name(), from.user()),
+              "ALTER DATABASE \"%s\" RENAME TO \"%s\"".formatted(from.name(), to.name()));
       return true;
     } catch (java.sql.SQLException inUse) {
       return false;
     }
+  }
+
+  private PostgresDatabase named(String name) {
+    PostgresDatabase same = rig.database;
+    return new PostgresDatabase(same.host(), same.port(), name, same.user(), same.password());
   }
 }

@@ -88,7 +88,7 @@ class RowValuesStaySecretIT {
       rig.await(
           () -> {
             told.add(pipeline.status().toString());
-            return number(rig, "SELECT count(*) FROM outbox_parked") == 2;
+            return rig.database.number("SELECT count(*) FROM outbox_parked") == 2;
           });
       rig.awaitLeading(pipeline);
       desk(rig, told, desk -> desk.edit(1, change(), "x", "x"));
@@ -100,14 +100,16 @@ class RowValuesStaySecretIT {
       rig.await(
           () -> {
             told.add(pipeline.status().toString());
-            return number(rig, "SELECT count(*) FROM outbox_parked WHERE state = 'waiting'") == 0;
+            return rig.database.number("SELECT count(*) FROM outbox_parked WHERE state = 'waiting'")
+                == 0;
           });
       ReconcileRequest request = new ReconcileRequest(rig.configuration(""), "x");
       untilItGoes(told, () -> request.ask(null));
       rig.await(
           () -> {
             told.add(pipeline.status().toString());
-            return number(rig, "SELECT count(*) FROM outbox_reconciliation WHERE state = 'done'")
+            return rig.database.number(
+                    "SELECT count(*) FROM outbox_reconciliation WHERE state = 'done'")
                 == 1;
           });
       desk(rig, told, desk -> desk.purge(Duration.ZERO));
@@ -176,16 +178,12 @@ class RowValuesStaySecretIT {
     for (String table : TABLES) {
       for (String operation : List.of("INSERT", "UPDATE", "DELETE")) {
         String sequence = "failed_%s_%s".formatted(table, operation);
-        if (number(rig, "SELECT last_value * is_called::int FROM " + sequence) > 0) {
+        if (rig.database.number("SELECT last_value * is_called::int FROM " + sequence) > 0) {
           failed.add(table + " " + operation);
         }
       }
     }
     return failed;
-  }
-
-  private static long number(PipelineRig rig, String sql) throws SQLException {
-    return rig.database.number(sql);
   }
 
   private interface Asking {

@@ -95,7 +95,7 @@ class SideBySideIT {
     assertThat(slots(rig.database)).hasSize(2);
     assertThat(sources()).hasSize(2);
     assertThat(
-            list(
+            rig.database.list(
                 "SELECT DISTINCT classid || ' ' || objid FROM pg_locks WHERE locktype = 'advisory'"
                     + " AND classid = 45253 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"))
         .as("locks of leaders")
@@ -169,13 +169,28 @@ class SideBySideIT {
     rig.awaitEvents(50);
     rig.assertThatEventsAreExactly(50);
     assertThat(slots(rig.database)).containsExactly("outbox_agent");
-    assertThat(list("SELECT pubname FROM pg_publication ORDER BY 1"))
+    assertThat(rig.database.list("SELECT pubname FROM pg_publication ORDER BY 1"))
         .containsExactly("outbox_publication", "outbox_publication_billing");
     rig.topic = kafka.newTopic("billing", 3);
-    rig.awaitLeading(rig.start("schema: billing"));
+    Pipeline billing = rig.start("schema: billing");
+    rig.awaitLeading(billing);
     insert("billing", 0, 10);
     rig.await(() -> rig.consume().size() == 10);
+    // It has a slot of its own, and does not take the other for it.
+    assertThat(billing.stop(DEADLINE)).isTrue();
+    insert("billing", 10, 15);
+    billing = rig.start("schema: billing");
+    rig.awaitLeading(billing);
+    rig.await(() -> rig.consume().size() == 15);
+    assertThat(billing.stop(DEADLINE)).isTrue();
+    rig.execute(
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+            + " WHERE database = current_database() AND slot_name <> 'outbox_agent'");
+    billing = rig.start("schema: billing");
+    rig.awaitState(billing, State.STOPPED);
+    assertThat(billing.status().reason()).contains("does not exist");
     assertThat(after.status().restarts()).isZero();
+    assertThat(after.status().state()).isEqualTo(State.LEADING);
     assertThat(sources()).hasSize(2);
   }
 
@@ -184,8 +199,8 @@ class SideBySideIT {
     PipelineRig other = rig();
     Pipeline first = rig.start(BEFORE);
     rig.awaitLeading(first);
-    rig.await(() -> list(READING).get(0) != null);
-    List<String> reader = list(READING);
+    rig.await(() -> rig.database.list(READING).get(0) != null);
+    List<String> reader = rig.database.list(READING);
     Pipeline second = other.start(BEFORE);
     other.awaitState(second, State.MISCONFIGURED);
     assertThat(second.status().reason())
@@ -193,7 +208,7 @@ class SideBySideIT {
         .contains("set source.slot to a name that no other slot of the server has")
         .doesNotContain("drop");
     other.await(() -> second.status().restarts() > 3);
-    assertThat(list(READING)).isEqualTo(reader);
+    assertThat(rig.database.list(READING)).isEqualTo(reader);
     rig.insert(0, 10);
     rig.awaitEvents(10);
     assertThat(first.status().restarts()).isZero();
@@ -204,14 +219,14 @@ class SideBySideIT {
     install("billing");
     Pipeline first = rig.start(BEFORE);
     rig.awaitLeading(first);
-    rig.await(() -> list(READING).get(0) != null);
-    List<String> reader = list(READING);
+    rig.await(() -> rig.database.list(READING).get(0) != null);
+    List<String> reader = rig.database.list(READING);
     Pipeline second = rig.start("schema: billing\n      " + BEFORE);
     rig.awaitState(second, State.MISCONFIGURED);
     assertThat(second.status().reason())
         .contains("slot outbox_agent is being read by process " + reader.get(0));
     rig.await(() -> second.status().restarts() > 3);
-    assertThat(list(READING)).isEqualTo(reader);
+    assertThat(rig.database.list(READING)).isEqualTo(reader);
     assertThat(first.status().restarts()).isZero();
   }
 
@@ -227,8 +242,8 @@ class SideBySideIT {
   }
 
   private static List<String> slots(PostgresDatabase database) throws SQLException {
-    return list(
-        database, "SELECT slot_name FROM pg_replication_slots WHERE database = current_database()");
+    return database.list(
+        "SELECT slot_name FROM pg_replication_slots WHERE database = current_database()");
   }
 
   private void install(String schema, String... files) throws Exception {
@@ -261,14 +276,6 @@ class SideBySideIT {
                 .mapToObj(
                     n -> "SELECT outbox_publish('order', 'key', 'placed', '{\"n\":" + n + "}')")
                 .toList()));
-  }
-
-  private List<String> list(String sql) throws SQLException {
-    return list(rig.database, sql);
-  }
-
-  private static List<String> list(PostgresDatabase database, String sql) throws SQLException {
-    return database.list(sql);
   }
 
   private static String resource(String name) throws Exception {

@@ -405,6 +405,45 @@ class RebuiltClusterIT {
     }
   }
 
+  /** The request is read twice, and what it takes along would be left behind. */
+  @Test
+  void doesNotGoOnFromAPositionThatTheRequestNoLongerNames() throws Exception {
+    try (PostgresServer old = PostgresServer.start(PostgresVersion.V17);
+        PostgresServer rebuilt = PostgresServer.start(PostgresVersion.V17);
+        PipelineRig rig = PipelineRig.on(old, kafka)) {
+      Pipeline pipeline = rig.start("");
+      rig.awaitLeading(pipeline);
+      String oldId = parkTwoAndDiscardOne(rig, rig.topic + "-nowhere");
+      rig.insert(0, 5);
+      rig.awaitEvents(5);
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      FailoverIT.moveByCopy(rig, rebuilt, kafka);
+      ReconcileRequest request = new ReconcileRequest(rig.configuration(""), "operator");
+      request.ask(oldId);
+      AtomicBoolean isFirst = new AtomicBoolean(true);
+      Runnable askAgain =
+          () -> {
+            if (isFirst.getAndSet(false)) {
+              request.ask(null);
+            }
+          };
+      PipelineConfiguration configuration = rig.configuration("");
+      Pipeline moved =
+          rig.start(CrashingPublishing.asked(configuration.publish(), askAgain).in(configuration));
+      rig.await(
+          () -> moved.status().leader() || moved.status().state() == PipelineStatus.State.STOPPED);
+      assertThat(moved.status().reason()).contains("--accept-cluster " + oldId);
+      assertThat(rig.query("SELECT count(*) FROM outbox_reconciliation")).isEqualTo("0");
+      request.ask(oldId);
+      rig.awaitLeading(moved);
+      rig.insert(5, 8);
+      rig.awaitEvents(8);
+      rig.assertThatEventsAreExactly(8);
+      String left = "SELECT count(*) FROM outbox_parked WHERE source LIKE '%s%%'".formatted(oldId);
+      assertThat(rig.query(left)).isEqualTo("0");
+    }
+  }
+
   /** Returns the system identifier of the cluster. */
   private static String parkTwoAndDiscardOne(PipelineRig rig, String nowhere) throws Exception {
     try (ParkingRig parked = new ParkingRig(rig)) {

@@ -14,6 +14,8 @@ import io.outboxinbox.agent.pipeline.PipelineStatus;
 import io.outboxinbox.agent.source.table.StoredRows.Selection;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
+import io.outboxinbox.testkit.PostgresServer;
+import io.outboxinbox.testkit.PostgresStandby;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.time.Duration;
 import java.time.Instant;
@@ -134,6 +136,38 @@ class ReplayIT {
     assertThat(done.parked()).isEqualTo(1);
     assertThat(done.unpublished()).isEqualTo(3);
     assertThat(replayed(rig.topic)).hasSize(4);
+  }
+
+  /** The ids of its transactions were given to others before, which the position has passed. */
+  @Test
+  void copiesNothingOfARestoredServerThatWasNeverPublished() throws Exception {
+    try (PostgresServer primary = PostgresServer.start(PostgresVersion.V17);
+        PipelineRig restored = PipelineRig.on(primary, kafka)) {
+      Pipeline pipeline = restored.start("");
+      restored.awaitLeading(pipeline);
+      restored.insert(0, 5);
+      restored.awaitEvents(5);
+      // A copy that was cut off and is promoted is a restored backup.
+      try (PostgresStandby backup =
+          PostgresStandby.of(primary, PostgresStandby.Options.named("backup"))) {
+        backup.awaitReplayed();
+        backup.disconnect();
+        restored.insert(5, 8);
+        restored.awaitEvents(8);
+        restored.await(() -> restored.checkpoint().endedXid() > restored.xidOf(7));
+        assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+        primary.stop();
+        backup.promote();
+        restored.moveTo(backup.server());
+        restored.insert(8, 10);
+        assertThat(restored.xidOf(9)).isLessThan(restored.checkpoint().endedXid());
+        Replay.Progress done =
+            new Replay(restored.configuration("")).run(order(ORDERS, null, null), p -> {});
+        assertThat(done.published()).isZero();
+        assertThat(done.unpublished()).isEqualTo(7);
+        assertThat(restored.consume()).hasSize(8);
+      }
+    }
   }
 
   /** Of one that was parked twice, one copy is released and the other discarded. */

@@ -101,8 +101,7 @@ class TableRulesIT {
 
   @Test
   void refusesWhatTheAgentWouldHaveToParkAndNothingElse() throws Exception {
-    PostgresDatabase database = postgres.newDatabase();
-    database.runScript("schema/postgresql/01_outbox.sql");
+    PostgresDatabase database = postgres.newDatabase("01_outbox");
     List<String> differences = new ArrayList<>();
     int taken = 0;
     try (Connection connection = database.connect()) {

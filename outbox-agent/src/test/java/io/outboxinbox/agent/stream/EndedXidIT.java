@@ -116,7 +116,7 @@ class EndedXidIT {
       throws SQLException {
     SourceRegistry registry = new SourceRegistry(source);
     registry.register(connection, "s");
-    registry.beginEpoch(connection, "s", 1);
+    registry.beginEpoch(connection, "s", 1, "");
     return new FirstStart(source, new SourceConnections(source))
         .createSlot("s", new SourceRegistry.Turn(1, 0))
         .position();

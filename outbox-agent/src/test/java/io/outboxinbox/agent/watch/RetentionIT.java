@@ -121,13 +121,9 @@ class RetentionIT {
     }
   }
 
-  private String one(String sql) throws SQLException {
-    return rig.database.query(sql);
-  }
-
   private int oldPartitions() throws SQLException {
     return Integer.parseInt(
-        one(
+        rig.database.query(
             "SELECT count(*) FROM outbox_partitions() WHERE until_time < now() - interval '1 day'"));
   }
 

@@ -164,6 +164,11 @@ class WalWatchIT {
     }
 
     @Override
+    public boolean isStopped() {
+      return false;
+    }
+
+    @Override
     public boolean hasPulsed(String source, long number) {
       return number == pulsed;
     }

@@ -39,7 +39,8 @@ public final class ReconcileCommand extends PipelineCommand {
     subparser
         .addArgument("--wait")
         .action(Arguments.storeTrue())
-        .help("with --yes: wait until the agents are done, and print the report");
+        .help(
+            "with --yes: wait until the agents are done, and print the report; fails when there will be none");
     subparser
         .addArgument("--report")
         .action(Arguments.storeTrue())
@@ -96,7 +97,7 @@ public final class ReconcileCommand extends PipelineCommand {
 
   private static Report await(ReconcileRequest reconcile, Request request)
       throws InterruptedException {
-    // For as long as it takes: whoever asked may end the command, the agents go on.
+    // As long as a report may come: whoever asked may end the command, the agents go on.
     while (true) {
       Optional<Report> report = reconcile.reportOf(request);
       if (report.isPresent()) {

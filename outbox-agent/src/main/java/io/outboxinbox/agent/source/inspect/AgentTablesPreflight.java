@@ -24,7 +24,8 @@ final class AgentTablesPreflight {
                   "paused_reason",
                   "topics",
                   "topics_since",
-                  "former_ids"),
+                  "former_ids",
+                  "slot"),
           "outbox_reconciliation", List.of("notes"),
           "outbox_parked", List.of("destination", "destination_rule"));
 

@@ -5,8 +5,10 @@ import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.PublicationMark;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.table.SourceRegistry;
+import io.outboxinbox.agent.source.table.SourceRegistry.Nameless;
 import io.outboxinbox.agent.source.table.SourceRegistry.Registration;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -19,6 +21,9 @@ import java.util.Optional;
  * rest on this alone.
  */
 public final class MissingPosition {
+  private static final String RENAME_BACK =
+      "rename it back (ALTER DATABASE or ALTER PUBLICATION ... RENAME TO), name it so in the configuration, and reconcile if it was the publication";
+
   private MissingPosition() {}
 
   /**
@@ -46,13 +51,49 @@ public final class MissingPosition {
     if (rebuilt.isPresent()) {
       return List.of(rebuilt.get());
     }
-    SourceRegistry registry = new SourceRegistry(source);
-    Optional<Registration> known = registry.find(connection, identity.id());
-    return known.filter(Registration::isSeeded).isPresent()
-        ? List.of(lost(identity, known.get().epoch()))
-        : registry.renamed(connection, identity.systemId(), identity.id()).stream()
-            .map(before -> renamed(source, identity, before))
-            .toList();
+    Optional<Registration> known = new SourceRegistry(source).find(connection, identity.id());
+    if (known.filter(Registration::isSeeded).isPresent()) {
+      return List.of(lost(identity, known.get().epoch()));
+    }
+    if (known.filter(before -> before.epoch() > 0).isPresent()) {
+      // A first start that was begun was let begin.
+      return List.of();
+    }
+    Optional<Finding> former = formerName(connection, source, pipeline, identity, checkpoints);
+    boolean isDecided = known.filter(Registration::ownsNone).isPresent();
+    return former.filter(found -> !isDecided || found.severity() != Finding.Severity.GAP).stream()
+        .toList();
+  }
+
+  /** What is printed may take away only what is surely this source's own. */
+  private static Optional<Finding> formerName(
+      Connection connection,
+      SourceConfiguration source,
+      String pipeline,
+      SourceIdentity identity,
+      List<Checkpoint> checkpoints)
+      throws SQLException {
+    String mark = PublicationMark.of(connection, source);
+    Optional<Finding> possible = Optional.empty();
+    for (Nameless other : new SourceRegistry(source).nameless(connection, identity)) {
+      Optional<Checkpoint> position =
+          checkpoints.stream().filter(at -> at.source().id().equals(other.source())).findFirst();
+      if (other.isNamedAlike()
+          || position
+              .filter(at -> PublicationMark.areOfOnePublication(at.publicationMark(), mark))
+              .isPresent()) {
+        return Optional.of(renamed(source, identity, other.source()));
+      }
+      // Such as with a publication that was made anew under another name.
+      boolean isOfOthers =
+          position
+              .filter(at -> !at.pipeline().equals(pipeline) && !at.slot().equals(source.slot()))
+              .isPresent();
+      if (!isOfOthers && possible.isEmpty()) {
+        possible = Optional.of(perhapsRenamed(identity, other.source()));
+      }
+    }
+    return possible;
   }
 
   private static Finding rebuilt(String pipeline, SourceIdentity identity, String before) {
@@ -76,9 +117,24 @@ public final class MissingPosition {
     return Finding.fatal(
         "source %s has published before as %s, and has no position under this name: its database or publication was renamed"
             .formatted(identity.id(), before),
-        "rename it back (ALTER DATABASE or ALTER PUBLICATION ... RENAME TO), and reconcile if it was the publication; or, to publish every row of the table again as a new source: DELETE FROM %s WHERE source = %s"
-            .formatted(
-                Identifiers.qualified(source.schema(), "outbox_agent_source"),
-                Identifiers.literal(before)));
+        RENAME_BACK
+            + "; or, to publish every row of the table again as a new source: DELETE FROM %s WHERE source = %s"
+                .formatted(
+                    Identifiers.qualified(source.schema(), "outbox_agent_source"),
+                    Identifiers.literal(before)));
+  }
+
+  /** What is parked or was discarded under the former name, only that name tells. */
+  private static Finding perhapsRenamed(SourceIdentity identity, String before) {
+    return Finding.gap(
+        "source %s may have published before as %s, whose database or publication is not there any more: nothing tells whether that was this table"
+            .formatted(identity.id(), before),
+        "if it was, "
+            + RENAME_BACK
+            + ", since what is parked or was discarded is known under that name alone; else "
+            + WayOut.RECONCILE_ONCE
+            + "; where it begins from a slot that is there already, "
+            + WayOut.RESET_COMMAND
+            + " lets it, and leaves that slot alone");
   }
 }

@@ -17,16 +17,24 @@ import java.util.List;
 final class TypesPreflight {
   /**
    * Latest first: a domain may rest on an earlier one. As many as show what they have in common.
+   * The enum beneath all domains takes their place, so that each finding's statements run whatever
+   * was run before; a column without a default of its own has that of the domain.
    */
   private static final String WITHOUT_LABELS =
       """
       SELECT pg_catalog.format('%I.%I', n.nspname, t.typname) AS name,
              t.typtype::text AS kind,
-             coalesce(pg_catalog.format_type(nullif(t.typbasetype, 0::oid), t.typtypmod), '') AS base,
+             base.name AS base,
              coalesce((SELECT pg_catalog.string_agg(
-                         pg_catalog.format('ALTER TABLE %I.%I ALTER COLUMN %I TYPE %s; ', cn.nspname,
-                           c.relname, a.attname,
-                           pg_catalog.format_type(t.typbasetype, t.typtypmod)), '' ORDER BY c.oid, a.attnum)
+                         pg_catalog.format('ALTER TABLE %I.%I ALTER COLUMN %I TYPE %s', cn.nspname,
+                           c.relname, a.attname, base.name)
+                         || CASE WHEN t.typdefaultbin IS NOT NULL AND NOT a.atthasdef THEN
+                              pg_catalog.format(', ALTER COLUMN %I SET DEFAULT %s', a.attname,
+                                pg_catalog.pg_get_expr(t.typdefaultbin, 0)) ELSE '' END
+                         || CASE WHEN base.forbids_null THEN
+                              pg_catalog.format(', ALTER COLUMN %I SET NOT NULL', a.attname)
+                              ELSE '' END
+                         || '; ', '' ORDER BY c.oid, a.attnum)
                          FROM pg_catalog.pg_attribute a
                          JOIN pg_catalog.pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p')
                          JOIN pg_catalog.pg_namespace cn ON cn.oid = c.relnamespace
@@ -34,6 +42,17 @@ final class TypesPreflight {
                           AND a.attinhcount = 0), '') AS columns
         FROM pg_catalog.pg_type t
         JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+       CROSS JOIN LATERAL (
+               WITH RECURSIVE beneath AS (
+                 SELECT t.oid AS type, t.typtype AS kind, t.typbasetype AS base,
+                        t.typnotnull AS forbids_null
+                  UNION ALL
+                 SELECT u.oid, u.typtype, u.typbasetype, u.typnotnull
+                   FROM beneath b JOIN pg_catalog.pg_type u ON u.oid = b.base)
+               SELECT pg_catalog.max(pg_catalog.format_type(type, NULL)) FILTER (WHERE kind <> 'd')
+                        AS name,
+                      pg_catalog.bool_or(forbids_null) AS forbids_null
+                 FROM beneath) base
        WHERE t.typcategory = 'E' AND n.nspname <> 'pg_toast'
          AND NOT EXISTS (SELECT FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid)
        ORDER BY t.oid DESC
@@ -53,7 +72,7 @@ final class TypesPreflight {
       case "d" ->
           found(
               "domain %s is over %s, an enum".formatted(name, row.getString("base")),
-              "%sDROP DOMAIN %s; /* the enum takes its place; what its CHECKs forbid, the tables have to */"
+              "%sDROP DOMAIN %s; /* the enum takes its place, with default and NOT NULL; what its CHECKs forbid, the tables have to */"
                   .formatted(row.getString("columns"), name));
       case "e" ->
           found(

@@ -261,6 +261,20 @@ public final class Reconciliations {
     return list(connection, sourceId).stream().filter(r -> r.number() == number).findFirst();
   }
 
+  /** Notes that nobody goes on with what is unfinished: the source begins anew. */
+  public void giveUp(Connection connection, String sourceId) throws SQLException {
+    String sql =
+        """
+        UPDATE %s SET state = 'superseded', finished_at = clock_timestamp()
+        WHERE source = ? AND state IN ('preparing', 'publishing')
+        """
+            .formatted(table);
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      statement.executeUpdate();
+    }
+  }
+
   /** The latest reconciliation of a source, whatever became of it. */
   public Optional<Report> last(Connection connection, String sourceId) throws SQLException {
     return list(connection, sourceId).stream().findFirst();

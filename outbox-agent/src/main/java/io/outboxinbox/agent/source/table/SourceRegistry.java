@@ -1,6 +1,8 @@
 package io.outboxinbox.agent.source.table;
 
 import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.PublicationMark;
@@ -13,6 +15,7 @@ import java.sql.SQLException;
 import java.sql.Timestamp;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -32,13 +35,33 @@ public final class SourceRegistry {
    * @param reconciliation number of the last one begun, 0 for none
    * @param broker the cluster that has the position; null when not known
    * @param branchedAt the last pulse before the server's timeline changed; null if it never did
+   * @param slot the one that is the source's own, empty for none; null where an earlier version did
+   *     not note it
    */
   public record Registration(
       long epoch,
       boolean isSeeded,
       long reconciliation,
       @Nullable String broker,
-      @Nullable Instant branchedAt) {
+      @Nullable Instant branchedAt,
+      @Nullable String slot) {
+
+    /**
+     * Whether the slot of this name is the source's own; any other may be somebody else's.
+     *
+     * @param position the broker's; null when it has none
+     */
+    public boolean owns(String name, @Nullable Checkpoint position) {
+      if (slot != null) {
+        return slot.equals(name);
+      }
+      return position == null ? epoch > 0 || isSeeded : position.slot().equals(name);
+    }
+
+    /** Whether a reset has asked for a first start, or one takes a slot over. */
+    public boolean ownsNone() {
+      return "".equals(slot);
+    }
 
     /** Whose turn it is to write the backlog. */
     public Turn turn() {
@@ -96,7 +119,7 @@ public final class SourceRegistry {
   public Optional<Registration> find(Connection connection, String sourceId) throws SQLException {
     String sql =
         """
-        SELECT coalesce(epoch, 0), seeded_at IS NOT NULL, reconciliation, broker, branched_at
+        SELECT coalesce(epoch, 0), seeded_at IS NOT NULL, reconciliation, broker, branched_at, slot
         FROM %s WHERE source = ?
         """
             .formatted(table);
@@ -104,7 +127,8 @@ public final class SourceRegistry {
   }
 
   /**
-   * What people and other agents have decided about a source that stopped.
+   * What people and other agents have decided about a source that stopped. One may stop for the row
+   * of another, which they delete: so that there is another, or one less, counts too.
    *
    * @param text changes with every decision, and is never empty
    * @param request tells one request for a reconciliation from another; null when none is open
@@ -116,9 +140,10 @@ public final class SourceRegistry {
     String sql =
         """
         SELECT pg_catalog.concat_ws(' ', source, reconcile_requested_at, epoch, seeded_at IS NULL,
-            reconciliation),
+            reconciliation,
+            (SELECT string_agg(source, ' ' ORDER BY source) FROM %1$s WHERE seeded_at IS NOT NULL)),
           reconcile_requested_at::text
-        FROM %s WHERE source = ?
+        FROM %1$s WHERE source = ?
         """
             .formatted(table);
     return CatalogQuery.list(
@@ -135,30 +160,38 @@ public final class SourceRegistry {
         row.getBoolean(2),
         row.getLong(3),
         row.getString(4),
-        branchedAt == null ? null : branchedAt.toInstant());
+        branchedAt == null ? null : branchedAt.toInstant(),
+        row.getString(6));
   }
 
-  /** Notes that a first start has begun; the slot, if it exists from now on, is ours. */
-  public void beginEpoch(Connection connection, String sourceId, long epoch) throws SQLException {
-    setEpoch(connection, sourceId, epoch, false);
+  /**
+   * Notes that a first start has begun.
+   *
+   * @param slot the source's own, if it exists from now on; empty for none
+   */
+  public void beginEpoch(Connection connection, String sourceId, long epoch, String slot)
+      throws SQLException {
+    setEpoch(connection, sourceId, epoch, false, slot);
   }
 
   /**
    * Begins an epoch whose position is durable already. One statement: in between, this source would
-   * look like one whose first start was cut short, and the next start would drop its slot.
+   * look like one whose first start was cut short, and the next start would drop its slot. The slot
+   * is the source's own from now on.
    */
   public void beginSeededEpoch(Connection connection, String sourceId, long epoch)
       throws SQLException {
-    setEpoch(connection, sourceId, epoch, true);
+    setEpoch(connection, sourceId, epoch, true, source.slot());
   }
 
-  private void setEpoch(Connection connection, String sourceId, long epoch, boolean isSeeded)
+  private void setEpoch(
+      Connection connection, String sourceId, long epoch, boolean isSeeded, String slot)
       throws SQLException {
     String sql =
         "UPDATE "
             + table
-            + " SET epoch = ?, seeded_at = CASE WHEN ? THEN now() END WHERE source = ?";
-    Sql.update(connection, sql, epoch, isSeeded, sourceId);
+            + " SET epoch = ?, seeded_at = CASE WHEN ? THEN now() END, slot = ? WHERE source = ?";
+    Sql.update(connection, sql, epoch, isSeeded, slot, sourceId);
   }
 
   /**
@@ -178,13 +211,27 @@ public final class SourceRegistry {
   }
 
   /**
+   * Notes which slot is the source's own.
+   *
+   * @param slot empty for none
+   */
+  public void noteSlot(Connection connection, String sourceId, String slot) throws SQLException {
+    String sql = "UPDATE " + table + " SET slot = ? WHERE source = ?";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, slot);
+      statement.setString(2, sourceId);
+      statement.executeUpdate();
+    }
+  }
+
+  /**
    * Makes the next start a first start again, which has nothing to reconcile; the epoch stays, so
-   * that the next one is higher.
+   * that the next one is higher. No slot is its own then.
    */
   public void forgetSeed(Connection connection, String sourceId) throws SQLException {
     String sql =
         """
-        UPDATE %s SET seeded_at = NULL, reconcile_requested_at = NULL,
+        UPDATE %s SET seeded_at = NULL, slot = '', reconcile_requested_at = NULL,
           reconcile_requested_by = NULL, reconcile_accepts = NULL
         WHERE source = ?
         """
@@ -193,7 +240,8 @@ public final class SourceRegistry {
   }
 
   /**
-   * Notes that a position of the current epoch is durable, and at which broker.
+   * Notes that a position of the current epoch is durable, at which broker, and that it is read
+   * from this slot.
    *
    * @param broker identifies the cluster; null where it does not say
    */
@@ -201,11 +249,11 @@ public final class SourceRegistry {
       throws SQLException {
     String sql =
         """
-        UPDATE %s SET seeded_at = coalesce(seeded_at, now()), broker = ?
-        WHERE source = ? AND (seeded_at IS NULL OR broker IS DISTINCT FROM ?)
+        UPDATE %s SET seeded_at = coalesce(seeded_at, now()), broker = ?, slot = ?
+        WHERE source = ? AND (seeded_at IS NULL OR broker IS DISTINCT FROM ? OR slot IS DISTINCT FROM ?)
         """
             .formatted(table);
-    Sql.update(connection, sql, broker, sourceId, broker);
+    Sql.update(connection, sql, broker, source.slot(), sourceId, broker, source.slot());
   }
 
   /**
@@ -293,28 +341,40 @@ public final class SourceRegistry {
   }
 
   /**
-   * A source that has published from this very table under a name that no database or publication
-   * has any more: it was renamed, and is taken for another one.
+   * A source that has published from this schema under a name that no database or publication has
+   * any more. Whether it is the one that looks or that of another table, the name does not tell.
    *
-   * @param systemId of this server
+   * @param isNamedAlike only the database has another name; publications of one database differ
    */
-  public Optional<String> renamed(Connection connection, String systemId, String sourceId)
+  public record Nameless(String source, boolean isNamedAlike) {}
+
+  /** Those of this server other than the one given. */
+  public List<Nameless> nameless(Connection connection, SourceIdentity identity)
       throws SQLException {
     String sql =
         """
-        SELECT source FROM (
-          SELECT source, substring(source from '^[^/]*/(.*)/[^/]*$') AS database,
-                 substring(source from '[^/]*$') AS publication
+        SELECT source, publication, is_database_gone FROM (
+          SELECT source, substring(source from '[^/]*$') AS publication,
+                 substring(source from '^[^/]*/(.*)/[^/]*$') = current_database() AS is_here,
+                 NOT EXISTS (SELECT FROM pg_database d
+                   WHERE d.datname = substring(source from '^[^/]*/(.*)/[^/]*$'))
+                   AS is_database_gone
           FROM %s WHERE seeded_at IS NOT NULL AND split_part(source, '/', 1) = ? AND source <> ?) s
-        WHERE NOT EXISTS (SELECT FROM pg_database d WHERE d.datname = s.database)
-           OR s.database = current_database()
-              AND NOT EXISTS (SELECT FROM pg_publication p WHERE p.pubname = s.publication)
-        LIMIT 1
+        WHERE is_database_gone
+           OR is_here AND NOT EXISTS (SELECT FROM pg_publication p WHERE p.pubname = s.publication)
+        ORDER BY source
         """
             .formatted(table);
-    return CatalogQuery.list(connection, sql, row -> row.getString("source"), systemId, sourceId)
-        .stream()
-        .findFirst();
+    return CatalogQuery.list(
+        connection,
+        sql,
+        row ->
+            new Nameless(
+                row.getString("source"),
+                row.getBoolean("is_database_gone")
+                    && row.getString("publication").equals(identity.publication())),
+        identity.systemId(),
+        identity.id());
   }
 
   /** How long ago somebody last pulsed, by the database's clock alone; empty if nobody ever did. */

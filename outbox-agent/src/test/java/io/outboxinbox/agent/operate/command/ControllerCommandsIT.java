@@ -1,8 +1,10 @@
 package io.outboxinbox.agent.operate.command;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
 
 import io.outboxinbox.agent.CommandRun;
+import io.outboxinbox.agent.pipeline.PipelineRig;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
@@ -10,8 +12,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.SQLException;
 import java.time.Clock;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -20,9 +25,6 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** People decide with logins of their own; nobody needs the agent's password for that. */
 class ControllerCommandsIT {
-  private static final List<String> SCHEMA =
-      List.of("01_outbox", "02_partitions", "03_publication", "04_agent", "05_roles");
-
   @RegisterExtension
   static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
 
@@ -31,10 +33,7 @@ class ControllerCommandsIT {
 
   @BeforeEach
   void prepare() throws Exception {
-    database = postgres.newDatabase();
-    for (String file : SCHEMA) {
-      database.runScript("schema/postgresql/" + file + ".sql");
-    }
+    database = PipelineRig.newDatabase(postgres);
     database.execute(
         "CREATE ROLE looking_jane LOGIN PASSWORD 'jane' IN ROLE outbox_operator",
         "CREATE ROLE deciding_joe LOGIN PASSWORD 'joe' IN ROLE outbox_controller",
@@ -106,6 +105,68 @@ class ControllerCommandsIT {
     assertThat(one("SELECT count(*) FROM outbox_parked_edit")).isEqualTo("1");
   }
 
+  /** A script that waits for what will never come would wait for ever. */
+  @Test
+  void whoWaitsForARequestThatNobodyWillReportIsToldSo() throws Exception {
+    assertThat(waited("UPDATE outbox_agent_source SET reconcile_requested_by = 'jane'," + LATER))
+        .contains("jane has asked again", "reconcile agent.yml --pipeline orders --report");
+    assertThat(waited("UPDATE outbox_agent_source SET reconcile_requested_at = NULL"))
+        .contains("was taken back");
+    assertThat(waited("DELETE FROM outbox_agent_source")).contains("was taken back");
+    assertThat(
+            waited(
+                REPORTED.formatted("superseded"),
+                "UPDATE outbox_agent_source SET reconcile_requested_by = 'jane'," + LATER))
+        .contains("jane has asked again");
+  }
+
+  private static final String LATER = " reconcile_requested_at = reconcile_requested_at + '1 s'";
+
+  private static final String REPORTED =
+      """
+      INSERT INTO outbox_reconciliation (source, reconciliation, state, cause, requested_at)
+      SELECT source, 1, '%s', 'why', reconcile_requested_at FROM outbox_agent_source
+      """;
+
+  /** What a command says and how it ends that waits while this happens. */
+  private String waited(String... happens) throws Exception {
+    CommandRun ended = waiting(happens).get(30, TimeUnit.SECONDS);
+    assertThat(ended.exitCode()).as(ended.toString()).isEqualTo(3);
+    return ended.err();
+  }
+
+  private CompletableFuture<CommandRun> waiting(String... happens) throws Exception {
+    database.execute("DELETE FROM outbox_agent_source");
+    CompletableFuture<CommandRun> run =
+        CompletableFuture.supplyAsync(
+            () -> {
+              try {
+                return run("deciding_joe", "joe", "reconcile", "--yes", "--wait");
+              } catch (Exception e) {
+                throw new IllegalStateException(e);
+              }
+            },
+            command -> new Thread(command, "command").start());
+    String asked = "SELECT count(reconcile_requested_at) FROM outbox_agent_source";
+    await().atMost(Duration.ofSeconds(60)).until(() -> one(asked).equals("1"));
+    database.execute(happens);
+    return run;
+  }
+
+  /** The request is done before the rows it found are published. */
+  @Test
+  void whoWaitsForARequestThatIsBeingDoneWaitsForItsReport() throws Exception {
+    CompletableFuture<CommandRun> run =
+        waiting(
+            REPORTED.formatted("publishing"),
+            "UPDATE outbox_agent_source SET reconcile_requested_at = NULL");
+    await().during(Duration.ofSeconds(2)).atMost(Duration.ofSeconds(10)).until(() -> !run.isDone());
+    database.execute("UPDATE outbox_reconciliation SET state = 'done'");
+    CommandRun ended = run.get(30, TimeUnit.SECONDS);
+    assertThat(ended.exitCode()).as(ended.toString()).isZero();
+    assertThat(ended.out()).contains("reconciliation 1: done");
+  }
+
   @Test
   void whoMayOnlyLookIsToldWhichRoleDecides() throws Exception {
     assertThat(run("looking_jane", "jane", "parked", "list").exitCode()).isZero();
@@ -140,7 +201,6 @@ class ControllerCommandsIT {
           .doesNotContain("outbox_controller");
     }
     assertThat(one("SELECT count(*) FROM outbox_parked")).isEqualTo("3");
-    database.execute("ALTER ROLE outbox_agent PASSWORD 'agent'");
     String[] purge = {"parked", "purge", "--older-than", "30d", "--yes"};
     assertThat(run("outbox_agent", "agent", purge).out()).contains("deleted 3 settled");
   }

@@ -3,6 +3,7 @@ package io.outboxinbox.agent.operate.command;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.agent.CommandRun;
+import io.outboxinbox.agent.pipeline.PipelineRig;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
@@ -18,9 +19,6 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** A real table of parked events, and command {@code parked} as an operator types it. */
 abstract class ParkedCommandSetUp {
-  private static final List<String> SCHEMA =
-      List.of("01_outbox", "02_partitions", "03_publication", "04_agent", "05_roles");
-
   @RegisterExtension
   static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
 
@@ -31,11 +29,7 @@ abstract class ParkedCommandSetUp {
 
   @BeforeEach
   void prepare() throws Exception {
-    database = postgres.newDatabase();
-    for (String file : SCHEMA) {
-      database.runScript("schema/postgresql/" + file + ".sql");
-    }
-    database.execute("ALTER ROLE outbox_agent PASSWORD 'agent'");
+    database = PipelineRig.newDatabase(postgres);
     String systemId = one("SELECT system_identifier::text FROM pg_control_system()");
     source = systemId + "/" + database.name() + "/outbox_publication";
     config =

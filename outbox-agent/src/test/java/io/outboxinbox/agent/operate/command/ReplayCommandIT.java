@@ -3,6 +3,7 @@ package io.outboxinbox.agent.operate.command;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.agent.CommandRun;
+import io.outboxinbox.agent.pipeline.PipelineRig;
 import io.outboxinbox.agent.replay.Replay;
 import io.outboxinbox.agent.source.table.StoredRows;
 import io.outboxinbox.testkit.KafkaExtension;
@@ -27,9 +28,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** The command as an operator types it; no agent runs. */
 class ReplayCommandIT {
-  private static final List<String> SCHEMA =
-      List.of("01_outbox", "02_partitions", "03_publication", "04_agent", "05_roles");
-
   @RegisterExtension
   static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
 
@@ -42,13 +40,9 @@ class ReplayCommandIT {
 
   @BeforeEach
   void prepare() throws Exception {
-    database = postgres.newDatabase();
-    for (String file : SCHEMA) {
-      database.runScript("schema/postgresql/" + file + ".sql");
-    }
+    database = PipelineRig.newDatabase(postgres);
     topic = kafka.newTopic("replay", 1);
     database.execute(
-        "ALTER ROLE outbox_agent PASSWORD 'agent'",
         "INSERT INTO outbox_event (aggregate_type, aggregate_id, event_type) SELECT 'order', n::text, 't' FROM generate_series(1, 30) AS n");
     config =
         Files.writeString(

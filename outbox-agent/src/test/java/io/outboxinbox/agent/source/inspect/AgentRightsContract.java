@@ -23,10 +23,7 @@ abstract class AgentRightsContract {
 
   @BeforeEach
   void applySchema() throws SQLException {
-    database = postgres().newDatabase();
-    for (String file : List.of("01_outbox", "02_partitions", "03_publication", "04_agent")) {
-      database.runScript("schema/postgresql/" + file + ".sql");
-    }
+    database = postgres().newDatabase("01_outbox", "02_partitions", "03_publication", "04_agent");
     source =
         PreflightSource.of(
             database.host(),

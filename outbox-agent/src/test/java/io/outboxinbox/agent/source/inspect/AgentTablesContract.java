@@ -98,6 +98,29 @@ abstract class AgentTablesContract extends AgentRightsContract {
         "role preflight_agent may not use schema \"Types\", where the type \"Types\".name of column id is: rows could not be found by their id");
   }
 
+  /** Also where the statements of several findings run one behind the other, as printed. */
+  @Test
+  void anEnumThatTakesADomainsPlaceKeepsItsDefaultAndThatNothingIsNull() throws SQLException {
+    source.execute(
+        "CREATE TYPE mood AS ENUM ('good', 'bad')",
+        "CREATE DOMAIN always AS mood NOT NULL",
+        "CREATE DOMAIN mostly AS always DEFAULT 'good'",
+        "CREATE TABLE person (id int, \"Most\" mostly, own mostly DEFAULT 'bad', plain always)",
+        "CREATE DOMAIN free AS mood",
+        "ALTER TABLE person ADD free free");
+    for (Finding problem : source.problems()) {
+      source.applyFix(problem);
+    }
+    assertThat(source.problems()).isEmpty();
+    source.execute("INSERT INTO person (id, plain) VALUES (1, 'good')");
+    assertThat(database.query("SELECT concat_ws(' ', \"Most\", own, plain, free) FROM person"))
+        .isEqualTo("good bad good");
+    assertThat(
+            database.query(
+                "SELECT string_agg(attname || ' ' || attnotnull, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'person'::regclass AND atttypid = 'mood'::regtype"))
+        .isEqualTo("Most true, own true, plain true, free false");
+  }
+
   /** Debezium reads all types of the database, whoever uses them. */
   @Test
   void refusesTypesThatKeepDebeziumFromStarting() throws SQLException {

@@ -10,7 +10,6 @@ import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.Sources;
 import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.testkit.FreePorts;
-import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresServer;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.io.IOException;
@@ -36,13 +35,7 @@ class BrokenServerIT {
             server.superuser(),
             server.superuserPassword());
     for (String file : List.of("01_outbox", "02_partitions", "03_publication", "04_agent")) {
-      new PostgresDatabase(
-              server.host(),
-              server.port(),
-              source.config().database(),
-              server.superuser(),
-              server.superuserPassword())
-          .runScript("schema/postgresql/" + file + ".sql");
+      server.database(source.config().database()).runScript("schema/postgresql/" + file + ".sql");
     }
     source.grant();
     return source;

@@ -47,11 +47,7 @@ abstract class LogReaderContract {
 
   @BeforeEach
   void setUp() throws Exception {
-    database = postgres().newDatabase();
-    database.runScript("schema/postgresql/01_outbox.sql");
-    database.runScript("schema/postgresql/02_partitions.sql");
-    database.runScript("schema/postgresql/03_publication.sql");
-    database.runScript("schema/postgresql/04_agent.sql");
+    database = postgres().newDatabase("01_outbox", "02_partitions", "03_publication", "04_agent");
   }
 
   @AfterEach
@@ -312,8 +308,8 @@ abstract class LogReaderContract {
     database.execute(insertOf("old"));
     try (Connection connection = database.connect()) {
       registry.register(connection, "s");
-      registry.beginEpoch(connection, "s", 1);
-      registry.beginEpoch(connection, "s", 2);
+      registry.beginEpoch(connection, "s", 1, "");
+      registry.beginEpoch(connection, "s", 2, "");
       assertThatThrownBy(
               () ->
                   new FirstStart(source, new SourceConnections(source))
@@ -333,7 +329,7 @@ abstract class LogReaderContract {
     SourceRegistry registry = new SourceRegistry(source);
     try (Connection connection = database.connect()) {
       registry.register(connection, "s");
-      registry.beginEpoch(connection, "s", 1);
+      registry.beginEpoch(connection, "s", 1, "");
       new FirstStart(source, new SourceConnections(source))
           .createSlot("s", new SourceRegistry.Turn(1, 0));
       return SourcePosition.atCommit(ServerState.of(connection).currentWalLsn());

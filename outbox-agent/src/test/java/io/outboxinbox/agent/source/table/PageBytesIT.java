@@ -42,10 +42,8 @@ class PageBytesIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    PostgresDatabase database = postgres.newDatabase();
-    for (String file : List.of("01_outbox", "02_partitions", "03_publication", "04_agent")) {
-      database.runScript("schema/postgresql/" + file + ".sql");
-    }
+    PostgresDatabase database =
+        postgres.newDatabase("01_outbox", "02_partitions", "03_publication", "04_agent");
     source = Sources.of(database, "outbox_event", Layout.STANDARD, Map.of(), List.of());
     database.execute(
         """

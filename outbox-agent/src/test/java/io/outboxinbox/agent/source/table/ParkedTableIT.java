@@ -21,8 +21,7 @@ class ParkedTableIT {
   /** One statement for millions of rows would not end within the time an answer may take. */
   @Test
   void joinsLinesInPortions() throws Exception {
-    PostgresDatabase database = postgres.newDatabase();
-    database.runScript("schema/postgresql/04_agent.sql");
+    PostgresDatabase database = postgres.newDatabase("04_agent");
     database.execute(
         """
         INSERT INTO outbox_parked (source, ordinal, key, destination, destination_rule, reason,

@@ -19,8 +19,7 @@ class ReconciliationsIT {
   /** The try that carried events over may end without an answer; the next has nothing to carry. */
   @Test
   void theNextTrySaysWhatTheOneBeforeHadToSay() throws Exception {
-    PostgresDatabase database = postgres.newDatabase();
-    database.runScript("schema/postgresql/04_agent.sql");
+    PostgresDatabase database = postgres.newDatabase("04_agent");
     database.execute("INSERT INTO outbox_agent_source (source) VALUES ('s')");
     Reconciliations reconciliations = new Reconciliations(Sources.standard());
     Cause cause = new Cause("why", null);
@@ -41,8 +40,7 @@ class ReconciliationsIT {
 
   @Test
   void countsOnWhereTheSourcesRowWasLost() throws Exception {
-    PostgresDatabase database = postgres.newDatabase();
-    database.runScript("schema/postgresql/04_agent.sql");
+    PostgresDatabase database = postgres.newDatabase("04_agent");
     database.execute("INSERT INTO outbox_agent_source (source) VALUES ('s')");
     Reconciliations reconciliations = new Reconciliations(Sources.standard());
     Cause cause = new Cause("why", null);

@@ -24,8 +24,7 @@ class SourceMoveIT {
 
   @BeforeEach
   void newDatabase() throws Exception {
-    database = postgres.newDatabase();
-    database.runScript("schema/postgresql/04_agent.sql");
+    database = postgres.newDatabase("04_agent");
     database.execute("INSERT INTO outbox_agent_source (source) VALUES ('new')");
   }
 
@@ -87,7 +86,7 @@ class SourceMoveIT {
         .as("each where the older one was, or the order of a key would change")
         .containsExactly("a corrected again release", "b topic {}", "c topic", "d topic");
     assertThat(
-            list(
+            database.list(
                 "SELECT event_id || field FROM outbox_parked_edit JOIN outbox_parked"
                     + " USING (source, ordinal) ORDER BY ordinal"))
         .containsExactly("atopic", "atopic", "bheaders");
@@ -109,8 +108,8 @@ class SourceMoveIT {
         .containsExactly(
             "a topic", "b topic", " topic", " topic", "a topic", "b corrected", " topic");
     assertThat(told).contains("2 events wait twice", "1 event without an id may wait twice");
-    assertThat(list(query("twice, because"))).containsExactlyInAnyOrder("a", "b");
-    assertThat(list(query("without an id"))).containsExactlyInAnyOrder("3", "4", "7");
+    assertThat(database.list(query("twice, because"))).containsExactlyInAnyOrder("a", "b");
+    assertThat(database.list(query("without an id"))).containsExactlyInAnyOrder("3", "4", "7");
   }
 
   /** Of what was purged the content is gone, so nobody can tell whether it is the same. */
@@ -132,7 +131,7 @@ class SourceMoveIT {
     assertThat(told)
         .contains("2 events wait although each was settled under the other id")
         .doesNotContain("twice");
-    assertThat(list(query("was settled"))).containsExactlyInAnyOrder("a", "b");
+    assertThat(database.list(query("was settled"))).containsExactlyInAnyOrder("a", "b");
   }
 
   /** The query behind a sentence of what is told, which runs as it is. */
@@ -201,7 +200,8 @@ class SourceMoveIT {
     move();
     move();
     assertThat(parked("event_id || ordinal")).containsExactly("a1", "b2");
-    assertThat(list("SELECT source || reconciliation FROM outbox_reconciliation ORDER BY 1"))
+    assertThat(
+            database.list("SELECT source || reconciliation FROM outbox_reconciliation ORDER BY 1"))
         .containsExactly("new1", "new2");
   }
 
@@ -251,10 +251,7 @@ class SourceMoveIT {
   }
 
   private List<String> parked(String column) throws SQLException {
-    return list("SELECT " + column + " FROM outbox_parked WHERE source = 'new' ORDER BY ordinal");
-  }
-
-  private List<String> list(String sql) throws SQLException {
-    return database.list(sql);
+    return database.list(
+        "SELECT " + column + " FROM outbox_parked WHERE source = 'new' ORDER BY ordinal");
   }
 }

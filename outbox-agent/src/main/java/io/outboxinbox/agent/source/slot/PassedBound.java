@@ -1,11 +1,9 @@
-package io.outboxinbox.agent.reconcile;
+package io.outboxinbox.agent.source.slot;
 
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
-import io.outboxinbox.agent.source.slot.ServerState;
-import io.outboxinbox.agent.source.slot.TimelineHistory;
 import io.outboxinbox.agent.source.table.ParkedTable;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -18,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  *     known of any row
  * @param isPositionLost events were published that are in no log of this server
  */
-public record ReconcileBound(long endedXid, boolean isPositionLost) {
+public record PassedBound(long endedXid, boolean isPositionLost) {
 
   /**
    * Half of all 32-bit ids: what lies further back looks as if it were ahead. A million less,
@@ -33,7 +31,7 @@ public record ReconcileBound(long endedXid, boolean isPositionLost) {
    * @param source with the names that hold in the database
    * @param base last durable checkpoint, perhaps of another source; null when it is lost
    */
-  public static ReconcileBound of(
+  public static PassedBound of(
       Connection connection,
       SourceConnections connections,
       SourceConfiguration source,
@@ -41,7 +39,7 @@ public record ReconcileBound(long endedXid, boolean isPositionLost) {
       @Nullable Checkpoint base)
       throws SQLException {
     if (base == null || !base.source().equals(SourceNames.identity(server.systemId(), source))) {
-      return new ReconcileBound(0, false);
+      return new PassedBound(0, false);
     }
     boolean isOnThisLog =
         TimelineHistory.of(connections, server, base).contains(base)
@@ -49,12 +47,12 @@ public record ReconcileBound(long endedXid, boolean isPositionLost) {
             && base.endedXid() <= server.nextXid();
     if (!isOnThisLog) {
       // Their ids have been, or will be, given to other transactions.
-      return new ReconcileBound(0, true);
+      return new PassedBound(0, true);
     }
     // The row of a parked event that is lost may be there: it is neither published nor parked.
     boolean isComparable =
         server.nextXid() - base.endedXid() < COMPARABLE_XIDS
             && !ParkedTable.areMissing(connection, source.schema(), base, server.timeline());
-    return new ReconcileBound(isComparable ? base.endedXid() : 0, false);
+    return new PassedBound(isComparable ? base.endedXid() : 0, false);
   }
 }
