@@ -112,20 +112,25 @@ public record Checkpoint(
 
   /** The same source after its server was promoted; the position is on the new timeline too. */
   public Checkpoint onTimeline(int newTimeline) {
-    return with(newTimeline, publicationMark);
+    return with(newTimeline, slot, publicationMark);
+  }
+
+  /** The same source read from this slot from now on. */
+  public Checkpoint throughSlot(String newSlot) {
+    return with(timeline, newSlot, publicationMark);
   }
 
   /** The same source with a mark that says more. */
   public Checkpoint withPublicationMark(String newPublicationMark) {
-    return with(timeline, newPublicationMark);
+    return with(timeline, slot, newPublicationMark);
   }
 
-  private Checkpoint with(int newTimeline, String newPublicationMark) {
+  private Checkpoint with(int newTimeline, String newSlot, String newPublicationMark) {
     return new Checkpoint(
         source,
         pipeline,
         newTimeline,
-        slot,
+        newSlot,
         newPublicationMark,
         epoch,
         sequence,

@@ -27,6 +27,12 @@ public final class WayOut {
   public static final String RESET_LEAVING_OUT_COMMAND =
       "'java -jar outbox-agent.jar reset agent.yml --pipeline NAME --leave-out-existing-rows --yes'";
 
+  /** Where a source begins from a slot that somebody else has made; rows before it are left out. */
+  public static String takeOver(String slot) {
+    return "set source.slot to %s and source.existingRows to skip, stop every agent of the source and run %s, which leaves that slot alone"
+        .formatted(slot, RESET_LEAVING_OUT_COMMAND);
+  }
+
   /** Where the table cannot be compared any more. */
   public static final String RESET =
       "if consumers can stand repeats of rows still in the table (same ids), stop every agent of"

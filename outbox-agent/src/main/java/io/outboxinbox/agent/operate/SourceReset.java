@@ -76,13 +76,13 @@ public final class SourceReset {
       Optional<Checkpoint> found = shutOthersOut(publisher, leadership.source());
       SourceConfiguration named = leadership.pipeline().source();
       SourceRegistry registry = new SourceRegistry(named);
-      boolean isOwn =
-          registry
-              .find(control, source)
-              .filter(known -> known.owns(named.slot(), found.orElse(null)))
-              .isPresent();
-      // Before the position goes that may be all that tells: this may be cut short and done again.
-      registry.noteSlot(control, source, isOwn ? named.slot() : "");
+      Optional<String> own =
+          registry.find(control, source).flatMap(known -> known.ownSlot(found.orElse(null)));
+      if (own.isPresent()) {
+        // Before the position goes that may be all that tells: this may be cut short and done
+        // again.
+        registry.noteSlot(control, source, own.get());
+      }
       publisher.forget(leadership.source());
       for (Checkpoint other : publisher.allCheckpoints()) {
         if (other.isOfRebuiltCluster(pipeline.name(), leadership.source())) {
@@ -92,8 +92,9 @@ public final class SourceReset {
       // The slot goes first: a source without slot and seed begins anew, one with an old slot
       // would be taken for an operator's own.
       if (SlotState.of(control, named.slot()).isPresent()) {
-        if (isOwn) {
+        if (own.filter(named.slot()::equals).isPresent()) {
           new FirstStart(named, connections).dropSlot(control);
+          registry.forgetSlot(control, source);
         } else {
           LOG.warn("slot {} is left alone: source {} has not read it", named.slot(), source);
         }
@@ -101,6 +102,7 @@ public final class SourceReset {
       new Backlog(pipeline.source()).clear(control, source);
       // Reports first: whoever waits for one would wait for ever if this ended in between.
       new Reconciliations(pipeline.source()).giveUp(control, source);
+      SlotState.warnOfLeft(control, own, named.slot());
       registry.forgetSeed(control, source);
     }
   }

@@ -133,9 +133,11 @@ final class SessionStart {
       verifySlot(first);
       return first;
     }
+    SlotState.warnOfLeft(control, registration().ownSlot(found), source.slot());
     registry.markSeeded(control, identity.id(), publisher.cluster().orElse(null));
     String mark = PublicationMark.of(control, source);
     return onTimeline(found, ServerState.of(control).timeline())
+        .throughSlot(source.slot())
         .withPublicationMark(PublicationMark.completed(found.publicationMark(), mark));
   }
 
@@ -206,8 +208,14 @@ final class SessionStart {
   }
 
   private void freeSlot(Optional<Checkpoint> found) throws SQLException, InterruptedException {
-    // Only a source that has read this slot before can have left a walsender behind.
-    if (!registration().owns(source.slot(), found.orElse(null))) {
+    // Only a source that has read this slot before can have left a walsender behind, and that one
+    // has confirmed nothing beyond the position: else somebody has made the slot anew.
+    boolean isPassed =
+        found.isPresent()
+            && SlotState.of(control, source.slot())
+                .filter(slot -> slot.confirmedFlushLsn() > found.get().position().commitLsn())
+                .isPresent();
+    if (isPassed || !registration().owns(source.slot(), found.orElse(null))) {
       refuseSlotInUse();
       return;
     }
@@ -228,7 +236,7 @@ final class SessionStart {
     Optional<SlotState> slot = SlotState.of(control, source.slot());
     if (slot.isPresent() && slot.get().active()) {
       throw new AgentException.Misconfigured(
-          "slot %s is being read by process %d, and pipeline %s has never read it: it is somebody else's"
+          "slot %s is being read by process %d, and not for pipeline %s: it is somebody else's"
               .formatted(source.slot(), slot.get().activePid(), pipeline.name()),
           "set source.slot to a name that no other slot of the server has; or, to take this slot over, stop whoever reads it");
     }
@@ -248,7 +256,7 @@ final class SessionStart {
     Durability.await(leadership.connections());
     // One that is taken over is its own once a position is.
     registry.beginEpoch(
-        control, identity.id(), epoch, slot.isPresent() && !isOurs ? "" : source.slot());
+        control, identity.id(), epoch, slot.isPresent() && !isOurs ? null : source.slot());
     FirstStart.Seed seed =
         seed(slot, new SourceRegistry.Turn(epoch, registration.reconciliation()));
     Checkpoint checkpoint = seedCheckpoint(epoch, seed.position(), seed.filled().candidates() > 0);

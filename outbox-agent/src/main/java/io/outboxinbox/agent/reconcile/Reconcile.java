@@ -168,7 +168,7 @@ public final class Reconcile {
       throws SQLException, InterruptedException {
     ServerState server = ServerState.of(lead.control());
     PassedBound bound = PassedBound.of(lead.control(), connections, source, server, base);
-    refuseUnreadSlot(base);
+    boolean hasOwnSlot = hasOwnSlot(base);
     refuseRowsNobodyCanTell(bound);
     long epoch = epoch(base, server);
     CarryOver carryOver = new CarryOver(lead, cause.request(), base);
@@ -180,7 +180,7 @@ public final class Reconcile {
     LOG.warn("reconciliation {} of source {} begins: {}", number, identity.id(), cause.text());
     lead.progress().accept("reconciliation " + number + ": making a slot");
     SourceRegistry.Turn turn = new SourceRegistry.Turn(epoch, number);
-    FirstStart.Seed seed = newSlot(leader, turn, bound);
+    FirstStart.Seed seed = newSlot(leader, turn, bound, hasOwnSlot);
     Backlog.Filled filled = seed.filled();
     LOG.info(
         "reconciliation {}: {} rows in table {}, {} of them may not have been published, {} are"
@@ -235,17 +235,27 @@ public final class Reconcile {
         : base.epoch();
   }
 
-  /** The slot makes room for a new one; who has not read it has nothing to do with it. */
-  private void refuseUnreadSlot(@Nullable Checkpoint base) throws SQLException {
-    if (!registration().owns(source.slot(), base)
-        && SlotState.of(lead.control(), source.slot()).isPresent()) {
+  /**
+   * The slot makes room for a new one; who has not read it has nothing to do with it.
+   *
+   * @return whether there is one to be dropped
+   */
+  private boolean hasOwnSlot(@Nullable Checkpoint base) throws SQLException {
+    // On another cluster a slot of the same name is another slot.
+    @Nullable Checkpoint position = base != null && base.source().equals(identity) ? base : null;
+    Optional<String> own = registration().ownSlot(position);
+    SlotState.warnOfLeft(lead.control(), own, source.slot());
+    if (SlotState.of(lead.control(), source.slot()).isEmpty()) {
+      return false;
+    }
+    if (own.filter(source.slot()::equals).isEmpty()) {
       throw new AgentException.Misconfigured(
           "slot %s exists already, and source %s has not read it: it may be somebody else's"
               .formatted(source.slot(), identity.id()),
-          "set source.slot to a name that no slot of the server has; or, to begin where this slot stands, set source.existingRows to skip, stop every agent of the source and run "
-              + WayOut.RESET_COMMAND
-              + ", which leaves that slot alone");
+          "set source.slot to a name that no slot of the server has; or, to begin where this slot stands, "
+              + WayOut.takeOver(source.slot()));
     }
+    return true;
   }
 
   private void refuseRowsNobodyCanTell(PassedBound bound) {
@@ -275,7 +285,8 @@ public final class Reconcile {
         });
   }
 
-  private FirstStart.Seed newSlot(Connection leader, SourceRegistry.Turn turn, PassedBound bound)
+  private FirstStart.Seed newSlot(
+      Connection leader, SourceRegistry.Turn turn, PassedBound bound, boolean hasOwnSlot)
       throws SQLException {
     Backlog.Candidates candidates = Backlog.Candidates.notEndedAt(bound.endedXid());
     try (Connection patient = connections.open("reconcile", 0)) {
@@ -283,7 +294,7 @@ public final class Reconcile {
       new Backlog(source).refuseRowsWithoutId(patient, candidates);
     }
     FirstStart firstStart = new FirstStart(source, connections);
-    if (SlotState.of(lead.control(), source.slot()).isPresent()) {
+    if (hasOwnSlot) {
       firstStart.dropSlot(leader);
     }
     return firstStart.createSlot(identity.id(), turn, candidates);

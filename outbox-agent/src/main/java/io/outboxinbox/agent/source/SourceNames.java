@@ -61,7 +61,11 @@ public final class SourceNames {
       """;
 
   /** Null too where the column is missing, of which the preflight tells. */
-  private static final String NOTED_SLOT = "(pg_catalog.to_jsonb(known) ->> 'slot')";
+  private static final String NOTED_SLOT =
+      """
+      SELECT pg_catalog.to_jsonb(known) ->> 'slot' FROM %s AS known
+       WHERE source = (SELECT system_identifier::text FROM pg_control_system()) || ?
+      """;
 
   private SourceNames() {}
 
@@ -159,14 +163,34 @@ public final class SourceNames {
       if (!isReadable) {
         return false;
       }
-      String ending = "/" + source.database() + "/" + publication;
+      String ending = ending(source, publication);
       return CatalogQuery.one(
           connection,
-          "SELECT EXISTS (SELECT FROM %s AS known WHERE right(source, length(?)) = ? AND %s)"
+          "SELECT EXISTS (SELECT FROM %s WHERE right(source, length(?)) = ? AND %s)"
               .formatted(table, condition),
           row -> row.getBoolean(1),
           ending,
           ending);
+    }
+
+    /**
+     * The slot that is noted as this source's own: empty for none, absent where nothing is noted.
+     */
+    Optional<String> notedSlot(SourceConfiguration source) throws SQLException {
+      return isReadable
+          ? CatalogQuery.list(
+                  connection,
+                  NOTED_SLOT.formatted(table),
+                  row -> Optional.ofNullable(row.getString(1)),
+                  ending(source, source.publication()))
+              .stream()
+              .flatMap(Optional::stream)
+              .findFirst()
+          : Optional.empty();
+    }
+
+    private static String ending(SourceConfiguration source, String publication) {
+      return "/" + source.database() + "/" + publication;
     }
   }
 
@@ -217,23 +241,22 @@ public final class SourceNames {
     if (source.namesSlot()) {
       return source.slot();
     }
+    Optional<String> noted = registered.notedSlot(source);
+    if (noted.isPresent()) {
+      return noted.get().isEmpty() ? source.slot() : noted.get();
+    }
     boolean isOurs = hasSlot(connection, FIRST_SLOT) && isFirst(connection, source, registered);
     return isOurs ? FIRST_SLOT : source.slot();
   }
 
-  /** Whether the slot of the version before, which noted none and had one name for all, is its. */
+  /** Whether the slot of the first version, which noted none and had one name for all, is its. */
   private static boolean isFirst(
       Connection connection, SourceConfiguration source, Registered registered)
       throws SQLException {
-    if (registered.has(source, source.publication(), NOTED_SLOT + " IS NOT NULL")) {
-      return registered.has(
-          source, source.publication(), "%s = '%s'".formatted(NOTED_SLOT, FIRST_SLOT));
-    }
-    boolean mayBe =
-        source.publication().equals(FIRST_PUBLICATION)
-            || (registered.has(source, source.publication(), "epoch > 0")
-                && !registered.has(source, FIRST_PUBLICATION, "epoch > 0"));
-    return mayBe && !hasSlot(connection, source.slot());
+    return source.publication().equals(FIRST_PUBLICATION)
+        || (registered.has(source, source.publication(), "epoch > 0")
+            && !registered.has(source, FIRST_PUBLICATION, "epoch > 0")
+            && !hasSlot(connection, source.slot()));
   }
 
   private static boolean hasSlot(Connection connection, String slot) throws SQLException {

@@ -93,13 +93,15 @@ final class WalValve {
       return;
     }
     String slot = slot(connection);
+    SourceRegistry registry = new SourceRegistry(pipeline.source());
     boolean hasPosition =
-        new SourceRegistry(pipeline.source())
+        registry
             .find(connection, source.id())
             .filter(known -> known.isSeeded() && known.owns(slot, null))
             .isPresent();
     // Before that the slot alone says where to begin.
     if (hasPosition && ReleasedSlot.drop(connection, slot)) {
+      registry.forgetSlot(connection, source.id());
       LOG.error(
           "slot {} is dropped, as wal.whenSpent says: nobody has read it for a minute, and its log had used the budget of {} MiB; the events stay in {}, and are published by a reconciliation as soon as publishing is possible",
           slot,

@@ -1,18 +1,30 @@
 package io.outboxinbox.agent.pipeline;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.outboxinbox.agent.operate.ReconcileRequest;
 import io.outboxinbox.agent.operate.SourceReset;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
+import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.agent.source.slot.FirstStart;
+import io.outboxinbox.agent.source.table.SourceRegistry;
+import io.outboxinbox.agent.source.table.SourceRegistry.Turn;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.SQLException;
 import java.time.Duration;
+import java.util.Objects;
+import java.util.Properties;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.postgresql.PGConnection;
 
 /** A slot that the source has not read may be a connector's, with events nobody else will send. */
 class ForeignSlotIT {
@@ -72,6 +84,97 @@ class ForeignSlotIT {
     rig.awaitState(pipeline, State.MISCONFIGURED);
     assertThat(pipeline.status().reason()).contains("slot outbox_agent exists already");
     assertThatSlotIsThere();
+  }
+
+  /** Reading it would move it on, and its owner would miss what lies in between. */
+  @Test
+  void aSourceThatReadsAnotherTakesItOverOnlyWhenAsked() throws Exception {
+    rig.names = "slot: own";
+    Pipeline own = rig.start("");
+    rig.awaitLeading(own);
+    rig.awaitEvents(5);
+    assertThat(own.stop(Duration.ofSeconds(40))).isTrue();
+    String confirmed = confirmed();
+    rig.names = "slot: " + PipelineRig.SLOT;
+    Pipeline refused = rig.start("existingRows: publish");
+    rig.awaitState(refused, State.MISCONFIGURED);
+    assertThat(refused.status().reason()).contains("has read slot own so far");
+    assertThat(confirmed()).isEqualTo(confirmed);
+    assertThat(refused.stop(Duration.ofSeconds(40))).isTrue();
+    rig.awaitLeading(rig.start("existingRows: skip"));
+    rig.insert(5, 10);
+    rig.awaitEvents(10);
+    rig.assertThatEventsAreExactly(10);
+    // From now on it is the one that the source has read.
+    rig.await(() -> rig.checkpoint().slot().equals(PipelineRig.SLOT));
+  }
+
+  @Test
+  void aSlotThatWasMadeAnewIsLeftToWhoeverReadsIt() throws Exception {
+    rig.names = "slot: own";
+    Pipeline before = rig.start("");
+    rig.awaitLeading(before);
+    rig.awaitEvents(5);
+    assertThat(before.stop(Duration.ofSeconds(40))).isTrue();
+    rig.dropSlots("slot_name = 'own'");
+    rig.insert(5, 6);
+    rig.execute("SELECT pg_create_logical_replication_slot('own', 'pgoutput')");
+    String reading = "SELECT active_pid FROM pg_replication_slots WHERE slot_name = 'own'";
+    try (Connection reader = read("own")) {
+      assertThat(reader.isClosed()).isFalse();
+      String process = rig.query(reading);
+      Pipeline after = rig.start("onGap: reconcile");
+      rig.awaitState(after, State.MISCONFIGURED);
+      assertThat(after.status().reason()).contains("slot own is being read by process");
+      rig.await(() -> after.status().restarts() > 2);
+      assertThat(rig.query(reading)).isEqualTo(process).isNotNull();
+    }
+  }
+
+  /** It is noted before it is made, so that nobody takes one's own for somebody else's. */
+  @Test
+  void aNameThatSomebodyElseWasFasterToTakeIsNotNotedAsItsOwn() throws Exception {
+    SourceConfiguration source = rig.configuration("").source();
+    SourceRegistry registry = new SourceRegistry(source);
+    try (Connection connection = rig.database.connect()) {
+      registry.register(connection, "s");
+      registry.beginEpoch(connection, "s", 1, PipelineRig.SLOT);
+      FirstStart start = new FirstStart(source, new SourceConnections(source));
+      assertThatThrownBy(() -> start.createSlot("s", new Turn(1, 0)))
+          .isInstanceOf(SQLException.class)
+          .hasMessageContaining("already exists");
+      assertThat(registry.find(connection, "s").orElseThrow().owns(PipelineRig.SLOT, null))
+          .isFalse();
+    }
+    assertThatSlotIsThere();
+  }
+
+  /** As a connector does. */
+  private Connection read(String slot) throws SQLException {
+    Properties properties = new Properties();
+    properties.put("user", rig.database.user());
+    properties.put("password", rig.database.password());
+    properties.put("replication", "database");
+    properties.put("preferQueryMode", "simple");
+    properties.put("assumeMinServerVersion", "15");
+    Connection connection = DriverManager.getConnection(rig.database.jdbcUrl(), properties);
+    connection
+        .unwrap(PGConnection.class)
+        .getReplicationAPI()
+        .replicationStream()
+        .logical()
+        .withSlotName(slot)
+        .withSlotOption("proto_version", 1)
+        .withSlotOption("publication_names", "outbox_publication")
+        .start();
+    return connection;
+  }
+
+  private String confirmed() throws SQLException {
+    return Objects.requireNonNull(
+        rig.query(
+            "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '%s' AND database = current_database()"
+                .formatted(PipelineRig.SLOT)));
   }
 
   private void assertThatSlotIsThere() throws Exception {

@@ -230,6 +230,19 @@ public final class PipelineRig implements AutoCloseable {
     execute("SELECT pg_drop_replication_slot('" + SLOT + "')");
   }
 
+  /** Drops those of this database for which the condition holds, once nobody reads them. */
+  public void dropSlots(String condition) {
+    Awaitility.await()
+        .atMost(WITHIN)
+        .ignoreExceptions()
+        .untilAsserted(
+            () ->
+                execute(
+                    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+                        + " WHERE database = current_database() AND "
+                        + condition));
+  }
+
   /** The server ends the session of a reader a moment after the reader has gone. */
   public void awaitSlotFree() {
     await(

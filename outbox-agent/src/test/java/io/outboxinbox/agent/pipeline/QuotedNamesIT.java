@@ -289,9 +289,7 @@ class QuotedNamesIT {
       other.insert(0, 3);
       other.awaitEvents(3);
       assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
-      other.execute(
-          "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
-              + " WHERE database = current_database()");
+      other.dropSlots("true");
     } finally {
       rig.execute("DROP DATABASE " + Identifiers.quoted(name) + " WITH (FORCE)");
     }

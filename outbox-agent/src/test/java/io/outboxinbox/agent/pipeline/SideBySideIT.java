@@ -136,12 +136,39 @@ class SideBySideIT {
     rig.awaitEvents(20);
     assertThat(before.stop(DEADLINE)).isTrue();
     rig.insert(20, 40);
+    rig.execute(
+        // That version noted none; and another pipeline has the name that would be this one's now.
+        "UPDATE outbox_agent_source SET slot = NULL",
+        "SELECT pg_create_logical_replication_slot('outbox_agent_' || current_database(), 'pgoutput')");
     rig.names = "";
     Pipeline after = rig.start("");
     rig.awaitLeading(after);
     rig.insert(40, 50);
     rig.awaitEvents(50);
     rig.assertThatEventsAreExactly(50);
+    assertThat(rig.query(READING)).isNotNull();
+    assertThat(slots(rig.database)).hasSize(2);
+  }
+
+  /** Whoever is cut short goes on where that slot stands, not beside it. */
+  @Test
+  void takesOverTheSlotOfTheVersionBeforeThoughTheFirstTryFails() throws Exception {
+    rig.execute("SELECT pg_create_logical_replication_slot('outbox_agent', 'pgoutput')");
+    rig.insert(0, 10);
+    try (Connection holder = rig.database.connect();
+        Statement lock = holder.createStatement()) {
+      holder.setAutoCommit(false);
+      lock.execute("LOCK TABLE outbox_parked");
+      Pipeline pipeline = rig.start("existingRows: skip");
+      rig.await(
+          () ->
+              rig.query("SELECT coalesce(max(epoch), 0) > 0 FROM outbox_agent_source").equals("t")
+                  && pipeline.status().restarts() > 0);
+      holder.rollback();
+      rig.awaitLeading(pipeline);
+    }
+    rig.awaitEvents(10);
+    rig.assertThatEventsAreExactly(10);
     assertThat(slots(rig.database)).containsExactly("outbox_agent");
   }
 
@@ -183,9 +210,7 @@ class SideBySideIT {
     rig.awaitLeading(billing);
     rig.await(() -> rig.consume().size() == 15);
     assertThat(billing.stop(DEADLINE)).isTrue();
-    rig.execute(
-        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
-            + " WHERE database = current_database() AND slot_name <> 'outbox_agent'");
+    rig.dropSlots("slot_name <> 'outbox_agent'");
     billing = rig.start("schema: billing");
     rig.awaitState(billing, State.STOPPED);
     assertThat(billing.status().reason()).contains("does not exist");

@@ -65,8 +65,13 @@ class RebuiltClusterIT {
         String systemId = parked.query("SELECT system_identifier FROM pg_control_system()");
         String newId = before.source().id().replace(oldId, systemId);
         parkUnder(rig, newId, before.epoch() + 5);
+        // Of the same name as the one that was read, but of another cluster: somebody else's.
+        rig.execute("SELECT pg_create_logical_replication_slot('outbox_agent', 'pgoutput')");
         new ReconcileRequest(rig.configuration(""), "operator").ask(oldId);
         Pipeline moved = rig.start("");
+        rig.awaitState(moved, PipelineStatus.State.MISCONFIGURED);
+        assertThat(moved.status().reason()).contains("has not read it");
+        rig.dropSlot();
         rig.awaitLeading(moved);
         assertThat(parked.rows("event_type", "state = 'waiting'"))
             .containsExactly("first", "second", "third", "fourth", "fifth");

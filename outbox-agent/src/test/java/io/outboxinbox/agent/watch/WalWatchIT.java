@@ -102,6 +102,25 @@ class WalWatchIT {
                 rig.query("UPDATE outbox_agent_source SET pulse = pulse + 1 RETURNING pulse"));
         look(watch, 1);
         assertThat(slots(rig)).as("nobody reads").isEqualTo("0");
+        assertThat(rig.query("SELECT slot FROM outbox_agent_source"))
+            .as("whoever makes one of that name now owns it")
+            .isEmpty();
+      }
+    }
+  }
+
+  /** Before the broker has been reached, the version before has noted nothing that tells. */
+  @Test
+  void keepsASlotOfWhichNothingTellsThatItIsTheSourcesOwn() throws Exception {
+    try (PipelineRig rig = new PipelineRig(postgres, kafka)) {
+      Pipeline pipeline = rig.start(rig.wal(RELEASE));
+      rig.awaitLeading(pipeline);
+      assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
+      rig.execute(FILL, "UPDATE outbox_agent_source SET slot = NULL");
+      WalWatch watch = new WalWatch(rig.wal(RELEASE), new KeptReport(), new KnownLead());
+      try (watch) {
+        look(watch, 2 * WalValve.LOOKS);
+        assertThat(slots(rig)).isEqualTo("1");
       }
     }
   }

@@ -40,7 +40,8 @@ public final class ResetCommand extends PipelineCommand {
         switch (pipeline.source().existingRows()) {
           case PUBLISH ->
               "the next start publishes every row still in the table again, with the same ids, but for those parked or discarded";
-          case SKIP -> "the next start publishes only rows written after it";
+          case SKIP ->
+              "the next start publishes only what comes through the slot then, and none of the rows of before";
         };
     if (pipeline.source().existingRows() == ExistingRows.SKIP
         && !namespace.getBoolean("leave_out_existing_rows")) {
@@ -50,7 +51,7 @@ public final class ResetCommand extends PipelineCommand {
     }
     if (!namespace.getBoolean("yes")) {
       out.printf(
-          "would drop the slot of pipeline %s and forget its position and backlog; %s. Add --yes to do it.%n",
+          "would drop the slot of pipeline %s, if it is its own, and forget its position and backlog; %s. Add --yes to do it.%n",
           pipeline.name(), next);
       return;
     }

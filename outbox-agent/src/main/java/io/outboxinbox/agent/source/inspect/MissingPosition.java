@@ -60,7 +60,7 @@ public final class MissingPosition {
       return List.of();
     }
     Optional<Finding> former = formerName(connection, source, pipeline, identity, checkpoints);
-    boolean isDecided = known.filter(Registration::ownsNone).isPresent();
+    boolean isDecided = known.filter(Registration::isReset).isPresent();
     return former.filter(found -> !isDecided || found.severity() != Finding.Severity.GAP).stream()
         .toList();
   }
@@ -90,7 +90,7 @@ public final class MissingPosition {
               .filter(at -> !at.pipeline().equals(pipeline) && !at.slot().equals(source.slot()))
               .isPresent();
       if (!isOfOthers && possible.isEmpty()) {
-        possible = Optional.of(perhapsRenamed(identity, other.source()));
+        possible = Optional.of(perhapsRenamed(source, identity, other.source()));
       }
     }
     return possible;
@@ -125,7 +125,8 @@ public final class MissingPosition {
   }
 
   /** What is parked or was discarded under the former name, only that name tells. */
-  private static Finding perhapsRenamed(SourceIdentity identity, String before) {
+  private static Finding perhapsRenamed(
+      SourceConfiguration source, SourceIdentity identity, String before) {
     return Finding.gap(
         "source %s may have published before as %s, whose database or publication is not there any more: nothing tells whether that was this table"
             .formatted(identity.id(), before),
@@ -133,8 +134,7 @@ public final class MissingPosition {
             + RENAME_BACK
             + ", since what is parked or was discarded is known under that name alone; else "
             + WayOut.RECONCILE_ONCE
-            + "; where it begins from a slot that is there already, "
-            + WayOut.RESET_COMMAND
-            + " lets it, and leaves that slot alone");
+            + "; to begin from slot %s where that is there already, ".formatted(source.slot())
+            + WayOut.takeOver(source.slot()));
   }
 }

@@ -5,10 +5,12 @@ import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.source.SourceNames;
 import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.slot.SlotState;
 import io.outboxinbox.agent.source.slot.TimelineHistory;
+import io.outboxinbox.agent.source.table.SourceRegistry;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.ArrayList;
@@ -114,6 +116,26 @@ final class SlotPreflight {
                   .formatted(checkpoint.endedXid(), server.nextXid()),
               WayOut.RECONCILE));
     }
+  }
+
+  /** Whether the slot is the one that the source has read so far, where it is to go on from it. */
+  static List<Finding> checkOwner(
+      Connection connection, SourceConfiguration config, Checkpoint checkpoint)
+      throws SQLException {
+    @Nullable String own =
+        new SourceRegistry(config)
+            .find(connection, checkpoint.source().id())
+            .flatMap(known -> known.ownSlot(checkpoint))
+            .orElse(null);
+    if (own == null || own.equals(config.slot()) || config.existingRows() == ExistingRows.SKIP) {
+      return List.of();
+    }
+    return List.of(
+        Finding.misconfigured(
+            "slot %s is there already, and source %s has read slot %s so far: it may be somebody else's"
+                .formatted(config.slot(), checkpoint.source().id(), own),
+            "set source.slot to %s, or to a name that no slot of the server has; or, to go on from slot %s after all, set source.existingRows to skip"
+                .formatted(own, config.slot())));
   }
 
   /** Whether a slot of that name is one we may read, before anybody is shut out for it. */

@@ -206,6 +206,9 @@ public final class SourcePreflight {
       throws SQLException {
     List<Finding> findings =
         new ArrayList<>(checkSlot(new SourceConnections(config), config, slot, server, checkpoint));
+    if (slot.isPresent()) {
+      findings.addAll(SlotPreflight.checkOwner(connection, config, checkpoint));
+    }
     String mark = PublicationMark.of(connection, config);
     findings.addAll(PublicationMark.compare(config, checkpoint.publicationMark(), mark));
     if (ParkedTable.areMissing(connection, config.schema(), checkpoint, server.timeline())) {

@@ -28,6 +28,8 @@ public final class FirstStart {
   /** Creating a slot waits for all transactions then running; say so instead of hanging. */
   private static final Duration CREATE_TIMEOUT = Duration.ofSeconds(60);
 
+  private static final String DUPLICATE_OBJECT = "42710";
+
   private final SourceConfiguration source;
   private final SourceConnections connections;
 
@@ -88,6 +90,7 @@ public final class FirstStart {
                 ? Backlog.Filled.NOTHING
                 : copyIds(sourceId, turn, candidates, slot.getString("snapshot_name")));
       } catch (SQLException e) {
+        forgetUnmade(sourceId, e);
         // The same SQLState when somebody else ends the statement, and then it is not the wait.
         if ("57014".equals(e.getSQLState())
             && System.nanoTime() - begin >= CREATE_TIMEOUT.toNanos()) {
@@ -98,6 +101,18 @@ public final class FirstStart {
         }
         throw e;
       }
+    }
+  }
+
+  /** It was noted as the source's own before it was there: a name that somebody else now has. */
+  private void forgetUnmade(String sourceId, SQLException refused) {
+    try (Connection connection = connections.open("bootstrap", 30)) {
+      if (DUPLICATE_OBJECT.equals(refused.getSQLState())
+          || SlotState.of(connection, source.slot()).isEmpty()) {
+        new SourceRegistry(source).forgetSlot(connection, sourceId);
+      }
+    } catch (SQLException alsoRefused) {
+      refused.addSuppressed(alsoRefused);
     }
   }
 

@@ -35,8 +35,8 @@ public final class SourceRegistry {
    * @param reconciliation number of the last one begun, 0 for none
    * @param broker the cluster that has the position; null when not known
    * @param branchedAt the last pulse before the server's timeline changed; null if it never did
-   * @param slot the one that is the source's own, empty for none; null where an earlier version did
-   *     not note it
+   * @param slot the one that is the source's own, as far as it was noted; empty since a reset, null
+   *     before the first one is noted
    */
   public record Registration(
       long epoch,
@@ -47,19 +47,25 @@ public final class SourceRegistry {
       @Nullable String slot) {
 
     /**
-     * Whether the slot of this name is the source's own; any other may be somebody else's.
+     * The slot that is the source's own; any other may be somebody else's. An earlier version noted
+     * none, and then only a position tells.
      *
-     * @param position the broker's; null when it has none
+     * @param position the broker's, of this source; null when it has none
      */
-    public boolean owns(String name, @Nullable Checkpoint position) {
-      if (slot != null) {
-        return slot.equals(name);
+    public Optional<String> ownSlot(@Nullable Checkpoint position) {
+      if (slot != null && !slot.isEmpty()) {
+        return Optional.of(slot);
       }
-      return position == null ? epoch > 0 || isSeeded : position.slot().equals(name);
+      return Optional.ofNullable(position).map(Checkpoint::slot);
     }
 
-    /** Whether a reset has asked for a first start, or one takes a slot over. */
-    public boolean ownsNone() {
+    /** Whether the slot of this name is its own. */
+    public boolean owns(String name, @Nullable Checkpoint position) {
+      return ownSlot(position).filter(name::equals).isPresent();
+    }
+
+    /** Whether a reset has asked for a first start. */
+    public boolean isReset() {
       return "".equals(slot);
     }
 
@@ -140,7 +146,7 @@ public final class SourceRegistry {
     String sql =
         """
         SELECT pg_catalog.concat_ws(' ', source, reconcile_requested_at, epoch, seeded_at IS NULL,
-            reconciliation,
+            reconciliation, slot = '',
             (SELECT string_agg(source, ' ' ORDER BY source) FROM %1$s WHERE seeded_at IS NOT NULL)),
           reconcile_requested_at::text
         FROM %1$s WHERE source = ?
@@ -167,9 +173,9 @@ public final class SourceRegistry {
   /**
    * Notes that a first start has begun.
    *
-   * @param slot the source's own, if it exists from now on; empty for none
+   * @param slot the source's own, if it exists from now on; null while it is not
    */
-  public void beginEpoch(Connection connection, String sourceId, long epoch, String slot)
+  public void beginEpoch(Connection connection, String sourceId, long epoch, @Nullable String slot)
       throws SQLException {
     setEpoch(connection, sourceId, epoch, false, slot);
   }
@@ -185,7 +191,7 @@ public final class SourceRegistry {
   }
 
   private void setEpoch(
-      Connection connection, String sourceId, long epoch, boolean isSeeded, String slot)
+      Connection connection, String sourceId, long epoch, boolean isSeeded, @Nullable String slot)
       throws SQLException {
     String sql =
         "UPDATE "
@@ -210,11 +216,7 @@ public final class SourceRegistry {
     }
   }
 
-  /**
-   * Notes which slot is the source's own.
-   *
-   * @param slot empty for none
-   */
+  /** Notes which slot is the source's own. */
   public void noteSlot(Connection connection, String sourceId, String slot) throws SQLException {
     String sql = "UPDATE " + table + " SET slot = ? WHERE source = ?";
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
@@ -222,6 +224,11 @@ public final class SourceRegistry {
       statement.setString(2, sourceId);
       statement.executeUpdate();
     }
+  }
+
+  /** Notes that the source's own slot is not there any more: whoever makes one now owns it. */
+  public void forgetSlot(Connection connection, String sourceId) throws SQLException {
+    noteSlot(connection, sourceId, "");
   }
 
   /**
