@@ -19,7 +19,6 @@ import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresServer;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.sql.Connection;
-import java.sql.Statement;
 import java.time.Duration;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -483,13 +482,11 @@ class ReconcileIT {
   }
 
   private boolean hasSlot() throws Exception {
-    String sql =
-        "SELECT 1 FROM pg_replication_slots"
-            + " WHERE slot_name = 'outbox_agent' AND database = current_database()";
-    try (Connection connection = rig.database.connect();
-        Statement statement = connection.createStatement()) {
-      return statement.executeQuery(sql).next();
-    }
+    return !rig.database
+        .list(
+            "SELECT 1 FROM pg_replication_slots"
+                + " WHERE slot_name = 'outbox_agent' AND database = current_database()")
+        .isEmpty();
   }
 
   private List<String> reconciled() {
