@@ -48,7 +48,7 @@ COMMENT ON COLUMN outbox_agent_source.topics IS 'Names and patterns of route.all
 COMMENT ON COLUMN outbox_agent_source.topics_since IS 'Set: nobody noted where events went before; an earlier version published them.';
 COMMENT ON COLUMN outbox_agent_source.former_ids IS 'What this source was called before its cluster was rebuilt; messages of then carry it.';
 
-COMMENT ON COLUMN outbox_agent_source.slot IS 'The replication slot that this source made or read: it drops no other. Empty since a reset, NULL while none is noted.';
+COMMENT ON COLUMN outbox_agent_source.slot IS 'The replication slot that this source made or read: it drops no other. Empty where it has none, such as after a reset; NULL before one is noted.';
 COMMENT ON COLUMN outbox_agent_source.broker IS 'Identifies the broker''s cluster that has the position. Another one without a position is a mistake, not a loss.';
 COMMENT ON COLUMN outbox_agent_source.timeline IS 'PostgreSQL''s timeline at the last pulse.';
 COMMENT ON COLUMN outbox_agent_source.branched_at IS 'The last pulse before the timeline changed: whatever was published from a lost timeline was published after it.';

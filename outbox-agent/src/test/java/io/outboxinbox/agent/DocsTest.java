@@ -160,6 +160,25 @@ class DocsTest {
         .allSatisfy(page -> assertThat(ROOT.resolve(page)).exists());
   }
 
+  /** Whoever may not use what has no licence looks there. */
+  @Test
+  void theLicenceIsWhereItIsLookedFor() throws IOException {
+    assertThat(Files.readString(ROOT.resolve("LICENSE"))).contains("Apache License", "Version 2.0");
+    assertThat(Files.readString(ROOT.resolve("pom.xml"))).contains("<name>Apache-2.0</name>");
+  }
+
+  /** No engine is at hand here, so what can be wrong without one is looked at. */
+  @Test
+  void theImageNeedsNoBuildKitAndAsksThePortThatIsConfigured() throws IOException {
+    String image = Files.readString(ROOT.resolve("Dockerfile"));
+    assertThat(image).doesNotContain("syntax=", "--mount", "<<");
+    assertThat(image).contains("ENV HEALTH_PORT=8081", "/dev/tcp/127.0.0.1/${HEALTH_PORT}");
+    assertThat(Files.readString(ROOT.resolve("outbox-agent/pom.xml")))
+        .as("the jar that is copied")
+        .contains("<outputFile>${project.build.directory}/outbox-agent.jar</outputFile>");
+    assertThat(image).contains("/src/outbox-agent/target/outbox-agent.jar ");
+  }
+
   @Test
   void proseIsWrapped() throws IOException {
     for (Path document : Documents.all()) {

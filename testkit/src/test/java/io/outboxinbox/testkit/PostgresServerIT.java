@@ -10,12 +10,10 @@ import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.sql.Statement;
-import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
-import org.junit.jupiter.params.provider.ValueSource;
 
 class PostgresServerIT {
 
@@ -60,33 +58,6 @@ class PostgresServerIT {
       assertThat(server.postmasterPid()).isNotEqualTo(firstPid);
       assertThat(Sql.query(server, database, "SELECT string_agg(id::text, ',') FROM kept"))
           .isEqualTo("1");
-    }
-  }
-
-  /** What another run has left in the temporary directory hides what a first run meets. */
-  @ParameterizedTest
-  @ValueSource(strings = {"plain", "./a/../dotted"})
-  void startsWhereNothingHasBeenUnpackedYet(String name, @TempDir Path empty) throws Exception {
-    Path temporary = empty.resolve(name);
-    Files.createDirectories(empty.resolve("a"));
-    Files.createDirectories(temporary);
-    List<String> program =
-        ChildProcess.java(
-            "-Djava.io.tmpdir=" + temporary,
-            "-cp",
-            System.getProperty("java.class.path"),
-            FirstStart.class.getName());
-
-    Command.Result first = Command.run(program);
-
-    assertThat(first.output()).contains("started PostgreSQL 17");
-  }
-
-  static final class FirstStart {
-    public static void main(String[] args) throws SQLException {
-      try (PostgresServer server = PostgresServer.start(PostgresVersion.V17)) {
-        System.out.println("started PostgreSQL " + show(server, "postgres", "server_version"));
-      }
     }
   }
 

@@ -31,6 +31,21 @@ class RetryPolicyTest {
     assertThat(new RetryPolicy(2, Duration.ZERO, Duration.ZERO, 0).pauseAfter(7)).isZero();
   }
 
+  /** As the README says: longer than a neighbour takes that starts anew. */
+  @Test
+  void triesTenTimesWithinAboutAMinute() {
+    RetryPolicy defaults = RetryPolicy.defaults();
+    assertThat(defaults.attemptsMax()).isEqualTo(10);
+    Duration longest = Duration.ZERO;
+    Duration shortest = Duration.ZERO;
+    for (int failures = 1; failures < defaults.attemptsMax(); failures++) {
+      longest = longest.plus(defaults.pauseAfter(failures, 0));
+      shortest = shortest.plus(defaults.pauseAfter(failures, 1));
+    }
+    assertThat(longest).isBetween(Duration.ofSeconds(60), Duration.ofSeconds(120));
+    assertThat(shortest).isBetween(Duration.ofSeconds(30), Duration.ofSeconds(60));
+  }
+
   @Test
   void refusesWhatMakesNoSense() {
     assertThatThrownBy(() -> policy.withAttemptsMax(0))

@@ -27,12 +27,6 @@ public final class WayOut {
   public static final String RESET_LEAVING_OUT_COMMAND =
       "'java -jar outbox-agent.jar reset agent.yml --pipeline NAME --leave-out-existing-rows --yes'";
 
-  /** Where a source begins from a slot that somebody else has made; rows before it are left out. */
-  public static String takeOver(String slot) {
-    return "set source.slot to %s and source.existingRows to skip, stop every agent of the source and run %s, which leaves that slot alone"
-        .formatted(slot, RESET_LEAVING_OUT_COMMAND);
-  }
-
   /** Where the table cannot be compared any more. */
   public static final String RESET =
       "if consumers can stand repeats of rows still in the table (same ids), stop every agent of"
@@ -53,5 +47,11 @@ public final class WayOut {
   public static String acceptCluster(String oldSystemId) {
     return "'java -jar outbox-agent.jar reconcile agent.yml --pipeline NAME --accept-cluster %s --yes' goes on from what this database has"
         .formatted(oldSystemId);
+  }
+
+  /** Where a source begins from a slot that somebody else has made; rows before it are left out. */
+  public static String beginFrom(String slot) {
+    return "set source.slot to %s and source.existingRows to skip, stop every agent of the source and run %s, which leaves that slot alone"
+        .formatted(slot, RESET_LEAVING_OUT_COMMAND);
   }
 }

@@ -43,6 +43,7 @@ public final class Leadership implements AutoCloseable {
   /** The first may take a while where the disk is slow; {@code takeoverAfter} lies in between. */
   private static final int VAIN_ENDS = 2;
 
+  private final PipelineConfiguration configured;
   private final PipelineConfiguration pipeline;
   private final Connection connection;
   private final SourceConfiguration configuration;
@@ -68,18 +69,19 @@ public final class Leadership implements AutoCloseable {
   private boolean hasTakenOver;
 
   private Leadership(
+      PipelineConfiguration configured,
       PipelineConfiguration pipeline,
       Connection connection,
       SourceIdentity source,
-      String holder,
-      Duration takeoverAfter) {
+      String holder) {
+    this.configured = configured;
     this.pipeline = pipeline;
     this.connection = connection;
     this.configuration = pipeline.source();
     this.registry = new SourceRegistry(configuration);
     this.source = source;
     this.holder = holder;
-    this.takeoverAfter = takeoverAfter;
+    this.takeoverAfter = pipeline.leadership().takeoverAfter();
     this.lock = new SourceLock(LOCK_CLASS, source.publication());
     this.sessions = new SourceLock(SESSIONS_CLASS, source.publication());
     this.seenNanos = System.nanoTime();
@@ -102,7 +104,7 @@ public final class Leadership implements AutoCloseable {
       PipelineConfiguration named =
           pipeline.withSource(SourceNames.resolved(connection, pipeline.source()));
       SourceIdentity source = SourceNames.identify(connection, named.source());
-      return new Leadership(named, connection, source, holder, takeoverAfter);
+      return new Leadership(pipeline, named, connection, source, holder);
     } catch (SQLException | RuntimeException e) {
       connection.close();
       throw e;
@@ -161,6 +163,7 @@ public final class Leadership implements AutoCloseable {
       acquiredNanos = System.nanoTime();
       leader = holder;
       endFormerSessions();
+      requireSameNames();
       registry.register(connection, source.id());
       silentBefore = registry.sincePulse(connection, source.id());
       return true;
@@ -187,6 +190,23 @@ public final class Leadership implements AutoCloseable {
     }
     leader = isFollowing ? pulse.holder() + address(holders) : "";
     return false;
+  }
+
+  /** A standby may have waited for days, while a leader began anew under the names of today. */
+  private void requireSameNames() throws SQLException {
+    SourceConfiguration now = SourceNames.resolved(connection, configured.source());
+    if (!now.slot().equals(configuration.slot())
+        || !now.publication().equals(configuration.publication())) {
+      throw new AgentException.Retryable(
+          "slot and publication of source %s are %s and %s now; they were %s and %s when this agent began to wait"
+              .formatted(
+                  source.id(),
+                  now.slot(),
+                  now.publication(),
+                  configuration.slot(),
+                  configuration.publication()),
+          null);
+    }
   }
 
   /** Who holds the lock now, for a message. */

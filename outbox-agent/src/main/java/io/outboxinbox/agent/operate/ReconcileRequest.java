@@ -63,6 +63,7 @@ public final class ReconcileRequest {
    * Looks, and changes nothing.
    *
    * @throws AgentException.Retryable database or broker is away
+   * @throws AgentException.Misconfigured something has to be mended first
    */
   public Preview preview() {
     SourceConnections connections = new SourceConnections(pipeline.source());
@@ -74,16 +75,26 @@ public final class ReconcileRequest {
       PassedBound bound =
           PassedBound.of(
               connection, connections, source, look.server(), look.checkpoint().orElse(null));
+      List<Finding> findings = PositionCheck.findings(connection, pipeline, look);
+      refuseMisconfigured(findings);
       Backlog backlog = new Backlog(source);
       return new Preview(
           look.identity().id(),
           source.slot(),
-          causes(PositionCheck.findings(connection, pipeline, look)),
+          causes(findings),
           backlog.count(connection),
           backlog.count(connection, Backlog.Candidates.notEndedAt(bound.endedXid())),
           bound.endedXid());
     } catch (SQLException e) {
       throw away(e);
+    }
+  }
+
+  private static void refuseMisconfigured(List<Finding> findings) {
+    for (Finding finding : findings) {
+      if (finding.severity() == Finding.Severity.MISCONFIGURED) {
+        throw new AgentException.Misconfigured(finding.what(), finding.fix());
+      }
     }
   }
 

@@ -10,6 +10,7 @@ import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.slot.FirstStart;
+import io.outboxinbox.agent.source.slot.LeftSlot;
 import io.outboxinbox.agent.source.slot.SlotState;
 import io.outboxinbox.agent.source.table.Backlog;
 import io.outboxinbox.agent.source.table.Reconciliations;
@@ -79,8 +80,7 @@ public final class SourceReset {
       Optional<String> own =
           registry.find(control, source).flatMap(known -> known.ownSlot(found.orElse(null)));
       if (own.isPresent()) {
-        // Before the position goes that may be all that tells: this may be cut short and done
-        // again.
+        // Before the position goes that may be all that tells: this may have to be done again.
         registry.noteSlot(control, source, own.get());
       }
       publisher.forget(leadership.source());
@@ -94,15 +94,19 @@ public final class SourceReset {
       if (SlotState.of(control, named.slot()).isPresent()) {
         if (own.filter(named.slot()::equals).isPresent()) {
           new FirstStart(named, connections).dropSlot(control);
-          registry.forgetSlot(control, source);
+          registry.forgetSlot(control, source, named.slot());
         } else {
-          LOG.warn("slot {} is left alone: source {} has not read it", named.slot(), source);
+          LOG.warn(
+              "slot {} is left alone: nothing tells that source {} has read it; if it has, say so and do this again: {}",
+              named.slot(),
+              source,
+              registry.claim(source));
         }
       }
       new Backlog(pipeline.source()).clear(control, source);
       // Reports first: whoever waits for one would wait for ever if this ended in between.
       new Reconciliations(pipeline.source()).giveUp(control, source);
-      SlotState.warnOfLeft(control, own, named.slot());
+      LeftSlot.warn(control, found, own, named.slot());
       registry.forgetSeed(control, source);
     }
   }

@@ -21,6 +21,7 @@ import io.outboxinbox.agent.source.inspect.Findings;
 import io.outboxinbox.agent.source.inspect.MissingPosition;
 import io.outboxinbox.agent.source.inspect.SourcePreflight;
 import io.outboxinbox.agent.source.slot.FirstStart;
+import io.outboxinbox.agent.source.slot.LeftSlot;
 import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.slot.SlotState;
 import io.outboxinbox.agent.source.table.Backlog;
@@ -133,8 +134,8 @@ final class SessionStart {
       verifySlot(first);
       return first;
     }
-    SlotState.warnOfLeft(control, registration().ownSlot(found), source.slot());
     registry.markSeeded(control, identity.id(), publisher.cluster().orElse(null));
+    LeftSlot.warn(control, Optional.of(found), Optional.empty(), source.slot());
     String mark = PublicationMark.of(control, source);
     return onTimeline(found, ServerState.of(control).timeline())
         .throughSlot(source.slot())
@@ -208,15 +209,17 @@ final class SessionStart {
   }
 
   private void freeSlot(Optional<Checkpoint> found) throws SQLException, InterruptedException {
-    // Only a source that has read this slot before can have left a walsender behind, and that one
-    // has confirmed nothing beyond the position: else somebody has made the slot anew.
-    boolean isPassed =
-        found.isPresent()
-            && SlotState.of(control, source.slot())
-                .filter(slot -> slot.confirmedFlushLsn() > found.get().position().commitLsn())
-                .isPresent();
-    if (isPassed || !registration().owns(source.slot(), found.orElse(null))) {
-      refuseSlotInUse();
+    SourceRegistry.Registration registration = registration();
+    Optional<SlotState> slot = SlotState.of(control, source.slot());
+    boolean isOwn = registration.owns(source.slot(), found.orElse(null));
+    // A walsender of ours has confirmed nothing beyond the position, and there is none before.
+    boolean hasRead = found.isPresent() || registration.isSeeded();
+    boolean isMadeAnew =
+        !hasRead || (slot.isPresent() && found.filter(slot.get()::isBeyond).isPresent());
+    if (!isOwn || isMadeAnew) {
+      if (slot.isPresent() && slot.get().active()) {
+        refuseSlotInUse(slot.get(), isOwn, found);
+      }
       return;
     }
     long deadline = System.nanoTime() + SLOT_FREE_WITHIN.toNanos();
@@ -232,14 +235,22 @@ final class SessionStart {
     }
   }
 
-  private void refuseSlotInUse() throws SQLException {
-    Optional<SlotState> slot = SlotState.of(control, source.slot());
-    if (slot.isPresent() && slot.get().active()) {
-      throw new AgentException.Misconfigured(
-          "slot %s is being read by process %d, and not for pipeline %s: it is somebody else's"
-              .formatted(source.slot(), slot.get().activePid(), pipeline.name()),
-          "set source.slot to a name that no other slot of the server has; or, to take this slot over, stop whoever reads it");
+  private void refuseSlotInUse(SlotState slot, boolean isOwn, Optional<Checkpoint> found)
+      throws SQLException {
+    // Else it may be a leader's before us, and the position was set back.
+    if (isOwn && !slot.isReadByThisRole(control)) {
+      // Also while its reader is away for a moment it is theirs.
+      registry.noteSlot(control, identity.id(), "");
     }
+    throw new AgentException.Misconfigured(
+        "slot %s is being read by process %d, and not for pipeline %s: it may be somebody else's"
+            .formatted(source.slot(), slot.activePid(), pipeline.name()),
+        found
+                .map(Checkpoint::slot)
+                .filter(before -> !before.equals(source.slot()))
+                .map("set source.slot to %s, or to"::formatted)
+                .orElse("set source.slot to")
+            + " a name that no other slot of the server has; or, to take this slot over, stop whoever reads it, and do what the next message says");
   }
 
   private Checkpoint firstStart() throws SQLException {
@@ -250,7 +261,9 @@ final class SessionStart {
       throw new AgentException.Misconfigured(
           "slot " + source.slot() + " exists already, so its snapshot of existing rows is gone",
           "set source.slot to a name that no slot of the server has, so that the agent creates it;"
-              + " or set source.existingRows to skip to start where this slot stands");
+              + " or set source.existingRows to skip to start where this slot stands;"
+              + " or, if only this source has ever made or read it, say so: "
+              + registry.claim(identity.id()));
     }
     long epoch = registration.nextEpoch(clock.instant());
     Durability.await(leadership.connections());
@@ -258,11 +271,15 @@ final class SessionStart {
     registry.beginEpoch(
         control, identity.id(), epoch, slot.isPresent() && !isOurs ? null : source.slot());
     FirstStart.Seed seed =
-        seed(slot, new SourceRegistry.Turn(epoch, registration.reconciliation()));
+        seed(
+            slot,
+            new SourceRegistry.Turn(epoch, registration.reconciliation()),
+            registration.ownSlot(null));
     Checkpoint checkpoint = seedCheckpoint(epoch, seed.position(), seed.filled().candidates() > 0);
     // Without a durable seed, a crash in the very first batch could not be resumed exactly.
     publisher.write(checkpoint);
     registry.markSeeded(control, identity.id(), publisher.cluster().orElse(null));
+    LeftSlot.warn(control, Optional.empty(), registration.ownSlot(null), source.slot());
     LOG.info(
         "first start of source {}: epoch {}, slot {} from {}, {} older rows to publish",
         identity.id(),
@@ -273,7 +290,8 @@ final class SessionStart {
     return checkpoint;
   }
 
-  private FirstStart.Seed seed(Optional<SlotState> slot, SourceRegistry.Turn turn)
+  private FirstStart.Seed seed(
+      Optional<SlotState> slot, SourceRegistry.Turn turn, Optional<String> own)
       throws SQLException {
     FirstStart firstStart = new FirstStart(source, leadership.connections());
     if (slot.isPresent()) {
@@ -285,7 +303,7 @@ final class SessionStart {
       // On the leader's own connection: whoever has been replaced meanwhile has lost that one.
       firstStart.dropSlot(leadership.connection());
     }
-    return firstStart.createSlot(identity.id(), turn);
+    return firstStart.createSlot(identity.id(), turn, own);
   }
 
   /**

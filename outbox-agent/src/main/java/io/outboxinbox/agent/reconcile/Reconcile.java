@@ -16,6 +16,7 @@ import io.outboxinbox.agent.source.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.source.SourceConfiguration.OnGap;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.slot.FirstStart;
+import io.outboxinbox.agent.source.slot.LeftSlot;
 import io.outboxinbox.agent.source.slot.PassedBound;
 import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.slot.SlotState;
@@ -142,7 +143,7 @@ public final class Reconcile {
   }
 
   private static Checkpoint asRead(Checkpoint checkpoint) {
-    return checkpoint.onTimeline(0).withPublicationMark("");
+    return checkpoint.onTimeline(0).throughSlot("").withPublicationMark("");
   }
 
   /** A wrong bootstrapServers looks like a lost position; only an operator can tell them apart. */
@@ -168,7 +169,12 @@ public final class Reconcile {
       throws SQLException, InterruptedException {
     ServerState server = ServerState.of(lead.control());
     PassedBound bound = PassedBound.of(lead.control(), connections, source, server, base);
-    boolean hasOwnSlot = hasOwnSlot(base);
+    // On another cluster a slot of the same name is another slot.
+    Optional<Checkpoint> position =
+        Optional.ofNullable(base).filter(at -> at.source().equals(identity));
+    Optional<String> own = registration().ownSlot(position.orElse(null));
+    boolean hasSlot = SlotState.of(lead.control(), source.slot()).isPresent();
+    refuseSlotOfOthers(hasSlot, own);
     refuseRowsNobodyCanTell(bound);
     long epoch = epoch(base, server);
     CarryOver carryOver = new CarryOver(lead, cause.request(), base);
@@ -180,7 +186,7 @@ public final class Reconcile {
     LOG.warn("reconciliation {} of source {} begins: {}", number, identity.id(), cause.text());
     lead.progress().accept("reconciliation " + number + ": making a slot");
     SourceRegistry.Turn turn = new SourceRegistry.Turn(epoch, number);
-    FirstStart.Seed seed = newSlot(leader, turn, bound, hasOwnSlot);
+    FirstStart.Seed seed = newSlot(leader, turn, bound, hasSlot, own);
     Backlog.Filled filled = seed.filled();
     LOG.info(
         "reconciliation {}: {} rows in table {}, {} of them may not have been published, {} are"
@@ -209,6 +215,7 @@ public final class Reconcile {
             published.possibleRepeats(),
             published.notes()));
     makeDurable(checkpoint, cause);
+    LeftSlot.warn(lead.control(), position, own, source.slot());
     LOG.info(
         "reconciliation {}: {} of {} candidates are in the topics, {} will be published; epoch {}"
             + " from sequence {}; log from {}",
@@ -235,27 +242,17 @@ public final class Reconcile {
         : base.epoch();
   }
 
-  /**
-   * The slot makes room for a new one; who has not read it has nothing to do with it.
-   *
-   * @return whether there is one to be dropped
-   */
-  private boolean hasOwnSlot(@Nullable Checkpoint base) throws SQLException {
-    // On another cluster a slot of the same name is another slot.
-    @Nullable Checkpoint position = base != null && base.source().equals(identity) ? base : null;
-    Optional<String> own = registration().ownSlot(position);
-    SlotState.warnOfLeft(lead.control(), own, source.slot());
-    if (SlotState.of(lead.control(), source.slot()).isEmpty()) {
-      return false;
-    }
-    if (own.filter(source.slot()::equals).isEmpty()) {
+  /** The slot makes room for a new one; who has not read it has nothing to do with it. */
+  private void refuseSlotOfOthers(boolean hasSlot, Optional<String> own) {
+    if (hasSlot && own.filter(source.slot()::equals).isEmpty()) {
       throw new AgentException.Misconfigured(
           "slot %s exists already, and source %s has not read it: it may be somebody else's"
               .formatted(source.slot(), identity.id()),
           "set source.slot to a name that no slot of the server has; or, to begin where this slot stands, "
-              + WayOut.takeOver(source.slot()));
+              + WayOut.beginFrom(source.slot())
+              + "; or, if it is this source's own, such as from before an upgrade, say so: "
+              + registry.claim(identity.id()));
     }
-    return true;
   }
 
   private void refuseRowsNobodyCanTell(PassedBound bound) {
@@ -286,7 +283,11 @@ public final class Reconcile {
   }
 
   private FirstStart.Seed newSlot(
-      Connection leader, SourceRegistry.Turn turn, PassedBound bound, boolean hasOwnSlot)
+      Connection leader,
+      SourceRegistry.Turn turn,
+      PassedBound bound,
+      boolean hasSlot,
+      Optional<String> own)
       throws SQLException {
     Backlog.Candidates candidates = Backlog.Candidates.notEndedAt(bound.endedXid());
     try (Connection patient = connections.open("reconcile", 0)) {
@@ -294,10 +295,10 @@ public final class Reconcile {
       new Backlog(source).refuseRowsWithoutId(patient, candidates);
     }
     FirstStart firstStart = new FirstStart(source, connections);
-    if (hasOwnSlot) {
+    if (hasSlot) {
       firstStart.dropSlot(leader);
     }
-    return firstStart.createSlot(identity.id(), turn, candidates);
+    return firstStart.createSlot(identity.id(), turn, candidates, own);
   }
 
   private Checkpoint checkpoint(

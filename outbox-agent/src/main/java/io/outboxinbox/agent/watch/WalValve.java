@@ -101,7 +101,7 @@ final class WalValve {
             .isPresent();
     // Before that the slot alone says where to begin.
     if (hasPosition && ReleasedSlot.drop(connection, slot)) {
-      registry.forgetSlot(connection, source.id());
+      registry.forgetSlot(connection, source.id(), slot);
       LOG.error(
           "slot {} is dropped, as wal.whenSpent says: nobody has read it for a minute, and its log had used the budget of {} MiB; the events stay in {}, and are published by a reconciliation as soon as publishing is possible",
           slot,

@@ -4,13 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
-import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineRig;
 import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
 import io.outboxinbox.agent.pipeline.PipelineStatus;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
-import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
@@ -246,46 +244,6 @@ class LeadershipIT {
         .hasRootCauseInstanceOf(SocketTimeoutException.class);
     rig.execute("SET lock_timeout = '2s'; UPDATE outbox_agent_source SET pulse = pulse + 1");
     assertThat(rig.query("SELECT reconciliation + pulse FROM outbox_agent_source")).isEqualTo("2");
-  }
-
-  /** Its process is stopped, or hangs in its disk; to end it has no effect then. */
-  @Test
-  void namesALeadersSessionThatDoesNotEndAndLetsTheValveOpen() throws Exception {
-    PipelineConfiguration release = rig.wal("{budgetBytes: 1MiB, whenSpent: release}");
-    Pipeline before = rig.start(release);
-    rig.awaitLeading(before);
-    assertThat(before.stop(Duration.ofSeconds(20))).isTrue();
-    Connection stuck = new SourceConnections(release.source()).open("leadership", 20);
-    try (stuck;
-        Statement statement = stuck.createStatement()) {
-      statement.execute("SELECT pg_advisory_lock(45253, " + KEY + ")");
-      String pid = CatalogQuery.one(stuck, "SELECT pg_backend_pid()", row -> row.getString(1));
-      signal("STOP", pid);
-      try {
-        Pipeline pipeline = rig.start(release);
-        awaitReason(
-            pipeline,
-            State.WAITING_FOR_DATABASE,
-            "process %s (role outbox_agent, application 'outbox-agent leadership') keeps the leadership lock"
-                .formatted(pid));
-        assertThat(pipeline.status().reason()).contains("kill -CONT " + pid);
-        rig.execute("SELECT pg_logical_emit_message(false, 'fill', repeat('x', 2097152))");
-        await()
-            .atMost(Duration.ofMinutes(3))
-            .untilAsserted(
-                () ->
-                    assertThat(rig.query("SELECT count(*) FROM pg_replication_slots"))
-                        .isEqualTo("0"));
-        signal("CONT", pid);
-        rig.awaitLeading(pipeline);
-      } finally {
-        signal("CONT", pid);
-      }
-    }
-  }
-
-  private static void signal(String name, String pid) throws Exception {
-    assertThat(new ProcessBuilder("kill", "-" + name, pid).start().waitFor()).isLessThan(2);
   }
 
   private static void awaitReason(Pipeline pipeline, State state, String reason) {

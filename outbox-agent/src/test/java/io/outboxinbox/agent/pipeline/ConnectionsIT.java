@@ -13,18 +13,53 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** The agent's connections, each ended alone, as an administrator may do. */
 class ConnectionsIT {
+  private static final Logger LOG = LoggerFactory.getLogger(ConnectionsIT.class);
   private static final Duration WITHIN = Duration.ofSeconds(90);
+
+  /** In the server itself, since many sessions have gone before anybody could ask for them. */
+  private static final String END_EACH =
+      """
+      DO $$
+      DECLARE
+        victim record;
+        done text[] := '{}';
+      BEGIN
+        WHILE NOT EXISTS (SELECT FROM enough)
+          AND clock_timestamp() < now() + interval '5 minutes'
+        LOOP
+          PERFORM pg_stat_clear_snapshot();
+          FOR victim IN
+            SELECT pid, application_name AS name FROM pg_stat_activity
+             WHERE datname = current_database() AND usename = 'outbox_agent'
+               AND application_name <> '' AND NOT application_name = ANY (done)
+          LOOP
+            PERFORM pg_terminate_backend(victim.pid);
+            done := done || victim.name;
+          END LOOP;
+          PERFORM pg_sleep(0.002);
+        END LOOP;
+        INSERT INTO ended SELECT unnest(done);
+      END $$
+      """;
 
   @RegisterExtension
   static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
@@ -80,6 +115,65 @@ class ConnectionsIT {
                 assertThat(pipeline.status().state())
                     .as("with the table outside the publication: %s", pipeline.status())
                     .isEqualTo(State.MISCONFIGURED));
+  }
+
+  /** Most sessions live for a moment only: whichever is ended, its work is done once more. */
+  @Test
+  void nothingIsLostByEndingEachSessionOnceAsSoonAsItIsThere() throws Exception {
+    rig.insert(0, 50);
+    Pipeline first = endingEach("first start", () -> leading(60));
+    Pipeline second = rig.start("onGap: reconcile");
+    rig.awaitState(second, State.STANDBY);
+    endingEach(
+        "takeover",
+        () -> {
+          // Either may lead by now: the sessions of both are ended.
+          assertThat(first.stop(Duration.ofSeconds(40))).isTrue();
+          rig.awaitLeading(second);
+          return second;
+        });
+    assertThat(second.stop(Duration.ofSeconds(40))).isTrue();
+    rig.insert(60, 70);
+    rig.dropSlot();
+    endingEach("reconciliation", () -> leading(80));
+    rig.assertThatEventsAreExactly(80);
+  }
+
+  /** A pipeline that has published as many events; ten of them are new. */
+  private Pipeline leading(int count) throws Exception {
+    Pipeline pipeline = rig.start("onGap: reconcile");
+    rig.awaitLeading(pipeline);
+    rig.insert(count - 10, count);
+    rig.awaitEvents(count);
+    return pipeline;
+  }
+
+  private Pipeline endingEach(String phase, Callable<Pipeline> work) throws Exception {
+    rig.execute(
+        "CREATE TABLE IF NOT EXISTS enough ()", "CREATE TABLE IF NOT EXISTS ended (name text)");
+    ExecutorService executor = Executors.newSingleThreadExecutor();
+    try {
+      Future<?> ending =
+          executor.submit(
+              () -> {
+                rig.database.execute(END_EACH);
+                return true;
+              });
+      Pipeline pipeline;
+      try {
+        pipeline = work.call();
+      } finally {
+        rig.execute("INSERT INTO enough DEFAULT VALUES");
+      }
+      ending.get(WITHIN.toSeconds(), TimeUnit.SECONDS);
+      List<String> ended = rig.database.list("SELECT name FROM ended ORDER BY 1");
+      LOG.info("ended in phase {}: {}", phase, ended);
+      assertThat(ended).contains("outbox-agent leadership", "outbox-agent control");
+      return pipeline;
+    } finally {
+      executor.shutdownNow();
+      rig.execute("DROP TABLE enough, ended");
+    }
   }
 
   private void endAndAwaitAnother(Pipeline pipeline, String application) throws SQLException {

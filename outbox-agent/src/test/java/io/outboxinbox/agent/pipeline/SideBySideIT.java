@@ -1,7 +1,10 @@
 package io.outboxinbox.agent.pipeline;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.lead.Leadership;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.testkit.KafkaExtension;
@@ -253,6 +256,19 @@ class SideBySideIT {
     rig.await(() -> second.status().restarts() > 3);
     assertThat(rig.database.list(READING)).isEqualTo(reader);
     assertThat(first.status().restarts()).isZero();
+  }
+
+  /** It may wait for days, while the leader begins anew under other names. */
+  @Test
+  void aStandbyDoesNotLeadUnderTheNamesOfBefore() throws Exception {
+    try (Leadership standby = Leadership.connect(rig.configuration(""), "standby")) {
+      rig.execute(
+          "INSERT INTO outbox_agent_source (source, slot) VALUES ('%s', 'another')"
+              .formatted(standby.source().id()));
+      assertThatThrownBy(standby::tryAcquire)
+          .isInstanceOf(AgentException.Retryable.class)
+          .hasMessageContaining("another and outbox_publication now");
+    }
   }
 
   private List<String> sources() throws Exception {

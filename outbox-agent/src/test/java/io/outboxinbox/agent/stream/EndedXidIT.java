@@ -27,6 +27,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
 import java.util.UUID;
@@ -118,7 +119,7 @@ class EndedXidIT {
     registry.register(connection, "s");
     registry.beginEpoch(connection, "s", 1, "");
     return new FirstStart(source, new SourceConnections(source))
-        .createSlot("s", new SourceRegistry.Turn(1, 0))
+        .createSlot("s", new SourceRegistry.Turn(1, 0), Optional.empty())
         .position();
   }
 

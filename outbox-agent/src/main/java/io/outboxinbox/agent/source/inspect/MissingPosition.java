@@ -135,6 +135,6 @@ public final class MissingPosition {
             + ", since what is parked or was discarded is known under that name alone; else "
             + WayOut.RECONCILE_ONCE
             + "; to begin from slot %s where that is there already, ".formatted(source.slot())
-            + WayOut.takeOver(source.slot()));
+            + WayOut.beginFrom(source.slot()));
   }
 }

@@ -5,7 +5,6 @@ import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.SourceConfiguration;
-import io.outboxinbox.agent.source.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.source.SourceNames;
 import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.slot.SlotState;
@@ -122,20 +121,23 @@ final class SlotPreflight {
   static List<Finding> checkOwner(
       Connection connection, SourceConfiguration config, Checkpoint checkpoint)
       throws SQLException {
-    @Nullable String own =
-        new SourceRegistry(config)
-            .find(connection, checkpoint.source().id())
-            .flatMap(known -> known.ownSlot(checkpoint))
-            .orElse(null);
-    if (own == null || own.equals(config.slot()) || config.existingRows() == ExistingRows.SKIP) {
+    String sourceId = checkpoint.source().id();
+    SourceRegistry registry = new SourceRegistry(config);
+    boolean isNoted =
+        registry
+            .find(connection, sourceId)
+            .filter(known -> known.owns(config.slot(), null))
+            .isPresent();
+    // A note may be ahead of the position, or be lost in a failover.
+    if (isNoted || checkpoint.slot().equals(config.slot())) {
       return List.of();
     }
     return List.of(
         Finding.misconfigured(
             "slot %s is there already, and source %s has read slot %s so far: it may be somebody else's"
-                .formatted(config.slot(), checkpoint.source().id(), own),
-            "set source.slot to %s, or to a name that no slot of the server has; or, to go on from slot %s after all, set source.existingRows to skip"
-                .formatted(own, config.slot())));
+                .formatted(config.slot(), sourceId, checkpoint.slot()),
+            "set source.slot to %s, or to a name that no slot of the server has; or, if slot %s was made for this source, say so: %s"
+                .formatted(checkpoint.slot(), config.slot(), registry.claim(sourceId))));
   }
 
   /** Whether a slot of that name is one we may read, before anybody is shut out for it. */
@@ -208,7 +210,7 @@ final class SlotPreflight {
   private static void checkConfirmed(
       List<Finding> findings, SourceConfiguration config, SlotState slot, Checkpoint checkpoint) {
     long position = checkpoint.position().commitLsn();
-    if (slot.confirmedFlushLsn() > position) {
+    if (slot.isBeyond(checkpoint)) {
       findings.add(
           Finding.gap(
               "slot %s starts at %s, %d bytes after position %s: transactions in between are not sent any more (the slot was made anew or moved by somebody else)"

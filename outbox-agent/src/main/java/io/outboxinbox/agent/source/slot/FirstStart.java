@@ -15,6 +15,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
+import java.util.Optional;
 
 /**
  * Creates the slot, and remembers the rows that are older than it.
@@ -50,17 +51,20 @@ public final class FirstStart {
    * Creates the slot of a first start and, if configured, writes down the ids of older rows.
    *
    * @param turn as begun in the {@link SourceRegistry}
+   * @param own the slot it has read so far; empty for none
    * @throws AgentException.Retryable a long transaction keeps the slot from being created, or
    *     another agent has taken the turn
    * @throws SQLException as the server says
    */
-  public Seed createSlot(String sourceId, SourceRegistry.Turn turn) throws SQLException {
+  public Seed createSlot(String sourceId, SourceRegistry.Turn turn, Optional<String> own)
+      throws SQLException {
     return createSlot(
         sourceId,
         turn,
         source.existingRows() == SourceConfiguration.ExistingRows.PUBLISH
             ? Backlog.Candidates.ALL
-            : Backlog.Candidates.NONE);
+            : Backlog.Candidates.NONE,
+        own);
   }
 
   /**
@@ -68,7 +72,11 @@ public final class FirstStart {
    *
    * @throws AgentException.Retryable as above
    */
-  public Seed createSlot(String sourceId, SourceRegistry.Turn turn, Backlog.Candidates candidates)
+  public Seed createSlot(
+      String sourceId,
+      SourceRegistry.Turn turn,
+      Backlog.Candidates candidates,
+      Optional<String> own)
       throws SQLException {
     try (Connection replication = connections.openReplication("slot");
         Statement statement = replication.createStatement()) {
@@ -90,7 +98,7 @@ public final class FirstStart {
                 ? Backlog.Filled.NOTHING
                 : copyIds(sourceId, turn, candidates, slot.getString("snapshot_name")));
       } catch (SQLException e) {
-        forgetUnmade(sourceId, e);
+        takeNoteBack(sourceId, own, e);
         // The same SQLState when somebody else ends the statement, and then it is not the wait.
         if ("57014".equals(e.getSQLState())
             && System.nanoTime() - begin >= CREATE_TIMEOUT.toNanos()) {
@@ -104,12 +112,16 @@ public final class FirstStart {
     }
   }
 
-  /** It was noted as the source's own before it was there: a name that somebody else now has. */
-  private void forgetUnmade(String sourceId, SQLException refused) {
+  /**
+   * It was noted as the source's own before it was there. Now it is not, or somebody else was
+   * faster: who has that name next, owns it.
+   */
+  private void takeNoteBack(String sourceId, Optional<String> own, SQLException refused) {
     try (Connection connection = connections.open("bootstrap", 30)) {
       if (DUPLICATE_OBJECT.equals(refused.getSQLState())
           || SlotState.of(connection, source.slot()).isEmpty()) {
-        new SourceRegistry(source).forgetSlot(connection, sourceId);
+        String former = own.filter(slot -> !slot.equals(source.slot())).orElse("");
+        new SourceRegistry(source).noteSlot(connection, sourceId, former);
       }
     } catch (SQLException alsoRefused) {
       refused.addSuppressed(alsoRefused);

@@ -1,14 +1,12 @@
 package io.outboxinbox.agent.source.slot;
 
+import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.source.CatalogQuery;
-import io.outboxinbox.agent.source.Identifiers;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * A replication slot as the server shows it.
@@ -34,8 +32,6 @@ public record SlotState(
     @Nullable String invalidationReason,
     boolean temporary,
     boolean twoPhase) {
-
-  private static final Logger LOG = LoggerFactory.getLogger(SlotState.class);
 
   /** Columns differ between versions, hence jsonb; those a version lacks are NULL. */
   private static final String SLOT =
@@ -101,22 +97,17 @@ public record SlotState(
         connection, IS_DECODING, row -> row.getBoolean("is_decoding"), activePid);
   }
 
-  /**
-   * Tells of the slot that a source has read so far and leaves behind. It holds the log back, and
-   * soon nobody knows any more whose it was.
-   *
-   * @param own the one it has read; empty for none
-   * @param next the one it reads from now on
-   */
-  public static void warnOfLeft(Connection connection, Optional<String> own, String next)
-      throws SQLException {
-    if (own.filter(slot -> !slot.equals(next)).isPresent()
-        && of(connection, own.get()).isPresent()) {
-      LOG.warn(
-          "slot {} is left behind, since source.slot is {} now: it holds the log back until somebody drops it: SELECT pg_drop_replication_slot({})",
-          own.get(),
-          next,
-          Identifiers.literal(own.get()));
-    }
+  /** Whether more is confirmed than was published: somebody has made it anew, or moved it. */
+  public boolean isBeyond(Checkpoint position) {
+    return confirmedFlushLsn > position.position().commitLsn();
+  }
+
+  /** Whether a session of this role reads it. */
+  public boolean isReadByThisRole(Connection connection) throws SQLException {
+    return CatalogQuery.one(
+        connection,
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ?::int AND usename = current_user)",
+        row -> row.getBoolean(1),
+        String.valueOf(activePid));
   }
 }

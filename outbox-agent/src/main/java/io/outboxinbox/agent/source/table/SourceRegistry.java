@@ -35,8 +35,8 @@ public final class SourceRegistry {
    * @param reconciliation number of the last one begun, 0 for none
    * @param broker the cluster that has the position; null when not known
    * @param branchedAt the last pulse before the server's timeline changed; null if it never did
-   * @param slot the one that is the source's own, as far as it was noted; empty since a reset, null
-   *     before the first one is noted
+   * @param slot the one that is the source's own; empty where it has none, such as after a reset,
+   *     null before one is noted
    */
   public record Registration(
       long epoch,
@@ -47,16 +47,15 @@ public final class SourceRegistry {
       @Nullable String slot) {
 
     /**
-     * The slot that is the source's own; any other may be somebody else's. An earlier version noted
-     * none, and then only a position tells.
+     * The slot that is the source's own; any other may be somebody else's. Where none is noted, as
+     * in an earlier version, only a position tells.
      *
      * @param position the broker's, of this source; null when it has none
      */
     public Optional<String> ownSlot(@Nullable Checkpoint position) {
-      if (slot != null && !slot.isEmpty()) {
-        return Optional.of(slot);
-      }
-      return Optional.ofNullable(position).map(Checkpoint::slot);
+      return slot == null
+          ? Optional.ofNullable(position).map(Checkpoint::slot)
+          : Optional.of(slot).filter(name -> !name.isEmpty());
     }
 
     /** Whether the slot of this name is its own. */
@@ -64,9 +63,9 @@ public final class SourceRegistry {
       return ownSlot(position).filter(name::equals).isPresent();
     }
 
-    /** Whether a reset has asked for a first start. */
+    /** Whether a reset has asked for a first start, where none has begun since. */
     public boolean isReset() {
-      return "".equals(slot);
+      return "".equals(slot) && !isSeeded;
     }
 
     /** Whose turn it is to write the backlog. */
@@ -146,7 +145,8 @@ public final class SourceRegistry {
     String sql =
         """
         SELECT pg_catalog.concat_ws(' ', source, reconcile_requested_at, epoch, seeded_at IS NULL,
-            reconciliation, slot = '',
+            reconciliation,
+            seeded_at IS NULL AND slot = '',
             (SELECT string_agg(source, ' ' ORDER BY source) FROM %1$s WHERE seeded_at IS NOT NULL)),
           reconcile_requested_at::text
         FROM %1$s WHERE source = ?
@@ -216,7 +216,11 @@ public final class SourceRegistry {
     }
   }
 
-  /** Notes which slot is the source's own. */
+  /**
+   * Notes which slot is the source's own.
+   *
+   * @param slot empty for none
+   */
   public void noteSlot(Connection connection, String sourceId, String slot) throws SQLException {
     String sql = "UPDATE " + table + " SET slot = ? WHERE source = ?";
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
@@ -227,8 +231,19 @@ public final class SourceRegistry {
   }
 
   /** Notes that the source's own slot is not there any more: whoever makes one now owns it. */
-  public void forgetSlot(Connection connection, String sourceId) throws SQLException {
-    noteSlot(connection, sourceId, "");
+  public void forgetSlot(Connection connection, String sourceId, String slot) throws SQLException {
+    String sql = "UPDATE " + table + " SET slot = '' WHERE source = ? AND slot = ?";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setString(1, sourceId);
+      statement.setString(2, slot);
+      statement.executeUpdate();
+    }
+  }
+
+  /** What an operator says who knows that a slot is a source's own though nothing tells. */
+  public String claim(String sourceId) {
+    return "UPDATE %s SET slot = %s WHERE source = %s"
+        .formatted(table, Identifiers.literal(source.slot()), Identifiers.literal(sourceId));
   }
 
   /**

@@ -29,6 +29,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -313,7 +314,7 @@ abstract class LogReaderContract {
       assertThatThrownBy(
               () ->
                   new FirstStart(source, new SourceConnections(source))
-                      .createSlot("s", new SourceRegistry.Turn(1, 0)))
+                      .createSlot("s", new SourceRegistry.Turn(1, 0), Optional.empty()))
           .isInstanceOf(AgentException.Retryable.class)
           .hasMessageContaining("another agent has begun epoch 2");
       assertThat(new Backlog(source).exists(connection, "s")).isFalse();
@@ -331,7 +332,7 @@ abstract class LogReaderContract {
       registry.register(connection, "s");
       registry.beginEpoch(connection, "s", 1, "");
       new FirstStart(source, new SourceConnections(source))
-          .createSlot("s", new SourceRegistry.Turn(1, 0));
+          .createSlot("s", new SourceRegistry.Turn(1, 0), Optional.empty());
       return SourcePosition.atCommit(ServerState.of(connection).currentWalLsn());
     }
   }
