@@ -195,9 +195,9 @@ final class SessionStart {
     boolean isOwn = registration.owns(source.slot(), found.orElse(null));
     // A walsender of ours has confirmed nothing beyond the position, and there is none before.
     boolean hasRead = found.isPresent() || registration.isSeeded();
-    boolean isMadeAnew =
+    boolean isReadByOthers =
         !hasRead || (slot.isPresent() && found.filter(slot.get()::isBeyond).isPresent());
-    if (!isOwn || isMadeAnew) {
+    if (!isOwn || isReadByOthers) {
       if (slot.isPresent() && slot.get().active()) {
         refuseSlotInUse(slot.get(), isOwn, found);
       }

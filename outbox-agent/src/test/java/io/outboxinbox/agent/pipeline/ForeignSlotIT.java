@@ -49,6 +49,15 @@ class ForeignSlotIT {
     rig.close();
   }
 
+  /** And ends: that slot is there, the position names it, and nobody reads it. */
+  private void publishThroughASlotOfItsOwn() throws Exception {
+    rig.names = "slot: own";
+    Pipeline pipeline = rig.start("");
+    rig.awaitLeading(pipeline);
+    rig.awaitEvents(5);
+    assertThat(pipeline.stop(Duration.ofSeconds(40))).isTrue();
+  }
+
   @Test
   void aReconciliationIsRefusedAndDropsNothing() throws Exception {
     new ReconcileRequest(rig.configuration(""), "operator").ask(null);
@@ -72,11 +81,7 @@ class ForeignSlotIT {
   /** As when it fails behind the broker's answer: the position tells nothing any more. */
   @Test
   void aResetThatIsDoneAgainLeavesItAloneToo() throws Exception {
-    rig.names = "slot: own";
-    Pipeline own = rig.start("");
-    rig.awaitLeading(own);
-    rig.awaitEvents(5);
-    assertThat(own.stop(Duration.ofSeconds(40))).isTrue();
+    publishThroughASlotOfItsOwn();
     rig.names = "slot: " + PipelineRig.SLOT;
     new SourceReset(rig.configuration(""), "operator").run();
     // The server ends a session a moment after its client has gone.
@@ -97,11 +102,7 @@ class ForeignSlotIT {
   /** Reading it would move it on, and its owner would miss what lies in between. */
   @Test
   void aSourceThatReadsAnotherTakesItOverOnlyWhenAsked() throws Exception {
-    rig.names = "slot: own";
-    Pipeline own = rig.start("");
-    rig.awaitLeading(own);
-    rig.awaitEvents(5);
-    assertThat(own.stop(Duration.ofSeconds(40))).isTrue();
+    publishThroughASlotOfItsOwn();
     String confirmed = confirmed();
     rig.names = "slot: " + PipelineRig.SLOT;
     Pipeline refused = rig.start("existingRows: publish");
@@ -120,11 +121,7 @@ class ForeignSlotIT {
   /** Who has noted a name, and was cut short before there was a slot, has read none of it. */
   @Test
   void aNoteAloneKeepsNobodyFromTheSlotThatThePositionNames() throws Exception {
-    rig.names = "slot: own";
-    Pipeline own = rig.start("");
-    rig.awaitLeading(own);
-    rig.awaitEvents(5);
-    assertThat(own.stop(Duration.ofSeconds(40))).isTrue();
+    publishThroughASlotOfItsOwn();
     rig.execute("UPDATE outbox_agent_source SET slot = 'not_made'");
     rig.awaitLeading(rig.start(""));
     rig.insert(5, 10);
@@ -135,11 +132,7 @@ class ForeignSlotIT {
   /** Since then another has made one of that name, whatever the position says. */
   @Test
   void aSlotThatWasLetGoOfIsNobodysThoughThePositionNamesIt() throws Exception {
-    rig.names = "slot: own";
-    Pipeline own = rig.start("");
-    rig.awaitLeading(own);
-    rig.awaitEvents(5);
-    assertThat(own.stop(Duration.ofSeconds(40))).isTrue();
+    publishThroughASlotOfItsOwn();
     rig.dropSlots("slot_name = 'own'");
     rig.insert(5, 6);
     rig.execute(
@@ -156,11 +149,7 @@ class ForeignSlotIT {
 
   @Test
   void aSlotThatWasMadeAnewIsLeftToWhoeverReadsIt() throws Exception {
-    rig.names = "slot: own";
-    Pipeline before = rig.start("");
-    rig.awaitLeading(before);
-    rig.awaitEvents(5);
-    assertThat(before.stop(Duration.ofSeconds(40))).isTrue();
+    publishThroughASlotOfItsOwn();
     rig.dropSlots("slot_name = 'own'");
     rig.insert(5, 6);
     rig.execute("SELECT pg_create_logical_replication_slot('own', 'pgoutput')");
