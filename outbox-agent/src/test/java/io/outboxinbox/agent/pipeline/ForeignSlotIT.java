@@ -3,11 +3,13 @@ package io.outboxinbox.agent.pipeline;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.outboxinbox.agent.operate.PositionCheck;
 import io.outboxinbox.agent.operate.ReconcileRequest;
 import io.outboxinbox.agent.operate.SourceReset;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.agent.source.SourceNames;
 import io.outboxinbox.agent.source.slot.FirstStart;
 import io.outboxinbox.agent.source.table.SourceRegistry;
 import io.outboxinbox.agent.source.table.SourceRegistry.Turn;
@@ -64,6 +66,8 @@ class ForeignSlotIT {
     Pipeline pipeline = rig.start("existingRows: publish");
     rig.awaitState(pipeline, State.MISCONFIGURED);
     assertThat(pipeline.status().reason()).contains("slot outbox_agent exists", "has not read it");
+    assertThat(new ReconcileRequest(rig.configuration(""), "operator").preview().refusal())
+        .contains("slot outbox_agent exists", "has not read it", "--pipeline test");
     assertThatSlotIsThere();
   }
 
@@ -78,24 +82,43 @@ class ForeignSlotIT {
     rig.assertThatEventsAreExactly(10);
   }
 
+  @Test
+  void aResetForgetsNothingWhileTheSlotIsStillRead() throws Exception {
+    publishThroughASlotOfItsOwn();
+    SourceReset reset = new SourceReset(rig.configuration(""), "operator");
+    Connection reader = read("own");
+    assertThatThrownBy(reset::run).hasMessageContaining("slot own is still read by process");
+    assertThat(rig.checkpoint().slot()).as("the position's slot").isEqualTo("own");
+    reader.close();
+    reset.run();
+    rig.awaitLeading(rig.start("existingRows: publish"));
+    rig.awaitEvents(10);
+  }
+
+  private String decision() throws Exception {
+    SourceConfiguration source = rig.configuration("").source();
+    try (Connection connection = rig.database.connect()) {
+      String id = SourceNames.identify(connection, source).id();
+      return new SourceRegistry(source).decision(connection, id).text();
+    }
+  }
+
   /** As when it fails behind the broker's answer: the position tells nothing any more. */
   @Test
   void aResetThatIsDoneAgainLeavesItAloneToo() throws Exception {
     publishThroughASlotOfItsOwn();
     rig.names = "slot: " + PipelineRig.SLOT;
     new SourceReset(rig.configuration(""), "operator").run();
-    // The server ends a session a moment after its client has gone.
-    rig.await(
-        () ->
-            rig.query(
-                    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database ="
-                        + " (SELECT oid FROM pg_database WHERE datname = current_database())")
-                .equals("0"));
+    String decided = decision();
     new SourceReset(rig.configuration(""), "operator").run();
+    assertThat(decision()).as("what wakes an agent that stopped").isNotEqualTo(decided);
     assertThatSlotIsThere();
     Pipeline pipeline = rig.start("existingRows: publish");
     rig.awaitState(pipeline, State.MISCONFIGURED);
     assertThat(pipeline.status().reason()).contains("slot outbox_agent exists already");
+    assertThat(PositionCheck.run(rig.configuration("existingRows: publish")))
+        .singleElement()
+        .satisfies(found -> assertThat(pipeline.status().reason()).startsWith(found.what()));
     assertThatSlotIsThere();
   }
 
@@ -109,7 +132,7 @@ class ForeignSlotIT {
     rig.awaitState(refused, State.MISCONFIGURED);
     assertThat(refused.status().reason()).contains("has read slot own so far");
     assertThat(confirmed()).isEqualTo(confirmed);
-    rig.execute(refused.status().reason().replaceAll("(?s).*(UPDATE .*)", "$1"));
+    rig.execute(refused.status().reason().replaceAll("(?s).*(INSERT .*)", "$1"));
     rig.awaitLeading(refused);
     rig.insert(5, 10);
     rig.awaitEvents(10);
@@ -141,7 +164,7 @@ class ForeignSlotIT {
     Pipeline after = rig.start("onGap: reconcile");
     rig.awaitState(after, State.MISCONFIGURED);
     assertThat(after.status().reason()).contains("slot own exists", "has not read it");
-    rig.execute(after.status().reason().replaceAll("(?s).*(UPDATE .*)", "$1"));
+    rig.execute(after.status().reason().replaceAll("(?s).*(INSERT .*)", "$1"));
     rig.awaitLeading(after);
     rig.awaitEvents(6);
     rig.assertThatEventsAreExactly(6);
