@@ -24,10 +24,13 @@ public final class KafkaBrokerProcess implements AutoCloseable {
   private static final Duration STOPPED_WITHIN = Duration.ofSeconds(30);
   private static final long LOOK_EVERY_MILLIS = 50;
 
+  /** Where what brokers print is kept, to be read when a test has failed; null to keep none. */
+  private static final @Nullable String LOGS = System.getProperty("testkit.logs");
+
   private final KafkaBroker.Options options;
   private final int port;
   private final Path dataDirectory;
-  private final Path output;
+  private final Path logs;
   private @Nullable Process process;
 
   private KafkaBrokerProcess(KafkaBroker.Options options) {
@@ -37,11 +40,7 @@ public final class KafkaBrokerProcess implements AutoCloseable {
         options.dataDirectory() == null
             ? Directories.temporary("kafka")
             : options.dataDirectory().toAbsolutePath();
-    try {
-      this.output = Files.createTempFile("outbox-testkit-kafka-", ".out");
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot create the broker's output file", e);
-    }
+    this.logs = LOGS == null ? Directories.temporary("kafka-logs") : Path.of(LOGS);
   }
 
   /** Starts a broker with temporary data on a free port and waits until it answers. */
@@ -125,13 +124,15 @@ public final class KafkaBrokerProcess implements AutoCloseable {
       throw new IllegalStateException("cannot start: " + this + " has not been stopped or killed");
     }
     try {
+      Path output =
+          Files.createTempFile(Files.createDirectories(logs), "kafka-" + port + "-", ".log");
       Process starting =
           new ProcessBuilder(command())
               .redirectErrorStream(true)
               .redirectOutput(output.toFile())
               .start();
       process = starting;
-      awaitReady(starting);
+      awaitReady(starting, output);
     } catch (IOException e) {
       throw new UncheckedIOException("cannot start " + this, e);
     }
@@ -154,7 +155,9 @@ public final class KafkaBrokerProcess implements AutoCloseable {
     if (options.dataDirectory() == null) {
       Directories.delete(dataDirectory);
     }
-    Directories.delete(output);
+    if (LOGS == null) {
+      Directories.delete(logs);
+    }
   }
 
   @Override
@@ -184,7 +187,7 @@ public final class KafkaBrokerProcess implements AutoCloseable {
     return command;
   }
 
-  private void awaitReady(Process starting) throws IOException {
+  private void awaitReady(Process starting, Path output) throws IOException {
     long deadline = System.nanoTime() + READY_WITHIN.toNanos();
     while (Files.readAllLines(output).stream()
         .noneMatch(line -> line.startsWith(KafkaBrokerMain.READY))) {

@@ -49,7 +49,7 @@ public final class AgentProcess implements AutoCloseable {
 
   private AgentProcess(String name, List<String> command, AgentConfig config) {
     this.name = name;
-    Path directory = Path.of(System.getProperty("e2e.logs", "target/logs"));
+    Path directory = Path.of(System.getProperty("testkit.logs", "target/logs"));
     this.configFile = directory.resolve(name + ".yml");
     this.log = directory.resolve(name + ".log");
     this.command = new ArrayList<>(command);

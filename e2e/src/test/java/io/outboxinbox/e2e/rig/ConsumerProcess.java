@@ -25,7 +25,7 @@ public final class ConsumerProcess implements AutoCloseable {
   /** Reads a topic and writes into a database; not yet running. */
   public static ConsumerProcess of(
       String name, SourceDatabase database, String bootstrapServers, String topic) {
-    Path directory = Path.of(System.getProperty("e2e.logs", "target/logs"));
+    Path directory = Path.of(System.getProperty("testkit.logs", "target/logs"));
     try {
       Files.createDirectories(directory);
     } catch (IOException e) {
