@@ -52,7 +52,7 @@ COMMENT ON COLUMN outbox_agent_source.slot IS 'The replication slot that this so
 COMMENT ON COLUMN outbox_agent_source.broker IS 'Identifies the broker''s cluster that has the position. Another one without a position is a mistake, not a loss.';
 COMMENT ON COLUMN outbox_agent_source.timeline IS 'PostgreSQL''s timeline at the last pulse.';
 COMMENT ON COLUMN outbox_agent_source.branched_at IS 'The last pulse before the timeline changed: whatever was published from a lost timeline was published after it.';
-COMMENT ON COLUMN outbox_agent_source.reconciliation IS 'Number of the last reconciliation begun; an agent that was replaced in the middle of one sees that it is over.';
+COMMENT ON COLUMN outbox_agent_source.reconciliation IS 'Goes up with each reconciliation begun and each reset; an agent that was replaced in the middle of one sees that it is over.';
 COMMENT ON COLUMN outbox_agent_source.reconcile_requested_at IS 'Set by the command "reconcile"; the leading agent does it and clears it.';
 COMMENT ON COLUMN outbox_agent_source.reconcile_accepts IS 'System identifier of the cluster this database comes from, when it was rebuilt elsewhere.';
 

@@ -98,6 +98,9 @@ class BrokerFaultTest {
           refused(admin, write(ResourceType.TOPIC, POSITIONS), run, agent);
           load.stop();
         }
+        assertThat(
+                agent.command("reconcile", "--pipeline", AgentConfig.PIPELINE, "--yes", "--wait"))
+            .contains("done");
         audit(run, agent);
       }
     }
@@ -144,6 +147,7 @@ class BrokerFaultTest {
       rights.add(right(literal(ResourceType.TOPIC, Stage.TOPIC), operation));
       rights.add(right(literal(ResourceType.TOPIC, POSITIONS), operation));
     }
+    rights.add(right(literal(ResourceType.TOPIC, Stage.TOPIC), AclOperation.READ));
     rights.add(right(literal(ResourceType.TOPIC, POSITIONS), AclOperation.CREATE));
     rights.add(right(literal(ResourceType.TOPIC, POSITIONS), AclOperation.READ));
     return rights;

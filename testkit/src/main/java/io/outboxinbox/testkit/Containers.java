@@ -7,7 +7,7 @@ import org.testcontainers.postgresql.PostgreSQLContainer;
 
 /** The only class that knows Testcontainers, loaded only with {@code -Dtestkit=containers}. */
 final class Containers {
-  private static final String KAFKA_IMAGE = "apache/kafka:4.3.1";
+  private static final String KAFKA_IMAGE = "apache/kafka:4.2.2";
 
   private Containers() {}
 

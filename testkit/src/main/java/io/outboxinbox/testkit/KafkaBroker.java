@@ -5,7 +5,6 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Properties;
@@ -26,11 +25,10 @@ import org.jspecify.annotations.Nullable;
  * starts it closes it.
  */
 public final class KafkaBroker implements AutoCloseable {
-  private static final Duration SESSION = Duration.ofSeconds(4);
-
-  // The controller looks for expired sessions and writes down what it finds; a guess that a busy
-  // machine has not yet disproved.
-  private static final Duration FENCED_WITHIN = SESSION.plusSeconds(2);
+  // Before Kafka's class is loaded, and once in a JVM.
+  static {
+    LeaderlessPartitions.mend();
+  }
 
   private static final Map<String, String> DEFAULT_SETTINGS =
       Map.ofEntries(
@@ -50,7 +48,7 @@ public final class KafkaBroker implements AutoCloseable {
           // A broker that was killed can register again only when the controller has given up its
           // predecessor; 9 s by default.
           // Shorter would fence a healthy broker on a busy machine.
-          Map.entry("broker.session.timeout.ms", Long.toString(SESSION.toMillis())),
+          Map.entry("broker.session.timeout.ms", "4000"),
           Map.entry("broker.heartbeat.interval.ms", "500"));
 
   private enum State {
@@ -212,7 +210,6 @@ public final class KafkaBroker implements AutoCloseable {
       throw new IllegalStateException(
           "cannot start: must be " + State.STOPPED + ", but this is " + this);
     }
-    fenceKilledPredecessor();
     // The controller's port is only used inside this JVM, so it may change from start to start.
     KafkaRaftServer starting = new KafkaRaftServer(config(FreePorts.pick()), Time.SYSTEM);
     starting.startup();
@@ -240,70 +237,31 @@ public final class KafkaBroker implements AutoCloseable {
     return "Kafka on port " + port + " (" + state + ", data in " + dataDirectory + ")";
   }
 
-  /**
-   * After a kill the metadata still call the broker alive and leader of everything. A broker that
-   * starts from them takes up transactions at once, loses its leadership when the old session
-   * expires, takes the partitions for deleted and skips their commit markers: the transaction
-   * hangs, and read_committed consumers wait for ever (Kafka 4.3.1,
-   * TransactionMarkerChannelManager: "these partitions are likely deleted already and hence can be
-   * skipped"; seen in one of four kills right after a commit). Where controllers outlive the
-   * broker, the old session expires first. So we let the controller alone outlive it here.
-   */
-  private void fenceKilledPredecessor() {
-    boolean ranBefore = Files.exists(dataDirectory.resolve("__cluster_metadata-0"));
-    if (!ranBefore || Files.exists(dataDirectory.resolve(".kafka_cleanshutdown"))) {
-      return;
-    }
-    KafkaRaftServer controller =
-        new KafkaRaftServer(
-            new KafkaConfig(controllerSettings(FreePorts.pick()), false), Time.SYSTEM);
-    controller.startup();
-    try {
-      Thread.sleep(FENCED_WITHIN.toMillis());
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new IllegalStateException(
-          "interrupted while waiting for a killed broker's session to expire", e);
-    } finally {
-      controller.shutdown();
-      controller.awaitShutdown();
-    }
-  }
-
   private KafkaConfig config(int controllerPort) {
-    Properties properties = controllerSettings(controllerPort);
+    Properties properties = new Properties();
+    properties.putAll(DEFAULT_SETTINGS);
+    properties.putAll(options.settings());
     properties.put("process.roles", "broker,controller");
+    properties.put("node.id", "1");
+    properties.put("controller.quorum.voters", "1@127.0.0.1:" + controllerPort);
+    properties.put("controller.listener.names", "CONTROLLER");
+    properties.put("log.dirs", dataDirectory.toString());
     String listeners =
         "PLAINTEXT://127.0.0.1:" + port + ",CONTROLLER://127.0.0.1:" + controllerPort;
     String advertised = "PLAINTEXT://127.0.0.1:" + port;
+    String protocols = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT";
     Listener second = options.second();
     if (second != null) {
       listeners += ",SECOND://127.0.0.1:" + second.port();
       advertised += ",SECOND://127.0.0.1:" + second.advertisedPort();
+      protocols += ",SECOND:" + second.protocol();
     }
     properties.put("listeners", listeners);
     properties.put("advertised.listeners", advertised);
+    properties.put("listener.security.protocol.map", protocols);
     // Its own traffic, such as commit markers, must not go through the test's proxy.
     properties.put("inter.broker.listener.name", "PLAINTEXT");
     return new KafkaConfig(properties, false);
-  }
-
-  private Properties controllerSettings(int controllerPort) {
-    Properties properties = new Properties();
-    properties.putAll(DEFAULT_SETTINGS);
-    properties.putAll(options.settings());
-    properties.put("process.roles", "controller");
-    properties.put("node.id", "1");
-    properties.put("controller.quorum.voters", "1@127.0.0.1:" + controllerPort);
-    properties.put("listeners", "CONTROLLER://127.0.0.1:" + controllerPort);
-    properties.put("controller.listener.names", "CONTROLLER");
-    Listener second = options.second();
-    properties.put(
-        "listener.security.protocol.map",
-        "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"
-            + (second == null ? "" : ",SECOND:" + second.protocol()));
-    properties.put("log.dirs", dataDirectory.toString());
-    return properties;
   }
 
   private void formatOnce() {

@@ -21,6 +21,9 @@ public final class KafkaBrokerProcess implements AutoCloseable {
   private static final Duration READY_WITHIN = Duration.ofSeconds(90);
   private static final Duration LOOK_EVERY = Duration.ofMillis(50);
 
+  /** Where what brokers print is kept, to be read when a test has failed; null to keep none. */
+  private static final @Nullable String LOGS = System.getProperty("testkit.logs");
+
   private final KafkaBroker.Options options;
   private final int port;
   private final Path dataDirectory;
@@ -34,14 +37,17 @@ public final class KafkaBrokerProcess implements AutoCloseable {
             ? Directories.temporary("kafka")
             : options.dataDirectory().toAbsolutePath();
     try {
-      this.process =
-          new ChildProcess(
-              "Kafka on port " + port,
-              command(),
-              Files.createTempFile("outbox-testkit-kafka-", ".out"));
+      this.process = new ChildProcess("Kafka on port " + port, command(), log(port));
     } catch (IOException e) {
       throw new UncheckedIOException("cannot create the broker's output file", e);
     }
+  }
+
+  private static Path log(int port) throws IOException {
+    String name = "kafka-" + port + "-";
+    return LOGS == null
+        ? Files.createTempFile(name, ".log")
+        : Files.createTempFile(Files.createDirectories(Path.of(LOGS)), name, ".log");
   }
 
   /** Starts a broker with temporary data on a free port and waits until it answers. */
@@ -144,7 +150,9 @@ public final class KafkaBrokerProcess implements AutoCloseable {
     if (options.dataDirectory() == null) {
       Directories.delete(dataDirectory);
     }
-    Directories.delete(process.log());
+    if (LOGS == null) {
+      Directories.delete(process.log());
+    }
   }
 
   @Override

@@ -73,8 +73,7 @@ class KafkaBrokerIT {
     try (KafkaBrokerProcess broker = KafkaBrokerProcess.start()) {
       broker.createTopic("orders", 1, Map.of());
       // Killed right after the commit, when the broker may not have written the commit marker yet.
-      // More than once, because a
-      // marker that gets lost does so in one of four kills.
+      // More than once: Kafka loses one now and then without LeaderlessPartitions.
       for (int kills = 1; kills <= 3; kills++) {
         sendCommitted(broker.bootstrapServers(), "event-" + kills);
         long pid = broker.pid();

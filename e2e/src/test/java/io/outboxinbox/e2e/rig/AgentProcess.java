@@ -55,7 +55,7 @@ public final class AgentProcess implements AutoCloseable {
 
   /** Where processes of tests write what they print. */
   static Path logs() {
-    Path directory = Path.of(System.getProperty("e2e.logs", "target/logs"));
+    Path directory = Path.of(System.getProperty("testkit.logs", "target/logs"));
     try {
       return Files.createDirectories(directory);
     } catch (IOException e) {

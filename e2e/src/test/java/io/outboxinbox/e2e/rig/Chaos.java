@@ -12,9 +12,12 @@ import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import org.awaitility.Awaitility;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Does damage at random moments, as often as planned. Runs on the thread that calls it. */
 public final class Chaos {
+  private static final Logger LOG = LoggerFactory.getLogger(Chaos.class);
 
   /** One kind of damage. */
   public enum Verb {
@@ -135,6 +138,7 @@ public final class Chaos {
   }
 
   private void harm(Verb verb) throws InterruptedException {
+    LOG.info("{}", verb);
     if (verb == Verb.KILL_AGENT || verb == Verb.KILL_WALSENDER) {
       maybeBurst();
     }

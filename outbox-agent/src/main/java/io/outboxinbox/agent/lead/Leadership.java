@@ -40,6 +40,8 @@ public final class Leadership implements AutoCloseable {
 
   private static final int END_WAIT_MILLIS = 500;
 
+  private static final long LOOK_EVERY_MILLIS = 50;
+
   /** The first may take a while where the disk is slow; {@code takeoverAfter} lies in between. */
   private static final int VAIN_ENDS = 2;
 
@@ -190,6 +192,30 @@ public final class Leadership implements AutoCloseable {
     }
     leader = isFollowing ? pulse.holder() + address(holders) : "";
     return false;
+  }
+
+  /**
+   * The same for one who cannot come again: waits for a session that is only ending, which takes a
+   * moment more than its client does.
+   *
+   * @param patience how long; whoever gives a sign of life meanwhile ends the wait
+   */
+  public boolean tryAcquire(Duration patience) throws SQLException, InterruptedException {
+    long deadline = System.nanoTime() + patience.toNanos();
+    boolean leads = tryAcquire();
+    long pulse = seenPulse;
+    while (!leads
+        && System.nanoTime() - deadline < 0
+        && registry.lastPulse(connection, source.id()).number() == pulse) {
+      Thread.sleep(LOOK_EVERY_MILLIS);
+      // Only a free lock: trying a held one ends the session of a leader that has been silent.
+      leads = lock.others(connection).isEmpty() && tryAcquire();
+    }
+    if (leads) {
+      // A standby counts the silence from the last sign of life, whoever gave it.
+      pulse("acquired");
+    }
+    return leads;
   }
 
   /** A standby may have waited for days, while a leader began anew under the names of today. */

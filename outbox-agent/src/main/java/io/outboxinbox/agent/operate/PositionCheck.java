@@ -42,11 +42,25 @@ public final class PositionCheck {
             pipeline.publish().newPublisher(new TablePositions(connection, pipeline.source()))) {
       Look look = look(connection, pipeline, publisher);
       // A replica has no slot and may lag; the look at the source says so.
-      return look.server().inRecovery() ? List.of() : findings(connection, pipeline, look);
+      return look.server().inRecovery() ? List.of() : ofStart(connection, pipeline, look);
     } catch (SQLException e) {
       // The look at the source has said so already, and how to mend it.
       return List.of();
     }
+  }
+
+  private static List<Finding> ofStart(
+      Connection connection, PipelineConfiguration pipeline, Look look) throws SQLException {
+    List<Finding> found = findings(connection, pipeline, look);
+    boolean isFirst =
+        look.checkpoint().isEmpty()
+            && found.stream().allMatch(finding -> finding.severity() == Finding.Severity.OK);
+    List<Finding> refused =
+        isFirst
+            ? SourcePreflight.checkFirstStart(
+                connection, look.source(), look.identity().id(), look.slot())
+            : List.of();
+    return refused.isEmpty() ? found : refused;
   }
 
   /**

@@ -6,6 +6,7 @@ import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.publish.Publisher;
+import io.outboxinbox.agent.reconcile.Unhealable;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
@@ -16,6 +17,8 @@ import io.outboxinbox.agent.source.table.Reconciliations.Phantom;
 import io.outboxinbox.agent.source.table.Reconciliations.Report;
 import io.outboxinbox.agent.source.table.Reconciliations.Request;
 import io.outboxinbox.agent.source.table.SourceMove;
+import io.outboxinbox.agent.source.table.SourceRegistry;
+import io.outboxinbox.agent.source.table.SourceRegistry.Registration;
 import io.outboxinbox.agent.source.table.TablePositions;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -50,6 +53,7 @@ public final class ReconcileRequest {
    * @param causes why one is needed; empty when position and log fit together
    * @param candidates rows that may not have been published
    * @param boundXid rows of older transactions are known to be published; 0 when that is unknown
+   * @param refusal why the agents would refuse it, and what to do; null when they would not
    */
   public record Preview(
       String source,
@@ -57,7 +61,8 @@ public final class ReconcileRequest {
       List<String> causes,
       long rowsInTable,
       long candidates,
-      long boundXid) {}
+      long boundXid,
+      @Nullable String refusal) {}
 
   /**
    * Looks, and changes nothing.
@@ -84,9 +89,26 @@ public final class ReconcileRequest {
           causes(findings),
           backlog.count(connection),
           backlog.count(connection, Backlog.Candidates.notEndedAt(bound.endedXid())),
-          bound.endedXid());
+          bound.endedXid(),
+          refusal(connection, look, bound));
     } catch (SQLException e) {
       throw away(e);
+    }
+  }
+
+  private @Nullable String refusal(
+      Connection connection, PositionCheck.Look look, PassedBound bound) throws SQLException {
+    Optional<String> own =
+        new SourceRegistry(look.source())
+            .find(connection, look.identity().id())
+            .orElse(Registration.NONE)
+            .ownSlot(look.checkpoint().orElse(null));
+    try {
+      new Unhealable(look.source(), look.identity())
+          .refuse(connection, look.slot().isPresent(), own, bound);
+      return null;
+    } catch (AgentException.Misconfigured refused) {
+      return WayOut.of(pipeline.name(), String.valueOf(refused.getMessage()));
     }
   }
 

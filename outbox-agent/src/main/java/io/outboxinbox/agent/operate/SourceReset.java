@@ -18,6 +18,7 @@ import io.outboxinbox.agent.source.table.SourceRegistry;
 import io.outboxinbox.agent.source.table.TablePositions;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -29,6 +30,11 @@ import org.slf4j.LoggerFactory;
 public final class SourceReset {
   private static final Logger LOG = LoggerFactory.getLogger(SourceReset.class);
 
+  /** Milliseconds as a rule; the rest is a guess for a busy server. */
+  private static final Duration ENDS_WITHIN = Duration.ofSeconds(5);
+
+  private static final long LOOK_EVERY_MILLIS = 50;
+
   private final PipelineConfiguration pipeline;
   private final String holder;
 
@@ -38,24 +44,26 @@ public final class SourceReset {
   }
 
   /**
-   * Resets the source; every agent of it must be stopped.
+   * Resets the source; every agent of it must be stopped. Waits some seconds for the session of one
+   * that has only just ended.
    *
    * @return the source's id
    * @throws AgentException.Misconfigured an agent still leads the source
    * @throws AgentException.Retryable database or broker is away or refuses; nothing is lost by
    *     doing it again
    */
-  public String run() {
+  public String run() throws InterruptedException {
     try (Leadership leadership = Leadership.connect(pipeline, holder);
         Publisher publisher =
             pipeline
                 .publish()
                 .newPublisher(new TablePositions(leadership.connection(), pipeline.source()))) {
       String source = leadership.source().id();
-      if (!leadership.tryAcquire()) {
+      if (!leadership.tryAcquire(ENDS_WITHIN)) {
+        String rivals = leadership.rivals();
         throw new AgentException.Misconfigured(
             "an agent leads source %s: its lock is held by %s"
-                .formatted(source, leadership.rivals()),
+                .formatted(source, rivals.isEmpty() ? "a session that has just ended" : rivals),
             "stop every agent of this source first; a session that is no agent can be ended with pg_terminate_backend");
       }
       reset(leadership, publisher);
@@ -70,7 +78,8 @@ public final class SourceReset {
     }
   }
 
-  private void reset(Leadership leadership, Publisher publisher) throws SQLException {
+  private void reset(Leadership leadership, Publisher publisher)
+      throws SQLException, InterruptedException {
     SourceConnections connections = leadership.connections();
     try (Connection control = connections.open("reset", 30)) {
       String source = leadership.source().id();
@@ -83,6 +92,10 @@ public final class SourceReset {
         // Before the position goes that may be all that tells: this may have to be done again.
         registry.noteSlot(control, source, own.get());
       }
+      boolean dropsSlot = own.filter(named.slot()::equals).isPresent();
+      if (dropsSlot) {
+        awaitUnread(control, named.slot());
+      }
       publisher.forget(leadership.source());
       for (Checkpoint other : publisher.allCheckpoints()) {
         if (other.isOfRebuiltCluster(pipeline.name(), leadership.source())) {
@@ -92,7 +105,7 @@ public final class SourceReset {
       // The slot goes first: a source without slot and seed begins anew, one with an old slot
       // would be taken for an operator's own.
       if (SlotState.of(control, named.slot()).isPresent()) {
-        if (own.filter(named.slot()::equals).isPresent()) {
+        if (dropsSlot) {
           new FirstStart(named, connections).dropSlot(control);
           registry.forgetSlot(control, source, named.slot());
         } else {
@@ -107,7 +120,24 @@ public final class SourceReset {
       // Reports first: whoever waits for one would wait for ever if this ended in between.
       new Reconciliations(pipeline.source()).giveUp(control, source);
       LeftSlot.warn(control, found, own, named.slot());
-      registry.forgetSeed(control, source);
+      registry.reset(control, source);
+    }
+  }
+
+  /** One that is read cannot be dropped, and by then the position would be gone. */
+  private static void awaitUnread(Connection control, String slot)
+      throws SQLException, InterruptedException {
+    long deadline = System.nanoTime() + ENDS_WITHIN.toNanos();
+    Optional<SlotState> read = SlotState.of(control, slot).filter(SlotState::active);
+    while (read.isPresent()) {
+      if (System.nanoTime() - deadline > 0) {
+        throw new AgentException.Retryable(
+            "slot %s is still read by process %d; nothing is forgotten yet"
+                .formatted(slot, read.get().activePid()),
+            null);
+      }
+      Thread.sleep(LOOK_EVERY_MILLIS);
+      read = SlotState.of(control, slot).filter(SlotState::active);
     }
   }
 

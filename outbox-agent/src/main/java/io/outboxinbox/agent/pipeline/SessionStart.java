@@ -214,9 +214,9 @@ final class SessionStart {
     boolean isOwn = registration.owns(source.slot(), found.orElse(null));
     // A walsender of ours has confirmed nothing beyond the position, and there is none before.
     boolean hasRead = found.isPresent() || registration.isSeeded();
-    boolean isMadeAnew =
+    boolean isReadByOthers =
         !hasRead || (slot.isPresent() && found.filter(slot.get()::isBeyond).isPresent());
-    if (!isOwn || isMadeAnew) {
+    if (!isOwn || isReadByOthers) {
       if (slot.isPresent() && slot.get().active()) {
         refuseSlotInUse(slot.get(), isOwn, found);
       }
@@ -257,14 +257,7 @@ final class SessionStart {
     SourceRegistry.Registration registration = registration();
     Optional<SlotState> slot = SlotState.of(control, source.slot());
     boolean isOurs = registration.owns(source.slot(), null);
-    if (slot.isPresent() && source.existingRows() == ExistingRows.PUBLISH && !isOurs) {
-      throw new AgentException.Misconfigured(
-          "slot " + source.slot() + " exists already, so its snapshot of existing rows is gone",
-          "set source.slot to a name that no slot of the server has, so that the agent creates it;"
-              + " or set source.existingRows to skip to start where this slot stands;"
-              + " or, if only this source has ever made or read it, say so: "
-              + registry.claim(identity.id()));
-    }
+    findings.require(SourcePreflight.checkFirstStart(control, source, identity.id(), slot));
     long epoch = registration.nextEpoch(clock.instant());
     Durability.await(leadership.connections());
     // One that is taken over is its own once a position is.

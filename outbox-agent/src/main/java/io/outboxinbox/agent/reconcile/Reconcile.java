@@ -5,14 +5,12 @@ import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.event.SourceIdentity;
-import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.lead.Leadership;
 import io.outboxinbox.agent.lead.Pulse;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.route.Router;
 import io.outboxinbox.agent.source.PublicationMark;
 import io.outboxinbox.agent.source.SourceConfiguration;
-import io.outboxinbox.agent.source.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.source.SourceConfiguration.OnGap;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.slot.FirstStart;
@@ -174,8 +172,7 @@ public final class Reconcile {
         Optional.ofNullable(base).filter(at -> at.source().equals(identity));
     Optional<String> own = registration().ownSlot(position.orElse(null));
     boolean hasSlot = SlotState.of(lead.control(), source.slot()).isPresent();
-    refuseSlotOfOthers(hasSlot, own);
-    refuseRowsNobodyCanTell(bound);
+    refuseUnhealable(hasSlot, own, bound);
     long epoch = epoch(base, server);
     CarryOver carryOver = new CarryOver(lead, cause.request(), base);
     carryOver.prepare(change);
@@ -229,6 +226,13 @@ public final class Reconcile {
     return checkpoint;
   }
 
+  private void refuseUnhealable(boolean hasSlot, Optional<String> own, PassedBound bound)
+      throws SQLException {
+    try (Connection patient = connections.open("reconcile", 0)) {
+      new Unhealable(source, identity).refuse(patient, hasSlot, own, bound);
+    }
+  }
+
   private long epoch(@Nullable Checkpoint base, ServerState server) throws SQLException {
     Registration known = registration();
     // A new id under which somebody has begun before: to consumers a lower epoch would be a repeat.
@@ -240,31 +244,6 @@ public final class Reconcile {
     return base == null || isBehind || isSetBack
         ? known.nextEpoch(lead.clock().instant())
         : base.epoch();
-  }
-
-  /** The slot makes room for a new one; who has not read it has nothing to do with it. */
-  private void refuseSlotOfOthers(boolean hasSlot, Optional<String> own) {
-    if (hasSlot && own.filter(source.slot()::equals).isEmpty()) {
-      throw new AgentException.Misconfigured(
-          "slot %s exists already, and source %s has not read it: it may be somebody else's"
-              .formatted(source.slot(), identity.id()),
-          "set source.slot to a name that no slot of the server has; or, to begin where this slot stands, "
-              + WayOut.beginFrom(source.slot())
-              + "; or, if it is this source's own, such as from before an upgrade, say so: "
-              + registry.claim(identity.id()));
-    }
-  }
-
-  private void refuseRowsNobodyCanTell(PassedBound bound) {
-    if (source.existingRows() == ExistingRows.SKIP && bound.endedXid() == 0) {
-      throw new AgentException.Misconfigured(
-          "source.existingRows is skip, and without a known position rows that were never to be"
-              + " published cannot be told from rows that were missed",
-          "set source.existingRows to publish, which publishes every row that is in no topic, or"
-              + " stop every agent of the source and run "
-              + WayOut.RESET_LEAVING_OUT_COMMAND
-              + " to publish only what is written from now on");
-    }
   }
 
   /**
@@ -289,16 +268,12 @@ public final class Reconcile {
       boolean hasSlot,
       Optional<String> own)
       throws SQLException {
-    Backlog.Candidates candidates = Backlog.Candidates.notEndedAt(bound.endedXid());
-    try (Connection patient = connections.open("reconcile", 0)) {
-      // Before the slot is dropped, of which nothing may be wrong.
-      new Backlog(source).refuseRowsWithoutId(patient, candidates);
-    }
     FirstStart firstStart = new FirstStart(source, connections);
     if (hasSlot) {
       firstStart.dropSlot(leader);
     }
-    return firstStart.createSlot(identity.id(), turn, candidates, own);
+    return firstStart.createSlot(
+        identity.id(), turn, Backlog.Candidates.notEndedAt(bound.endedXid()), own);
   }
 
   private Checkpoint checkpoint(

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
+import io.outboxinbox.agent.operate.SourceReset;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineRig;
 import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
@@ -23,6 +24,8 @@ import java.sql.Statement;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -101,6 +104,40 @@ class LeadershipIT {
       runFixOf(pipeline);
       rig.awaitLeading(pipeline);
       assertThat(other.isValid(5)).as("the holder").isFalse();
+    }
+  }
+
+  @Test
+  void aResetOutwaitsTheSessionOfAnAgentThatHasJustStopped() throws Exception {
+    FutureTask<String> reset =
+        new FutureTask<>(new SourceReset(rig.configuration(""), "operator")::run);
+    try (Connection former = rig.database.connect();
+        Statement statement = former.createStatement()) {
+      statement.execute("SELECT pg_advisory_lock(45253, " + KEY + ")");
+      new Thread(reset, "operator").start();
+      await()
+          .atMost(WITHIN)
+          .until(
+              () ->
+                  reset.isDone()
+                      || rig.query(
+                              "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pulse%'"
+                                  + " AND datname = current_database()"
+                                  + " AND application_name = 'outbox-agent leadership'")
+                          .equals("1"));
+    }
+    assertThat(reset.get(WITHIN.toSeconds(), TimeUnit.SECONDS)).isNotEmpty();
+  }
+
+  /** It may be in the middle of something; only a successor ends it, and knows what to look at. */
+  @Test
+  void aResetLeavesTheSessionOfASilentLeaderAlone() throws Exception {
+    try (Connection silent = rig.database.connectAs("outbox_agent", "agent");
+        Statement statement = silent.createStatement()) {
+      statement.execute("SELECT pg_advisory_lock(45253, " + KEY + ")");
+      assertThatThrownBy(() -> new SourceReset(rig.configuration(""), "operator").run())
+          .hasMessageContaining("an agent leads source");
+      assertThat(silent.isValid(5)).as("the silent leader's session").isTrue();
     }
   }
 

@@ -92,6 +92,26 @@ class AlteredColumnIT {
     rig.assertThatEventsAreExactly(4);
   }
 
+  /** The position names the slot of before until the next one is durable. */
+  @Test
+  void healsARenameThatIsMetRightAfterTheSlotWasChanged() throws Exception {
+    rig.names = "slot: former";
+    Pipeline before = rig.start("");
+    rig.awaitLeading(before);
+    assertThat(before.stop(Duration.ofSeconds(20))).isTrue();
+    rig.execute(
+        "SELECT pg_copy_logical_replication_slot('former', 'present')",
+        "UPDATE outbox_agent_source SET slot = 'present'");
+    rig.insert(0, 3);
+    rig.execute("ALTER TABLE outbox_event RENAME payload TO body");
+    insertBody(3);
+
+    rig.names = "slot: present";
+    rig.start(BODY + "\n      onGap: reconcile");
+    rig.awaitEvents(4);
+    rig.assertThatEventsAreExactly(4);
+  }
+
   /** The position's mark of the publication said less then, and each start adds the rest. */
   @Test
   void stopsAtAGapBehindAPositionOfAnEarlierVersionUntilAnOperatorDecides() throws Exception {

@@ -3,11 +3,13 @@ package io.outboxinbox.agent.pipeline;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.outboxinbox.agent.operate.PositionCheck;
 import io.outboxinbox.agent.operate.ReconcileRequest;
 import io.outboxinbox.agent.operate.SourceReset;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.agent.source.SourceNames;
 import io.outboxinbox.agent.source.slot.FirstStart;
 import io.outboxinbox.agent.source.table.SourceRegistry;
 import io.outboxinbox.agent.source.table.SourceRegistry.Turn;
@@ -49,12 +51,23 @@ class ForeignSlotIT {
     rig.close();
   }
 
+  /** And ends: that slot is there, the position names it, and nobody reads it. */
+  private void publishThroughASlotOfItsOwn() throws Exception {
+    rig.names = "slot: own";
+    Pipeline pipeline = rig.start("");
+    rig.awaitLeading(pipeline);
+    rig.awaitEvents(5);
+    assertThat(pipeline.stop(Duration.ofSeconds(40))).isTrue();
+  }
+
   @Test
   void aReconciliationIsRefusedAndDropsNothing() throws Exception {
     new ReconcileRequest(rig.configuration(""), "operator").ask(null);
     Pipeline pipeline = rig.start("existingRows: publish");
     rig.awaitState(pipeline, State.MISCONFIGURED);
     assertThat(pipeline.status().reason()).contains("slot outbox_agent exists", "has not read it");
+    assertThat(new ReconcileRequest(rig.configuration(""), "operator").preview().refusal())
+        .contains("slot outbox_agent exists", "has not read it", "--pipeline test");
     assertThatSlotIsThere();
   }
 
@@ -69,39 +82,57 @@ class ForeignSlotIT {
     rig.assertThatEventsAreExactly(10);
   }
 
+  @Test
+  void aResetForgetsNothingWhileTheSlotIsStillRead() throws Exception {
+    publishThroughASlotOfItsOwn();
+    SourceReset reset = new SourceReset(rig.configuration(""), "operator");
+    Connection reader = read("own");
+    assertThatThrownBy(reset::run).hasMessageContaining("slot own is still read by process");
+    assertThat(rig.checkpoint().slot()).as("the position's slot").isEqualTo("own");
+    reader.close();
+    reset.run();
+    rig.awaitLeading(rig.start("existingRows: publish"));
+    rig.awaitEvents(10);
+  }
+
+  private String decision() throws Exception {
+    SourceConfiguration source = rig.configuration("").source();
+    try (Connection connection = rig.database.connect()) {
+      String id = SourceNames.identify(connection, source).id();
+      return new SourceRegistry(source).decision(connection, id).text();
+    }
+  }
+
   /** As when it fails behind the broker's answer: the position tells nothing any more. */
   @Test
   void aResetThatIsDoneAgainLeavesItAloneToo() throws Exception {
-    rig.names = "slot: own";
-    Pipeline own = rig.start("");
-    rig.awaitLeading(own);
-    rig.awaitEvents(5);
-    assertThat(own.stop(Duration.ofSeconds(40))).isTrue();
+    publishThroughASlotOfItsOwn();
     rig.names = "slot: " + PipelineRig.SLOT;
     new SourceReset(rig.configuration(""), "operator").run();
+    String decided = decision();
     new SourceReset(rig.configuration(""), "operator").run();
+    assertThat(decision()).as("what wakes an agent that stopped").isNotEqualTo(decided);
     assertThatSlotIsThere();
     Pipeline pipeline = rig.start("existingRows: publish");
     rig.awaitState(pipeline, State.MISCONFIGURED);
     assertThat(pipeline.status().reason()).contains("slot outbox_agent exists already");
+    assertThat(PositionCheck.run(rig.configuration("existingRows: publish")))
+        .singleElement()
+        .satisfies(found -> assertThat(pipeline.status().reason()).startsWith(found.what()));
     assertThatSlotIsThere();
   }
 
   /** Reading it would move it on, and its owner would miss what lies in between. */
   @Test
   void aSourceThatReadsAnotherTakesItOverOnlyWhenAsked() throws Exception {
-    rig.names = "slot: own";
-    Pipeline own = rig.start("");
-    rig.awaitLeading(own);
-    rig.awaitEvents(5);
-    assertThat(own.stop(Duration.ofSeconds(40))).isTrue();
+    publishThroughASlotOfItsOwn();
     String confirmed = confirmed();
     rig.names = "slot: " + PipelineRig.SLOT;
     Pipeline refused = rig.start("existingRows: publish");
     rig.awaitState(refused, State.MISCONFIGURED);
     assertThat(refused.status().reason()).contains("has read slot own so far");
     assertThat(confirmed()).isEqualTo(confirmed);
-    rig.execute(refused.status().reason().replaceAll("(?s).*(UPDATE .*)", "$1"));
+    rig.execute(refused.status().reason().replaceAll("(?s).*(INSERT .*)", "$1"));
     rig.awaitLeading(refused);
     rig.insert(5, 10);
     rig.awaitEvents(10);
@@ -113,11 +144,7 @@ class ForeignSlotIT {
   /** Who has noted a name, and was cut short before there was a slot, has read none of it. */
   @Test
   void aNoteAloneKeepsNobodyFromTheSlotThatThePositionNames() throws Exception {
-    rig.names = "slot: own";
-    Pipeline own = rig.start("");
-    rig.awaitLeading(own);
-    rig.awaitEvents(5);
-    assertThat(own.stop(Duration.ofSeconds(40))).isTrue();
+    publishThroughASlotOfItsOwn();
     rig.execute("UPDATE outbox_agent_source SET slot = 'not_made'");
     rig.awaitLeading(rig.start(""));
     rig.insert(5, 10);
@@ -128,11 +155,7 @@ class ForeignSlotIT {
   /** Since then another has made one of that name, whatever the position says. */
   @Test
   void aSlotThatWasLetGoOfIsNobodysThoughThePositionNamesIt() throws Exception {
-    rig.names = "slot: own";
-    Pipeline own = rig.start("");
-    rig.awaitLeading(own);
-    rig.awaitEvents(5);
-    assertThat(own.stop(Duration.ofSeconds(40))).isTrue();
+    publishThroughASlotOfItsOwn();
     rig.dropSlots("slot_name = 'own'");
     rig.insert(5, 6);
     rig.execute(
@@ -141,7 +164,7 @@ class ForeignSlotIT {
     Pipeline after = rig.start("onGap: reconcile");
     rig.awaitState(after, State.MISCONFIGURED);
     assertThat(after.status().reason()).contains("slot own exists", "has not read it");
-    rig.execute(after.status().reason().replaceAll("(?s).*(UPDATE .*)", "$1"));
+    rig.execute(after.status().reason().replaceAll("(?s).*(INSERT .*)", "$1"));
     rig.awaitLeading(after);
     rig.awaitEvents(6);
     rig.assertThatEventsAreExactly(6);
@@ -149,11 +172,7 @@ class ForeignSlotIT {
 
   @Test
   void aSlotThatWasMadeAnewIsLeftToWhoeverReadsIt() throws Exception {
-    rig.names = "slot: own";
-    Pipeline before = rig.start("");
-    rig.awaitLeading(before);
-    rig.awaitEvents(5);
-    assertThat(before.stop(Duration.ofSeconds(40))).isTrue();
+    publishThroughASlotOfItsOwn();
     rig.dropSlots("slot_name = 'own'");
     rig.insert(5, 6);
     rig.execute("SELECT pg_create_logical_replication_slot('own', 'pgoutput')");

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import io.outboxinbox.agent.operate.ParkedDesk;
+import io.outboxinbox.agent.operate.ReconcileRequest;
 import io.outboxinbox.agent.replay.Replay;
 import io.outboxinbox.agent.source.table.Reconciliations;
 import io.outboxinbox.agent.source.table.StoredRows;
@@ -265,6 +266,8 @@ class OddIdsIT {
     assertThat(refused.status().reason()).contains("1 rows of table").contains("have no \"id\"");
     rig.await(() -> refused.status().restarts() > 1);
     assertThat(slot()).as("the same slot").isEqualTo(before);
+    assertThat(new ReconcileRequest(rig.configuration(source), "me").preview().refusal())
+        .contains("1 rows of table", "have no \"id\"");
   }
 
   private String slot() throws Exception {

@@ -429,7 +429,12 @@ class ReconcileIT {
                   onGap: reconcile
             """);
     rig.awaitState(again, State.MISCONFIGURED);
-    assertThat(again.status().reason()).contains("rows that were never to be published");
+    String refused = "rows that were never to be published";
+    assertThat(again.status().reason()).contains(refused);
+    ReconcileRequest.Preview preview =
+        new ReconcileRequest(rig.configuration("existingRows: skip"), "operator").preview();
+    assertThat(preview.refusal()).contains(refused);
+    assertThat(preview.causes()).singleElement().asString().contains("has published before");
     assertThat(rig.consume()).hasSize(1);
   }
 

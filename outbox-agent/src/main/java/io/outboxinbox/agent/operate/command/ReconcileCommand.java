@@ -88,6 +88,10 @@ public final class ReconcileCommand extends PipelineCommand {
         preview.boundXid() == 0
             ? " (nothing is known of any row)"
             : ", the others belong to transactions known to be published");
+    if (preview.refusal() != null) {
+      out.println("asked with --yes, the agents would refuse: " + preview.refusal());
+      return;
+    }
     out.printf(
         "would make slot %s anew, take out of these what is found in the topics, and publish the"
             + " rest%s. Add --yes to do it.%n",

@@ -5,11 +5,13 @@ import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.source.SourceNames;
 import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.slot.SlotState;
 import io.outboxinbox.agent.source.slot.TimelineHistory;
 import io.outboxinbox.agent.source.table.SourceRegistry;
+import io.outboxinbox.agent.source.table.SourceRegistry.Registration;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.ArrayList;
@@ -138,6 +140,25 @@ final class SlotPreflight {
                 .formatted(config.slot(), sourceId, checkpoint.slot()),
             "set source.slot to %s, or to a name that no slot of the server has; or, if slot %s was made for this source, say so: %s"
                 .formatted(checkpoint.slot(), config.slot(), registry.claim(sourceId))));
+  }
+
+  /** Whether a source without a position may begin: what a slot has sent before is not known. */
+  static List<Finding> checkFirstStart(
+      Connection connection, SourceConfiguration config, String sourceId, Optional<SlotState> slot)
+      throws SQLException {
+    SourceRegistry registry = new SourceRegistry(config);
+    boolean isOwn =
+        registry.find(connection, sourceId).orElse(Registration.NONE).owns(config.slot(), null);
+    if (isOwn || slot.isEmpty() || config.existingRows() == ExistingRows.SKIP) {
+      return List.of();
+    }
+    return List.of(
+        Finding.misconfigured(
+            "slot " + config.slot() + " exists already, so its snapshot of existing rows is gone",
+            "set source.slot to a name that no slot of the server has, so that the agent creates it;"
+                + " or set source.existingRows to skip to start where this slot stands;"
+                + " or, if only this source has ever made or read it, say so: "
+                + registry.claim(sourceId)));
   }
 
   /** Whether a slot of that name is one we may read, before anybody is shut out for it. */

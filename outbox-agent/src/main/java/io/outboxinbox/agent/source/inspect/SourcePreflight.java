@@ -170,6 +170,18 @@ public final class SourcePreflight {
   }
 
   /**
+   * Whether a source without a position may begin with the slot that is there.
+   *
+   * @return what forbids it; empty when nothing does
+   * @throws SQLException as {@link #check(Connection, SourceConfiguration)}
+   */
+  public static List<Finding> checkFirstStart(
+      Connection connection, SourceConfiguration config, String sourceId, Optional<SlotState> slot)
+      throws SQLException {
+    return SlotPreflight.checkFirstStart(connection, config, sourceId, slot);
+  }
+
+  /**
    * Reads the server's timelines, and judges as the other one does.
    *
    * @throws SQLException as {@link #check(Connection, SourceConfiguration, boolean)}

@@ -32,7 +32,7 @@ public final class SourceRegistry {
    *
    * @param epoch last epoch begun, 0 for none
    * @param isSeeded whether a position of that epoch ever became durable
-   * @param reconciliation number of the last one begun, 0 for none
+   * @param reconciliation goes up with each one begun, and with each reset
    * @param broker the cluster that has the position; null when not known
    * @param branchedAt the last pulse before the server's timeline changed; null if it never did
    * @param slot the one that is the source's own; empty where it has none, such as after a reset,
@@ -45,6 +45,8 @@ public final class SourceRegistry {
       @Nullable String broker,
       @Nullable Instant branchedAt,
       @Nullable String slot) {
+    /** Of a source that has no row. */
+    public static final Registration NONE = new Registration(0, false, 0, null, null, null);
 
     /**
      * The slot that is the source's own; any other may be somebody else's. Where none is noted, as
@@ -146,7 +148,6 @@ public final class SourceRegistry {
         """
         SELECT pg_catalog.concat_ws(' ', source, reconcile_requested_at, epoch, seeded_at IS NULL,
             reconciliation,
-            seeded_at IS NULL AND slot = '',
             (SELECT string_agg(source, ' ' ORDER BY source) FROM %1$s WHERE seeded_at IS NOT NULL)),
           reconcile_requested_at::text
         FROM %1$s WHERE source = ?
@@ -207,10 +208,10 @@ public final class SourceRegistry {
    * @throws AgentException.Retryable another one has begun since
    */
   public void requireTurn(Connection reader, String sourceId, Turn turn) throws SQLException {
-    Turn now = find(reader, sourceId).map(Registration::turn).orElse(new Turn(0, 0));
+    Turn now = find(reader, sourceId).orElse(Registration.NONE).turn();
     if (!now.equals(turn)) {
       throw new AgentException.Retryable(
-          "another agent has begun epoch %d, reconciliation %d while this one prepared epoch %d, reconciliation %d"
+          "another agent, or a reset, has begun epoch %d, reconciliation %d while this one prepared epoch %d, reconciliation %d"
               .formatted(now.epoch(), now.reconciliation(), turn.epoch(), turn.reconciliation()),
           null);
     }
@@ -242,19 +243,20 @@ public final class SourceRegistry {
 
   /** What an operator says who knows that a slot is a source's own though nothing tells. */
   public String claim(String sourceId) {
-    return "UPDATE %s SET slot = %s WHERE source = %s"
-        .formatted(table, Identifiers.literal(source.slot()), Identifiers.literal(sourceId));
+    return "INSERT INTO %s (source, slot) VALUES (%s, %s) ON CONFLICT (source) DO UPDATE SET slot = EXCLUDED.slot"
+        .formatted(table, Identifiers.literal(sourceId), Identifiers.literal(source.slot()));
   }
 
   /**
    * Makes the next start a first start again, which has nothing to reconcile; the epoch stays, so
-   * that the next one is higher. No slot is its own then.
+   * that the next one is higher. No slot is its own then. Whoever still prepares a backlog loses
+   * its turn, and agents that stopped see that something was decided.
    */
-  public void forgetSeed(Connection connection, String sourceId) throws SQLException {
+  public void reset(Connection connection, String sourceId) throws SQLException {
     String sql =
         """
-        UPDATE %s SET seeded_at = NULL, slot = '', reconcile_requested_at = NULL,
-          reconcile_requested_by = NULL, reconcile_accepts = NULL
+        UPDATE %s SET seeded_at = NULL, slot = '', reconciliation = reconciliation + 1,
+          reconcile_requested_at = NULL, reconcile_requested_by = NULL, reconcile_accepts = NULL
         WHERE source = ?
         """
             .formatted(table);
