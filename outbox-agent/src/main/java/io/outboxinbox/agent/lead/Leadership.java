@@ -212,10 +212,14 @@ public final class Leadership implements AutoCloseable {
       leads = lock.others(connection).isEmpty() && tryAcquire();
     }
     if (leads) {
-      // A standby counts the silence from the last sign of life, whoever gave it.
-      pulse("acquired");
+      showLife();
     }
     return leads;
+  }
+
+  /** For who leads without pulsing: a standby counts the silence from the last sign of life. */
+  public void showLife() throws SQLException {
+    pulse("shown");
   }
 
   /** A standby may have waited for days, while a leader began anew under the names of today. */

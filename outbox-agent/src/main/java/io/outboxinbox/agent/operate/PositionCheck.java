@@ -19,6 +19,8 @@ import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Stream;
 
 /**
  * Compares the broker's checkpoint with what the database has, as a start does, without taking
@@ -49,18 +51,28 @@ public final class PositionCheck {
     }
   }
 
+  /** What keeps no start from going on. */
+  private static final Set<Finding.Severity> GOES_ON =
+      Set.of(Finding.Severity.OK, Finding.Severity.WARNING);
+
   private static List<Finding> ofStart(
       Connection connection, PipelineConfiguration pipeline, Look look) throws SQLException {
     List<Finding> found = findings(connection, pipeline, look);
     boolean isFirst =
         look.checkpoint().isEmpty()
-            && found.stream().allMatch(finding -> finding.severity() == Finding.Severity.OK);
+            && found.stream().map(Finding::severity).allMatch(GOES_ON::contains);
     List<Finding> refused =
         isFirst
             ? SourcePreflight.checkFirstStart(
                 connection, look.source(), look.identity().id(), look.slot())
             : List.of();
-    return refused.isEmpty() ? found : refused;
+    if (refused.isEmpty()) {
+      return found;
+    }
+    return Stream.concat(
+            found.stream().filter(finding -> finding.severity() != Finding.Severity.OK),
+            refused.stream())
+        .toList();
   }
 
   /**

@@ -2,6 +2,7 @@ package io.outboxinbox.agent.operate;
 
 import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.event.WayOut;
@@ -67,10 +68,11 @@ public final class ReconcileRequest {
   /**
    * Looks, and changes nothing.
    *
+   * @param acceptedCluster as in {@link #ask}
    * @throws AgentException.Retryable database or broker is away
    * @throws AgentException.Misconfigured something has to be mended first
    */
-  public Preview preview() {
+  public Preview preview(@Nullable String acceptedCluster) {
     SourceConnections connections = new SourceConnections(pipeline.source());
     try (Connection connection = open(connections);
         Publisher publisher =
@@ -82,6 +84,8 @@ public final class ReconcileRequest {
               connection, connections, source, look.server(), look.checkpoint().orElse(null));
       List<Finding> findings = PositionCheck.findings(connection, pipeline, look);
       refuseMisconfigured(findings);
+      Optional<String> fatal = fatal(findings, look, acceptedCluster);
+      Optional<String> refusal = fatal.isPresent() ? fatal : unhealable(connection, look, bound);
       Backlog backlog = new Backlog(source);
       return new Preview(
           look.identity().id(),
@@ -90,13 +94,27 @@ public final class ReconcileRequest {
           backlog.count(connection),
           backlog.count(connection, Backlog.Candidates.notEndedAt(bound.endedXid())),
           bound.endedXid(),
-          refusal(connection, look, bound));
+          refusal.map(text -> WayOut.of(pipeline.name(), text)).orElse(null));
     } catch (SQLException e) {
       throw away(e);
     }
   }
 
-  private @Nullable String refusal(
+  /** What keeps the agents stopped, asked or not, but for a cluster of before that is accepted. */
+  private static Optional<String> fatal(
+      List<Finding> findings, PositionCheck.Look look, @Nullable String acceptedCluster) {
+    boolean isAccepted =
+        acceptedCluster != null
+            && look.checkpoints().stream()
+                .map(Checkpoint::source)
+                .anyMatch(look.identity().onCluster(acceptedCluster)::equals);
+    return findings.stream()
+        .filter(finding -> finding.severity() == Finding.Severity.FATAL && !isAccepted)
+        .map(finding -> finding.what() + "; fix: " + finding.fix())
+        .findFirst();
+  }
+
+  private static Optional<String> unhealable(
       Connection connection, PositionCheck.Look look, PassedBound bound) throws SQLException {
     Optional<String> own =
         new SourceRegistry(look.source())
@@ -106,9 +124,9 @@ public final class ReconcileRequest {
     try {
       new Unhealable(look.source(), look.identity())
           .refuse(connection, look.slot().isPresent(), own, bound);
-      return null;
+      return Optional.empty();
     } catch (AgentException.Misconfigured refused) {
-      return WayOut.of(pipeline.name(), String.valueOf(refused.getMessage()));
+      return Optional.of(String.valueOf(refused.getMessage()));
     }
   }
 

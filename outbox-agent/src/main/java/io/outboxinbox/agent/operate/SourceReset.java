@@ -94,8 +94,9 @@ public final class SourceReset {
       }
       boolean dropsSlot = own.filter(named.slot()::equals).isPresent();
       if (dropsSlot) {
-        awaitUnread(control, named.slot());
+        awaitUnread(control, named.slot(), leadership);
       }
+      leadership.showLife();
       publisher.forget(leadership.source());
       for (Checkpoint other : publisher.allCheckpoints()) {
         if (other.isOfRebuiltCluster(pipeline.name(), leadership.source())) {
@@ -125,17 +126,18 @@ public final class SourceReset {
   }
 
   /** One that is read cannot be dropped, and by then the position would be gone. */
-  private static void awaitUnread(Connection control, String slot)
+  private static void awaitUnread(Connection control, String slot, Leadership leadership)
       throws SQLException, InterruptedException {
     long deadline = System.nanoTime() + ENDS_WITHIN.toNanos();
     Optional<SlotState> read = SlotState.of(control, slot).filter(SlotState::active);
     while (read.isPresent()) {
       if (System.nanoTime() - deadline > 0) {
         throw new AgentException.Retryable(
-            "slot %s is still read by process %d; nothing is forgotten yet"
+            "slot %1$s is still read by process %2$d, and nothing is forgotten yet; stop what reads it, or where its host is gone: SELECT pg_terminate_backend(%2$d)"
                 .formatted(slot, read.get().activePid()),
             null);
       }
+      leadership.showLife();
       Thread.sleep(LOOK_EVERY_MILLIS);
       read = SlotState.of(control, slot).filter(SlotState::active);
     }

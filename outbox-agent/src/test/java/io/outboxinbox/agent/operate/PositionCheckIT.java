@@ -86,7 +86,7 @@ class PositionCheckIT {
           CrashingPublishing.asking(
                   rig.configuration("").publish(), () -> movePosition(rig, events))
               .in(rig.configuration(""));
-      ReconcileRequest.Preview preview = new ReconcileRequest(busy, "operator").preview();
+      ReconcileRequest.Preview preview = new ReconcileRequest(busy, "operator").preview(null);
       assertThat(preview.boundXid()).as(preview.toString()).isPositive();
       assertThat(preview.candidates()).as(preview.toString()).isLessThan(50);
       assertThat(preview.causes()).isEmpty();
@@ -141,8 +141,14 @@ class PositionCheckIT {
               assertThat(finding.what()).contains(what);
               assertThat(pipeline.status().reason()).startsWith(finding.what());
             });
-    assertThat(new ReconcileRequest(rig.configuration(""), "operator").preview().causes())
-        .containsExactly(found.get(0).what());
+    ReconcileRequest request = new ReconcileRequest(rig.configuration(""), "operator");
+    String fix = String.valueOf(found.get(0).fix());
+    assertThat(request.preview(null).causes()).containsExactly(found.get(0).what());
+    if (severity == Severity.FATAL) {
+      assertThat(request.preview(null).refusal()).contains(found.get(0).what(), "--accept-cluster");
+      String former = fix.replaceAll("(?s).*--accept-cluster (\\d+) .*", "$1");
+      assertThat(request.preview(former).refusal()).isNull();
+    }
     assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
   }
 

@@ -66,7 +66,7 @@ class ForeignSlotIT {
     Pipeline pipeline = rig.start("existingRows: publish");
     rig.awaitState(pipeline, State.MISCONFIGURED);
     assertThat(pipeline.status().reason()).contains("slot outbox_agent exists", "has not read it");
-    assertThat(new ReconcileRequest(rig.configuration(""), "operator").preview().refusal())
+    assertThat(new ReconcileRequest(rig.configuration(""), "operator").preview(null).refusal())
         .contains("slot outbox_agent exists", "has not read it", "--pipeline test");
     assertThatSlotIsThere();
   }
@@ -86,6 +86,11 @@ class ForeignSlotIT {
   void aResetForgetsNothingWhileTheSlotIsStillRead() throws Exception {
     publishThroughASlotOfItsOwn();
     SourceReset reset = new SourceReset(rig.configuration(""), "operator");
+    rig.await(
+        () ->
+            rig.query(
+                    "SELECT count(*) FROM pg_replication_slots WHERE active AND slot_name = 'own'")
+                .equals("0"));
     Connection reader = read("own");
     assertThatThrownBy(reset::run).hasMessageContaining("slot own is still read by process");
     assertThat(rig.checkpoint().slot()).as("the position's slot").isEqualTo("own");

@@ -266,7 +266,7 @@ class OddIdsIT {
     assertThat(refused.status().reason()).contains("1 rows of table").contains("have no \"id\"");
     rig.await(() -> refused.status().restarts() > 1);
     assertThat(slot()).as("the same slot").isEqualTo(before);
-    assertThat(new ReconcileRequest(rig.configuration(source), "me").preview().refusal())
+    assertThat(new ReconcileRequest(rig.configuration(source), "me").preview(null).refusal())
         .contains("1 rows of table", "have no \"id\"");
   }
 

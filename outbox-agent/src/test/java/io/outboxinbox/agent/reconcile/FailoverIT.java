@@ -195,7 +195,7 @@ public class FailoverIT {
                   finding.severity() == Finding.Severity.GAP
                       && finding.what().contains("covers 1 parked events"));
       ReconcileRequest request = new ReconcileRequest(rig.configuration(""), "operator");
-      ReconcileRequest.Preview preview = request.preview();
+      ReconcileRequest.Preview preview = request.preview(null);
       request.ask(null);
       rig.awaitLeading(stopped);
       assertThat(preview.causes()).singleElement().asString().contains("covers 1 parked events");

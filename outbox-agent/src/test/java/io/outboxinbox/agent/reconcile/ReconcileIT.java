@@ -153,7 +153,7 @@ class ReconcileIT {
         .contains("does not exist, but events up to")
         .contains("outbox-agent.jar reconcile");
     ReconcileRequest request = new ReconcileRequest(rig.configuration(""), "operator");
-    ReconcileRequest.Preview preview = request.preview();
+    ReconcileRequest.Preview preview = request.preview(null);
     assertThat(preview.causes()).singleElement().asString().contains("does not exist");
     assertThat(preview.rowsInTable()).isEqualTo(90);
     assertThat(preview.candidates()).isBetween(30L, 60L);
@@ -432,7 +432,7 @@ class ReconcileIT {
     String refused = "rows that were never to be published";
     assertThat(again.status().reason()).contains(refused);
     ReconcileRequest.Preview preview =
-        new ReconcileRequest(rig.configuration("existingRows: skip"), "operator").preview();
+        new ReconcileRequest(rig.configuration("existingRows: skip"), "operator").preview(null);
     assertThat(preview.refusal()).contains(refused);
     assertThat(preview.causes()).singleElement().asString().contains("has published before");
     assertThat(rig.consume()).hasSize(1);

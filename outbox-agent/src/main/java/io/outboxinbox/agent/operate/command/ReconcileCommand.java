@@ -62,7 +62,7 @@ public final class ReconcileCommand extends PipelineCommand {
     }
     @Nullable String accepted = namespace.getString("accept_cluster");
     if (!namespace.getBoolean("yes")) {
-      preview(reconcile.preview(), pipeline, accepted);
+      preview(reconcile.preview(accepted), pipeline, accepted);
       return;
     }
     Request request = reconcile.ask(accepted);

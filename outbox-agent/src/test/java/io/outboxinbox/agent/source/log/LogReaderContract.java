@@ -316,7 +316,7 @@ abstract class LogReaderContract {
                   new FirstStart(source, new SourceConnections(source))
                       .createSlot("s", new SourceRegistry.Turn(1, 0), Optional.empty()))
           .isInstanceOf(AgentException.Retryable.class)
-          .hasMessageContaining("another agent has begun epoch 2");
+          .hasMessageContaining("another agent, or a reset, has begun epoch 2");
       assertThat(new Backlog(source).exists(connection, "s")).isFalse();
     }
   }
