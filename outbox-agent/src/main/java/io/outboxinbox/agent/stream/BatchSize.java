@@ -50,8 +50,8 @@ public final class BatchSize {
   /** Whether a batch went quickly since then. */
   private boolean isEasing;
 
-  /** One batch that took too long may be a broker on its way down; two say that it is the size. */
-  private boolean hasFailed;
+  /** One batch that took long may be a broker that was away; two in a row say it is the size. */
+  private boolean wasSlow;
 
   /**
    * Starts without a limit.
@@ -88,15 +88,17 @@ public final class BatchSize {
   }
 
   private void passed(long bytes, long tookNanos, long patienceNanos) {
-    hasFailed = false;
     if (tookNanos >= patienceNanos / 4) {
       strain();
     } else {
       isEasing = true;
     }
     if (tookNanos > patienceNanos / 2) {
-      halve(bytes);
-    } else if (tookNanos < patienceNanos / 4 && bytes >= limit / 2) {
+      slow(bytes);
+      return;
+    }
+    wasSlow = false;
+    if (tookNanos < patienceNanos / 4 && bytes >= limit / 2) {
       // Half of the time is left if it takes twice as long. A batch far below the limit says
       // nothing about one that reaches it.
       quick++;
@@ -112,10 +114,14 @@ public final class BatchSize {
       return;
     }
     strain();
-    if (hasFailed || limit != UNLIMITED) {
+    slow(bytes);
+  }
+
+  private void slow(long bytes) {
+    if (wasSlow || limit != UNLIMITED) {
       halve(bytes);
     }
-    hasFailed = true;
+    wasSlow = true;
   }
 
   private void strain() {

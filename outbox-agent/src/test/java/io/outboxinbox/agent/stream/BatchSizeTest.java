@@ -34,6 +34,15 @@ class BatchSizeTest {
   }
 
   @Test
+  void splitsNothingForABrokerThatWasAwayForAMoment() {
+    for (int i = 0; i < 10; i++) {
+      takes(MEGABYTE, 10);
+      takes(SMALL, 1);
+    }
+    assertThat(size.bytes()).isGreaterThan(1L << 40);
+  }
+
+  @Test
   void halvesWhatTimesOutTwiceUntilItGoes() {
     timesOut(MEGABYTE);
     timesOut(MEGABYTE);
@@ -60,6 +69,7 @@ class BatchSizeTest {
 
   @Test
   void halvesBeforeTheTimeIsOverAndGrowsAgainOnceThereIsRoom() {
+    takes(MEGABYTE, 8);
     takes(MEGABYTE, 8);
     assertThat(size.bytes()).isBetween(500_000L, 520_000L);
     takes(SMALL, 1);
@@ -94,6 +104,7 @@ class BatchSizeTest {
 
   @Test
   void keepsTheLimitWhileBatchesTakeMuchOfTheTime() {
+    takes(MEGABYTE, 8);
     takes(MEGABYTE, 8);
     for (int i = 0; i < 20; i++) {
       takes(events(50, 10_000), 4);
