@@ -2,6 +2,8 @@ package io.outboxinbox.agent.event;
 
 import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
 import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonSetter;
+import com.fasterxml.jackson.annotation.Nulls;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
@@ -11,7 +13,11 @@ import org.jspecify.annotations.Nullable;
 /** Checkpoints as JSON, readable for people wherever they are kept. */
 public final class CheckpointCodec {
   private static final ObjectMapper JSON =
-      JsonMapper.builder().enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES).build();
+      JsonMapper.builder()
+          .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
+          .withConfigOverride(
+              String.class, text -> text.setSetterInfo(JsonSetter.Value.forValueNulls(Nulls.FAIL)))
+          .build();
 
   /** Read by every agent; enough as long as nothing has ever been parked. */
   private static final int VERSION_WITHOUT_PARKING = 1;
@@ -113,7 +119,11 @@ public final class CheckpointCodec {
    */
   public static Checkpoint decode(byte[] bytes) {
     try {
-      int version = JSON.readValue(bytes, Versioned.class).version();
+      @Nullable Versioned versioned = JSON.readValue(bytes, Versioned.class);
+      if (versioned == null) {
+        throw new IllegalArgumentException("it is null");
+      }
+      int version = versioned.version();
       if (version < VERSION_WITHOUT_PARKING || version > VERSION) {
         throw new IllegalArgumentException(
             "its version is " + version + ", this agent reads up to " + VERSION);

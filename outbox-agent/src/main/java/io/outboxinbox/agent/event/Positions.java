@@ -30,8 +30,8 @@ public interface Positions {
   void write(Checkpoint checkpoint);
 
   /**
-   * Forgets the source's checkpoint, so that its next start is a first start. To be called after
-   * {@link #takeOver}.
+   * Forgets the source's checkpoint, so that its next start is a first start. After {@link
+   * #takeOver}; or of a source that was given up, such as that of a cluster before this one.
    */
   void forget(SourceIdentity source);
 }

@@ -19,7 +19,6 @@ import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import java.util.stream.Stream;
 
 /**
@@ -51,16 +50,12 @@ public final class PositionCheck {
     }
   }
 
-  /** What keeps no start from going on. */
-  private static final Set<Finding.Severity> GOES_ON =
-      Set.of(Finding.Severity.OK, Finding.Severity.WARNING);
-
   private static List<Finding> ofStart(
       Connection connection, PipelineConfiguration pipeline, Look look) throws SQLException {
     List<Finding> found = findings(connection, pipeline, look);
     boolean isFirst =
         look.checkpoint().isEmpty()
-            && found.stream().map(Finding::severity).allMatch(GOES_ON::contains);
+            && found.stream().map(Finding::severity).allMatch(Finding.Severity::goesOn);
     List<Finding> refused =
         isFirst
             ? SourcePreflight.checkFirstStart(
@@ -93,7 +88,11 @@ public final class PositionCheck {
       return SourceNames.identity(server.systemId(), source);
     }
 
+    /** Of this source, where it says something of this broker. */
     Optional<Checkpoint> checkpoint() {
+      if (otherBroker.isPresent()) {
+        return Optional.empty();
+      }
       SourceIdentity identity = identity();
       return checkpoints.stream()
           .filter(candidate -> candidate.source().equals(identity))

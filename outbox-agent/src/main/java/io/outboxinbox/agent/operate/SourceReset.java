@@ -86,8 +86,7 @@ public final class SourceReset {
       Optional<Checkpoint> found = shutOthersOut(publisher, leadership.source());
       SourceConfiguration named = leadership.pipeline().source();
       SourceRegistry registry = new SourceRegistry(named);
-      Optional<String> own =
-          registry.find(control, source).flatMap(known -> known.ownSlot(found.orElse(null)));
+      Optional<String> own = registry.ownSlot(control, source, found.orElse(null));
       if (own.isPresent()) {
         // Before the position goes that may be all that tells: this may have to be done again.
         registry.noteSlot(control, source, own.get());

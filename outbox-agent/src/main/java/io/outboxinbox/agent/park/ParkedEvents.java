@@ -68,7 +68,13 @@ public interface ParkedEvents {
   List<Taken> take(List<Long> ordinals, long release, long lastSequence) throws SQLException;
 
   /** {@link ParkedQueue#taken}. */
-  List<Taken> taken(long release) throws SQLException;
+  List<Taken> taken(long lastRelease) throws SQLException;
+
+  /** {@link ParkedQueue#postpone}. */
+  void postpone(long release, List<Long> first) throws SQLException;
+
+  /** {@link ParkedQueue#takeOut}. */
+  void takeOut(List<Long> ordinals) throws SQLException;
 
   /** {@link ParkedQueue#putBack}. */
   void putBack(long lastRelease) throws SQLException;

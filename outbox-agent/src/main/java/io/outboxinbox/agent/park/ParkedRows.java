@@ -77,8 +77,18 @@ final class ParkedRows implements ParkedEvents {
   }
 
   @Override
-  public List<Taken> taken(long release) throws SQLException {
-    return queue.taken(leader, release);
+  public List<Taken> taken(long lastRelease) throws SQLException {
+    return queue.taken(leader, lastRelease);
+  }
+
+  @Override
+  public void postpone(long release, List<Long> first) throws SQLException {
+    queue.postpone(leader, release, first);
+  }
+
+  @Override
+  public void takeOut(List<Long> ordinals) throws SQLException {
+    queue.takeOut(leader, ordinals);
   }
 
   @Override

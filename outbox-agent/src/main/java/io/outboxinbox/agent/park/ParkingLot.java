@@ -11,6 +11,7 @@ import java.time.Clock;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -134,7 +135,7 @@ public final class ParkingLot {
       if (key != null
           && (event.destination() == null
               ? !event.isBehind()
-              : held.contains(Lane.of(null, key)))) {
+              : held.isCovered(Lane.of(null, key)))) {
         keys.add(key);
       }
     }
@@ -153,6 +154,10 @@ public final class ParkingLot {
     if (events.isEmpty()) {
       return;
     }
+    events.stream()
+        .map(ParkedEvent::lane)
+        .filter(Objects::nonNull)
+        .forEach(held::cover);
     joinLines(heldEverywhere(events));
     if (oldest == null) {
       oldest = new Oldest(after.parking().lastOrdinal() - events.size() + 1, clock.instant());

@@ -1,6 +1,5 @@
 package io.outboxinbox.agent.publish;
 
-import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Positions;
 import io.outboxinbox.agent.event.Receipt;
@@ -56,11 +55,8 @@ public final class SendingPublisher implements Publisher {
   @Override
   public List<Receipt> publishBatch(List<RoutedEvent> batch, Checkpoint after) {
     List<Receipt> receipts = batch.isEmpty() ? List.of() : sender.send(batch);
-    if (receipts.size() < batch.size()) {
-      throw new AgentException.Retryable(
-          "the broker confirmed only %d of %d events".formatted(receipts.size(), batch.size()),
-          null);
-    }
+    // Before the position, which would leave them behind.
+    Receipt.demandAll(batch, receipts);
     positions.write(after);
     return receipts;
   }

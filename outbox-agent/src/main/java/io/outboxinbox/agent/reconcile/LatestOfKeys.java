@@ -6,8 +6,8 @@ import java.util.Map;
 
 /** The highest ordinal of each key of each topic. */
 final class LatestOfKeys {
-  /** About 50 MiB. A guess: a compacted topic with more keys than this is rare. */
-  private static final int KEYS_MAX = 1 << 19;
+  /** About 100 MiB. A guess: a compacted topic with more keys than this is rare. */
+  private static final int KEYS_MAX = 1 << 20;
 
   private final Map<KeyHash, Long> ordinals = new HashMap<>();
   private final int keysMax;

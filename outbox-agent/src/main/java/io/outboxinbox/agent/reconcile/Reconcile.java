@@ -238,9 +238,12 @@ public final class Reconcile {
     // A new id under which somebody has begun before: to consumers a lower epoch would be a repeat.
     boolean isBehind =
         base != null && !base.source().equals(identity) && base.epoch() < known.epoch();
-    // Set back with the server that keeps it, the position says nothing of the numbers after it.
+    // Set back with the server that keeps it, or copied with another's, the position says nothing
+    // of the numbers after it.
     boolean isSetBack =
-        base != null && lead.pipeline().needsPositions() && base.timeline() != server.timeline();
+        base != null
+            && lead.pipeline().needsPositions()
+            && (base.timeline() != server.timeline() || !base.source().equals(identity));
     return base == null || isBehind || isSetBack
         ? known.nextEpoch(lead.clock().instant())
         : base.epoch();

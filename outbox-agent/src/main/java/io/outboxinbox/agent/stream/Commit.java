@@ -10,8 +10,6 @@ import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.source.table.ParkedEvent;
 import java.sql.SQLException;
 import java.util.List;
-import java.util.Set;
-import java.util.stream.Collectors;
 
 /**
  * The one durable step, wherever its events come from: what is parked is written down, the broker
@@ -82,7 +80,7 @@ public final class Commit {
   private void publish(List<RoutedEvent> events, Checkpoint after, OnRefused onRefused)
       throws SQLException {
     try {
-      demandAll(
+      Receipt.demandAll(
           events,
           memory
               .size()
@@ -96,18 +94,6 @@ public final class Commit {
           "the broker refused one of %d events; looking for it: %s"
               .formatted(events.size(), e.getMessage()),
           e);
-    }
-  }
-
-  private static void demandAll(List<RoutedEvent> events, List<Receipt> receipts) {
-    Set<Long> confirmed = receipts.stream().map(Receipt::sequence).collect(Collectors.toSet());
-    long missing =
-        events.stream().filter(e -> !confirmed.contains(e.sequenced().sequence())).count();
-    if (missing > 0) {
-      throw new AgentException.Retryable(
-          "the broker confirmed only %d of %d events"
-              .formatted(events.size() - missing, events.size()),
-          null);
     }
   }
 }

@@ -287,12 +287,15 @@ public final class Releases {
         continue;
       }
       try {
-        events.add(route(event, at));
+        if (event.mayGo()) {
+          events.add(route(event, at));
+          continue;
+        }
       } catch (AgentException.RejectedEvent e) {
         refusals.add(new Refusal(event.ordinal(), String.valueOf(e.getMessage())));
-        if (event.key() != null) {
-          refusedKeys.add(event.key());
-        }
+      }
+      if (event.key() != null) {
+        refusedKeys.add(event.key());
       }
     }
     return events;
@@ -315,7 +318,8 @@ public final class Releases {
   /** Gives a page up: its rest goes with the next one, in an order that is right again. */
   private void putBack(Page page, List<Taken> taken, List<Refusal> refusals, Checkpoint at)
       throws SQLException {
-    refuse(refusals, at);
+    refuse(refusals);
+    table.putBack(at.parking().lastRelease());
     Set<Long> missing = new HashSet<>(page.keyOf.keySet());
     taken.forEach(event -> missing.remove(event.ordinal()));
     for (Long ordinal : missing) {
@@ -329,12 +333,11 @@ public final class Releases {
     requestedCursor = 0;
   }
 
-  private void refuse(List<Refusal> refusals, Checkpoint at) throws SQLException {
+  private void refuse(List<Refusal> refusals) throws SQLException {
     for (Refusal refusal : refusals) {
       lot.refusedAgain(refusal.reason());
     }
     table.refuse(refusals);
-    table.putBack(at.parking().lastRelease());
   }
 
   private Checkpoint publish(
@@ -343,54 +346,82 @@ public final class Releases {
     Checkpoint covering =
         numbered(taken, at)
             .withParking(
-                new Checkpoint.Parking(at.parking().lastOrdinal(), at.parking().lastRelease() + 1));
+                new Checkpoint.Parking(at.parking().lastOrdinal(), taken.get(0).release()));
     return commit.run(
-        new Commit.Step(events, List.of(), covering), at, refusal -> refused(taken, refusal, at));
+        new Commit.Step(events, List.of(), covering), at, refusal -> refused(taken, refusal));
   }
 
+  /** Nobody else gets the numbers of a batch, whether or not it has used them before. */
   private static Checkpoint numbered(List<Taken> taken, Checkpoint at) {
-    return at.advancedTo(at.position(), at.sequence() + taken.size());
+    long last = taken.get(taken.size() - 1).sequence();
+    return at.advancedTo(at.position(), Math.max(at.sequence(), last));
   }
 
   /**
-   * Publishes a batch again that a crash may have left half published, as it was and before other
-   * events take its numbers. To be called before the lot is opened.
+   * Publishes batches again that a crash or a refusal may have left half published, by the numbers
+   * they had and before other events take those. To be called before the lot is opened.
    *
    * @param commit one whose broker may repeat events
    * @return the checkpoint afterwards
    */
   public Checkpoint resume(Commit commit, Checkpoint at) throws SQLException {
-    long release = at.parking().lastRelease() + 1;
-    List<Taken> taken = table.taken(release);
-    if (taken.isEmpty()) {
-      return at;
+    Checkpoint durable = at;
+    List<Taken> taken = table.taken(durable.parking().lastRelease());
+    while (!taken.isEmpty()) {
+      durable = resume(commit, within(isolation.limit(), taken), durable);
+      taken = table.taken(durable.parking().lastRelease());
     }
+    return durable;
+  }
+
+  private List<Taken> within(int limit, List<Taken> taken) throws SQLException {
+    if (taken.size() <= limit) {
+      return taken;
+    }
+    List<Taken> first = taken.subList(0, limit);
+    table.postpone(first.get(0).release(), first.stream().map(Taken::ordinal).toList());
+    return first;
+  }
+
+  private Checkpoint resume(Commit commit, List<Taken> taken, Checkpoint at) throws SQLException {
     List<Refusal> refusals = new ArrayList<>();
     List<RoutedEvent> events = route(taken, at, refusals);
-    if (!refusals.isEmpty() || isolation.isLooking()) {
-      // Not any more: they wait again, and nobody else gets the numbers some may have gone out by.
-      refuse(refusals, at);
-      return commit.run(
-          new Commit.Step(List.of(), List.of(), numbered(taken, at)), at, refusal -> {});
+    Checkpoint numbered = at;
+    if (events.size() < taken.size()) {
+      // The others wait again. An earlier try may have published them by their numbers, so these
+      // are used up before the rows forget them.
+      numbered =
+          commit.run(
+              new Commit.Step(List.of(), List.of(), numbered(taken, at)), at, refusal -> {});
+      refuse(refusals);
+      table.takeOut(ordinalsBut(events, taken));
     }
-    Checkpoint after = publish(commit, events, taken, at);
-    table.settle(release);
+    Checkpoint after = publish(commit, events, taken, numbered);
+    table.settle(after.parking().lastRelease());
     report.released(events.size(), after);
     return after;
   }
 
-  private void refused(List<Taken> taken, AgentException.RejectedEvent e, Checkpoint at)
-      throws SQLException {
+  private static List<Long> ordinalsBut(List<RoutedEvent> events, List<Taken> taken) {
+    Set<Long> going = new HashSet<>();
+    events.forEach(event -> going.add(event.sequenced().sequence()));
+    return taken.stream()
+        .filter(event -> !going.contains(event.sequence()))
+        .map(Taken::ordinal)
+        .toList();
+  }
+
+  private void refused(List<Taken> taken, AgentException.RejectedEvent e) throws SQLException {
     @Nullable Taken culprit = culprit(taken, e);
     if (culprit == null) {
       isolation.refused(taken.size());
       return;
     }
+    // The batch keeps its numbers, by which others of it may have gone out; see resume.
     refuse(
         List.of(
             new Refusal(
-                culprit.ordinal(), "event " + culprit.row().shownId() + ": " + e.getMessage())),
-        at);
+                culprit.ordinal(), "event " + culprit.row().shownId() + ": " + e.getMessage())));
     isolation.found();
   }
 

@@ -89,6 +89,11 @@ class CheckpointCodecTest {
     assertRefused(newer, "its version is 3, this agent reads up to 2");
     assertRefused("{\"version\":1}", "Missing required creator property 'epoch'");
     assertRefused("hello", "cannot be read");
+    assertRefused("null", "it is null");
+    String nameless =
+        new String(CheckpointCodec.encode(CHECKPOINT), StandardCharsets.UTF_8)
+            .replace("\"slot\":\"outbox_agent\"", "\"slot\":null");
+    assertRefused(nameless, "null value for property \"slot\"");
   }
 
   private static void assertRefused(String json, String part) {

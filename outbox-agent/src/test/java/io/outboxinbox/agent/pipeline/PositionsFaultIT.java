@@ -7,6 +7,7 @@ import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.operate.PositionCheck;
 import io.outboxinbox.agent.operate.ReconcileRequest;
+import io.outboxinbox.agent.operate.SourceReset;
 import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.agent.publish.kafka.PlainKafka;
@@ -175,6 +176,9 @@ class PositionsFaultIT {
         .contains("has published to broker another before");
     Pipeline stopped = rig.start("onGap: reconcile");
     rig.awaitState(stopped, State.STOPPED);
+    assertThat(new ReconcileRequest(rig.configuration(""), "operator").preview(null).candidates())
+        .as("the position says nothing of that broker")
+        .isEqualTo(20);
     assertThat(stopped.status().reason())
         .contains("has published to broker another before")
         .contains("point publish at the right broker");
@@ -185,6 +189,44 @@ class PositionsFaultIT {
     assertThat(rig.numbersOf(rig.consume()))
         .containsExactlyInAnyOrderElementsOf(IntStream.range(0, 30).boxed().toList());
     assertThat(rig.checkpoint().epoch()).isGreaterThan(position.epoch());
+  }
+
+  /** Whoever begins anew does so wherever he wants. */
+  @Test
+  void beginsAnewAtAnotherBrokerOnceItWasReset() throws Exception {
+    Pipeline before = rig.start("");
+    rig.awaitLeading(before);
+    rig.insert(0, 5);
+    rig.awaitEvents(5);
+    assertThat(before.stop(Duration.ofSeconds(20))).isTrue();
+    rig.execute("UPDATE outbox_agent_source SET broker = 'another'");
+    new SourceReset(rig.configuration(""), "operator").run();
+    rig.awaitLeading(rig.start("existingRows: skip"));
+    rig.insert(5, 8);
+    rig.awaitEvents(8);
+    assertThat(rig.numbersOf(rig.consume()))
+        .containsExactlyInAnyOrderElementsOf(IntStream.range(0, 8).boxed().toList());
+  }
+
+  /** A restored copy has the position of the cluster it comes from, too. */
+  @Test
+  void aResetForgetsAlsoThePositionOfAClusterBefore() throws Exception {
+    Pipeline before = rig.start("");
+    rig.awaitLeading(before);
+    rig.insert(0, 5);
+    rig.awaitEvents(5);
+    rig.await(() -> rig.checkpoint().sequence() == 5);
+    assertThat(before.stop(Duration.ofSeconds(20))).isTrue();
+    rig.execute(
+        """
+        INSERT INTO outbox_agent_position (source, turn, checkpoint)
+        SELECT '17' || source, 9, regexp_replace(checkpoint, '"systemId":"', '"systemId":"17')
+        FROM outbox_agent_position
+        """);
+    assertThat(new SourceReset(rig.configuration(""), "operator").run()).isNotEmpty();
+    assertThat(rig.query("SELECT count(checkpoint) FROM outbox_agent_position")).isEqualTo("0");
+    assertThat(rig.query("SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'outbox_agent' AND database = current_database()"))
+        .isEqualTo("0");
   }
 
   @Test

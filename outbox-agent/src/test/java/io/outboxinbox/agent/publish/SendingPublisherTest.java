@@ -46,6 +46,16 @@ class SendingPublisherTest {
   }
 
   @Test
+  void countsNoReceiptTwice() {
+    Publisher twice =
+        publisher(batch -> List.of(confirm(batch).get(0), confirm(batch.subList(0, 1)).get(0)));
+    assertThatThrownBy(() -> twice.publishBatch(BATCH, AFTER))
+        .isInstanceOf(AgentException.Retryable.class)
+        .hasMessage("the broker confirmed only 1 of 2 events");
+    assertThat(order).doesNotContain("remembered 2");
+  }
+
+  @Test
   void remembersNothingOfABatchThatFailed() {
     AgentException failure = AgentException.RejectedEvent.known("refused", 1);
     Publisher failing =

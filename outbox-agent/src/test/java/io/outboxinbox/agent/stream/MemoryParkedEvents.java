@@ -171,20 +171,55 @@ final class MemoryParkedEvents implements ParkedEvents {
   }
 
   @Override
-  public List<Taken> taken(long release) {
+  public List<Taken> taken(long lastRelease) {
+    long first =
+        waiting().stream()
+            .mapToLong(row -> row.release)
+            .filter(release -> release > lastRelease)
+            .min()
+            .orElse(0);
     List<Taken> taken = new ArrayList<>();
     rows.forEach(
         (ordinal, row) -> {
-          if (row.state == State.WAITING && row.release == release) {
+          if (row.state == State.WAITING && first > 0 && row.release == first) {
             taken.add(taken(ordinal, row));
           }
         });
     return taken;
   }
 
+  @Override
+  public void postpone(long release, List<Long> first) {
+    crashPoint.run();
+    rows.forEach(
+        (ordinal, row) -> {
+          if (row.state == State.WAITING && row.release >= release && !first.contains(ordinal)) {
+            row.release++;
+          }
+        });
+    crashPoint.run();
+  }
+
+  @Override
+  public void takeOut(List<Long> ordinals) {
+    crashPoint.run();
+    ordinals.stream()
+        .map(rows::get)
+        .filter(row -> row.state == State.WAITING)
+        .forEach(row -> row.release = 0);
+    crashPoint.run();
+  }
+
   private static Taken taken(long ordinal, Row row) {
     return new Taken(
-        ordinal, row.lane, row.event.row(), row.sequence, Instant.EPOCH, Instant.EPOCH);
+        ordinal,
+        row.release,
+        row.lane,
+        row.event.row(),
+        row.sequence,
+        Instant.EPOCH,
+        Instant.EPOCH,
+        row.mayGo());
   }
 
   @Override

@@ -6,6 +6,7 @@ import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.Logger;
 import io.outboxinbox.agent.configure.PipelineConfiguration.BatchConfiguration;
 import io.outboxinbox.agent.configure.PipelineConfiguration.UnknownTopic;
+import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.SourcePosition;
@@ -53,6 +54,7 @@ class ParkingProperties {
       };
 
   private static long crashes;
+  private static long refusals;
   private static long released;
 
   /** One source, its broker and its operators; outlives crashes. */
@@ -65,6 +67,7 @@ class ParkingProperties {
     private final Set<String> discarded = new java.util.HashSet<>();
     private final SimulatedBroker broker;
     private final Publisher publisher;
+    private StreamMemory memory;
     private long readUntil;
     private long nanos;
 
@@ -74,14 +77,23 @@ class ParkingProperties {
       log = new SimulatedLog(random, RECORDS);
       broker = new SimulatedBroker(ExactlyOnceProperties.seedOf(log), this::maybeCrash);
       publisher = broker.publisher(kind);
+      memory = nothingLearnt();
       rules.chooseTopics(ParkingProperties::topicOf);
       for (Long id : log.expectedIds()) {
         if (random.nextInt(12) == 0) {
           rules.refuse(String.valueOf(id));
         } else if (random.nextInt(24) == 0) {
           rules.refuseOfUnknownTopic(String.valueOf(id));
+        } else if (random.nextInt(40) == 0) {
+          broker.refused.add(String.valueOf(id));
         }
       }
+    }
+
+    /** What outlives a session, but no crash. */
+    private StreamMemory nothingLearnt() {
+      return new StreamMemory(
+          new FloodBreaker(100_000, () -> nanos), new Isolation(), new BatchSize(() -> nanos));
     }
 
     void maybeCrash() {
@@ -111,6 +123,7 @@ class ParkingProperties {
         } else {
           if (random.nextInt(4) > 0) {
             rules.accept(row.id());
+            broker.refused.remove(row.id());
           }
           row.requested = "release";
         }
@@ -142,7 +155,11 @@ class ParkingProperties {
       try {
         session(world);
         isDone = true;
+      } catch (AgentException.Retryable refused) {
+        refusals++;
+        world.operate(world.random.nextInt(2) * 30);
       } catch (ExactlyOnceProperties.Crash crash) {
+        world.memory = world.nothingLearnt();
         // The next session begins with what is durable; by then operators may have mended
         // something.
         world.operate(world.random.nextInt(2) * 30);
@@ -174,15 +191,16 @@ class ParkingProperties {
   @AfterContainer
   static void crashesAndReleasesWereMany() {
     ((Logger) LoggerFactory.getLogger(ParkingLot.class)).setLevel(null);
-    System.out.println("parking properties: " + crashes + " crashes, " + released + " released");
+    System.out.printf(
+        "parking properties: %d crashes, %d refusals, %d released%n", crashes, refusals, released);
     assertThat(crashes).isGreaterThan(1000);
+    assertThat(refusals).isGreaterThan(1000);
     assertThat(released).isGreaterThan(10_000);
   }
 
   /** What one session has. */
   private static final class Session {
     final World world;
-    final StreamMemory memory;
     final ParkingLot lot;
     final Releases releases;
     final Commit commit;
@@ -190,11 +208,8 @@ class ParkingProperties {
 
     Session(World world) {
       this.world = world;
-      memory =
-          new StreamMemory(
-              new FloodBreaker(100_000, () -> world.nanos),
-              new Isolation(),
-              new BatchSize(() -> world.nanos));
+      StreamMemory memory = world.memory;
+      memory.beginSession();
       lot = new ParkingLot(world.table, UNSEEN, Clock.systemUTC());
       releases =
           new Releases(
@@ -232,7 +247,7 @@ class ParkingProperties {
     TransactionGrouper grouper(Checkpoint from) {
       return new TransactionGrouper(
           new BatchConfiguration(10, 1 + world.random.nextInt(12), Long.MAX_VALUE),
-          new Triage(world.rules, lot.held(), memory, UnknownTopic.PARK),
+          new Triage(world.rules, lot.held(), world.memory, UnknownTopic.PARK),
           commit.mayRepeat(),
           from);
     }
@@ -258,7 +273,9 @@ class ParkingProperties {
         Checkpoint after = durable.advancedTo(batch.position(), batch.sequence());
         durable =
             session.commit.run(
-                new Commit.Step(batch.events(), batch.parked(), after), durable, refusal -> {});
+                new Commit.Step(batch.events(), batch.parked(), after),
+                durable,
+                refusal -> world.memory.isolation().refused(batch.events(), refusal));
       }
       world.operate(reader.hasNext() ? 3 : 50);
       world.nanos += world.random.nextInt(2) * 1_000_000_001L;

@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.stream;
 
+import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Positions;
 import io.outboxinbox.agent.event.Receipt;
@@ -11,10 +12,12 @@ import io.outboxinbox.agent.publish.Sender;
 import io.outboxinbox.agent.publish.SendingPublisher;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * A broker and a memory of its checkpoint. Each change of either may be the last of its session.
@@ -30,8 +33,12 @@ final class SimulatedBroker implements Sender, Positions {
   /** In order of arrival, repeats included. */
   final List<RoutedEvent> arrived = new ArrayList<>();
 
+  /** Ids of events it will not take. */
+  final Set<String> refused = new HashSet<>();
+
   Checkpoint checkpoint;
   private final Runnable crashPoint;
+  private long refusals;
 
   SimulatedBroker(Checkpoint seed, Runnable crashPoint) {
     this.checkpoint = seed;
@@ -66,10 +73,22 @@ final class SimulatedBroker implements Sender, Positions {
       if (crashBefore-- == 0) {
         crashPoint.run();
       }
+      refuse(event);
       arrived.add(event);
     }
     crashPoint.run();
     return receipts(batch);
+  }
+
+  /** Says which one it was every other time. */
+  private void refuse(RoutedEvent event) {
+    String id = event.sequenced().event().id();
+    if (refused.contains(id)) {
+      throw ++refusals % 2 == 0
+          ? new AgentException.RejectedEvent("the broker refused " + id)
+          : AgentException.RejectedEvent.known(
+              "the broker refused " + id, event.sequenced().sequence());
+    }
   }
 
   @Override
@@ -94,6 +113,7 @@ final class SimulatedBroker implements Sender, Positions {
     @Override
     public List<Receipt> publishBatch(List<RoutedEvent> batch, Checkpoint after) {
       crashPoint.run();
+      batch.forEach(SimulatedBroker.this::refuse);
       arrived.addAll(batch);
       checkpoint = after;
       crashPoint.run();

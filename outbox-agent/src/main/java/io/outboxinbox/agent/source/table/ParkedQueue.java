@@ -26,16 +26,23 @@ import org.jspecify.annotations.Nullable;
  * on without them would lose or repeat one.
  */
 public final class ParkedQueue {
+  /** Whether an event may be published as soon as its turn comes. */
+  private static final String MAY_GO =
+      """
+      coalesce(requested, CASE WHEN is_behind THEN 'release' END)
+        IS NOT DISTINCT FROM 'release'
+      """;
+
   /** What is read of row {@code p}. */
   private static final String TAKEN =
       """
-      p.ordinal, %s AS lane, p.event_id, p.aggregate_type, p.aggregate_id, p.event_type,
+      p.ordinal, p.release, %s AS lane, p.event_id, p.aggregate_type, p.aggregate_id, p.event_type,
       p.payload, p.content_type, p.headers, p.topic, p.occurred_at,
       (SELECT pg_catalog.array_agg(e.key) FROM jsonb_each_text(p.extra) e) AS extra_names,
       (SELECT pg_catalog.array_agg(e.value) FROM jsonb_each_text(p.extra) e) AS extra_values,
-      p.published_sequence, p.committed_at, p.parked_at
+      p.published_sequence, p.committed_at, p.parked_at, %s AS may_go
       """
-          .formatted(Lane.SQL);
+          .formatted(Lane.SQL, MAY_GO);
 
   private final String table;
   private final String source;
@@ -67,14 +74,18 @@ public final class ParkedQueue {
    * An event taken out to be published.
    *
    * @param key its {@link Lane}; null when its row does not tell its key
+   * @param release number of its batch
+   * @param mayGo whether it still may, which an earlier try may have changed
    */
   public record Taken(
       long ordinal,
+      long release,
       @Nullable String key,
       RawRow row,
       long sequence,
       Instant committedAt,
-      Instant parkedAt) {}
+      Instant parkedAt,
+      boolean mayGo) {}
 
   /** An event that was refused when it was released. */
   public record Refusal(long ordinal, String reason) {}
@@ -123,16 +134,14 @@ public final class ParkedQueue {
         SELECT k.lane, coalesce(r.ordinal, 0), coalesce(r.bytes, 0), coalesce(r.may_go, false)
         FROM pg_catalog.unnest(?::text[]) WITH ORDINALITY k(lane, n)
         LEFT JOIN LATERAL (
-          SELECT ordinal, %s AS bytes,
-                 coalesce(requested, CASE WHEN is_behind THEN 'release' END)
-                   IS NOT DISTINCT FROM 'release' AS may_go
+          SELECT ordinal, %s AS bytes, %s AS may_go
           FROM %s
           WHERE source = ? AND %s
             AND state = 'waiting' AND release IS NULL AND ordinal <= ?
           ORDER BY ordinal LIMIT ?) r ON true
         ORDER BY k.n, r.ordinal
         """
-            .formatted(BYTES, table, Lane.SQL_IS_IN);
+            .formatted(BYTES, MAY_GO, table, Lane.SQL_IS_IN);
     return Sql.list(
         connection,
         sql,
@@ -159,14 +168,14 @@ public final class ParkedQueue {
         WITH page AS MATERIALIZED (
           SELECT ordinal FROM %1$s
           WHERE source = ? AND ordinal = ANY (?) AND state = 'waiting' AND release IS NULL
-            AND (requested = 'release' OR (is_behind AND requested IS NULL))
+            AND %3$s
           FOR UPDATE SKIP LOCKED),
         numbered AS (SELECT ordinal, row_number() OVER (ORDER BY ordinal) AS n FROM page)
         UPDATE %1$s p SET release = ?, published_sequence = ? + numbered.n
         FROM numbered WHERE p.source = ? AND p.ordinal = numbered.ordinal
         RETURNING %2$s
         """
-            .formatted(table, TAKEN);
+            .formatted(table, TAKEN, MAY_GO);
     try (PreparedStatement statement = leader.prepareStatement(sql)) {
       statement.setString(1, source);
       statement.setArray(2, leader.createArrayOf("bigint", ordinals.toArray()));
@@ -178,19 +187,39 @@ public final class ParkedQueue {
   }
 
   /**
-   * Reads a batch that was taken and may have been published in part, in order of parking.
+   * Reads the first batch that was taken and is not known to be published, in order of parking.
    *
-   * @param release its number
+   * @param lastRelease number of the last one that is
    */
-  public List<Taken> taken(Connection leader, long release) throws SQLException {
+  public List<Taken> taken(Connection leader, long lastRelease) throws SQLException {
     String sql =
-        "SELECT %s FROM %s p WHERE source = ? AND state = 'waiting' AND release = ?"
-            .formatted(TAKEN, table);
+        """
+        SELECT %2$s FROM %1$s p WHERE p.source = ? AND p.state = 'waiting' AND p.release = (
+          SELECT min(release) FROM %1$s WHERE source = ? AND state = 'waiting' AND release > ?)
+        """
+            .formatted(table, TAKEN);
     try (PreparedStatement statement = leader.prepareStatement(sql)) {
       statement.setString(1, source);
-      statement.setLong(2, release);
+      statement.setString(2, source);
+      statement.setLong(3, lastRelease);
       return allTaken(statement);
     }
+  }
+
+  /**
+   * Parts a batch that is too large: the others of it, and all batches after it, come one later.
+   * They keep the numbers of their events.
+   *
+   * @param first those that remain
+   */
+  public void postpone(Connection leader, long release, List<Long> first) throws SQLException {
+    String sql =
+        """
+        UPDATE %s SET release = release + 1
+        WHERE source = ? AND state = 'waiting' AND release >= ? AND NOT ordinal = ANY (?)
+        """
+            .formatted(table);
+    Sql.update(leader, sql, source, release, leader.createArrayOf("bigint", first.toArray()));
   }
 
   private static List<Taken> allTaken(PreparedStatement statement) throws SQLException {
@@ -208,6 +237,7 @@ public final class ParkedQueue {
     @Nullable OffsetDateTime occurredAt = row.getObject("occurred_at", OffsetDateTime.class);
     return new Taken(
         row.getLong("ordinal"),
+        row.getLong("release"),
         row.getString("lane"),
         new RawRow(
             row.getString("event_id"),
@@ -222,7 +252,8 @@ public final class ParkedQueue {
             extra(row)),
         row.getLong("published_sequence"),
         ParkedTable.instant(row, "committed_at"),
-        ParkedTable.instant(row, "parked_at"));
+        ParkedTable.instant(row, "parked_at"),
+        row.getBoolean("may_go"));
   }
 
   /**
@@ -264,6 +295,17 @@ public final class ParkedQueue {
         """
             .formatted(table);
     Sql.update(leader, sql, source, lastRelease);
+  }
+
+  /** The same for some rows of one, whatever becomes of the others. */
+  public void takeOut(Connection leader, List<Long> ordinals) throws SQLException {
+    String sql =
+        """
+        UPDATE %s SET release = NULL, published_sequence = NULL
+        WHERE source = ? AND state = 'waiting' AND ordinal = ANY (?)
+        """
+            .formatted(table);
+    Sql.update(leader, sql, source, leader.createArrayOf("bigint", ordinals.toArray()));
   }
 
   /**

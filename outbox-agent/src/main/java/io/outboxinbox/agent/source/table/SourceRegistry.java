@@ -133,6 +133,12 @@ public final class SourceRegistry {
     return Sql.first(connection, sql, row -> read(row), sourceId);
   }
 
+  /** The slot that is the source's own, as {@link Registration#ownSlot}; none where it has no row. */
+  public Optional<String> ownSlot(
+      Connection connection, String sourceId, @Nullable Checkpoint position) throws SQLException {
+    return find(connection, sourceId).orElse(Registration.NONE).ownSlot(position);
+  }
+
   /**
    * What people and other agents have decided about a source that stopped. One may stop for the row
    * of another, which they delete: so that there is another, or one less, counts too.
@@ -249,13 +255,14 @@ public final class SourceRegistry {
 
   /**
    * Makes the next start a first start again, which has nothing to reconcile; the epoch stays, so
-   * that the next one is higher. No slot is its own then. Whoever still prepares a backlog loses
+   * that the next one is higher. No slot is its own then, and any broker will do. Whoever still prepares a backlog loses
    * its turn, and agents that stopped see that something was decided.
    */
   public void reset(Connection connection, String sourceId) throws SQLException {
     String sql =
         """
-        UPDATE %s SET seeded_at = NULL, slot = '', reconciliation = reconciliation + 1,
+        UPDATE %s
+        SET seeded_at = NULL, slot = '', broker = NULL, reconciliation = reconciliation + 1,
           reconcile_requested_at = NULL, reconcile_requested_by = NULL, reconcile_accepts = NULL
         WHERE source = ?
         """

@@ -64,6 +64,10 @@ public final class TablePositions implements Positions {
 
   @Override
   public Optional<Checkpoint> takeOver(SourceIdentity source) {
+    return Optional.ofNullable(raiseTurn(source)).map(TablePositions::read);
+  }
+
+  private @Nullable String raiseTurn(SourceIdentity source) {
     // Waits for a write that has begun, and makes those that come later find another turn.
     String sql =
         """
@@ -79,8 +83,7 @@ public final class TablePositions implements Positions {
       try (ResultSet row = statement.executeQuery()) {
         row.next();
         turns.put(source.id(), row.getLong(1));
-        @Nullable String checkpoint = row.getString(2);
-        return Optional.ofNullable(checkpoint).map(TablePositions::read);
+        return row.getString(2);
       }
     } catch (SQLException e) {
       throw failed("taking over " + source.id(), e);
@@ -116,6 +119,9 @@ public final class TablePositions implements Positions {
 
   @Override
   public void forget(SourceIdentity source) {
+    if (!turns.containsKey(source.id())) {
+      raiseTurn(source);
+    }
     put(source, null);
   }
 

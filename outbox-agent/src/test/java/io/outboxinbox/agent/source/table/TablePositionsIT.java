@@ -92,6 +92,19 @@ class TablePositionsIT {
   }
 
   @Test
+  void forgetsAFormerIdThatAnotherSessionHadTakenOver() {
+    positions.takeOver(FORMER);
+    positions.write(Events.checkpoint(FORMER, 7));
+    TablePositions later = new TablePositions(second, Sources.standard());
+    later.takeOver(SOURCE);
+    later.forget(FORMER);
+    later.forget(new SourceIdentity("2", "db", "never here"));
+    assertThat(later.allCheckpoints()).isEmpty();
+    Checkpoint late = Events.checkpoint(FORMER, 8);
+    assertThatThrownBy(() -> positions.write(late)).isInstanceOf(AgentException.Retryable.class);
+  }
+
+  @Test
   void shutsOthersOutAlsoWhereItCannotReadWhatANewerAgentWrote() throws SQLException {
     positions.takeOver(SOURCE);
     database.execute("UPDATE outbox_agent_position SET checkpoint = '{\"version\": 99}'");
