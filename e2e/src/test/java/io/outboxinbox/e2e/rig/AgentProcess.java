@@ -3,7 +3,6 @@ package io.outboxinbox.e2e.rig;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.outboxinbox.testkit.ChildProcess;
 import io.outboxinbox.testkit.FreePorts;
-import io.outboxinbox.testkit.ChildProcess;
 import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;

@@ -154,10 +154,7 @@ public final class ParkingLot {
     if (events.isEmpty()) {
       return;
     }
-    events.stream()
-        .map(ParkedEvent::lane)
-        .filter(Objects::nonNull)
-        .forEach(held::cover);
+    events.stream().map(ParkedEvent::lane).filter(Objects::nonNull).forEach(held::cover);
     joinLines(heldEverywhere(events));
     if (oldest == null) {
       oldest = new Oldest(after.parking().lastOrdinal() - events.size() + 1, clock.instant());

@@ -391,8 +391,7 @@ public final class Releases {
       // The others wait again. An earlier try may have published them by their numbers, so these
       // are used up before the rows forget them.
       numbered =
-          commit.run(
-              new Commit.Step(List.of(), List.of(), numbered(taken, at)), at, refusal -> {});
+          commit.run(new Commit.Step(List.of(), List.of(), numbered(taken, at)), at, refusal -> {});
       refuse(refusals);
       table.takeOut(ordinalsBut(events, taken));
     }

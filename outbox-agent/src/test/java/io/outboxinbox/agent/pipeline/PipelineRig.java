@@ -301,13 +301,24 @@ public final class PipelineRig implements AutoCloseable {
 
   /** The durable checkpoint of the newest pipeline's source. */
   public Checkpoint checkpoint() throws Exception {
+    return checkpoints().stream().findFirst().orElseThrow();
+  }
+
+  /** The durable checkpoints of all sources in the database. */
+  public List<Checkpoint> checkpoints() throws Exception {
     try (Connection session = database.connect();
         Publisher publisher = newPublisher(session)) {
       return publisher.allCheckpoints().stream()
           .filter(checkpoint -> checkpoint.source().database().equals(database.name()))
-          .findFirst()
-          .orElseThrow();
+          .toList();
     }
+  }
+
+  /** Whether the usual slot of this database is there. */
+  public boolean hasSlot() throws SQLException {
+    String sql =
+        "SELECT 1 FROM pg_replication_slots WHERE slot_name = '%s' AND database = current_database()";
+    return !database.list(sql.formatted(SLOT)).isEmpty();
   }
 
   /** Everything committed in the topic so far. */

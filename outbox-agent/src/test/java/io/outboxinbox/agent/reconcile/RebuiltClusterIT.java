@@ -14,7 +14,6 @@ import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineRig;
 import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
 import io.outboxinbox.agent.pipeline.PipelineStatus;
-import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.source.table.Reconciliations.Report;
 import io.outboxinbox.agent.source.table.Reconciliations.Request;
 import io.outboxinbox.testkit.KafkaExtension;
@@ -336,7 +335,7 @@ class RebuiltClusterIT {
           assertThat(parked.sequences()).containsExactly(1L, 2L, 3L, 4L, 5L);
         }
         assertThat(positionOf(rig, "renamed").epoch()).isEqualTo(epoch);
-        assertThat(positions(rig)).as("the old one is forgotten").hasSize(1);
+        assertThat(rig.checkpoints()).as("the old one is forgotten").hasSize(1);
       }
     }
   }
@@ -413,7 +412,7 @@ class RebuiltClusterIT {
               (batch, after) -> isFirst.getAndSet(false) ? Crash.AFTER_COMMIT : Crash.NONE);
       rig.awaitLeading(rig.start(crashing.in(rig.configuration(""))));
       assertThat(crashing.crashes.get()).isEqualTo(1);
-      assertThat(positions(rig))
+      assertThat(rig.checkpoints())
           .singleElement()
           .satisfies(left -> assertThat(left.source().systemId()).isNotEqualTo(oldId));
       rig.insert(5, 10);
@@ -486,17 +485,8 @@ class RebuiltClusterIT {
             });
   }
 
-  private static List<Checkpoint> positions(PipelineRig rig) throws Exception {
-    try (Connection session = rig.database.connect();
-        Publisher publisher = rig.newPublisher(session)) {
-      return publisher.allCheckpoints().stream()
-          .filter(position -> position.source().database().equals(rig.database.name()))
-          .toList();
-    }
-  }
-
   private static Checkpoint positionOf(PipelineRig rig, String pipeline) throws Exception {
-    return positions(rig).stream()
+    return rig.checkpoints().stream()
         .filter(position -> position.pipeline().equals(pipeline))
         .findFirst()
         .orElseThrow();

@@ -255,11 +255,11 @@ class ReconcileIT {
     Pipeline pipeline = rig.start(rig.wal("{budgetBytes: 32MiB, whenSpent: release}"));
     rig.awaitState(pipeline, State.PAUSED);
     rig.insert(60, 90);
-    assertThat(hasSlot()).as("nothing is spent yet").isTrue();
+    assertThat(rig.hasSlot()).as("nothing is spent yet").isTrue();
     for (int i = 0; i < 40; i++) {
       rig.execute("SELECT pg_logical_emit_message(false, 'fill', repeat('x', 1048576))");
     }
-    rig.await(() -> !hasSlot());
+    rig.await(() -> !rig.hasSlot());
     rig.insert(90, 100);
     assertThat(pause.resume()).isTrue();
     rig.awaitLeading(pipeline);
@@ -484,14 +484,6 @@ class ReconcileIT {
 
   private Reconciliations reconciliations() throws Exception {
     return new Reconciliations(rig.configuration("").source());
-  }
-
-  private boolean hasSlot() throws Exception {
-    return !rig.database
-        .list(
-            "SELECT 1 FROM pg_replication_slots"
-                + " WHERE slot_name = 'outbox_agent' AND database = current_database()")
-        .isEmpty();
   }
 
   private List<String> reconciled() {

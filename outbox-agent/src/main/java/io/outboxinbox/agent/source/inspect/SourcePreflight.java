@@ -173,7 +173,7 @@ public final class SourcePreflight {
    * Whether a source without a position may begin with the slot that is there.
    *
    * @return what forbids it; empty when nothing does
-   * @throws SQLException as {@link #check(Connection, SourceConfiguration)}
+   * @throws SQLException as {@link #check(Connection, SourceConfiguration, boolean)}
    */
   public static List<Finding> checkFirstStart(
       Connection connection, SourceConfiguration config, String sourceId, Optional<SlotState> slot)

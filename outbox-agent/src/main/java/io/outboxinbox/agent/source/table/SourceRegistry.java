@@ -133,7 +133,9 @@ public final class SourceRegistry {
     return Sql.first(connection, sql, row -> read(row), sourceId);
   }
 
-  /** The slot that is the source's own, as {@link Registration#ownSlot}; none where it has no row. */
+  /**
+   * The slot that is the source's own, as {@link Registration#ownSlot}; none where it has no row.
+   */
   public Optional<String> ownSlot(
       Connection connection, String sourceId, @Nullable Checkpoint position) throws SQLException {
     return find(connection, sourceId).orElse(Registration.NONE).ownSlot(position);
@@ -255,8 +257,8 @@ public final class SourceRegistry {
 
   /**
    * Makes the next start a first start again, which has nothing to reconcile; the epoch stays, so
-   * that the next one is higher. No slot is its own then, and any broker will do. Whoever still prepares a backlog loses
-   * its turn, and agents that stopped see that something was decided.
+   * that the next one is higher. No slot is its own then, and any broker will do. Whoever still
+   * prepares a backlog loses its turn, and agents that stopped see that something was decided.
    */
   public void reset(Connection connection, String sourceId) throws SQLException {
     String sql =
