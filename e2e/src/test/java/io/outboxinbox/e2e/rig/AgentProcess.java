@@ -69,11 +69,11 @@ public final class AgentProcess implements AutoCloseable {
    * @param jvmOptions such as -Xmx256m
    */
   public static AgentProcess of(String name, AgentConfig config, String... jvmOptions) {
-    return of(name, config, jar(), jvmOptions);
+    return ofJar(jar(), name, config, jvmOptions);
   }
 
-  private static AgentProcess of(
-      String name, AgentConfig config, String jar, String... jvmOptions) {
+  private static AgentProcess ofJar(
+      String jar, String name, AgentConfig config, String... jvmOptions) {
     List<String> command = ChildProcess.java();
     command.addAll(List.of(jvmOptions));
     command.addAll(List.of("-jar", jar));
@@ -82,7 +82,7 @@ public final class AgentProcess implements AutoCloseable {
 
   /** The same of another version, if {@code -De2e.otherJar} names its jar; else of this one. */
   public static AgentProcess ofOtherVersion(String name, AgentConfig config) {
-    return of(name, config, existing(System.getProperty("e2e.otherJar", jar())));
+    return ofJar(existing(System.getProperty("e2e.otherJar", jar())), name, config);
   }
 
   /**
