@@ -67,6 +67,10 @@ public final class SocketGroup implements AutoCloseable {
 
   private void breakAll(Duration within) {
     LOG.warn("no answer within {}: ending the connections that read the log", within);
+    breakAll();
+  }
+
+  private void breakAll() {
     sockets.forEach(SocketGroup::end);
   }
 
@@ -78,9 +82,10 @@ public final class SocketGroup implements AutoCloseable {
     }
   }
 
-  /** Forgets them; whoever made the connections has closed them. */
+  /** Ends what nobody has closed. */
   @Override
   public void close() {
     OPEN.remove(name);
+    breakAll();
   }
 }

@@ -14,6 +14,7 @@ import io.outboxinbox.agent.source.table.ParkedQueue.Requested;
 import io.outboxinbox.agent.source.table.ParkedQueue.Taken;
 import java.sql.SQLException;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
@@ -23,6 +24,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -385,7 +387,7 @@ public final class Releases {
 
   private Checkpoint resume(Commit commit, List<Taken> taken, Checkpoint at) throws SQLException {
     List<Refusal> refusals = new ArrayList<>();
-    List<RoutedEvent> events = route(taken, at, refusals);
+    List<RoutedEvent> events = route(firstOfTheirKeys(taken, at), at, refusals);
     Checkpoint numbered = at;
     if (events.size() < taken.size()) {
       // The others wait again. An earlier try may have published them by their numbers, so these
@@ -399,6 +401,21 @@ public final class Releases {
     table.settle(after.parking().lastRelease());
     report.released(events.size(), after);
     return after;
+  }
+
+  /** Without those before which one waits that was taken out of a batch. */
+  private List<Taken> firstOfTheirKeys(List<Taken> taken, Checkpoint at) throws SQLException {
+    List<String> keys =
+        taken.stream().flatMap(event -> Stream.ofNullable(event.key())).distinct().toList();
+    Map<String, Long> waiting = new HashMap<>();
+    for (Candidate first : table.candidates(keys, 1, at.parking().lastOrdinal())) {
+      if (first.ordinal() != 0) {
+        waiting.put(first.key(), first.ordinal());
+      }
+    }
+    return taken.stream()
+        .filter(event -> event.ordinal() < waiting.getOrDefault(event.key(), Long.MAX_VALUE))
+        .toList();
   }
 
   private static List<Long> ordinalsBut(List<RoutedEvent> events, List<Taken> taken) {

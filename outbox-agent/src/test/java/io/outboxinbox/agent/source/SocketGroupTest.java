@@ -49,6 +49,16 @@ class SocketGroupTest {
     }
   }
 
+  @Test
+  void endsWhatIsLeft() throws IOException {
+    Socket ours = connect(group.name());
+    group.close();
+    assertThat(ours.isClosed()).isTrue();
+    try (Socket late = connect(group.name())) {
+      assertThat(late.isConnected()).as("it is nobody's any more").isTrue();
+    }
+  }
+
   private Socket connect(String name) throws IOException {
     Socket socket = new WakefulSocketFactory(name).createSocket();
     socket.connect(silent.getLocalSocketAddress());
