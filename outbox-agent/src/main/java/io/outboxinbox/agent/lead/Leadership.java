@@ -4,6 +4,7 @@ import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.source.LockHolder;
+import io.outboxinbox.agent.source.SocketGroup;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
@@ -58,6 +59,7 @@ public final class Leadership implements AutoCloseable {
   private final SourceLock sessions;
 
   private final LeaderSilence silence;
+  private final SocketGroup sockets = SocketGroup.open();
   private List<LockHolder> ended = List.of();
   private int ends;
   private String leader = "";
@@ -128,7 +130,15 @@ public final class Leadership implements AutoCloseable {
    * can reach the database later than that. Any thread may open them.
    */
   public SourceConnections connections() {
-    return new SourceConnections(configuration, this::join);
+    return new SourceConnections(configuration, this::join, sockets);
+  }
+
+  /**
+   * Ends the connections of this lead, but for the leadership's own, whatever waits for an answer
+   * on them. Any thread may call it.
+   */
+  void breakConnections() {
+    sockets.breakAll();
   }
 
   /**
@@ -407,6 +417,7 @@ public final class Leadership implements AutoCloseable {
   /** Gives leadership up by ending the session. */
   @Override
   public void close() {
+    sockets.close();
     try {
       connection.close();
     } catch (SQLException e) {

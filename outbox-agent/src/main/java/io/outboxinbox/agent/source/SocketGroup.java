@@ -70,7 +70,8 @@ public final class SocketGroup implements AutoCloseable {
     breakAll();
   }
 
-  private void breakAll() {
+  /** Ends all connections there are; later ones are not hindered. */
+  public void breakAll() {
     sockets.forEach(SocketGroup::end);
   }
 

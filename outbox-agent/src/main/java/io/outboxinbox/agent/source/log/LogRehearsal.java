@@ -31,7 +31,9 @@ public final class LogRehearsal {
    * @throws SQLException the database is away or refuses
    */
   public static void run(SourceConfiguration source) throws SQLException, InterruptedException {
-    try (Connection replication = new SourceConnections(source).openReplication("rehearsal");
+    try (Connection replication =
+            new SourceConnections(source)
+                .openReplication("rehearsal", SourceConnections.ANSWER_TIMEOUT_SECONDS);
         Statement statement = replication.createStatement()) {
       statement.execute("IDENTIFY_SYSTEM");
     }
