@@ -175,12 +175,13 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
   /** Stops streaming and closes all connections; safe before and after a failed start. */
   @Override
   public void close() {
-    if (started) {
-      started = false;
-      // Stopping flushes the offset we answer, once more.
-      sockets.run(STOPS_WITHIN, task::stop);
+    try (sockets) {
+      if (started) {
+        started = false;
+        // Stopping flushes the offset we answer, once more.
+        sockets.run(STOPS_WITHIN, task::stop);
+      }
     }
-    sockets.close();
   }
 
   /** A failure passes by itself, unless the heap was too small or what refuses is no server. */

@@ -40,7 +40,17 @@ public final class LogRehearsal {
     PostgresConnectorTask task = new PostgresConnectorTask();
     PostgresConnector connector = new PostgresConnector();
     task.initialize(new ConnectContext(new NoOffset()));
-    SocketGroup sockets = SocketGroup.open();
+    try (SocketGroup sockets = SocketGroup.open()) {
+      run(source, task, connector, sockets);
+    }
+  }
+
+  private static void run(
+      SourceConfiguration source,
+      PostgresConnectorTask task,
+      PostgresConnector connector,
+      SocketGroup sockets)
+      throws SQLException, InterruptedException {
     try {
       connector.start(settings(source, sockets));
       sockets.run(ENDS_WITHIN, () -> task.start(connector.taskConfigs(1).get(0)));
@@ -53,7 +63,6 @@ public final class LogRehearsal {
     } finally {
       connector.stop();
       sockets.run(ENDS_WITHIN, task::stop);
-      sockets.close();
     }
   }
 
