@@ -1,6 +1,6 @@
 -- What the agent keeps in the source database. Applications have no business here.
 --
--- Safe to run again. The position itself is not here: it is written to the broker, in one transaction with the events.
+-- Safe to run again. With Kafka the position itself is not here: it is written to the broker, in one transaction with the events.
 
 -- One row per source (database and publication): who publishes, and is it alive?
 CREATE TABLE IF NOT EXISTS outbox_agent_source (
@@ -55,6 +55,19 @@ COMMENT ON COLUMN outbox_agent_source.branched_at IS 'The last pulse before the 
 COMMENT ON COLUMN outbox_agent_source.reconciliation IS 'Goes up with each reconciliation begun and each reset; an agent that was replaced in the middle of one sees that it is over.';
 COMMENT ON COLUMN outbox_agent_source.reconcile_requested_at IS 'Set by the command "reconcile"; the leading agent does it and clears it.';
 COMMENT ON COLUMN outbox_agent_source.reconcile_accepts IS 'System identifier of the cluster this database comes from, when it was rebuilt elsewhere.';
+
+-- How far each source has been published, for brokers that cannot keep it themselves. Kafka can, and leaves this table empty.
+-- Changed with every batch; with room for it, the new version of the row lies beside the old one, and no index grows.
+CREATE TABLE IF NOT EXISTS outbox_agent_position (
+  source     text        PRIMARY KEY,
+  turn       bigint      NOT NULL,
+  checkpoint text,
+  written_at timestamptz
+) WITH (fillfactor = 20);
+
+COMMENT ON TABLE outbox_agent_position IS 'How far each source has been published; only the leading agent writes here. Whoever changes it by hand loses or repeats events.';
+COMMENT ON COLUMN outbox_agent_position.turn IS 'Goes up whenever an agent takes the source over. What an earlier one still sends names another turn, and changes nothing.';
+COMMENT ON COLUMN outbox_agent_position.checkpoint IS 'The position, as JSON. Written after the broker has confirmed every event before it, and before the slot moves. NULL: forgotten by the command "reset".';
 
 -- Events that were in the outbox before the replication slot existed. The write-ahead log will never bring them, so the agent
 -- publishes them once, at its first start, in this order.

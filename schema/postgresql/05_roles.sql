@@ -54,6 +54,7 @@ GRANT EXECUTE ON FUNCTION outbox_publish(text, text, text, json, jsonb) TO outbo
 GRANT SELECT ON outbox_event TO outbox_agent;
 GRANT SELECT, INSERT, UPDATE, DELETE ON outbox_agent_source, outbox_backlog, outbox_parked, outbox_parked_edit TO outbox_agent;
 GRANT SELECT, INSERT, UPDATE, DELETE ON outbox_reconciliation, outbox_phantom TO outbox_agent;
+GRANT SELECT, INSERT, UPDATE ON outbox_agent_position TO outbox_agent;
 GRANT EXECUTE ON FUNCTION outbox_partitions_create(int), outbox_partitions_drop(timestamptz) TO outbox_agent;
 
 -- The agent's sign of life travels through the log as a logical message. Nobody else may write one: whoever reads the log has to
@@ -83,7 +84,7 @@ $do$;
 
 -- People look.
 GRANT SELECT ON outbox_event, outbox_agent_source, outbox_backlog, outbox_parked, outbox_parked_edit TO outbox_operator;
-GRANT SELECT ON outbox_reconciliation, outbox_phantom TO outbox_operator;
+GRANT SELECT ON outbox_reconciliation, outbox_phantom, outbox_agent_position TO outbox_operator;
 
 -- People decide, with the agent's commands and their own logins: pause and resume, reconcile, parked release, discard and edit.
 -- They ask; only the agent does. So they get the columns of requests, and of corrections, which leave the old value behind. They

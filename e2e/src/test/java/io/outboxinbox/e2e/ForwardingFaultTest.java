@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.e2e.rig.AgentConfig;
 import io.outboxinbox.e2e.rig.AgentProcess;
-import io.outboxinbox.e2e.rig.ConsumerProcess;
+import io.outboxinbox.e2e.rig.ForwardingConsumer;
 import io.outboxinbox.e2e.rig.LedgerRun;
 import io.outboxinbox.e2e.rig.Load;
 import io.outboxinbox.e2e.rig.Published;
@@ -13,6 +13,7 @@ import io.outboxinbox.e2e.rig.Setting;
 import io.outboxinbox.e2e.rig.SourceDatabase;
 import io.outboxinbox.e2e.rig.Stage;
 import io.outboxinbox.e2e.rig.Verdict;
+import io.outboxinbox.testkit.ChildProcess;
 import java.nio.charset.StandardCharsets;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -64,8 +65,8 @@ class ForwardingFaultTest {
                   "forwarding-2",
                   // Slots belong to the whole server, and both databases are on one.
                   AgentConfig.of(middle, servers, FORWARDED).source("slot", "forwarding"));
-          ConsumerProcess consumer =
-              ConsumerProcess.of("forwarding-consumer", middle, servers, Stage.TOPIC)) {
+          ChildProcess consumer =
+              ForwardingConsumer.process("forwarding-consumer", middle, servers, Stage.TOPIC)) {
         first.startAndLead(LEADS_WITHIN);
         second.startAndLead(LEADS_WITHIN);
         consumer.start();
@@ -89,6 +90,7 @@ class ForwardingFaultTest {
         assertThat(verdict.isClean()).as(report.toString()).isTrue();
         assertThat(forwarded).as(report.toString()).isEqualTo(idsByKey(published));
         assertThatEffectsAreOnce(middle, published.size());
+        consumer.stop();
       }
     }
   }
@@ -99,7 +101,7 @@ class ForwardingFaultTest {
   }
 
   private static void kill(
-      int victim, AgentProcess first, AgentProcess second, ConsumerProcess consumer) {
+      int victim, AgentProcess first, AgentProcess second, ChildProcess consumer) {
     if (victim == 2) {
       consumer.kill();
       consumer.start();

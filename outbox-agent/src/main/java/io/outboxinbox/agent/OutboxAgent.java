@@ -101,7 +101,7 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
   }
 
   private static List<Finding> source(PipelineConfiguration pipeline) {
-    return SourcePreflight.check(pipeline.source());
+    return SourcePreflight.check(pipeline.source(), pipeline.needsPositions());
   }
 
   private static List<Finding> retention(PipelineConfiguration pipeline) {

@@ -7,8 +7,8 @@ import static org.awaitility.Awaitility.await;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.outboxinbox.agent.pipeline.PipelineRig;
+import io.outboxinbox.testkit.ChildProcess;
 import io.outboxinbox.testkit.FreePorts;
-import io.outboxinbox.testkit.JavaCommand;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
@@ -131,7 +131,7 @@ class HeapExhaustedIT {
 
   private Process start(String heap, String... arguments) throws IOException {
     List<String> command =
-        JavaCommand.of(
+        ChildProcess.java(
             heap, "-cp", System.getProperty("java.class.path"), OutboxAgent.class.getName());
     command.addAll(List.of(arguments));
     Path output = folder.resolve("output-" + processes.size() + ".txt");

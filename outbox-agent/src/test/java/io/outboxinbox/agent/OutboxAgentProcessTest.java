@@ -4,8 +4,8 @@ import static java.util.concurrent.TimeUnit.SECONDS;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import io.outboxinbox.testkit.ChildProcess;
 import io.outboxinbox.testkit.FreePorts;
-import io.outboxinbox.testkit.JavaCommand;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
@@ -44,7 +44,7 @@ class OutboxAgentProcessTest {
   private record Ended(int exitCode, String output) {}
 
   private static List<String> java() {
-    return JavaCommand.of(
+    return ChildProcess.java(
         "-cp", System.getProperty("java.class.path"), OutboxAgent.class.getName());
   }
 

@@ -2,7 +2,7 @@ package io.outboxinbox.quickstart;
 
 import io.outboxinbox.quickstart.screen.LiveTable;
 import io.outboxinbox.quickstart.screen.Terminal.Tone;
-import io.outboxinbox.quickstart.stage.ChildProcess;
+import io.outboxinbox.quickstart.stage.Service;
 import io.outboxinbox.quickstart.stage.Trouble;
 
 /** Kills a process, notices when it dies by itself, starts it again, and counts. */
@@ -11,12 +11,12 @@ final class Life {
   private static final int DEATHS_MAX = 5;
 
   private final String name;
-  private final ChildProcess process;
+  private final Service process;
   private final LiveTable table;
   private int kills;
   private int deaths;
 
-  Life(String name, ChildProcess process, LiveTable table) {
+  Life(String name, Service process, LiveTable table) {
     this.name = name;
     this.process = process;
     this.table = table;

@@ -191,6 +191,24 @@ class InstallIT extends SchemaOnEachVersion {
             .formatted(chance));
   }
 
+  @ParameterizedTest
+  @EnumSource(PostgresVersion.class)
+  void aDatabaseOfTheBuildBeforeGetsATableOfPositionsThatLaterRunsLeaveAlone(
+      PostgresVersion version) throws Exception {
+    PostgresDatabase database = installed(version);
+    database.execute("DROP TABLE outbox_agent_position");
+    install(database);
+    database.execute("INSERT INTO outbox_agent_position VALUES ('s', 7, '{}', now())");
+    install(database);
+    assertThat(query(database, "SELECT source || turn || checkpoint FROM outbox_agent_position"))
+        .isEqualTo("s7{}");
+    assertThat(
+            query(
+                database,
+                "SELECT string_agg(privilege_type, ' ' ORDER BY privilege_type) FROM information_schema.role_table_grants WHERE table_name = 'outbox_agent_position' AND grantee = 'outbox_agent'"))
+        .isEqualTo("INSERT SELECT UPDATE");
+  }
+
   private static String indexes(PostgresDatabase database) throws Exception {
     return query(
         database,

@@ -68,6 +68,9 @@ class RolesIT extends SchemaOnEachVersion {
           "INSERT INTO outbox_reconciliation (source, reconciliation, cause) VALUES ('orders', 1, 'x')",
           "UPDATE outbox_reconciliation SET state = 'done'",
           "INSERT INTO outbox_phantom VALUES ('orders', 1, 't', 0, 7, 'id', NULL, now())",
+          "INSERT INTO outbox_agent_position VALUES ('orders', 1, '{}', now())",
+          "UPDATE outbox_agent_position SET turn = turn + 1",
+          "SELECT * FROM outbox_agent_position",
           "SELECT * FROM outbox_partitions()",
           "SELECT outbox_partitions_drop('2020-01-01')",
           "SELECT pg_logical_emit_message(true, 'outbox', 'canary')",
@@ -84,6 +87,7 @@ class RolesIT extends SchemaOnEachVersion {
           "UPDATE outbox_event SET payload = NULL",
           "DELETE FROM outbox_event",
           "TRUNCATE outbox_backlog",
+          "DELETE FROM outbox_agent_position",
           "SELECT * FROM customers",
           "DROP TABLE outbox_event_default",
           "DROP PUBLICATION outbox_publication",
@@ -110,7 +114,8 @@ class RolesIT extends SchemaOnEachVersion {
           "SELECT * FROM outbox_parked",
           "SELECT * FROM outbox_parked_edit",
           "SELECT * FROM outbox_reconciliation",
-          "SELECT * FROM outbox_phantom");
+          "SELECT * FROM outbox_phantom",
+          "SELECT * FROM outbox_agent_position");
       forbidden(
           operator,
           INSERT,
@@ -147,6 +152,7 @@ class RolesIT extends SchemaOnEachVersion {
           INSERT,
           "UPDATE outbox_agent_source SET epoch = 9",
           "UPDATE outbox_agent_source SET pulse = 9",
+          "UPDATE outbox_agent_position SET turn = 9",
           "DELETE FROM outbox_agent_source",
           "UPDATE outbox_parked SET state = 'discarded', settled_at = now()",
           "DELETE FROM outbox_parked",

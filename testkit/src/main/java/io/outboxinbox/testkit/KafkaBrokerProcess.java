@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
 import org.jspecify.annotations.Nullable;
 
@@ -21,8 +20,7 @@ import org.jspecify.annotations.Nullable;
 public final class KafkaBrokerProcess implements AutoCloseable {
   // A start takes 3 to 5 s; the rest is for a busy machine and for log recovery after a kill.
   private static final Duration READY_WITHIN = Duration.ofSeconds(90);
-  private static final Duration STOPPED_WITHIN = Duration.ofSeconds(30);
-  private static final long LOOK_EVERY_MILLIS = 50;
+  private static final Duration LOOK_EVERY = Duration.ofMillis(50);
 
   /** Where what brokers print is kept, to be read when a test has failed; null to keep none. */
   private static final @Nullable String LOGS = System.getProperty("testkit.logs");
@@ -30,8 +28,7 @@ public final class KafkaBrokerProcess implements AutoCloseable {
   private final KafkaBroker.Options options;
   private final int port;
   private final Path dataDirectory;
-  private final Path logs;
-  private @Nullable Process process;
+  private final ChildProcess process;
 
   private KafkaBrokerProcess(KafkaBroker.Options options) {
     this.options = options;
@@ -40,7 +37,18 @@ public final class KafkaBrokerProcess implements AutoCloseable {
         options.dataDirectory() == null
             ? Directories.temporary("kafka")
             : options.dataDirectory().toAbsolutePath();
-    this.logs = LOGS == null ? Directories.temporary("kafka-logs") : Path.of(LOGS);
+    try {
+      this.process = new ChildProcess("Kafka on port " + port, command(), log(port));
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot create the broker's output file", e);
+    }
+  }
+
+  private static Path log(int port) throws IOException {
+    String name = "kafka-" + port + "-";
+    return LOGS == null
+        ? Files.createTempFile(name, ".log")
+        : Files.createTempFile(Files.createDirectories(Path.of(LOGS)), name, ".log");
   }
 
   /** Starts a broker with temporary data on a free port and waits until it answers. */
@@ -90,29 +98,19 @@ public final class KafkaBrokerProcess implements AutoCloseable {
 
   /** Process id of the running broker, for signals this class does not send, such as SIGSTOP. */
   public long pid() {
-    return running("read the process id").pid();
+    return process.pid();
   }
 
   /** Kills the broker with SIGKILL and waits until it is gone; the data stays as after a crash. */
   public void kill() {
-    Process victim = running("kill");
-    victim.destroyForcibly();
-    awaitEnd(victim);
-    process = null;
+    process.kill();
   }
 
   /** Stops the broker in order and waits for the end. Does nothing to one that does not run. */
   public void stop() {
-    Process stopping = process;
-    if (stopping == null) {
-      return;
+    if (process.isAlive()) {
+      process.stop();
     }
-    stopping.destroy();
-    if (!awaitEnd(stopping)) {
-      stopping.destroyForcibly();
-      awaitEnd(stopping);
-    }
-    process = null;
   }
 
   /**
@@ -120,22 +118,23 @@ public final class KafkaBrokerProcess implements AutoCloseable {
    * answers.
    */
   public void startAgain() {
-    if (process != null) {
-      throw new IllegalStateException("cannot start: " + this + " has not been stopped or killed");
+    int before = readyLines();
+    process.start();
+    long deadline = System.nanoTime() + READY_WITHIN.toNanos();
+    while (readyLines() == before) {
+      if (!process.isAlive() || System.nanoTime() > deadline) {
+        throw new IllegalStateException(
+            "%s was not ready within %s, it printed:%n%s"
+                .formatted(this, READY_WITHIN, process.lastPrinted()));
+      }
+      process.awaitEnd(LOOK_EVERY);
     }
-    try {
-      Path output =
-          Files.createTempFile(Files.createDirectories(logs), "kafka-" + port + "-", ".log");
-      Process starting =
-          new ProcessBuilder(command())
-              .redirectErrorStream(true)
-              .redirectOutput(output.toFile())
-              .start();
-      process = starting;
-      awaitReady(starting, output);
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot start " + this, e);
-    }
+  }
+
+  /** One for each of its lives. */
+  private int readyLines() {
+    return (int)
+        process.printed().lines().filter(line -> line.startsWith(KafkaBrokerMain.READY)).count();
   }
 
   /**
@@ -143,20 +142,17 @@ public final class KafkaBrokerProcess implements AutoCloseable {
    */
   @Override
   public void close() {
-    if (process != null) {
-      // Nobody will read the data of a closed broker that was temporary; an orderly stop would only
-      // take longer.
-      if (options.dataDirectory() == null) {
-        kill();
-      } else {
-        stop();
-      }
+    // Nobody will read the data of a closed broker that was temporary; an orderly stop would only
+    // take longer.
+    if (options.dataDirectory() != null) {
+      stop();
     }
+    process.close();
     if (options.dataDirectory() == null) {
       Directories.delete(dataDirectory);
     }
     if (LOGS == null) {
-      Directories.delete(logs);
+      Directories.delete(process.log());
     }
   }
 
@@ -167,7 +163,7 @@ public final class KafkaBrokerProcess implements AutoCloseable {
 
   private List<String> command() {
     List<String> command =
-        JavaCommand.of(
+        ChildProcess.java(
             "-Xmx512m",
             "-cp",
             System.getProperty("java.class.path").replace("\"", ""),
@@ -185,42 +181,5 @@ public final class KafkaBrokerProcess implements AutoCloseable {
         .settings()
         .forEach((name, value) -> command.addAll(List.of("--set", name + "=" + value)));
     return command;
-  }
-
-  private void awaitReady(Process starting, Path output) throws IOException {
-    long deadline = System.nanoTime() + READY_WITHIN.toNanos();
-    while (Files.readAllLines(output).stream()
-        .noneMatch(line -> line.startsWith(KafkaBrokerMain.READY))) {
-      if (!starting.isAlive() || System.nanoTime() > deadline) {
-        throw new IllegalStateException(
-            this
-                + " was not ready within "
-                + READY_WITHIN
-                + ", it printed:\n"
-                + Files.readString(output));
-      }
-      awaitEnd(starting, LOOK_EVERY_MILLIS);
-    }
-  }
-
-  private Process running(String action) {
-    Process current = process;
-    if (current == null) {
-      throw new IllegalStateException("cannot " + action + ": " + this + " does not run");
-    }
-    return current;
-  }
-
-  private static boolean awaitEnd(Process ending) {
-    return awaitEnd(ending, STOPPED_WITHIN.toMillis());
-  }
-
-  private static boolean awaitEnd(Process ending, long millis) {
-    try {
-      return ending.waitFor(millis, TimeUnit.MILLISECONDS);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new IllegalStateException("interrupted while waiting for a Kafka process", e);
-    }
   }
 }

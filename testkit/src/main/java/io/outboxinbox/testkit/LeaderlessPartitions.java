@@ -17,8 +17,8 @@ import org.slf4j.LoggerFactory;
 /**
  * Mends a fault in the brokers of this JVM: those of Kafka 4.3 and 4.4 take a partition that has no
  * leader for one that was deleted, and skip the commit marker of a transaction that ends just then
- * (KAFKA-20734, docs/decisions/0008). That transaction hangs for ever, and a test that stops a
- * broker fails now and then.
+ * (KAFKA-20734, docs/decisions/0008). That transaction hides what lies behind it until the next one
+ * of its id, and a test that stops a broker fails now and then.
  */
 final class LeaderlessPartitions {
   private static final Logger LOG = LoggerFactory.getLogger(LeaderlessPartitions.class);

@@ -2,7 +2,6 @@ package io.outboxinbox.testkit;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
@@ -33,15 +32,14 @@ public final class MariaDbServer implements AutoCloseable {
   private static final List<String> DIRECTORIES =
       List.of("/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin");
   private static final Duration READY_WITHIN = Duration.ofSeconds(60);
-  private static final long ENDS_WITHIN_SECONDS = 30;
   private static final long POLL_MILLIS = 50;
 
   private final Path directory;
   private final int port;
-  private final Process process;
+  private final ChildProcess process;
   private final Thread stopWithJvm = new Thread(this::stop, "testkit-mariadb-stop");
 
-  private MariaDbServer(Path directory, int port, Process process) {
+  private MariaDbServer(Path directory, int port, ChildProcess process) {
     this.directory = directory;
     this.port = port;
     this.process = process;
@@ -81,7 +79,7 @@ public final class MariaDbServer implements AutoCloseable {
     return server;
   }
 
-  private static Process launch(Path directory, Path data, int port) {
+  private static ChildProcess launch(Path directory, Path data, int port) {
     try {
       Path accounts = directory.resolve("accounts.sql");
       // Read at every start, line by line.
@@ -108,10 +106,10 @@ public final class MariaDbServer implements AutoCloseable {
               "--init-file=" + accounts,
               "--max-connections=200"));
       command.addAll(asRoot());
-      return new ProcessBuilder(command)
-          .redirectErrorStream(true)
-          .redirectOutput(directory.resolve("log").toFile())
-          .start();
+      ChildProcess server =
+          new ChildProcess("MariaDB on port " + port, command, directory.resolve("log"));
+      server.start();
+      return server;
     } catch (IOException e) {
       throw new UncheckedIOException("cannot start mariadbd in " + directory, e);
     }
@@ -130,7 +128,7 @@ public final class MariaDbServer implements AutoCloseable {
         return;
       } catch (SQLException notYet) {
         if (!process.isAlive() || System.nanoTime() > deadline) {
-          String log = log();
+          String log = process.printed();
           close();
           throw new IllegalStateException("mariadbd does not answer; its log:\n" + log, notYet);
         }
@@ -145,14 +143,6 @@ public final class MariaDbServer implements AutoCloseable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new IllegalStateException("interrupted while waiting for mariadbd", e);
-    }
-  }
-
-  private String log() {
-    try {
-      return Files.readString(directory.resolve("log"), StandardCharsets.UTF_8);
-    } catch (IOException e) {
-      return "(unreadable: " + e.getMessage() + ")";
     }
   }
 
@@ -186,15 +176,8 @@ public final class MariaDbServer implements AutoCloseable {
   }
 
   private void stop() {
-    process.destroy();
-    try {
-      if (!process.waitFor(ENDS_WITHIN_SECONDS, TimeUnit.SECONDS)) {
-        process.destroyForcibly().waitFor(ENDS_WITHIN_SECONDS, TimeUnit.SECONDS);
-      }
-    } catch (InterruptedException e) {
-      process.destroyForcibly();
-      Thread.currentThread().interrupt();
-    }
+    // Nobody will read what is deleted.
+    process.close();
     Directories.delete(directory);
   }
 

@@ -19,7 +19,7 @@ class FirstRunIT {
     Files.createDirectories(empty.resolve("a"));
     Files.createDirectories(temporary);
     List<String> program =
-        JavaCommand.of(
+        ChildProcess.java(
             "-Djava.io.tmpdir=" + temporary,
             "-cp",
             System.getProperty("java.class.path"),

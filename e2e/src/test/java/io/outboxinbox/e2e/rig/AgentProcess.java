@@ -1,8 +1,8 @@
 package io.outboxinbox.e2e.rig;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.outboxinbox.testkit.ChildProcess;
 import io.outboxinbox.testkit.FreePorts;
-import io.outboxinbox.testkit.JavaCommand;
 import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -16,14 +16,11 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 import org.awaitility.Awaitility;
 import org.awaitility.core.ConditionTimeoutException;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The packaged agent as an operator runs it: a process of its own that can be stopped, killed,
@@ -31,37 +28,38 @@ import org.jspecify.annotations.Nullable;
  */
 public final class AgentProcess implements AutoCloseable {
   private static final String MAIN = "io.outboxinbox.agent.OutboxAgent";
-  private static final Duration STOPPED_WITHIN = Duration.ofSeconds(60);
   private static final Duration COMMAND_WITHIN = Duration.ofMinutes(3);
   private static final Duration PAGE_TIMEOUT = Duration.ofSeconds(2);
   private static final Duration LOOK_EVERY = Duration.ofMillis(50);
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  private final String name;
   private final int port = FreePorts.pick();
   private final Path configFile;
-  private final Path log;
-  private final List<String> command;
-  private final Map<String, String> environment = new HashMap<>();
+  private final ChildProcess process;
   private final HttpClient http = HttpClient.newBuilder().connectTimeout(PAGE_TIMEOUT).build();
-  private final Thread killWithJvm = new Thread(this::killForJvmExit, "agent-kill");
-  private @Nullable Process process;
 
   private AgentProcess(String name, List<String> command, AgentConfig config) {
-    this.name = name;
-    Path directory = Path.of(System.getProperty("testkit.logs", "target/logs"));
-    this.configFile = directory.resolve(name + ".yml");
-    this.log = directory.resolve(name + ".log");
-    this.command = new ArrayList<>(command);
-    this.command.addAll(List.of("server", configFile.toString()));
+    this.configFile = logs().resolve(name + ".yml");
+    Path log = logs().resolve(name + ".log");
+    List<String> line = new ArrayList<>(command);
+    line.addAll(List.of("server", configFile.toString()));
+    this.process = new ChildProcess("agent " + name, line, log);
     try {
-      Files.createDirectories(directory);
       Files.writeString(configFile, config.yaml(port));
       Files.writeString(log, "");
     } catch (IOException e) {
-      throw new UncheckedIOException("cannot write to " + directory, e);
+      throw new UncheckedIOException("cannot write " + configFile, e);
     }
-    Runtime.getRuntime().addShutdownHook(killWithJvm);
+  }
+
+  /** Where processes of tests write what they print. */
+  static Path logs() {
+    Path directory = Path.of(System.getProperty("testkit.logs", "target/logs"));
+    try {
+      return Files.createDirectories(directory);
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot create " + directory, e);
+    }
   }
 
   /**
@@ -71,10 +69,20 @@ public final class AgentProcess implements AutoCloseable {
    * @param jvmOptions such as -Xmx256m
    */
   public static AgentProcess of(String name, AgentConfig config, String... jvmOptions) {
-    List<String> command = JavaCommand.of();
+    return ofJar(jar(), name, config, jvmOptions);
+  }
+
+  private static AgentProcess ofJar(
+      String jar, String name, AgentConfig config, String... jvmOptions) {
+    List<String> command = ChildProcess.java();
     command.addAll(List.of(jvmOptions));
-    command.addAll(List.of("-jar", jar()));
+    command.addAll(List.of("-jar", jar));
     return new AgentProcess(name, command, config);
+  }
+
+  /** The same of another version, if {@code -De2e.otherJar} names its jar; else of this one. */
+  public static AgentProcess ofOtherVersion(String name, AgentConfig config) {
+    return ofJar(existing(System.getProperty("e2e.otherJar", jar())), name, config);
   }
 
   /**
@@ -87,13 +95,17 @@ public final class AgentProcess implements AutoCloseable {
     if (!Files.isDirectory(classes)) {
       throw new IllegalStateException(classes + " does not exist; build module e2e first");
     }
-    List<String> command = JavaCommand.of();
+    List<String> command = ChildProcess.java();
     command.addAll(List.of("-cp", classes + File.pathSeparator + jar(), MAIN));
     return new AgentProcess(name, command, config);
   }
 
   private static String jar() {
-    Path jar = Path.of(System.getProperty("agent.jar")).normalize();
+    return existing(System.getProperty("agent.jar"));
+  }
+
+  private static String existing(String path) {
+    Path jar = Path.of(path).normalize();
     if (!Files.exists(jar)) {
       throw new IllegalStateException(jar + " does not exist; run mvn package first");
     }
@@ -102,25 +114,13 @@ public final class AgentProcess implements AutoCloseable {
 
   /** Adds environment variables for later starts. */
   public AgentProcess withEnvironment(Map<String, String> variables) {
-    environment.putAll(variables);
+    process.withEnvironment(variables);
     return this;
   }
 
   /** Starts the process; returns at once. */
   public void start() {
-    if (process != null) {
-      throw new IllegalStateException(this + " runs already");
-    }
-    try {
-      ProcessBuilder builder =
-          new ProcessBuilder(command)
-              .redirectErrorStream(true)
-              .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()));
-      builder.environment().putAll(environment);
-      process = builder.start();
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot start " + this, e);
-    }
+    process.start();
   }
 
   /** Starts the process and waits until it publishes. */
@@ -137,102 +137,55 @@ public final class AgentProcess implements AutoCloseable {
    * @throws IllegalStateException it failed, or did not end
    */
   public String command(String name, String... arguments) {
-    List<String> line = JavaCommand.of();
+    List<String> line = ChildProcess.java();
     line.addAll(List.of("-jar", jar()));
     line.addAll(List.of(name.split(" ", -1)));
     line.add(configFile.toString());
     line.addAll(List.of(arguments));
+    try (ChildProcess running = new ChildProcess(name, line, output(name))) {
+      running.start();
+      if (!running.awaitEnd(COMMAND_WITHIN)) {
+        throw new IllegalStateException(running + " did not end within " + COMMAND_WITHIN);
+      }
+      if (running.exitCode() != 0) {
+        throw new IllegalStateException(line + " failed: " + running.printed());
+      }
+      return running.printed();
+    }
+  }
+
+  private static Path output(String command) {
     try {
-      Path output = Files.createTempFile(log.getParent(), name.replace(' ', '-') + "-", ".txt");
-      Process running =
-          new ProcessBuilder(line)
-              .redirectErrorStream(true)
-              .redirectOutput(output.toFile())
-              .start();
-      if (!running.waitFor(COMMAND_WITHIN.toSeconds(), TimeUnit.SECONDS)) {
-        running.destroyForcibly();
-        throw new IllegalStateException(line + " did not end within " + COMMAND_WITHIN);
-      }
-      String printed = Files.readString(output);
-      if (running.exitValue() != 0) {
-        throw new IllegalStateException(line + " failed: " + printed);
-      }
-      return printed;
+      return Files.createTempFile(logs(), command.replace(' ', '-') + "-", ".txt");
     } catch (IOException e) {
-      throw new UncheckedIOException("cannot run " + line, e);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new IllegalStateException("interrupted while running " + line, e);
+      throw new UncheckedIOException("cannot create a file in " + logs(), e);
     }
   }
 
   /** Kills the process with SIGKILL and waits until it is gone. */
   public void kill() {
-    Process running = running();
-    running.destroyForcibly();
-    awaitEnd(running);
+    process.kill();
   }
 
   /** Asks the process to end and waits until it has. */
   public void stop() {
-    Process running = running();
-    running.destroy();
-    awaitEnd(running);
+    process.stop();
   }
 
   /**
    * Stops the process's clock, so to say: it neither runs nor ends, and its kernel answers for it.
    */
   public void freeze() {
-    signal("STOP");
+    process.freeze();
   }
 
   /** Lets a frozen process go on. */
   public void thaw() {
-    signal("CONT");
-  }
-
-  private void signal(String signal) {
-    try {
-      Process kill =
-          new ProcessBuilder("sh", "-c", "kill -" + signal + " " + running().pid())
-              .inheritIO()
-              .start();
-      if (!kill.waitFor(STOPPED_WITHIN.toSeconds(), TimeUnit.SECONDS) || kill.exitValue() != 0) {
-        throw new IllegalStateException("cannot send SIG" + signal + " to " + this);
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot send SIG" + signal + " to " + this, e);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new IllegalStateException("interrupted while sending SIG" + signal, e);
-    }
+    process.thaw();
   }
 
   public boolean isAlive() {
-    Process running = process;
-    return running != null && running.isAlive();
-  }
-
-  private Process running() {
-    Process running = process;
-    if (running == null) {
-      throw new IllegalStateException(this + " does not run");
-    }
-    return running;
-  }
-
-  private void awaitEnd(Process ending) {
-    try {
-      if (!ending.waitFor(STOPPED_WITHIN.toSeconds(), TimeUnit.SECONDS)) {
-        ending.destroyForcibly();
-        throw new IllegalStateException(this + " did not end within " + STOPPED_WITHIN);
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new IllegalStateException("interrupted while waiting for the end of " + this, e);
-    }
-    process = null;
+    return process.isAlive();
   }
 
   /** What the agent says of itself now. */
@@ -300,18 +253,13 @@ public final class AgentProcess implements AutoCloseable {
 
   /** Everything the process has printed, over all its starts. */
   public String log() {
-    try {
-      return Files.readString(log);
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot read " + log, e);
-    }
+    return process.printed();
   }
 
   /** The largest resident memory the running process has had, in MiB; -1 where /proc is missing. */
   public long peakMemoryMebibytes() {
     try {
-      return Files.readAllLines(Path.of("/proc", String.valueOf(running().pid()), "status"))
-          .stream()
+      return Files.readAllLines(Path.of("/proc", String.valueOf(process.pid()), "status")).stream()
           .filter(line -> line.startsWith("VmHWM:"))
           .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) / 1024)
           .findFirst()
@@ -321,30 +269,13 @@ public final class AgentProcess implements AutoCloseable {
     }
   }
 
-  private void killForJvmExit() {
-    Process running = process;
-    if (running != null) {
-      running.destroyForcibly();
-    }
-  }
-
   @Override
   public void close() {
-    Process running = process;
-    if (running != null) {
-      running.destroyForcibly();
-      awaitEnd(running);
-    }
-    try {
-      Runtime.getRuntime().removeShutdownHook(killWithJvm);
-    } catch (IllegalStateException jvmIsExiting) {
-      // The hook is about to run and finds nothing to do.
-      return;
-    }
+    process.close();
   }
 
   @Override
   public String toString() {
-    return "agent " + name + " (log in " + log + ")";
+    return process.toString();
   }
 }

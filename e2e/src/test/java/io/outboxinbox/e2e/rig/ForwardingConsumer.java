@@ -5,6 +5,7 @@ import io.outboxinbox.inbox.Message;
 import io.outboxinbox.inbox.Outbox;
 import io.outboxinbox.inbox.OutboxMessage;
 import io.outboxinbox.inbox.kafka.InboxConsumer;
+import io.outboxinbox.testkit.ChildProcess;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -18,12 +19,28 @@ import org.postgresql.ds.PGSimpleDataSource;
  * A service between two topics: for each message an effect in its database and an event of its own
  * in the same transaction. Main class of a process that is killed.
  */
-final class ForwardingConsumer {
+public final class ForwardingConsumer {
   static final String GROUP = "forwarding";
   private static final int BATCH_MAX = 50;
   private static final int SESSION_TIMEOUT_MILLIS = 6_000;
 
   private ForwardingConsumer() {}
+
+  /** A process that reads a topic and writes into a database; not yet running. */
+  public static ChildProcess process(
+      String name, SourceDatabase database, String bootstrapServers, String topic) {
+    return new ChildProcess(
+        "consumer " + name,
+        ChildProcess.java(
+            "-Xmx128m",
+            "-cp",
+            System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
+            ForwardingConsumer.class.getName(),
+            database.jdbcUrl(),
+            bootstrapServers,
+            topic),
+        AgentProcess.logs().resolve(name + ".log"));
+  }
 
   /**
    * Runs until the process ends.

@@ -4,20 +4,18 @@ import static io.outboxinbox.inbox.kafka.ConsumerRig.eventually;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.inbox.InboxMode;
-import io.outboxinbox.testkit.JavaCommand;
+import io.outboxinbox.testkit.ChildProcess;
 import io.outboxinbox.testkit.KafkaBroker;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
-import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
@@ -60,35 +58,32 @@ class ConsumerKillFaultTest {
       try (ConsumerRig rig = ConsumerRig.of(database, broker.bootstrapServers(), "orders")) {
         Thread sender = new Thread(() -> sendAll(rig));
         sender.start();
-        List<Member> members =
-            List.of(new Member(command(database, rig)), new Member(command(database, rig)));
-        try {
+        try (ChildProcess one = member("one", database, rig);
+            ChildProcess two = member("two", database, rig)) {
+          List<ChildProcess> members = List.of(one, two);
           harass(rig, members);
           isSending.set(false);
           sender.join();
           verify(rig);
         } finally {
           isSending.set(false);
-          for (Member member : members) {
-            member.kill();
-          }
         }
       }
     }
   }
 
-  private void harass(ConsumerRig rig, List<Member> members) throws Exception {
+  private void harass(ConsumerRig rig, List<ChildProcess> members) throws Exception {
     eventually().until(() -> rig.effects() > 0);
     while (kills < KILLS) {
-      Member victim = members.get(random.nextInt(members.size()));
+      ChildProcess victim = members.get(random.nextInt(members.size()));
       // Any moment will do: in the middle of a start, a rebalance, a transaction.
-      victim.process.waitFor(random.nextInt(2_500), TimeUnit.MILLISECONDS);
+      victim.awaitEnd(Duration.ofMillis(random.nextInt(2_500)));
       if (random.nextInt(4) == 0) {
         stops++;
-        victim.signal("STOP");
+        victim.freeze();
         // Longer than the session: the other one gets the partitions meanwhile.
-        victim.process.waitFor(1_500 + random.nextInt(1_000), TimeUnit.MILLISECONDS);
-        victim.signal("CONT");
+        victim.awaitEnd(Duration.ofMillis(1_500 + random.nextInt(1_000)));
+        victim.thaw();
       } else {
         kills++;
         victim.kill();
@@ -139,55 +134,28 @@ class ConsumerKillFaultTest {
     }
   }
 
-  private static List<String> command(PostgresDatabase database, ConsumerRig rig) {
-    return JavaCommand.of(
-        "-Xmx256m",
-        "-cp",
-        System.getProperty("java.class.path").replace("\"", ""),
-        ConsumerChild.class.getName(),
-        database.jdbcUrl(),
-        database.user(),
-        database.password(),
-        String.valueOf(rig.kafka(Map.of()).get("bootstrap.servers")),
-        rig.group(),
-        rig.topic(),
-        System.getProperty("mode", InboxMode.IDS.name()),
-        System.getProperty("assignor", "org.apache.kafka.clients.consumer.RangeAssignor"),
-        System.getProperty("offsetsInDatabase", "true"));
-  }
-
   /** A process that runs one consumer. */
-  private static final class Member {
-    private final List<String> command;
-    private final File output;
-    private Process process;
-
-    Member(List<String> command) throws IOException {
-      this.command = new ArrayList<>(command);
-      this.output = Files.createTempFile("inbox-member-", ".out").toFile();
-      output.deleteOnExit();
-      start();
-    }
-
-    void start() throws IOException {
-      process =
-          new ProcessBuilder(command)
-              .redirectErrorStream(true)
-              .redirectOutput(ProcessBuilder.Redirect.appendTo(output))
-              .start();
-    }
-
-    void kill() throws InterruptedException {
-      if (!process.isAlive()) {
-        throw new IllegalStateException("a member ended by itself; it printed " + output);
-      }
-      process.destroyForcibly().waitFor();
-    }
-
-    void signal(String name) throws IOException, InterruptedException {
-      int exit =
-          new ProcessBuilder("kill", "-" + name, Long.toString(process.pid())).start().waitFor();
-      assertThat(exit).as("kill -" + name).isZero();
-    }
+  private static ChildProcess member(String name, PostgresDatabase database, ConsumerRig rig)
+      throws IOException {
+    List<String> command =
+        ChildProcess.java(
+            "-Xmx256m",
+            "-cp",
+            System.getProperty("java.class.path").replace("\"", ""),
+            ConsumerChild.class.getName(),
+            database.jdbcUrl(),
+            database.user(),
+            database.password(),
+            String.valueOf(rig.kafka(Map.of()).get("bootstrap.servers")),
+            rig.group(),
+            rig.topic(),
+            System.getProperty("mode", InboxMode.IDS.name()),
+            System.getProperty("assignor", "org.apache.kafka.clients.consumer.RangeAssignor"),
+            System.getProperty("offsetsInDatabase", "true"));
+    Path output = Files.createTempFile("inbox-member-", ".out");
+    output.toFile().deleteOnExit();
+    ChildProcess member = new ChildProcess("member " + name, command, output);
+    member.start();
+    return member;
   }
 }

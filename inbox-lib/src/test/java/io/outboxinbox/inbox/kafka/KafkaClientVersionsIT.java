@@ -3,7 +3,7 @@ package io.outboxinbox.inbox.kafka;
 import static io.outboxinbox.inbox.kafka.ConsumerRig.eventually;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.outboxinbox.testkit.JavaCommand;
+import io.outboxinbox.testkit.ChildProcess;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
@@ -111,7 +111,7 @@ class KafkaClientVersionsIT {
   }
 
   private static List<String> command(Path client, PostgresDatabase database, ConsumerRig rig) {
-    return JavaCommand.of(
+    return ChildProcess.java(
         "-Xmx256m",
         "-cp",
         classPathWith(client),

@@ -125,6 +125,11 @@ public record PipelineConfiguration(
     }
   }
 
+  /** Whether positions are kept in the source database, which then needs a table for them. */
+  public boolean needsPositions() {
+    return publish.needsPositions();
+  }
+
   /** Where events go, as this configuration says. */
   public Router router() {
     return new Router(route, name, publish.reservedTopics());

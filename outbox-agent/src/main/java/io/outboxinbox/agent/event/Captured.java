@@ -17,6 +17,9 @@ public sealed interface Captured {
   record BadRow(SourcePosition position, Instant committedAt, RawRow row, String reason)
       implements Captured {}
 
+  /** A row older than the slot that was deleted before it could be published. */
+  record Absent() implements Captured {}
+
   /** A transaction ended: everything before it may become visible. */
   record TransactionEnd(SourcePosition position) implements Captured {}
 

@@ -142,6 +142,24 @@ public record Checkpoint(
         backlogEnd);
   }
 
+  /** The same place, from which on numbers may have been given to other events before. */
+  public Checkpoint inEpoch(long newEpoch) {
+    return new Checkpoint(
+        source,
+        pipeline,
+        timeline,
+        slot,
+        publicationMark,
+        newEpoch,
+        sequence,
+        backlogOrdinal,
+        position,
+        parking,
+        endedXid,
+        reconciliation,
+        backlogEnd);
+  }
+
   private Checkpoint with(
       SourcePosition newPosition,
       long newSequence,

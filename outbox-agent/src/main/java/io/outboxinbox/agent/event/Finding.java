@@ -21,7 +21,12 @@ public record Finding(Severity severity, String what, String fix) {
     /** Events may be in no stream; a reconciliation of table and topics publishes them. */
     GAP,
     /** Events may be missing or would be; an operator has to decide. */
-    FATAL
+    FATAL;
+
+    /** Whether a pipeline goes on in spite of it. */
+    public boolean goesOn() {
+      return this == OK || this == WARNING;
+    }
   }
 
   public static Finding ok(String what) {

@@ -7,7 +7,7 @@ public interface PositionCommitter {
    * Confirms that nothing before {@code position} will be asked for again. Cheap; the source
    * flushes with its next poll.
    *
-   * @param position already durable at the broker (or, where the broker keeps none, confirmed)
+   * @param position of a durable checkpoint
    */
   void commit(SourcePosition position);
 }

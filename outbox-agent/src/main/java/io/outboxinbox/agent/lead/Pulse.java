@@ -1,14 +1,13 @@
 package io.outboxinbox.agent.lead;
 
+import io.outboxinbox.agent.event.Repeating;
 import io.outboxinbox.agent.source.table.SourceRegistry.Pause;
 import io.outboxinbox.agent.source.table.SourceRegistry.Pulsed;
-import io.outboxinbox.agent.watch.Daemon;
 import java.sql.SQLException;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.UUID;
-import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
@@ -19,17 +18,24 @@ import org.jspecify.annotations.Nullable;
  * and its absence shows a silent stall.
  */
 public final class Pulse implements AutoCloseable {
+  /**
+   * By then whoever leads has seen that the pulse failed, unless it waits for an answer that never
+   * comes: some are waited for without a limit, such as that of a search of the whole table.
+   */
+  private static final Duration LEAD_ENDS_WITHIN = Duration.ofSeconds(10);
+
   private final Leadership leadership;
   private final Clock clock;
   private final LongConsumer given;
   private final String nonce = UUID.randomUUID().toString();
-  private final ScheduledExecutorService thread;
+  private final Repeating thread;
 
   /** Send times by number; a pulse further back than this is not waited for. */
   private final long[] sentNanos = new long[1024];
 
   private long number;
   private volatile @Nullable SQLException failure;
+  private long failedNanos;
   private volatile long returnedNanos = System.nanoTime();
   private volatile long latencyMillis = -1;
   private volatile @Nullable Instant returnedAt;
@@ -44,7 +50,7 @@ public final class Pulse implements AutoCloseable {
     this.leadership = leadership;
     this.clock = clock;
     this.given = given;
-    this.thread = Daemon.named("pulse-" + pipeline);
+    this.thread = Repeating.named("pulse-" + pipeline);
   }
 
   /** Marks our pulses in the log. */
@@ -56,13 +62,10 @@ public final class Pulse implements AutoCloseable {
    * Pulses once on the caller's thread, so that a pause is known before anything is published, and
    * then at each interval.
    */
-  // The executor runs until close; a failed pulse is kept in a field, not in this future.
-  @SuppressWarnings("FutureReturnValueIgnored")
   public void start(Duration interval) {
     send();
     returnedNanos = System.nanoTime();
-    long millis = interval.toMillis();
-    thread.scheduleAtFixedRate(this::send, millis, millis, TimeUnit.MILLISECONDS);
+    thread.atIntervals(interval, this::send);
   }
 
   /** Begins to wait anew for a pulse to come back: the log has not been read for a while. */
@@ -83,6 +86,9 @@ public final class Pulse implements AutoCloseable {
 
   private void send() {
     if (failure != null) {
+      if (System.nanoTime() - failedNanos > LEAD_ENDS_WITHIN.toNanos()) {
+        leadership.breakConnections();
+      }
       return;
     }
     try {
@@ -94,14 +100,19 @@ public final class Pulse implements AutoCloseable {
       given.accept(pulsed.number());
       pause = pulsed.pause().orElse(null);
     } catch (SQLException e) {
-      failure = e;
+      fail(e);
     } catch (RuntimeException e) {
       // Thrown on, it would end the pulses without a word.
-      failure = new SQLException("the pulse failed: " + e.getMessage(), e);
+      fail(new SQLException("the pulse failed: " + e.getMessage(), e));
     } catch (Error e) {
-      failure = new SQLException("the pulse failed: " + e, e);
+      fail(new SQLException("the pulse failed: " + e, e));
       throw e;
     }
+  }
+
+  private void fail(SQLException reason) {
+    failedNanos = System.nanoTime();
+    failure = reason;
   }
 
   /** Takes note that a pulse came back through the log. */
@@ -142,6 +153,6 @@ public final class Pulse implements AutoCloseable {
 
   @Override
   public void close() {
-    thread.shutdownNow();
+    thread.close();
   }
 }

@@ -7,6 +7,7 @@ import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.inspect.SourcePreflight;
 import io.outboxinbox.agent.source.log.LogRehearsal;
 import io.outboxinbox.agent.source.slot.ServerState;
+import io.outboxinbox.agent.source.table.TablePositions;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
@@ -45,10 +46,11 @@ public final class Rehearsal implements Runnable {
   @Override
   public void run() {
     MDC.put("pipeline", pipeline.name());
-    try (Publisher publisher = pipeline.publish().newPublisher();
-        Connection connection =
-            new SourceConnections(pipeline.source()).open("rehearsal", ANSWER_TIMEOUT_SECONDS)) {
-      SourcePreflight.check(connection, pipeline.source());
+    try (Connection connection =
+            new SourceConnections(pipeline.source()).open("rehearsal", ANSWER_TIMEOUT_SECONDS);
+        Publisher publisher =
+            pipeline.publish().newPublisher(new TablePositions(connection, pipeline.source()))) {
+      SourcePreflight.check(connection, pipeline.source(), pipeline.needsPositions());
       ServerState.of(connection);
       pipeline.publish().preflight(fixedTopics);
       publisher.rehearse(source);

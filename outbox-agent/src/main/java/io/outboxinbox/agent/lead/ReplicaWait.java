@@ -3,10 +3,9 @@ package io.outboxinbox.agent.lead;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.agent.source.Sql;
 import java.net.SocketTimeoutException;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.Optional;
 
@@ -61,16 +60,14 @@ public final class ReplicaWait {
           AND application_name LIKE 'outbox-agent%'
         ORDER BY state_change LIMIT 1
         """;
-    try (PreparedStatement statement = connection.prepareStatement(sql);
-        ResultSet row = statement.executeQuery()) {
-      return row.next()
-          ? Optional.of(
-              new AgentException.Retryable(
-                  AgentException.Retryable.Side.DATABASE,
-                  "process %d (%s) waits for a synchronous standby to confirm its commit (synchronous_standby_names = '%s'), as every writer does; fix: bring the standby back, or ALTER SYSTEM SET synchronous_standby_names = ''; SELECT pg_reload_conf(); /* gives up that commits survive the loss of this server */"
-                      .formatted(row.getInt(1), row.getString(2), row.getString(3)),
-                  null))
-          : Optional.empty();
-    }
+    return Sql.first(
+        connection,
+        sql,
+        row ->
+            new AgentException.Retryable(
+                AgentException.Retryable.Side.DATABASE,
+                "process %d (%s) waits for a synchronous standby to confirm its commit (synchronous_standby_names = '%s'), as every writer does; fix: bring the standby back, or ALTER SYSTEM SET synchronous_standby_names = ''; SELECT pg_reload_conf(); /* gives up that commits survive the loss of this server */"
+                    .formatted(row.getInt(1), row.getString(2), row.getString(3)),
+                null));
   }
 }

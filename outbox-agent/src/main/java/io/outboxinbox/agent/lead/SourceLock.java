@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.lead;
 
 import io.outboxinbox.agent.source.LockHolder;
+import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -39,14 +40,7 @@ record SourceLock(int lockClass, String publication) {
   }
 
   private boolean isTrue(Connection connection, String sql) throws SQLException {
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setInt(1, lockClass);
-      statement.setString(2, publication);
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        return row.getBoolean(1);
-      }
-    }
+    return Sql.one(connection, sql, row -> row.getBoolean(1), lockClass, publication);
   }
 
   /** Everybody who holds it, but this session. */

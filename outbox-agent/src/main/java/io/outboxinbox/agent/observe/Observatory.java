@@ -1,9 +1,13 @@
 package io.outboxinbox.agent.observe;
 
+import com.codahale.metrics.MetricRegistry;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import io.dropwizard.core.setup.AdminEnvironment;
 import io.dropwizard.core.setup.Environment;
+import io.micrometer.prometheusmetrics.PrometheusConfig;
+import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
+import io.prometheus.metrics.core.metrics.Info;
 import jakarta.servlet.DispatcherType;
 import jakarta.servlet.http.HttpServletRequest;
 import java.time.Clock;
@@ -39,7 +43,7 @@ public final class Observatory {
             .disable(SerializationFeature.WRITE_DATES_AS_TIMESTAMPS);
     StatusView view = new StatusView(agent, pipelines, clock, mapper);
     StatusPage page = new StatusPage(agent, pipelines, clock);
-    PrometheusText metrics = new PrometheusText(agent, pipelines, environment.metrics(), clock);
+    PrometheusMeterRegistry metrics = metrics(agent, pipelines, environment.metrics(), clock);
     ParkedView parked = new ParkedView(pipelines, mapper);
     Map<String, Function<HttpServletRequest, Page>> pages =
         Map.of(
@@ -48,7 +52,8 @@ public final class Observatory {
             "/live", request -> view.liveness(deadThreads),
             "/ready", request -> view.readiness(),
             "/parked", parked::page,
-            "/metrics", request -> new Page(Page.OK, PROMETHEUS_TYPE, metrics.render()));
+            "/metrics",
+                request -> new Page(Page.OK, PROMETHEUS_TYPE, metrics.scrape(PROMETHEUS_TYPE)));
     AdminEnvironment admin = environment.admin();
     pages.forEach(
         (path, answer) ->
@@ -56,5 +61,20 @@ public final class Observatory {
     admin
         .addFilter("gate", new Gate(pages.keySet()))
         .addMappingForUrlPatterns(EnumSet.of(DispatcherType.REQUEST), false, "/*");
+  }
+
+  static PrometheusMeterRegistry metrics(
+      RunningAgent agent, List<ObservedPipeline> pipelines, MetricRegistry server, Clock clock) {
+    PrometheusMeterRegistry registry = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
+    pipelines.forEach(pipeline -> PipelineMeters.register(registry, pipeline, clock));
+    // Micrometer has no meter of this kind, and its name ends as only this kind's may.
+    Info.builder()
+        .name(PipelineMeters.PREFIX + "info")
+        .help("1, with the version of this agent")
+        .labelNames("version")
+        .register(registry.getPrometheusRegistry())
+        .setLabelValues(agent.version());
+    registry.getPrometheusRegistry().register(new DropwizardMetrics(server));
+    return registry;
   }
 }

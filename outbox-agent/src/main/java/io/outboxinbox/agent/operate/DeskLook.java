@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.operate;
 
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.Sql;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -176,13 +177,7 @@ final class DeskLook {
             + " FROM "
             + table
             + " WHERE source = ? AND ordinal = ?";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      statement.setLong(2, ordinal);
-      try (ResultSet row = statement.executeQuery()) {
-        return row.next() ? Optional.of(detail(row, ordinal)) : Optional.empty();
-      }
-    }
+    return Sql.first(connection, sql, row -> detail(row, ordinal), sourceId, ordinal);
   }
 
   private DeskDetail detail(ResultSet row, long ordinal) throws SQLException {
@@ -213,23 +208,18 @@ final class DeskLook {
             + " FROM "
             + edits
             + " WHERE source = ? AND ordinal = ? ORDER BY edited_at, field";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      statement.setLong(2, ordinal);
-      List<DeskDetail.Edit> found = new ArrayList<>();
-      try (ResultSet row = statement.executeQuery()) {
-        while (row.next()) {
-          found.add(
-              new DeskDetail.Edit(
-                  row.getTimestamp(1).toInstant(),
-                  row.getString(2),
-                  row.getString(3),
-                  row.getString(4),
-                  row.getString(5)));
-        }
-      }
-      return found;
-    }
+    return Sql.list(
+        connection,
+        sql,
+        row ->
+            new DeskDetail.Edit(
+                row.getTimestamp(1).toInstant(),
+                row.getString(2),
+                row.getString(3),
+                row.getString(4),
+                row.getString(5)),
+        sourceId,
+        ordinal);
   }
 
   /** Copies a payload as it is; false for a tombstone or when there is no such event. */

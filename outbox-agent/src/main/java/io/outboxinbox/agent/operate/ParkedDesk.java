@@ -8,14 +8,13 @@ import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
+import io.outboxinbox.agent.source.Sql;
 import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.table.Backlog;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
@@ -190,14 +189,7 @@ public final class ParkedDesk implements AutoCloseable {
   public boolean isLed() {
     String sql = LEADS.formatted(Identifiers.qualified(source.schema(), "outbox_agent_source"));
     return ask(
-        () -> {
-          try (PreparedStatement statement = connection.prepareStatement(sql)) {
-            statement.setString(1, sourceId);
-            try (ResultSet row = statement.executeQuery()) {
-              return row.next() && row.getBoolean(1);
-            }
-          }
-        },
+        () -> Sql.first(connection, sql, row -> row.getBoolean(1), sourceId).orElse(false),
         REQUESTED);
   }
 
@@ -279,14 +271,7 @@ public final class ParkedDesk implements AutoCloseable {
 
   /** The database's time: that of the rows, whatever this host's clock says. */
   private Instant now() {
-    return ask(
-        () -> {
-          try (PreparedStatement statement = connection.prepareStatement("SELECT now()");
-              ResultSet row = statement.executeQuery()) {
-            row.next();
-            return row.getTimestamp(1).toInstant();
-          }
-        });
+    return ask(() -> Sql.one(connection, "SELECT now()", row -> row.getTimestamp(1).toInstant()));
   }
 
   private <T> T ask(InTransaction.Statements<T> question) {

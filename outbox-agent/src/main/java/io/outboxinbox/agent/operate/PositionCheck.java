@@ -5,6 +5,7 @@ import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.publish.Publisher;
+import io.outboxinbox.agent.reconcile.OtherBroker;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
@@ -12,12 +13,12 @@ import io.outboxinbox.agent.source.inspect.MissingPosition;
 import io.outboxinbox.agent.source.inspect.SourcePreflight;
 import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.slot.SlotState;
+import io.outboxinbox.agent.source.table.TablePositions;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import java.util.stream.Stream;
 
 /**
@@ -38,7 +39,8 @@ public final class PositionCheck {
   public static List<Finding> run(PipelineConfiguration pipeline) {
     try (Connection connection =
             new SourceConnections(pipeline.source()).open("check", ANSWER_TIMEOUT_SECONDS);
-        Publisher publisher = pipeline.publish().newPublisher()) {
+        Publisher publisher =
+            pipeline.publish().newPublisher(new TablePositions(connection, pipeline.source()))) {
       Look look = look(connection, pipeline, publisher);
       // A replica has no slot and may lag; the look at the source says so.
       return look.server().inRecovery() ? List.of() : ofStart(connection, pipeline, look);
@@ -48,16 +50,12 @@ public final class PositionCheck {
     }
   }
 
-  /** What keeps no start from going on. */
-  private static final Set<Finding.Severity> GOES_ON =
-      Set.of(Finding.Severity.OK, Finding.Severity.WARNING);
-
   private static List<Finding> ofStart(
       Connection connection, PipelineConfiguration pipeline, Look look) throws SQLException {
     List<Finding> found = findings(connection, pipeline, look);
     boolean isFirst =
         look.checkpoint().isEmpty()
-            && found.stream().map(Finding::severity).allMatch(GOES_ON::contains);
+            && found.stream().map(Finding::severity).allMatch(Finding.Severity::goesOn);
     List<Finding> refused =
         isFirst
             ? SourcePreflight.checkFirstStart(
@@ -76,19 +74,25 @@ public final class PositionCheck {
    * What was seen.
    *
    * @param source with the names that hold in the database
-   * @param checkpoints all that the broker has
+   * @param checkpoints all there are
+   * @param otherBroker the gap, where they are of another broker
    */
   record Look(
       SourceConfiguration source,
       Optional<SlotState> slot,
       List<Checkpoint> checkpoints,
-      ServerState server) {
+      ServerState server,
+      Optional<Finding> otherBroker) {
 
     SourceIdentity identity() {
       return SourceNames.identity(server.systemId(), source);
     }
 
+    /** Of this source, where it says something of this broker. */
     Optional<Checkpoint> checkpoint() {
+      if (otherBroker.isPresent()) {
+        return Optional.empty();
+      }
       SourceIdentity identity = identity();
       return checkpoints.stream()
           .filter(candidate -> candidate.source().equals(identity))
@@ -105,13 +109,19 @@ public final class PositionCheck {
     SourceConfiguration source = SourceNames.resolved(connection, pipeline.source());
     Optional<SlotState> slot = SlotState.of(connection, source.slot());
     List<Checkpoint> checkpoints = publisher.allCheckpoints();
-    return new Look(source, slot, checkpoints, ServerState.of(connection));
+    ServerState server = ServerState.of(connection);
+    String id = SourceNames.identity(server.systemId(), source).id();
+    return new Look(
+        source, slot, checkpoints, server, OtherBroker.of(pipeline, connection, publisher, id));
   }
 
   /** The same of what was seen. */
   static List<Finding> findings(Connection connection, PipelineConfiguration pipeline, Look look)
       throws SQLException {
     SourceConfiguration source = look.source();
+    if (look.otherBroker().isPresent()) {
+      return List.of(look.otherBroker().get());
+    }
     Optional<Checkpoint> checkpoint = look.checkpoint();
     if (checkpoint.isPresent()) {
       return compared(connection, source, look.slot(), look.server(), checkpoint.get());

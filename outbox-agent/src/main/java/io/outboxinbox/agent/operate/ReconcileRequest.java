@@ -19,7 +19,7 @@ import io.outboxinbox.agent.source.table.Reconciliations.Report;
 import io.outboxinbox.agent.source.table.Reconciliations.Request;
 import io.outboxinbox.agent.source.table.SourceMove;
 import io.outboxinbox.agent.source.table.SourceRegistry;
-import io.outboxinbox.agent.source.table.SourceRegistry.Registration;
+import io.outboxinbox.agent.source.table.TablePositions;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
@@ -74,7 +74,8 @@ public final class ReconcileRequest {
   public Preview preview(@Nullable String acceptedCluster) {
     SourceConnections connections = new SourceConnections(pipeline.source());
     try (Connection connection = open(connections);
-        Publisher publisher = pipeline.publish().newPublisher()) {
+        Publisher publisher =
+            pipeline.publish().newPublisher(new TablePositions(connection, pipeline.source()))) {
       PositionCheck.Look look = PositionCheck.look(connection, pipeline, publisher);
       SourceConfiguration source = look.source();
       PassedBound bound =
@@ -116,9 +117,7 @@ public final class ReconcileRequest {
       Connection connection, PositionCheck.Look look, PassedBound bound) throws SQLException {
     Optional<String> own =
         new SourceRegistry(look.source())
-            .find(connection, look.identity().id())
-            .orElse(Registration.NONE)
-            .ownSlot(look.checkpoint().orElse(null));
+            .ownSlot(connection, look.identity().id(), look.checkpoint().orElse(null));
     try {
       new Unhealable(look.source(), look.identity())
           .refuse(connection, look.slot().isPresent(), own, bound);

@@ -15,6 +15,7 @@ import io.outboxinbox.agent.source.slot.SlotState;
 import io.outboxinbox.agent.source.table.Backlog;
 import io.outboxinbox.agent.source.table.Reconciliations;
 import io.outboxinbox.agent.source.table.SourceRegistry;
+import io.outboxinbox.agent.source.table.TablePositions;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -53,7 +54,10 @@ public final class SourceReset {
    */
   public String run() throws InterruptedException {
     try (Leadership leadership = Leadership.connect(pipeline, holder);
-        Publisher publisher = pipeline.publish().newPublisher()) {
+        Publisher publisher =
+            pipeline
+                .publish()
+                .newPublisher(new TablePositions(leadership.connection(), pipeline.source()))) {
       String source = leadership.source().id();
       if (!leadership.tryAcquire(ENDS_WITHIN)) {
         String rivals = leadership.rivals();
@@ -82,8 +86,7 @@ public final class SourceReset {
       Optional<Checkpoint> found = shutOthersOut(publisher, leadership.source());
       SourceConfiguration named = leadership.pipeline().source();
       SourceRegistry registry = new SourceRegistry(named);
-      Optional<String> own =
-          registry.find(control, source).flatMap(known -> known.ownSlot(found.orElse(null)));
+      Optional<String> own = registry.ownSlot(control, source, found.orElse(null));
       if (own.isPresent()) {
         // Before the position goes that may be all that tells: this may have to be done again.
         registry.noteSlot(control, source, own.get());

@@ -14,6 +14,7 @@ import io.outboxinbox.agent.source.table.ParkedTable.Waiting;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -39,7 +40,10 @@ public interface ParkedEvents {
   }
 
   /** {@link ParkedTable#insert}. */
-  List<String> insert(Portion portion) throws SQLException;
+  void insert(Portion portion) throws SQLException;
+
+  /** {@link ParkedTable#join}. */
+  List<String> join(Set<String> keys) throws SQLException;
 
   /**
    * {@link ParkedTable#takeBack}, then {@link ParkedTable#joinLanes}.
@@ -62,6 +66,15 @@ public interface ParkedEvents {
 
   /** {@link ParkedQueue#take}. */
   List<Taken> take(List<Long> ordinals, long release, long lastSequence) throws SQLException;
+
+  /** {@link ParkedQueue#taken}. */
+  List<Taken> taken(long lastRelease) throws SQLException;
+
+  /** {@link ParkedQueue#postpone}. */
+  void postpone(long release, List<Long> first) throws SQLException;
+
+  /** {@link ParkedQueue#takeOut}. */
+  void takeOut(List<Long> ordinals) throws SQLException;
 
   /** {@link ParkedQueue#putBack}. */
   void putBack(long lastRelease) throws SQLException;

@@ -13,6 +13,7 @@ import io.outboxinbox.agent.source.table.ParkedTable.Waiting;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** Gives each statement the connection it needs. */
@@ -33,8 +34,13 @@ final class ParkedRows implements ParkedEvents {
   }
 
   @Override
-  public List<String> insert(Portion portion) throws SQLException {
-    return table.insert(control, portion, rule);
+  public void insert(Portion portion) throws SQLException {
+    table.insert(control, portion, rule);
+  }
+
+  @Override
+  public List<String> join(Set<String> keys) throws SQLException {
+    return table.join(control, keys);
   }
 
   @Override
@@ -68,6 +74,21 @@ final class ParkedRows implements ParkedEvents {
   public List<Taken> take(List<Long> ordinals, long release, long lastSequence)
       throws SQLException {
     return queue.take(leader, ordinals, release, lastSequence);
+  }
+
+  @Override
+  public List<Taken> taken(long lastRelease) throws SQLException {
+    return queue.taken(leader, lastRelease);
+  }
+
+  @Override
+  public void postpone(long release, List<Long> first) throws SQLException {
+    queue.postpone(leader, release, first);
+  }
+
+  @Override
+  public void takeOut(List<Long> ordinals) throws SQLException {
+    queue.takeOut(leader, ordinals);
   }
 
   @Override

@@ -11,6 +11,7 @@ import java.time.Clock;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -53,13 +54,19 @@ public final class ParkingLot {
 
   /**
    * Brings the table in line with the position: what the position does not cover is taken back,
-   * what it says is published is settled. Then learns what waits.
+   * what it says is published is settled.
+   */
+  public void align(Checkpoint checkpoint) throws SQLException {
+    table.takeBack(checkpoint.epoch(), checkpoint.parking().lastOrdinal());
+    table.settle(checkpoint.parking().lastRelease());
+  }
+
+  /**
+   * Learns what waits, after {@link #align}. Batches that were not published are taken apart.
    *
    * @param onFlowing gets each key whose first event waits for nobody any more
    */
   public void open(Checkpoint checkpoint, Consumer<String> onFlowing) throws SQLException {
-    table.takeBack(checkpoint.epoch(), checkpoint.parking().lastOrdinal());
-    table.settle(checkpoint.parking().lastRelease());
     table.putBack(checkpoint.parking().lastRelease());
     ParkedTable.Waiting found =
         table.scan(
@@ -104,16 +111,17 @@ public final class ParkingLot {
     if (events.isEmpty()) {
       return parking;
     }
-    Set<String> everywhere = heldEverywhere(events);
-    List<String> left =
-        table.insert(
-            new ParkedTable.Portion(events, before.epoch(), parking.lastOrdinal(), everywhere));
+    table.insert(new ParkedTable.Portion(events, before.epoch(), parking.lastOrdinal()));
+    return new Checkpoint.Parking(parking.lastOrdinal() + events.size(), parking.lastRelease());
+  }
+
+  private void joinLines(Set<String> keys) throws SQLException {
+    List<String> left = keys.isEmpty() ? List.of() : table.join(keys);
     left.forEach(held::remove);
     if (!left.isEmpty()) {
       // What flowed in the line it has left flows on in this one.
-      everywhere.forEach(key -> joined.add(Lane.of(null, key)));
+      keys.forEach(key -> joined.add(Lane.of(null, key)));
     }
-    return new Checkpoint.Parking(parking.lastOrdinal() + events.size(), parking.lastRelease());
   }
 
   /**
@@ -127,7 +135,7 @@ public final class ParkingLot {
       if (key != null
           && (event.destination() == null
               ? !event.isBehind()
-              : held.contains(Lane.of(null, key)))) {
+              : held.isCovered(Lane.of(null, key)))) {
         keys.add(key);
       }
     }
@@ -142,10 +150,12 @@ public final class ParkingLot {
   }
 
   /** Takes note that events written down are covered by the position. */
-  public void parked(List<ParkedEvent> events, Checkpoint after) {
+  public void parked(List<ParkedEvent> events, Checkpoint after) throws SQLException {
     if (events.isEmpty()) {
       return;
     }
+    events.stream().map(ParkedEvent::lane).filter(Objects::nonNull).forEach(held::cover);
+    joinLines(heldEverywhere(events));
     if (oldest == null) {
       oldest = new Oldest(after.parking().lastOrdinal() - events.size() + 1, clock.instant());
     }

@@ -4,7 +4,6 @@ import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.Checkpoint;
-import io.outboxinbox.agent.event.Receipt;
 import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.lead.Leadership;
 import io.outboxinbox.agent.lead.Pulse;
@@ -18,9 +17,11 @@ import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.inspect.Findings;
 import io.outboxinbox.agent.source.inspect.SourcePreflight;
 import io.outboxinbox.agent.source.log.LogReader;
+import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.table.Backlog;
 import io.outboxinbox.agent.source.table.PageLimit;
-import io.outboxinbox.agent.stream.Acknowledger;
+import io.outboxinbox.agent.source.table.TablePositions;
+import io.outboxinbox.agent.stream.Commit;
 import io.outboxinbox.agent.stream.EndedTransactions;
 import io.outboxinbox.agent.stream.EventRules;
 import io.outboxinbox.agent.stream.Releases;
@@ -33,7 +34,6 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Clock;
 import java.time.Duration;
-import java.util.List;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -96,7 +96,10 @@ final class LeadingSession {
   void run() throws SQLException, InterruptedException {
     SourceConnections connections = leadership.connections();
     StepTimes times = new StepTimes();
-    try (Publisher publisher = pipeline.publish().newPublisher();
+    try (Publisher publisher =
+            pipeline
+                .publish()
+                .newPublisher(new TablePositions(leadership.connection(), pipeline.source()));
         Connection control = connections.open("control", ANSWER_SECONDS)) {
       SessionStart start =
           new SessionStart(
@@ -113,7 +116,7 @@ final class LeadingSession {
       monitor.published(0, checkpoint);
       memory.beginSession();
       Parking parking = parking(publisher, control);
-      parking.lot().open(checkpoint, parking.releases()::flow);
+      checkpoint = open(publisher, parking, checkpoint);
       checkpoint = publishBacklog(publisher, parking, control, checkpoint);
       if (checkpoint.isBacklogDone()) {
         reconcile.finish(checkpoint);
@@ -142,11 +145,30 @@ final class LeadingSession {
         stream(new Stream(publisher, control, reader, watch), parking, checkpoint);
       } catch (AgentException.Gap gap) {
         // What is wrong with the table now comes first: mended, it may leave no gap at all.
-        Findings.refuse(SourcePreflight.check(control, pipeline.source()));
+        Findings.refuse(
+            SourcePreflight.check(control, pipeline.source(), pipeline.needsPositions()));
         // Only reading shows this one, so the next start has to be told.
         throw gap.at(checkpoint);
       }
     }
+  }
+
+  /** Takes over what is parked; what a crash has left half published comes first. */
+  private Checkpoint open(Publisher publisher, Parking parking, Checkpoint from)
+      throws SQLException {
+    parking.lot().align(from);
+    Checkpoint checkpoint = from;
+    if (publisher.mayRepeat()) {
+      checkpoint = parking.releases().resume(unread(publisher, parking), from);
+      parking.releases().holdUntil(ServerState.endOfLog(leadership.connection()));
+    }
+    parking.lot().open(checkpoint, parking.releases()::flow);
+    return checkpoint;
+  }
+
+  /** While the log is not read yet its position stands still. */
+  private Commit unread(Publisher publisher, Parking parking) {
+    return new Commit(publisher, parking.lot(), memory, position -> {});
   }
 
   private Reconcile reconcile(Publisher publisher, Connection control) {
@@ -183,7 +205,6 @@ final class LeadingSession {
         triage(publisher, lot, 0),
         new Releases(
             lot,
-            publisher,
             new Releases.Rules(
                 EventRules.of(router, publisher, 0),
                 new RowCheck(pipeline.source()),
@@ -209,9 +230,10 @@ final class LeadingSession {
       throws SQLException, InterruptedException {
     Publisher publisher = open.publisher();
     LogReader reader = open.reader();
-    TransactionGrouper grouper = new TransactionGrouper(pipeline.batch(), parking.triage(), from);
-    Progress progress =
-        new Progress(new Acknowledger(reader), new EndedTransactions(from.publicationMark()));
+    TransactionGrouper grouper =
+        new TransactionGrouper(pipeline.batch(), parking.triage(), publisher.mayRepeat(), from);
+    Commit commit = new Commit(publisher, parking.lot(), memory, reader);
+    EndedTransactions ended = new EndedTransactions(from.publicationMark());
     Checkpoint durable = from;
     long durableNanos = System.nanoTime();
     long askedNanos = durableNanos;
@@ -225,9 +247,9 @@ final class LeadingSession {
       }
       for (Captured captured : reader.poll()) {
         take(captured, grouper);
-        note(captured, progress.ended());
+        note(captured, ended);
         if (grouper.isBatchFull()) {
-          durable = publish(publisher, parking, progress, grouper.takeEnded(), durable);
+          durable = publish(commit, ended, grouper.takeEnded(), durable);
           durableNanos = System.nanoTime();
         }
       }
@@ -237,13 +259,13 @@ final class LeadingSession {
       boolean hasMoved = !batch.position().equals(durable.position());
       boolean isDue = System.nanoTime() - durableNanos > POSITION_INTERVAL.toNanos();
       if (!batch.isEmpty() || (hasMoved && isDue)) {
-        durable = publish(publisher, parking, progress, batch, durable);
+        durable = publish(commit, ended, batch, durable);
         durableNanos = System.nanoTime();
       }
       grouper.throwIfWaiting();
       if (grouper.isIdle()) {
         long begun = System.nanoTime();
-        durable = parking.releases().run(durable, batch.parked().size());
+        durable = parking.releases().run(commit, durable, batch.parked().size());
         pulse.wasNotRead(System.nanoTime() - begun);
         grouper.skipTo(durable.sequence());
       }
@@ -257,14 +279,13 @@ final class LeadingSession {
       grouper.add(end);
     } else if (captured instanceof Captured.BadRow bad) {
       grouper.add(bad);
+    } else if (captured instanceof Captured.Absent) {
+      grouper.addAbsent();
     } else if (captured instanceof Captured.Pulse returned) {
       pulse.returned(returned.number());
       monitor.pulsed(pulse);
     }
   }
-
-  /** What is known of the log once a batch is durable. */
-  private record Progress(Acknowledger acknowledger, EndedTransactions ended) {}
 
   private static void note(Captured captured, EndedTransactions ended) {
     if (captured instanceof Captured.Pulse returned) {
@@ -275,66 +296,26 @@ final class LeadingSession {
   }
 
   private Checkpoint publish(
-      Publisher publisher,
-      Parking parking,
-      Progress progress,
-      TransactionGrouper.Batch batch,
-      Checkpoint before)
+      Commit commit, EndedTransactions ended, TransactionGrouper.Batch batch, Checkpoint before)
       throws SQLException {
     long begun = System.nanoTime();
-    // Written down first: once the position is past them, the log does not bring them again.
-    Checkpoint.Parking covered = parking.lot().write(batch.parked(), before);
-    Checkpoint after =
-        progress
-            .ended()
-            .addTo(before.advancedTo(batch.position(), batch.sequence()))
-            .withParking(covered);
-    List<Receipt> receipts = send(publisher, batch, after);
-    progress.acknowledger().acknowledge(batch.events(), batch.position(), receipts);
-    requireAll(receipts, batch);
-    done(parking, batch, after);
+    Checkpoint after = ended.addTo(before.advancedTo(batch.position(), batch.sequence()));
+    Checkpoint durable = publish(commit, batch, before, after);
     pulse.wasNotRead(System.nanoTime() - begun);
-    return after;
+    return durable;
   }
 
-  private List<Receipt> send(
-      Publisher publisher, TransactionGrouper.Batch batch, Checkpoint after) {
-    if (!publisher.keepsCheckpoint() && batch.events().isEmpty()) {
-      return List.of();
-    }
-    try {
-      return memory
-          .size()
-          .measured(
-              batch.events(),
-              publisher.patience(),
-              () -> publisher.publishBatch(batch.events(), after));
-    } catch (AgentException.RejectedEvent e) {
-      if (batch.events().isEmpty()) {
-        throw e;
-      }
-      memory.isolation().refused(batch.events(), e);
-      throw new AgentException.Retryable(
-          "the broker refused an event of a batch of %d; looking for it: %s"
-              .formatted(batch.events().size(), e.getMessage()),
-          e);
-    }
-  }
-
-  private void done(Parking parking, TransactionGrouper.Batch batch, Checkpoint after) {
-    parking.lot().parked(batch.parked(), after);
-    memory.isolation().passed(batch.events().size(), batch.parked());
+  private Checkpoint publish(
+      Commit commit, TransactionGrouper.Batch batch, Checkpoint before, Checkpoint after)
+      throws SQLException {
+    Checkpoint durable =
+        commit.run(
+            new Commit.Step(batch.events(), batch.parked(), after),
+            before,
+            refusal -> memory.isolation().refused(batch.events(), refusal));
     memory.breaker().progressed();
-    monitor.published(batch.events().size(), after);
-  }
-
-  private static void requireAll(List<Receipt> receipts, TransactionGrouper.Batch batch) {
-    if (receipts.size() < batch.events().size()) {
-      throw new AgentException.Retryable(
-          "the broker confirmed only %d of %d events"
-              .formatted(receipts.size(), batch.events().size()),
-          null);
-    }
+    monitor.published(batch.events().size(), durable);
+    return durable;
   }
 
   /** Publishes rows older than the slot, page by page, each with its progress. */
@@ -343,6 +324,7 @@ final class LeadingSession {
       throws SQLException {
     Backlog backlog = new Backlog(pipeline.source());
     String source = leadership.source().id();
+    Commit commit = unread(publisher, parking);
     Checkpoint checkpoint = from;
     while (!checkpoint.isBacklogDone() && !mustEnd.getAsBoolean()) {
       pulse.ensureAlive();
@@ -355,7 +337,12 @@ final class LeadingSession {
                   Math.min(pipeline.batch().maxEvents(), memory.isolation().limit()),
                   Math.min(pipeline.batch().atomicBytes(), memory.size().bytes())),
               checkpoint.position());
-      checkpoint = publishPage(publisher, parking, page, checkpoint);
+      checkpoint =
+          publishPage(
+              commit,
+              triage(publisher, parking.lot(), checkpoint.reconciliation()),
+              page,
+              checkpoint);
       if (page.missing() > 0) {
         LOG.warn(
             "{} rows older than the slot were deleted before they could be published",
@@ -368,8 +355,7 @@ final class LeadingSession {
     return checkpoint;
   }
 
-  private Checkpoint publishPage(
-      Publisher publisher, Parking parking, Backlog.Page page, Checkpoint before)
+  private Checkpoint publishPage(Commit commit, Triage triage, Backlog.Page page, Checkpoint before)
       throws SQLException {
     boolean isEnd = page.lastOrdinal() == before.backlogOrdinal();
     if (isEnd && before.backlogOrdinal() < before.backlogEnd()) {
@@ -380,20 +366,17 @@ final class LeadingSession {
           .at(before);
     }
     TransactionGrouper grouper =
-        new TransactionGrouper(
-            pipeline.batch(), triage(publisher, parking.lot(), before.reconciliation()), before);
+        new TransactionGrouper(pipeline.batch(), triage, commit.mayRepeat(), before);
     for (Captured row : page.rows()) {
       take(row, grouper);
     }
     grouper.endBacklogPage();
     grouper.throwIfWaiting();
     TransactionGrouper.Batch batch = grouper.takeEnded();
-    Checkpoint after =
-        before
-            .withBacklog(isEnd ? Checkpoint.BACKLOG_DONE : page.lastOrdinal(), batch.sequence())
-            .withParking(parking.lot().write(batch.parked(), before));
-    requireAll(send(publisher, batch, after), batch);
-    done(parking, batch, after);
-    return after;
+    return publish(
+        commit,
+        batch,
+        before,
+        before.withBacklog(isEnd ? Checkpoint.BACKLOG_DONE : page.lastOrdinal(), batch.sequence()));
   }
 }

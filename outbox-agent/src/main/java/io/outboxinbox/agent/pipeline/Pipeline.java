@@ -295,7 +295,8 @@ public final class Pipeline {
       return;
     }
     try {
-      Findings.refuse(SourcePreflight.check(configuration.source()));
+      Findings.refuse(
+          SourcePreflight.check(configuration.source(), configuration.needsPositions()));
       waitAfter(State.WAITING_FOR_DATABASE, e);
     } catch (AgentException.Fatal | AgentException.Misconfigured explained) {
       explained.addSuppressed(e);

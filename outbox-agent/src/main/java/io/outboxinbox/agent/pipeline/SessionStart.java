@@ -7,10 +7,10 @@ import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.event.SourcePosition;
-import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.lead.Leadership;
 import io.outboxinbox.agent.park.ParkingCarryOver;
 import io.outboxinbox.agent.publish.Publisher;
+import io.outboxinbox.agent.reconcile.OtherBroker;
 import io.outboxinbox.agent.reconcile.Reconcile;
 import io.outboxinbox.agent.source.Durability;
 import io.outboxinbox.agent.source.PublicationMark;
@@ -56,6 +56,7 @@ final class SessionStart {
   private final Runnable onLetIn;
   private final SourceRegistry registry;
   private final Findings findings;
+  private final boolean keepsPositions;
   private final Clock clock;
 
   SessionStart(
@@ -69,6 +70,7 @@ final class SessionStart {
     this.pipeline = pipeline;
     this.findings = findings;
     this.source = pipeline.source();
+    this.keepsPositions = pipeline.needsPositions();
     this.leadership = leadership;
     this.identity = leadership.source();
     this.control = control;
@@ -88,26 +90,25 @@ final class SessionStart {
       throws SQLException, InterruptedException {
     // Before the broker is asked, which may be slow or away, and before a leader that could publish
     // is shut out. What changes from here on, the comparison with the checkpoint and the watch see.
-    findings.require(SourcePreflight.check(control, source));
+    findings.require(SourcePreflight.check(control, source, keepsPositions));
     times.done("look at source");
     Optional<Checkpoint> found = publisher.takeOver(identity);
     times.done("shut out and read position");
     leadership.ensureHeld();
+    Optional<Finding> otherBroker = OtherBroker.of(pipeline, control, publisher, identity.id());
+    if (otherBroker.isPresent()) {
+      found = Optional.empty();
+    }
     onLetIn.run();
     reconcile.noteTopics();
     findings.require(pipeline.publish().preflight(fixedTopics));
     times.done("look at broker");
     freeSlot(found);
     times.done("free slot");
-    if (!publisher.keepsCheckpoint()) {
-      Checkpoint checkpoint = fromSlot();
-      verifySlot(checkpoint);
-      return checkpoint;
-    }
-    return fromBroker(found.orElse(null), reconcile);
+    return from(found.orElse(null), reconcile);
   }
 
-  private Checkpoint fromBroker(@Nullable Checkpoint found, Reconcile reconcile)
+  private Checkpoint from(@Nullable Checkpoint found, Reconcile reconcile)
       throws SQLException, InterruptedException {
     if (found == null) {
       @Nullable Checkpoint accepted = ofAcceptedCluster();
@@ -136,8 +137,7 @@ final class SessionStart {
     registry.markSeeded(control, identity.id(), publisher.cluster().orElse(null));
     LeftSlot.warn(control, Optional.of(found), Optional.empty(), source.slot());
     String mark = PublicationMark.of(control, source);
-    return found
-        .onTimeline(ServerState.of(control).timeline())
+    return onTimeline(found, ServerState.of(control).timeline())
         .throughSlot(source.slot())
         .withPublicationMark(PublicationMark.completed(found.publicationMark(), mark));
   }
@@ -147,6 +147,22 @@ final class SessionStart {
         "the request to go on from the position of %s was taken back meanwhile"
             .formatted(accepted.source().id()),
         null);
+  }
+
+  /**
+   * A promoted or restored server may have lost the last positions together with the events they
+   * covered, if it keeps them: their numbers are given to others now, so another epoch begins.
+   */
+  private Checkpoint onTimeline(Checkpoint checkpoint, int timeline) throws SQLException {
+    Checkpoint moved = checkpoint.onTimeline(timeline);
+    if (!keepsPositions || checkpoint.timeline() == timeline) {
+      return moved;
+    }
+    long epoch = Math.max(registration().nextEpoch(clock.instant()), checkpoint.epoch() + 1);
+    registry.beginSeededEpoch(leadership.connection(), identity.id(), epoch);
+    Checkpoint begun = moved.inEpoch(epoch);
+    publisher.write(begun);
+    return begun;
   }
 
   private void refuseUnknown(Reconciliations.@Nullable Request request) {
@@ -161,8 +177,11 @@ final class SessionStart {
   }
 
   private List<Finding> missing() throws SQLException {
-    return MissingPosition.explain(
-        control, source, pipeline.name(), identity, publisher.allCheckpoints());
+    Optional<Finding> otherBroker = OtherBroker.of(pipeline, control, publisher, identity.id());
+    return otherBroker.isPresent()
+        ? List.of(otherBroker.get())
+        : MissingPosition.explain(
+            control, source, pipeline.name(), identity, publisher.allCheckpoints());
   }
 
   private List<Finding> compared(Checkpoint found) throws SQLException {
@@ -251,9 +270,7 @@ final class SessionStart {
             registration.ownSlot(null));
     Checkpoint checkpoint = seedCheckpoint(epoch, seed.position(), seed.filled().candidates() > 0);
     // Without a durable seed, a crash in the very first batch could not be resumed exactly.
-    if (publisher.keepsCheckpoint()) {
-      publisher.publishBatch(List.of(), checkpoint);
-    }
+    publisher.write(checkpoint);
     registry.markSeeded(control, identity.id(), publisher.cluster().orElse(null));
     LeftSlot.warn(control, Optional.empty(), registration.ownSlot(null), source.slot());
     LOG.info(
@@ -305,26 +322,6 @@ final class SessionStart {
     return registry
         .find(control, identity.id())
         .orElseThrow(() -> new AgentException.Retryable("the leader's row disappeared", null));
-  }
-
-  /** For brokers that keep no checkpoint: the slot's own confirmed position is the memory. */
-  private Checkpoint fromSlot() throws SQLException {
-    SourceRegistry.Registration registration = registration();
-    Optional<SlotState> slot = SlotState.of(control, source.slot());
-    if (!registration.isSeeded()) {
-      findings.require(missing());
-      return firstStart();
-    }
-    if (slot.isEmpty()) {
-      throw new AgentException.Fatal(
-          "slot " + source.slot() + " is gone, and with it the position", WayOut.RESET);
-    }
-    // The count cannot go on exactly, so it starts again in a new epoch.
-    long epoch = registration.nextEpoch(clock.instant());
-    registry.beginSeededEpoch(control, identity.id(), epoch);
-    boolean hasBacklog = new Backlog(source).exists(control, identity.id());
-    SourcePosition position = SourcePosition.atCommit(slot.get().confirmedFlushLsn());
-    return seedCheckpoint(epoch, position, hasBacklog);
   }
 
   private Checkpoint seedCheckpoint(long epoch, SourcePosition position, boolean hasBacklog)

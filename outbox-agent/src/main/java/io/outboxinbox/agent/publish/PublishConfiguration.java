@@ -3,14 +3,24 @@ package io.outboxinbox.agent.publish;
 import com.fasterxml.jackson.annotation.JsonTypeInfo;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.event.Positions;
 import java.util.List;
 
 /** Block {@code publish}: one record per broker, told apart by its {@code type}. */
 @JsonTypeInfo(use = JsonTypeInfo.Id.NAME, property = "type")
 public interface PublishConfiguration {
 
-  /** Makes a publisher that is not yet connected. */
-  Publisher newPublisher();
+  /**
+   * Makes a publisher that is not yet connected.
+   *
+   * @param ofDatabase for a broker that cannot remember checkpoints itself
+   */
+  Publisher newPublisher(Positions ofDatabase);
+
+  /** Whether positions are kept in the source database, which then needs a table for them. */
+  default boolean needsPositions() {
+    return false;
+  }
 
   /**
    * Makes a replayer, connected to the broker.

@@ -2,6 +2,7 @@ package io.outboxinbox.agent.publish;
 
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.HeaderNames;
+import io.outboxinbox.agent.event.Positions;
 import io.outboxinbox.agent.event.Receipt;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SourceIdentity;
@@ -16,36 +17,19 @@ import org.jspecify.annotations.Nullable;
  * Sends events of one source to one broker. Used by the pipeline's thread alone; after any
  * exception the pipeline closes it and makes a new one.
  */
-public interface Publisher extends AutoCloseable {
+public interface Publisher extends Positions, AutoCloseable {
 
   /**
-   * Whether {@link #publishBatch} makes events and checkpoint durable together. Where it does not,
-   * the source's own confirmed position is the only memory and a crash repeats what was not yet
-   * acknowledged, with the same ids.
+   * Whether a crash can repeat events that are already published, because events and checkpoint do
+   * not become durable together. They then have the ids and numbers they had.
    */
-  boolean keepsCheckpoint();
-
-  /**
-   * Shuts out every earlier publisher of the source and waits until what it had begun is decided.
-   *
-   * @return the last durable checkpoint; empty if the broker keeps none for this source
-   * @throws io.outboxinbox.agent.event.AgentException.Retryable the broker is away
-   */
-  Optional<Checkpoint> takeOver(SourceIdentity source);
+  boolean mayRepeat();
 
   /**
    * Goes through what a {@link #takeOver} needs without shutting anybody out and without changing
    * anything, so that the real one finds code and connections warm. Failures are of no consequence.
    */
   default void rehearse(SourceIdentity source) {}
-
-  /**
-   * Every checkpoint the broker keeps, of any source; empty where it keeps none. Only for telling a
-   * new source from one whose cluster was rebuilt under the same name.
-   *
-   * @throws io.outboxinbox.agent.event.AgentException.Retryable the broker is away
-   */
-  List<Checkpoint> allCheckpoints();
 
   /**
    * Looks at an event before it is sent, because one event the broker refuses can spoil all that
@@ -62,14 +46,19 @@ public interface Publisher extends AutoCloseable {
    *
    * @param batch checked, in capture order; empty when only the position moves on
    * @param after covers exactly the batch and all before it
-   * @return a receipt for every event confirmed, in order; a publisher that keeps checkpoints
-   *     confirms all or throws
+   * @return a receipt for every event
    * @throws io.outboxinbox.agent.event.AgentException.Retryable any part may have arrived: close,
    *     make a new publisher, take over, go on from its checkpoint
    * @throws io.outboxinbox.agent.event.AgentException.RejectedEvent the broker will never take an
-   *     event of this batch; a publisher that keeps checkpoints has published none of it
+   *     event of this batch; none of it is published, or where that {@link #mayRepeat}, none behind
+   *     it of its key
    */
   List<Receipt> publishBatch(List<RoutedEvent> batch, Checkpoint after);
+
+  @Override
+  default void write(Checkpoint checkpoint) {
+    publishBatch(List.of(), checkpoint);
+  }
 
   /** How long a batch may take before publisher or broker give it up. */
   default Duration patience() {
@@ -114,14 +103,6 @@ public interface Publisher extends AutoCloseable {
   default Duration hidden() {
     return Duration.ZERO;
   }
-
-  /**
-   * Forgets the source's checkpoint, so that its next start is a first start. To be called by an
-   * operator's command after {@link #takeOver}, never by a pipeline.
-   *
-   * @throws io.outboxinbox.agent.event.AgentException.Retryable the broker is away
-   */
-  void forget(SourceIdentity source);
 
   /** Closes without waiting for unfinished sends. May be called twice. */
   @Override

@@ -11,7 +11,6 @@ import io.outboxinbox.agent.source.table.SourceMove;
 import io.outboxinbox.agent.source.table.WholeChange;
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -82,7 +81,7 @@ final class CarryOver {
               });
       Parking covered =
           new Parking(Math.max(parking.lastOrdinal(), highest), parking.lastRelease());
-      lead.publisher().publishBatch(List.of(), own.withParking(covered));
+      lead.publisher().write(own.withParking(covered));
     }
   }
 

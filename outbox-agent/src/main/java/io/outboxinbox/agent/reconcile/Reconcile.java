@@ -31,7 +31,6 @@ import io.outboxinbox.agent.source.table.WholeChange;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Clock;
-import java.util.List;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
@@ -174,7 +173,7 @@ public final class Reconcile {
     Optional<String> own = registration().ownSlot(position.orElse(null));
     boolean hasSlot = SlotState.of(lead.control(), source.slot()).isPresent();
     refuseUnhealable(hasSlot, own, bound);
-    long epoch = epoch(base);
+    long epoch = epoch(base, server);
     CarryOver carryOver = new CarryOver(lead, cause.request(), base);
     carryOver.prepare(change);
     long number = begin(cause, carryOver);
@@ -234,12 +233,20 @@ public final class Reconcile {
     }
   }
 
-  private long epoch(@Nullable Checkpoint base) throws SQLException {
+  private long epoch(@Nullable Checkpoint base, ServerState server) throws SQLException {
     Registration known = registration();
     // A new id under which somebody has begun before: to consumers a lower epoch would be a repeat.
     boolean isBehind =
         base != null && !base.source().equals(identity) && base.epoch() < known.epoch();
-    return base == null || isBehind ? known.nextEpoch(lead.clock().instant()) : base.epoch();
+    // Set back with the server that keeps it, or copied with another's, the position says nothing
+    // of the numbers after it.
+    boolean isSetBack =
+        base != null
+            && lead.pipeline().needsPositions()
+            && (base.timeline() != server.timeline() || !base.source().equals(identity));
+    return base == null || isBehind || isSetBack
+        ? known.nextEpoch(lead.clock().instant())
+        : base.epoch();
   }
 
   /**
@@ -286,7 +293,7 @@ public final class Reconcile {
         source.slot(),
         PublicationMark.of(lead.control(), source),
         turn.epoch(),
-        base == null ? 0 : base.sequence(),
+        base == null ? 0 : lastNumber(base),
         remaining == 0 ? Checkpoint.BACKLOG_DONE : 0,
         seed.position(),
         Checkpoint.Parking.NONE,
@@ -295,8 +302,18 @@ public final class Reconcile {
         remaining == 0 ? 0 : new Backlog(source).end(lead.control(), identity.id()));
   }
 
+  /**
+   * Where a crash can repeat events, those behind the checkpoint may have been published, and the
+   * log will not bring them again to tell their numbers: nobody else gets them.
+   */
+  private long lastNumber(Checkpoint base) {
+    PipelineConfiguration.BatchConfiguration batch = lead.pipeline().batch();
+    return base.sequence()
+        + (lead.publisher().mayRepeat() ? batch.maxEvents() + batch.atomicEvents() : 0);
+  }
+
   private void makeDurable(Checkpoint checkpoint, Cause cause) throws SQLException {
-    lead.publisher().publishBatch(List.of(), checkpoint);
+    lead.publisher().write(checkpoint);
     registry.markSeeded(lead.control(), identity.id(), lead.publisher().cluster().orElse(null));
     if (cause.request() != null) {
       settle(cause.request());

@@ -24,6 +24,7 @@ import io.outboxinbox.agent.source.table.PageLimit;
 import io.outboxinbox.agent.source.table.ParkedIds;
 import io.outboxinbox.agent.source.table.ParkedIds.Kept;
 import io.outboxinbox.agent.source.table.StoredRows;
+import io.outboxinbox.agent.source.table.TablePositions;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -227,7 +228,8 @@ public final class Replay {
    */
   private long endedXid(Connection connection, SourceIdentity identity) throws SQLException {
     Optional<Checkpoint> position;
-    try (Publisher publisher = pipeline.publish().newPublisher()) {
+    try (Publisher publisher =
+        pipeline.publish().newPublisher(new TablePositions(connection, pipeline.source()))) {
       position =
           publisher.allCheckpoints().stream()
               .filter(checkpoint -> checkpoint.source().equals(identity))

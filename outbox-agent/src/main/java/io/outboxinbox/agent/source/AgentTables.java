@@ -17,10 +17,16 @@ public final class AgentTables {
           "outbox_reconciliation", List.of("SELECT", "INSERT", "UPDATE"),
           "outbox_phantom", List.of("SELECT", "INSERT", "UPDATE", "DELETE"));
 
+  /** The same of what only brokers need that cannot remember positions themselves. */
+  public static final Map<String, List<String>> OF_POSITIONS =
+      Map.of("outbox_agent_position", List.of("SELECT", "INSERT", "UPDATE"));
+
   private AgentTables() {}
 
   /** In the same order each time. */
   public static Set<String> names() {
-    return new TreeSet<>(PRIVILEGES.keySet());
+    Set<String> names = new TreeSet<>(PRIVILEGES.keySet());
+    names.addAll(OF_POSITIONS.keySet());
+    return names;
   }
 }

@@ -5,7 +5,6 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -16,33 +15,19 @@ public final class CatalogQuery {
 
   private CatalogQuery() {}
 
-  /** Makes a fact of the current row. */
-  @FunctionalInterface
-  public interface RowMapper<T> {
-    T read(ResultSet row) throws SQLException;
-  }
-
   public static <T> List<T> list(
-      Connection connection, String sql, RowMapper<T> reader, Object... parameters)
+      Connection connection, String sql, Sql.RowMapper<T> reader, Object... parameters)
       throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setQueryTimeout(TIMEOUT_SECONDS);
-      for (int i = 0; i < parameters.length; i++) {
-        statement.setObject(i + 1, parameters[i]);
-      }
-      List<T> rows = new ArrayList<>();
-      try (ResultSet result = statement.executeQuery()) {
-        while (result.next()) {
-          rows.add(reader.read(result));
-        }
-      }
-      return rows;
+      Sql.bind(statement, parameters);
+      return Sql.rows(statement, reader);
     }
   }
 
   /** For queries that always have one row. */
   public static <T> T one(
-      Connection connection, String sql, RowMapper<T> reader, Object... parameters)
+      Connection connection, String sql, Sql.RowMapper<T> reader, Object... parameters)
       throws SQLException {
     List<T> rows = list(connection, sql, reader, parameters);
     if (rows.size() != 1) {

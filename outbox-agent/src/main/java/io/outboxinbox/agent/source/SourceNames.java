@@ -3,8 +3,6 @@ package io.outboxinbox.agent.source;
 import io.outboxinbox.agent.event.SourceIdentity;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.Locale;
 import java.util.Optional;
@@ -142,12 +140,10 @@ public final class SourceNames {
   public static SourceIdentity identify(Connection connection, SourceConfiguration source)
       throws SQLException {
     SourceConfiguration named = resolved(connection, source);
-    try (PreparedStatement statement =
-            connection.prepareStatement("SELECT system_identifier::text FROM pg_control_system()");
-        ResultSet row = statement.executeQuery()) {
-      row.next();
-      return identity(row.getString(1), named);
-    }
+    return Sql.one(
+        connection,
+        "SELECT system_identifier::text FROM pg_control_system()",
+        row -> identity(row.getString(1), named));
   }
 
   /**

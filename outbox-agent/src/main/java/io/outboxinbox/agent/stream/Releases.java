@@ -7,7 +7,6 @@ import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SequencedEvent;
 import io.outboxinbox.agent.park.ParkedEvents;
 import io.outboxinbox.agent.park.ParkingLot;
-import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.source.RowCheck;
 import io.outboxinbox.agent.source.table.ParkedQueue.Candidate;
 import io.outboxinbox.agent.source.table.ParkedQueue.Refusal;
@@ -15,6 +14,7 @@ import io.outboxinbox.agent.source.table.ParkedQueue.Requested;
 import io.outboxinbox.agent.source.table.ParkedQueue.Taken;
 import java.sql.SQLException;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
@@ -24,6 +24,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -46,7 +47,6 @@ public final class Releases {
 
   private final ParkingLot lot;
   private final ParkedEvents table;
-  private final Publisher publisher;
   private final EventRules rules;
   private final RowCheck rows;
   private final Isolation isolation;
@@ -64,6 +64,7 @@ public final class Releases {
 
   private final LongSupplier nanos;
   private long lookedNanos;
+  private long heldUntilLsn;
   private long requestedCursor;
 
   /**
@@ -85,12 +86,11 @@ public final class Releases {
     void released(int events, Checkpoint after);
   }
 
-  public Releases(ParkingLot lot, Publisher publisher, Rules rules, Report report) {
+  public Releases(ParkingLot lot, Rules rules, Report report) {
     this.lot = lot;
     this.table = lot.table();
     this.nanos = rules.nanos();
     this.lookedNanos = nanos.getAsLong() - LOOK_NANOS;
-    this.publisher = publisher;
     this.rules = rules.events();
     this.rows = rules.rows();
     this.isolation = rules.isolation();
@@ -108,15 +108,24 @@ public final class Releases {
   }
 
   /**
+   * Publishes nothing before the position is there: up to it the log may bring events again that
+   * were published before a crash, and they need the numbers they had.
+   */
+  public void holdUntil(long commitLsn) {
+    heldUntilLsn = commitLsn;
+  }
+
+  /**
    * Publishes the next page or pages, if there is something to publish.
    *
+   * @param commit publishes them
    * @param durable the position; no event behind it has a number yet
    * @param justParked so many events were parked since the last call. More than a page of them
    *     would otherwise keep a key that flows from ever catching up.
    * @return the position afterwards: same place in the log, perhaps a higher sequence
    */
-  public Checkpoint run(Checkpoint durable, int justParked) throws SQLException {
-    if (lot.isEmpty()) {
+  public Checkpoint run(Commit commit, Checkpoint durable, int justParked) throws SQLException {
+    if (lot.isEmpty() || durable.position().commitLsn() < heldUntilLsn) {
       return durable;
     }
     lot.takeJoined().forEach(this::flow);
@@ -127,7 +136,7 @@ public final class Releases {
     }
     Checkpoint at = durable;
     for (int page = justParked / PAGE_EVENTS; page >= 0 && hasWork(); page--) {
-      at = releasePage(at);
+      at = releasePage(commit, at);
     }
     // Once nothing waits this is not reached any more, so the end has to be shown at once.
     if (isDue || lot.isEmpty()) {
@@ -177,7 +186,7 @@ public final class Releases {
     }
   }
 
-  private Checkpoint releasePage(Checkpoint at) throws SQLException {
+  private Checkpoint releasePage(Commit commit, Checkpoint at) throws SQLException {
     Page page = choose(at);
     if (page.isEmpty()) {
       return at;
@@ -190,10 +199,7 @@ public final class Releases {
       putBack(page, taken, refusals, at);
       return at;
     }
-    Checkpoint after =
-        at.advancedTo(at.position(), at.sequence() + events.size())
-            .withParking(new Checkpoint.Parking(at.parking().lastOrdinal(), release));
-    publish(events, taken, after, at);
+    Checkpoint after = publish(commit, events, taken, at);
     lot.settled(table.settle(release).size());
     report.released(events.size(), after);
     letGo(page.keys(), at);
@@ -283,12 +289,15 @@ public final class Releases {
         continue;
       }
       try {
-        events.add(route(event, at));
+        if (event.mayGo()) {
+          events.add(route(event, at));
+          continue;
+        }
       } catch (AgentException.RejectedEvent e) {
         refusals.add(new Refusal(event.ordinal(), String.valueOf(e.getMessage())));
-        if (event.key() != null) {
-          refusedKeys.add(event.key());
-        }
+      }
+      if (event.key() != null) {
+        refusedKeys.add(event.key());
       }
     }
     return events;
@@ -311,7 +320,8 @@ public final class Releases {
   /** Gives a page up: its rest goes with the next one, in an order that is right again. */
   private void putBack(Page page, List<Taken> taken, List<Refusal> refusals, Checkpoint at)
       throws SQLException {
-    refuse(refusals, at);
+    refuse(refusals);
+    table.putBack(at.parking().lastRelease());
     Set<Long> missing = new HashSet<>(page.keyOf.keySet());
     taken.forEach(event -> missing.remove(event.ordinal()));
     for (Long ordinal : missing) {
@@ -325,45 +335,110 @@ public final class Releases {
     requestedCursor = 0;
   }
 
-  private void refuse(List<Refusal> refusals, Checkpoint at) throws SQLException {
+  private void refuse(List<Refusal> refusals) throws SQLException {
     for (Refusal refusal : refusals) {
       lot.refusedAgain(refusal.reason());
     }
     table.refuse(refusals);
-    table.putBack(at.parking().lastRelease());
   }
 
-  private void publish(
-      List<RoutedEvent> events, List<Taken> taken, Checkpoint after, Checkpoint before)
+  private Checkpoint publish(
+      Commit commit, List<RoutedEvent> events, List<Taken> taken, Checkpoint at)
       throws SQLException {
-    try {
-      int confirmed =
-          size.measured(events, publisher.patience(), () -> publisher.publishBatch(events, after))
-              .size();
-      if (confirmed < events.size()) {
-        throw new AgentException.Retryable(
-            "the broker confirmed only %d of %d released events"
-                .formatted(confirmed, events.size()),
-            null);
-      }
-      isolation.passed(events.size(), List.of());
-    } catch (AgentException.RejectedEvent e) {
-      Taken culprit = culprit(taken, e);
-      if (culprit == null) {
-        isolation.refused(events.size());
-      } else {
-        refuse(
-            List.of(
-                new Refusal(
-                    culprit.ordinal(), "event " + culprit.row().shownId() + ": " + e.getMessage())),
-            before);
-        isolation.found();
-      }
-      throw new AgentException.Retryable(
-          "the broker refused one of %d released events; looking for it: %s"
-              .formatted(events.size(), e.getMessage()),
-          e);
+    Checkpoint covering =
+        numbered(taken, at)
+            .withParking(
+                new Checkpoint.Parking(at.parking().lastOrdinal(), taken.get(0).release()));
+    return commit.run(
+        new Commit.Step(events, List.of(), covering), at, refusal -> refused(taken, refusal));
+  }
+
+  /** Nobody else gets the numbers of a batch, whether or not it has used them before. */
+  private static Checkpoint numbered(List<Taken> taken, Checkpoint at) {
+    long last = taken.get(taken.size() - 1).sequence();
+    return at.advancedTo(at.position(), Math.max(at.sequence(), last));
+  }
+
+  /**
+   * Publishes batches again that a crash or a refusal may have left half published, by the numbers
+   * they had and before other events take those. To be called before the lot is opened.
+   *
+   * @param commit one whose broker may repeat events
+   * @return the checkpoint afterwards
+   */
+  public Checkpoint resume(Commit commit, Checkpoint at) throws SQLException {
+    Checkpoint durable = at;
+    List<Taken> taken = table.taken(durable.parking().lastRelease());
+    while (!taken.isEmpty()) {
+      durable = resume(commit, within(isolation.limit(), taken), durable);
+      taken = table.taken(durable.parking().lastRelease());
     }
+    return durable;
+  }
+
+  private List<Taken> within(int limit, List<Taken> taken) throws SQLException {
+    if (taken.size() <= limit) {
+      return taken;
+    }
+    List<Taken> first = taken.subList(0, limit);
+    table.postpone(first.get(0).release(), first.stream().map(Taken::ordinal).toList());
+    return first;
+  }
+
+  private Checkpoint resume(Commit commit, List<Taken> taken, Checkpoint at) throws SQLException {
+    List<Refusal> refusals = new ArrayList<>();
+    List<RoutedEvent> events = route(firstOfTheirKeys(taken, at), at, refusals);
+    Checkpoint numbered = at;
+    if (events.size() < taken.size()) {
+      // The others wait again. An earlier try may have published them by their numbers, so these
+      // are used up before the rows forget them.
+      numbered =
+          commit.run(new Commit.Step(List.of(), List.of(), numbered(taken, at)), at, refusal -> {});
+      refuse(refusals);
+      table.takeOut(ordinalsBut(events, taken));
+    }
+    Checkpoint after = publish(commit, events, taken, numbered);
+    table.settle(after.parking().lastRelease());
+    report.released(events.size(), after);
+    return after;
+  }
+
+  /** Without those before which one waits that was taken out of a batch. */
+  private List<Taken> firstOfTheirKeys(List<Taken> taken, Checkpoint at) throws SQLException {
+    List<String> keys =
+        taken.stream().flatMap(event -> Stream.ofNullable(event.key())).distinct().toList();
+    Map<String, Long> waiting = new HashMap<>();
+    for (Candidate first : table.candidates(keys, 1, at.parking().lastOrdinal())) {
+      if (first.ordinal() != 0) {
+        waiting.put(first.key(), first.ordinal());
+      }
+    }
+    return taken.stream()
+        .filter(event -> event.ordinal() < waiting.getOrDefault(event.key(), Long.MAX_VALUE))
+        .toList();
+  }
+
+  private static List<Long> ordinalsBut(List<RoutedEvent> events, List<Taken> taken) {
+    Set<Long> going = new HashSet<>();
+    events.forEach(event -> going.add(event.sequenced().sequence()));
+    return taken.stream()
+        .filter(event -> !going.contains(event.sequence()))
+        .map(Taken::ordinal)
+        .toList();
+  }
+
+  private void refused(List<Taken> taken, AgentException.RejectedEvent e) throws SQLException {
+    @Nullable Taken culprit = culprit(taken, e);
+    if (culprit == null) {
+      isolation.refused(taken.size());
+      return;
+    }
+    // The batch keeps its numbers, by which others of it may have gone out; see resume.
+    refuse(
+        List.of(
+            new Refusal(
+                culprit.ordinal(), "event " + culprit.row().shownId() + ": " + e.getMessage())));
+    isolation.found();
   }
 
   private static @Nullable Taken culprit(List<Taken> taken, AgentException.RejectedEvent e) {

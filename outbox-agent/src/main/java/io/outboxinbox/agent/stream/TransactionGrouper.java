@@ -37,6 +37,7 @@ public final class TransactionGrouper {
 
   private final PipelineConfiguration.BatchConfiguration limits;
   private final Triage triage;
+  private final boolean isEachRowNumbered;
   private final long epoch;
 
   private List<RoutedEvent> ended = new ArrayList<>();
@@ -51,11 +52,21 @@ public final class TransactionGrouper {
   private long sequence;
   private @Nullable AgentException waitsFor;
 
-  /** Starts behind a checkpoint. */
+  /**
+   * Starts behind a checkpoint.
+   *
+   * @param isEachRowNumbered whether a number is used up also by what is not published. Where a
+   *     crash can repeat events they must have the numbers they had, whatever is parked this time;
+   *     elsewhere published events are numbered without a gap.
+   */
   public TransactionGrouper(
-      PipelineConfiguration.BatchConfiguration limits, Triage triage, Checkpoint from) {
+      PipelineConfiguration.BatchConfiguration limits,
+      Triage triage,
+      boolean isEachRowNumbered,
+      Checkpoint from) {
     this.limits = limits;
     this.triage = triage;
+    this.isEachRowNumbered = isEachRowNumbered;
     this.epoch = from.epoch();
     this.sequence = from.sequence();
     this.endedSequence = from.sequence();
@@ -90,6 +101,7 @@ public final class TransactionGrouper {
     } else if (verdict instanceof Triage.Park park) {
       openParked.add(park.event());
       openBytes += BatchSize.bytes(park.event().row());
+      useUpNumber();
     }
     int eventsMax = Math.min(limits.atomicEvents(), triage.eventsMax());
     if (open.size() + openParked.size() >= eventsMax || openBytes >= bytesMax()) {
@@ -100,6 +112,19 @@ public final class TransactionGrouper {
   public void add(Captured.TransactionEnd transactionEnd) {
     if (waitsFor == null) {
       end(transactionEnd.position());
+    }
+  }
+
+  /** Takes note of a row that is gone. */
+  public void addAbsent() {
+    if (waitsFor == null) {
+      useUpNumber();
+    }
+  }
+
+  private void useUpNumber() {
+    if (isEachRowNumbered) {
+      sequence++;
     }
   }
 

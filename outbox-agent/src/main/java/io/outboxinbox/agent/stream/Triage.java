@@ -137,7 +137,7 @@ public final class Triage {
     }
     @Nullable String lane = event.lane();
     if (lane != null) {
-      held.add(lane);
+      held.addUncovered(lane);
     }
     return new Park(event);
   }

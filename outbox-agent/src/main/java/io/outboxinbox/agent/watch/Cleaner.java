@@ -4,6 +4,7 @@ import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.OneLine;
+import io.outboxinbox.agent.event.Repeating;
 import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
@@ -12,8 +13,6 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Optional;
-import java.util.concurrent.ScheduledExecutorService;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -39,7 +38,7 @@ public final class Cleaner implements AutoCloseable {
   private final Optional<Duration> keep;
   private final Supplier<@Nullable Checkpoint> durable;
   private final WatchReport report;
-  private final ScheduledExecutorService thread;
+  private final Repeating thread;
 
   private volatile @Nullable Connection connection;
   private volatile boolean isClosed;
@@ -61,15 +60,12 @@ public final class Cleaner implements AutoCloseable {
     this.keep = pipeline.retention().kept();
     this.durable = durable;
     this.report = report;
-    this.thread = Daemon.named("retention-" + pipeline.name());
+    this.thread = Repeating.named("retention-" + pipeline.name());
   }
 
-  // The executor runs until close; a run that fails is logged, not kept in this future.
-  @SuppressWarnings("FutureReturnValueIgnored")
   public void start() {
     if (keep.isPresent()) {
-      thread.scheduleWithFixedDelay(
-          this::cleanOrLog, FIRST.toMillis(), INTERVAL.toMillis(), TimeUnit.MILLISECONDS);
+      thread.withRests(FIRST, INTERVAL, this::cleanOrLog);
     }
   }
 
@@ -134,7 +130,7 @@ public final class Cleaner implements AutoCloseable {
   @Override
   public void close() {
     isClosed = true;
-    thread.shutdownNow();
+    thread.close();
     Connection open = connection;
     if (open != null) {
       try {

@@ -4,6 +4,7 @@ import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.OneLine;
+import io.outboxinbox.agent.event.Repeating;
 import io.outboxinbox.agent.source.PublicationMark;
 import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConnections;
@@ -17,8 +18,6 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Optional;
-import java.util.concurrent.ScheduledExecutorService;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -44,7 +43,7 @@ public final class SourceWatch implements AutoCloseable {
   private final SourceConnections connections;
   private final LogReader reader;
   private final WatchReport report;
-  private final ScheduledExecutorService thread;
+  private final Repeating thread;
 
   private volatile @Nullable Connection connection;
   private boolean isFailing;
@@ -64,18 +63,14 @@ public final class SourceWatch implements AutoCloseable {
     this.pipeline = pipeline;
     this.checkpoint = checkpoint;
     this.reader = reader;
-    this.thread = Daemon.named("watch-" + pipeline.name());
+    this.thread = Repeating.named("watch-" + pipeline.name());
   }
 
-  // The executor runs until close; what it finds is kept in fields, not in this future.
-  @SuppressWarnings("FutureReturnValueIgnored")
   public void start() throws SQLException {
     open();
     lookedNanos = System.nanoTime();
-    thread.scheduleWithFixedDelay(
-        this::look, INTERVAL.toMillis(), INTERVAL.toMillis(), TimeUnit.MILLISECONDS);
-    thread.scheduleWithFixedDelay(
-        this::createPartitions, 0, PARTITIONS_INTERVAL.toMillis(), TimeUnit.MILLISECONDS);
+    thread.withRests(INTERVAL, INTERVAL, this::look);
+    thread.withRests(Duration.ZERO, PARTITIONS_INTERVAL, this::createPartitions);
   }
 
   private void look() {
@@ -155,7 +150,8 @@ public final class SourceWatch implements AutoCloseable {
   }
 
   private void look(Connection open) throws SQLException {
-    Findings.refuse(SourcePreflight.checkWhileReading(open, pipeline.source()));
+    Findings.refuse(
+        SourcePreflight.checkWhileReading(open, pipeline.source(), pipeline.needsPositions()));
     String mark = PublicationMark.of(open, pipeline.source());
     Findings.refuse(PublicationMark.compare(pipeline.source(), checkpoint.publicationMark(), mark));
     refuseRequest(open);
@@ -206,7 +202,7 @@ public final class SourceWatch implements AutoCloseable {
   @Override
   public void close() {
     isClosed = true;
-    thread.shutdownNow();
+    thread.close();
     disconnect();
   }
 }

@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.watch;
 
 import io.outboxinbox.agent.configure.PipelineConfiguration;
+import io.outboxinbox.agent.event.Repeating;
 import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
@@ -10,8 +11,6 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Optional;
-import java.util.concurrent.ScheduledExecutorService;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -40,7 +39,7 @@ public final class WalWatch implements AutoCloseable {
   private final WalMeter meter;
   private final WalValve valve;
   private final WalAlarm alarm = new WalAlarm();
-  private final ScheduledExecutorService thread;
+  private final Repeating thread;
 
   private @Nullable Connection connection;
   private String lastWarned = "";
@@ -57,13 +56,11 @@ public final class WalWatch implements AutoCloseable {
     this.own = own;
     this.meter = new WalMeter(pipeline.wal().budgetBytes());
     this.valve = new WalValve(pipeline, own);
-    this.thread = Daemon.named("wal-" + pipeline.name());
+    this.thread = Repeating.named("wal-" + pipeline.name());
   }
 
-  // The executor runs until close; what it finds goes to the report.
-  @SuppressWarnings("FutureReturnValueIgnored")
   public void start() {
-    thread.scheduleWithFixedDelay(this::look, 0, INTERVAL.toMillis(), TimeUnit.MILLISECONDS);
+    thread.withRests(Duration.ZERO, INTERVAL, this::look);
   }
 
   /** Looks once; what goes wrong is no reason not to look again. */
@@ -142,7 +139,6 @@ public final class WalWatch implements AutoCloseable {
   @Override
   public void close() {
     // In turn, because the connection belongs to that thread.
-    thread.execute(this::disconnect);
-    thread.shutdown();
+    thread.closeAfter(this::disconnect);
   }
 }

@@ -6,6 +6,7 @@ import static org.awaitility.Awaitility.await;
 import io.outboxinbox.agent.pipeline.Holding;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineRig;
+import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
@@ -19,9 +20,16 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** What a replaced leader still sends, or still holds, neither harms nor stops its successor. */
+@ParameterizedClass
+@EnumSource(Memory.class)
 class FencingIT {
+  @Parameter Memory memory;
+
   private static final Duration WITHIN = Duration.ofSeconds(90);
   private static final String RECONCILE = "onGap: reconcile";
 
@@ -34,7 +42,7 @@ class FencingIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    rig = new PipelineRig(postgres, kafka);
+    rig = new PipelineRig(postgres, kafka, memory);
   }
 
   @AfterEach

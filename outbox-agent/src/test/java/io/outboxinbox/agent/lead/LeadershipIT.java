@@ -7,6 +7,7 @@ import static org.awaitility.Awaitility.await;
 import io.outboxinbox.agent.operate.SourceReset;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineRig;
+import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
 import io.outboxinbox.agent.pipeline.PipelineStatus;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.agent.source.Identifiers;
@@ -33,11 +34,18 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.Timeout.ThreadMode;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Nobody leads although nothing of ours is broken: said by name, with the way out. */
+@ParameterizedClass
+@EnumSource(Memory.class)
 class LeadershipIT {
+  @Parameter Memory memory;
+
   private static final Duration WITHIN = Duration.ofSeconds(90);
   private static final String KEY = "hashtext('outbox_publication')";
 
@@ -62,7 +70,7 @@ class LeadershipIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    rig = PipelineRig.on(server, kafka);
+    rig = PipelineRig.on(server, kafka, memory);
   }
 
   @AfterEach

@@ -304,7 +304,7 @@ class ObservatoryTest {
   /** What an agent with one pipeline serves, but for the metrics of its Java machine. */
   static String metrics() {
     List<ObservedPipeline> pipelines = List.of(observed(status(State.LEADING, "", NOW, NOW)));
-    return new PrometheusText(AGENT, pipelines, new MetricRegistry(), CLOCK).render();
+    return Observatory.metrics(AGENT, pipelines, new MetricRegistry(), CLOCK).scrape();
   }
 
   @Test
@@ -318,23 +318,23 @@ class ObservatoryTest {
     registry.meter("calls").mark(2);
     registry.counter("open").inc();
     PipelineStatus status = status(State.LEADING, "", NOW, NOW);
-    String text = new PrometheusText(AGENT, List.of(observed(status)), registry, CLOCK).render();
+    String text = Observatory.metrics(AGENT, List.of(observed(status)), registry, CLOCK).scrape();
     assertThat(text)
         .contains(
-            "# TYPE outbox_agent_events_published_total counter\noutbox_agent_events_published_total{pipeline=\"orders\"} 42\n",
+            "# TYPE outbox_agent_events_published_total counter\noutbox_agent_events_published_total{pipeline=\"orders\"} 42.0\n",
             "outbox_agent_info{version=\"1.2.3\"} 1\n",
-            "outbox_agent_ready{pipeline=\"orders\"} 1\n",
-            "outbox_agent_state{pipeline=\"orders\",state=\"LEADING\"} 1\n",
-            "outbox_agent_state{pipeline=\"orders\",state=\"STANDBY\"} 0\n",
+            "outbox_agent_ready{pipeline=\"orders\"} 1.0\n",
+            "outbox_agent_state{pipeline=\"orders\",state=\"LEADING\"} 1.0\n",
+            "outbox_agent_state{pipeline=\"orders\",state=\"STANDBY\"} 0.0\n",
             "outbox_agent_capture_latency_seconds{pipeline=\"orders\"} 0.0125\n",
-            "outbox_agent_last_pulse_timestamp_seconds{pipeline=\"orders\"} 1767268800\n",
-            "outbox_agent_last_publish_timestamp_seconds{pipeline=\"orders\"} 0\n",
-            "jvm_memory_heap_used 5\n",
+            "outbox_agent_last_pulse_timestamp_seconds{pipeline=\"orders\"} 1.7672688E9\n",
+            "outbox_agent_last_publish_timestamp_seconds{pipeline=\"orders\"} 0.0\n",
+            "jvm_memory_heap_used 5.0\n",
             "commit_seconds{quantile=\"0.5\"} 0.25\ncommit_seconds{quantile=\"0.95\"} 0.25\n",
             "commit_seconds_count 1\n",
             "batch_count 1\n",
-            "# TYPE calls_total counter\ncalls_total 2\n",
-            "# TYPE open gauge\nopen 1\n")
+            "# TYPE calls_total counter\ncalls_total 2.0\n",
+            "# TYPE open gauge\nopen 1.0\n")
         .doesNotContain("jvm_name");
     assertThat(text.lines())
         .allMatch(

@@ -9,6 +9,7 @@ import io.outboxinbox.agent.event.Finding.Severity;
 import io.outboxinbox.agent.pipeline.CrashingPublishing;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineRig;
+import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.agent.reconcile.FailoverIT;
 import io.outboxinbox.agent.source.inspect.SourcePreflight;
@@ -25,15 +26,22 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.EnumSource;
 
+@ParameterizedClass
+@EnumSource(Memory.class)
 class PositionCheckIT {
+  @Parameter Memory memory;
+
   @RegisterExtension static final KafkaExtension kafka = KafkaExtension.shared();
 
   /** The leader publishes and moves the slot after the broker has told the position. */
   @Test
   void aLeaderThatMovesOnWhileItIsLookedAtIsNoFault() throws Exception {
     try (PostgresServer server = PostgresServer.start(PostgresVersion.V17);
-        PipelineRig rig = PipelineRig.on(server, kafka)) {
+        PipelineRig rig = PipelineRig.on(server, kafka, memory)) {
       Pipeline pipeline = rig.start("");
       rig.awaitLeading(pipeline);
       rig.insert(0, 3);
@@ -148,7 +156,7 @@ class PositionCheckIT {
   @Test
   void aReplicaIsToldFromItsPrimaryAndNothingElseIsAdvised() throws Exception {
     try (PostgresServer server = PostgresServer.start(PostgresVersion.V17);
-        PipelineRig rig = PipelineRig.on(server, kafka)) {
+        PipelineRig rig = PipelineRig.on(server, kafka, memory)) {
       Pipeline pipeline = rig.start("");
       rig.awaitLeading(pipeline);
       rig.insert(0, 3);
@@ -159,7 +167,7 @@ class PositionCheckIT {
         PostgresDatabase database = rig.database;
         replica.awaitReplayed();
         rig.moveTo(replica.server());
-        List<Finding> source = SourcePreflight.check(rig.configuration("").source());
+        List<Finding> source = SourcePreflight.check(rig.configuration("").source(), false);
         assertThat(source.stream().filter(finding -> finding.severity() != Severity.OK))
             .as("position %s", position)
             .singleElement()

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.outboxinbox.agent.pipeline.ParkingRig;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineRig;
+import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
@@ -17,9 +18,16 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** A parked event holds its key in its own topic, and in all of them only where it has to. */
+@ParameterizedClass
+@EnumSource(Memory.class)
 class HeldPerTopicIT {
+  @Parameter Memory memory;
+
   @RegisterExtension
   static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
 
@@ -33,7 +41,7 @@ class HeldPerTopicIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    rig = new PipelineRig(postgres, kafka);
+    rig = new PipelineRig(postgres, kafka, memory);
     parked = new ParkingRig(rig);
     invoices = kafka.newTopic("invoices", 1);
     rig.execute(

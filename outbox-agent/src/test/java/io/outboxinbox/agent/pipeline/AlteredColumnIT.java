@@ -13,6 +13,7 @@ import io.outboxinbox.agent.source.table.StoredRows.Selection;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
+import java.sql.Connection;
 import java.time.Duration;
 import java.util.List;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -122,7 +123,8 @@ class AlteredColumnIT {
     rig.insert(0, 2);
     rig.awaitEvents(2);
     assertThat(before.stop(Duration.ofSeconds(20))).isTrue();
-    try (Publisher publisher = rig.configuration("").publish().newPublisher()) {
+    try (Connection session = rig.database.connect();
+        Publisher publisher = rig.newPublisher(session)) {
       Checkpoint last = rig.checkpoint();
       publisher.takeOver(last.source());
       String mark = last.publicationMark().replaceFirst(" of .*", "");

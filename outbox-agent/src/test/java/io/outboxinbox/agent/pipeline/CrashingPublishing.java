@@ -3,12 +3,14 @@ package io.outboxinbox.agent.pipeline;
 import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.event.Positions;
 import io.outboxinbox.agent.event.Receipt;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.publish.PublishConfiguration;
 import io.outboxinbox.agent.publish.PublishedSearch;
 import io.outboxinbox.agent.publish.Publisher;
+import io.outboxinbox.agent.publish.Replayer;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -17,7 +19,8 @@ import java.util.function.Consumer;
 
 /**
  * The real broker, before and after which a session may die: with everything before the broker's
- * transaction done and nothing of it, or with it committed and nothing after it done.
+ * transaction done and nothing of it, or with it committed and nothing after it done; where the
+ * position is written after the events, also with these confirmed and the position not written.
  */
 public final class CrashingPublishing implements PublishConfiguration {
 
@@ -25,6 +28,8 @@ public final class CrashingPublishing implements PublishConfiguration {
   public enum Crash {
     NONE,
     BEFORE_COMMIT,
+    /** Before the commit where events and position go together. */
+    BEFORE_POSITION,
     AFTER_COMMIT
   }
 
@@ -91,8 +96,19 @@ public final class CrashingPublishing implements PublishConfiguration {
   }
 
   @Override
-  public Publisher newPublisher() {
-    return new Crashing(broker.newPublisher());
+  public Publisher newPublisher(Positions ofDatabase) {
+    CrashingPositions positions = new CrashingPositions(ofDatabase);
+    return new Crashing(broker.newPublisher(positions), positions);
+  }
+
+  @Override
+  public boolean needsPositions() {
+    return broker.needsPositions();
+  }
+
+  @Override
+  public Replayer newReplayer() {
+    return broker.newReplayer();
   }
 
   @Override
@@ -107,14 +123,16 @@ public final class CrashingPublishing implements PublishConfiguration {
 
   private final class Crashing implements Publisher {
     private final Publisher real;
+    private final CrashingPositions positions;
 
-    Crashing(Publisher real) {
+    Crashing(Publisher real, CrashingPositions positions) {
       this.real = real;
+      this.positions = positions;
     }
 
     @Override
-    public boolean keepsCheckpoint() {
-      return real.keepsCheckpoint();
+    public boolean mayRepeat() {
+      return real.mayRepeat();
     }
 
     @Override
@@ -138,10 +156,12 @@ public final class CrashingPublishing implements PublishConfiguration {
     @Override
     public List<Receipt> publishBatch(List<RoutedEvent> batch, Checkpoint after) {
       Crash crash = script.apply(batch, after);
-      if (crash == Crash.BEFORE_COMMIT) {
+      boolean isBefore = crash == Crash.BEFORE_POSITION && !real.mayRepeat();
+      if (crash == Crash.BEFORE_COMMIT || isBefore) {
         crashes.incrementAndGet();
         throw new IllegalStateException("crash before the commit");
       }
+      positions.isNextLost = crash == Crash.BEFORE_POSITION;
       List<Receipt> receipts = real.publishBatch(batch, after);
       if (crash == Crash.AFTER_COMMIT) {
         crashes.incrementAndGet();
@@ -169,6 +189,40 @@ public final class CrashingPublishing implements PublishConfiguration {
     @Override
     public void close() {
       real.close();
+    }
+  }
+
+  /** The session may die before a position is written. */
+  private final class CrashingPositions implements Positions {
+    private final Positions real;
+    private boolean isNextLost;
+
+    CrashingPositions(Positions real) {
+      this.real = real;
+    }
+
+    @Override
+    public Optional<Checkpoint> takeOver(SourceIdentity source) {
+      return real.takeOver(source);
+    }
+
+    @Override
+    public List<Checkpoint> allCheckpoints() {
+      return real.allCheckpoints();
+    }
+
+    @Override
+    public void write(Checkpoint checkpoint) {
+      if (isNextLost) {
+        crashes.incrementAndGet();
+        throw new IllegalStateException("crash before the position");
+      }
+      real.write(checkpoint);
+    }
+
+    @Override
+    public void forget(SourceIdentity source) {
+      real.forget(source);
     }
   }
 }

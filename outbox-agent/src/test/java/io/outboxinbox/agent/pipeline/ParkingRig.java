@@ -117,6 +117,15 @@ public final class ParkingRig implements AutoCloseable {
         .toList();
   }
 
+  /** Numbers under one key, in the order consumers see. */
+  public List<String> sequencesOf(String key) {
+    return rig.consume().stream()
+        .filter(record -> record.key().equals(key))
+        .map(record -> Long.valueOf(PipelineRig.header(record, "ce_sequence")))
+        .map(String::valueOf)
+        .toList();
+  }
+
   public List<Long> sequences() {
     return rig.consume().stream()
         .map(record -> Long.valueOf(PipelineRig.header(record, "ce_sequence")))

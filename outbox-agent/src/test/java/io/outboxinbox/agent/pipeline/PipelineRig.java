@@ -8,6 +8,8 @@ import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.publish.PublishConfiguration;
 import io.outboxinbox.agent.publish.Publisher;
+import io.outboxinbox.agent.publish.kafka.PlainKafka;
+import io.outboxinbox.agent.source.table.TablePositions;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
@@ -20,6 +22,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -31,6 +34,7 @@ import java.util.stream.LongStream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.StringSerializer;
 import org.awaitility.Awaitility;
 import org.jspecify.annotations.Nullable;
@@ -46,7 +50,16 @@ public final class PipelineRig implements AutoCloseable {
 
   private static final String LOGIN = "ALTER ROLE outbox_agent PASSWORD 'agent'";
 
+  /** Where positions are kept, and with that whether a crash can repeat events. */
+  public enum Memory {
+    /** Kafka takes events and position together. */
+    BROKER,
+    /** Kafka takes events, and the source database the position after them. */
+    DATABASE
+  }
+
   private final KafkaExtension kafka;
+  private final Memory memory;
   private final List<Pipeline> pipelines = new ArrayList<>();
   private final Map<String, CommittedRecords> committed = new ConcurrentHashMap<>();
   public PostgresDatabase database;
@@ -67,20 +80,33 @@ public final class PipelineRig implements AutoCloseable {
   public String headers = "cloudevents";
 
   public PipelineRig(PostgresExtension postgres, KafkaExtension kafka) throws Exception {
-    this(kafka, newDatabase(postgres));
+    this(postgres, kafka, Memory.BROKER);
+  }
+
+  public PipelineRig(PostgresExtension postgres, KafkaExtension kafka, Memory memory)
+      throws Exception {
+    this(kafka, memory, newDatabase(postgres));
   }
 
   /** In a database that is there already, such as one on a server of the test's own. */
   public PipelineRig(PostgresDatabase database, KafkaExtension kafka) throws Exception {
-    this(kafka, database);
+    this(database, kafka, Memory.BROKER);
+  }
+
+  /** The same, with positions in this place. */
+  public PipelineRig(PostgresDatabase database, KafkaExtension kafka, Memory memory)
+      throws Exception {
+    this(kafka, memory, database);
     for (String file : SCHEMA) {
       database.runScript("schema/postgresql/" + file + ".sql");
     }
     execute(LOGIN);
   }
 
-  private PipelineRig(KafkaExtension kafka, PostgresDatabase database) throws Exception {
+  private PipelineRig(KafkaExtension kafka, Memory memory, PostgresDatabase database)
+      throws Exception {
     this.kafka = kafka;
+    this.memory = memory;
     this.database = database;
     this.topic = kafka.newTopic("events", 3);
   }
@@ -143,11 +169,22 @@ public final class PipelineRig implements AutoCloseable {
     return configuration(more, block, port, bootstrapServers, "");
   }
 
+  /** The YAML of an agent in a process of its own, with this line for its batch block. */
+  String yaml(String batch) {
+    return yaml("", "batch: " + batch, database.port(), kafka.bootstrapServers(), "");
+  }
+
   private PipelineConfiguration configuration(
       String more, String block, int port, String bootstrapServers, String publish)
       throws Exception {
-    String yaml =
-        """
+    String yaml = yaml(more, block, port, bootstrapServers, publish);
+    PipelineConfiguration read = new ConfigurationReader(Map.of()).read(yaml).pipelines().get(0);
+    return memory == Memory.DATABASE ? PlainKafka.in(read) : read;
+  }
+
+  private String yaml(
+      String more, String block, int port, String bootstrapServers, String publish) {
+    return """
         pipelines:
           - name: %s
             source:
@@ -169,19 +206,18 @@ public final class PipelineRig implements AutoCloseable {
             retry: {initial: 100ms, max: 1s}
             %s
         """
-            .formatted(
-                pipelineName,
-                database.host(),
-                port,
-                database.name(),
-                more.contains("slot:") ? more : names + "\n      " + more,
-                topic,
-                allowedTopics,
-                headers,
-                bootstrapServers,
-                publish,
-                block);
-    return new ConfigurationReader(Map.of()).read(yaml).pipelines().get(0);
+        .formatted(
+            pipelineName,
+            database.host(),
+            port,
+            database.name(),
+            more.contains("slot:") ? more : names + "\n      " + more,
+            topic,
+            allowedTopics,
+            headers,
+            bootstrapServers,
+            publish,
+            block);
   }
 
   public void execute(String... sql) throws SQLException {
@@ -257,14 +293,32 @@ public final class PipelineRig implements AutoCloseable {
     Awaitility.await().atMost(WITHIN).until(condition);
   }
 
+  /** A publisher of the newest pipeline's kind. */
+  public Publisher newPublisher(Connection session) throws Exception {
+    PipelineConfiguration pipeline = configuration("");
+    return pipeline.publish().newPublisher(new TablePositions(session, pipeline.source()));
+  }
+
   /** The durable checkpoint of the newest pipeline's source. */
   public Checkpoint checkpoint() throws Exception {
-    try (Publisher publisher = configuration("").publish().newPublisher()) {
+    return checkpoints().stream().findFirst().orElseThrow();
+  }
+
+  /** The durable checkpoints of all sources in the database. */
+  public List<Checkpoint> checkpoints() throws Exception {
+    try (Connection session = database.connect();
+        Publisher publisher = newPublisher(session)) {
       return publisher.allCheckpoints().stream()
           .filter(checkpoint -> checkpoint.source().database().equals(database.name()))
-          .findFirst()
-          .orElseThrow();
+          .toList();
     }
+  }
+
+  /** Whether the usual slot of this database is there. */
+  public boolean hasSlot() throws SQLException {
+    String sql =
+        "SELECT 1 FROM pg_replication_slots WHERE slot_name = '%s' AND database = current_database()";
+    return !database.list(sql.formatted(SLOT)).isEmpty();
   }
 
   /** Everything committed in the topic so far. */
@@ -273,9 +327,51 @@ public final class PipelineRig implements AutoCloseable {
   }
 
   public List<ConsumerRecord<String, byte[]>> consume(String topic) {
-    return committed
-        .computeIfAbsent(topic, name -> new CommittedRecords(kafka.bootstrapServers(), name))
-        .all();
+    List<ConsumerRecord<String, byte[]>> all =
+        committed
+            .computeIfAbsent(topic, name -> new CommittedRecords(kafka.bootstrapServers(), name))
+            .all();
+    return memory == Memory.DATABASE ? withoutRepeats(all) : all;
+  }
+
+  /** As consumers that keep ids see it. Each repeat of an epoch has the number it had. */
+  private static List<ConsumerRecord<String, byte[]>> withoutRepeats(
+      List<ConsumerRecord<String, byte[]>> all) {
+    Map<String, ConsumerRecord<String, byte[]>> firsts = new HashMap<>();
+    List<ConsumerRecord<String, byte[]>> once = new ArrayList<>();
+    for (ConsumerRecord<String, byte[]> record : all) {
+      Header sequence = record.headers().lastHeader("ce_sequence");
+      Header source = record.headers().lastHeader("ce_sourceid");
+      if (sequence == null || source == null) {
+        // Another style, a replay, or somebody else's.
+        once.add(record);
+        continue;
+      }
+      String event = header(record, "ce_id") + " of " + header(record, "ce_sourceid");
+      ConsumerRecord<String, byte[]> first = firsts.putIfAbsent(event, record);
+      if (first == null) {
+        once.add(record);
+      } else {
+        if (header(record, "ce_epoch").equals(header(first, "ce_epoch"))) {
+          assertThat(header(record, "ce_sequence"))
+              .as("sequence number of repeated event %s", event)
+              .isEqualTo(header(first, "ce_sequence"));
+        }
+        assertThat(record.key()).as("key of %s", event).isEqualTo(first.key());
+        assertThat(record.value()).as("payload of %s", event).isEqualTo(first.value());
+      }
+    }
+    return once;
+  }
+
+  /** How often an event was published again that was published before. */
+  public int repeats() {
+    int all =
+        committed
+            .computeIfAbsent(topic, name -> new CommittedRecords(kafka.bootstrapServers(), name))
+            .all()
+            .size();
+    return all - consume().size();
   }
 
   /** From now on the database is this one, such as a promoted standby's. */
@@ -285,12 +381,19 @@ public final class PipelineRig implements AutoCloseable {
 
   /** A rig in a new database of a server. */
   public static PipelineRig on(PostgresServer server, KafkaExtension kafka) throws Exception {
-    return new PipelineRig(server.database(server.createDatabase("rig")), kafka);
+    return on(server, kafka, Memory.BROKER);
+  }
+
+  /** The same, with positions in this place. */
+  public static PipelineRig on(PostgresServer server, KafkaExtension kafka, Memory memory)
+      throws Exception {
+    return new PipelineRig(server.database(server.createDatabase("rig")), kafka, memory);
   }
 
   /** Removes the checkpoint from the broker, as if the topic had been emptied. */
   public void forgetPosition() throws Exception {
-    try (Publisher publisher = configuration("").publish().newPublisher()) {
+    try (Connection session = database.connect();
+        Publisher publisher = newPublisher(session)) {
       SourceIdentity source = checkpoint().source();
       publisher.takeOver(source);
       publisher.forget(source);
@@ -345,13 +448,12 @@ public final class PipelineRig implements AutoCloseable {
         .toList();
   }
 
-  /** Each event once, numbered without a gap, sorted in each partition. */
+  /** Each event once, numbered as {@link #assertThatNumbersFit} says, sorted in each partition. */
   public void assertThatEventsAreExactly(int count) {
     List<ConsumerRecord<String, byte[]>> records = consume();
     assertThat(numbersOf(records))
         .containsExactlyInAnyOrderElementsOf(IntStream.range(0, count).boxed().toList());
-    assertThat(records.stream().map(PipelineRig::sequence))
-        .containsExactlyInAnyOrderElementsOf(LongStream.rangeClosed(1, count).boxed().toList());
+    assertThatNumbersFit(records.stream().map(PipelineRig::sequence).toList());
     Map<Integer, List<Long>> byPartition =
         records.stream()
             .collect(
@@ -360,6 +462,16 @@ public final class PipelineRig implements AutoCloseable {
                     Collectors.mapping(PipelineRig::sequence, Collectors.toList())));
     byPartition.forEach(
         (partition, sequences) -> assertThat(sequences).as("partition %d", partition).isSorted());
+  }
+
+  /** Without a gap where events and position go together; elsewhere each is given once. */
+  public void assertThatNumbersFit(List<Long> sequences) {
+    assertThat(sequences).doesNotHaveDuplicates();
+    if (memory == Memory.BROKER) {
+      assertThat(sequences)
+          .containsExactlyInAnyOrderElementsOf(
+              LongStream.rangeClosed(1, sequences.size()).boxed().toList());
+    }
   }
 
   private static long sequence(ConsumerRecord<String, byte[]> record) {

@@ -27,7 +27,7 @@ class PoolerIT {
     try (PipelineRig rig = new PipelineRig(postgres, kafka);
         PoolerLikeProxy pooler = new PoolerLikeProxy(rig.database.port(), options, replication)) {
       PipelineConfiguration throughPooler = rig.configurationWithPort(pooler.port());
-      assertThat(SourcePreflight.check(throughPooler.source()))
+      assertThat(SourcePreflight.check(throughPooler.source(), false))
           .filteredOn(finding -> finding.severity() == Finding.Severity.MISCONFIGURED)
           .singleElement()
           .satisfies(

@@ -282,7 +282,7 @@ class QuotedNamesIT {
             name,
             rig.database.user(),
             rig.database.password());
-    try (PipelineRig other = new PipelineRig(odd, kafka)) {
+    try (PipelineRig other = new PipelineRig(odd, kafka, PipelineRig.Memory.BROKER)) {
       other.names = "onGap: stop";
       Pipeline pipeline = other.start("");
       other.awaitLeading(pipeline);
@@ -296,7 +296,7 @@ class QuotedNamesIT {
   }
 
   private List<Finding> refused(Names names) throws Exception {
-    return SourcePreflight.check(rig.configuration(names.yaml()).source()).stream()
+    return SourcePreflight.check(rig.configuration(names.yaml()).source(), false).stream()
         .filter(
             finding -> finding.severity() != Severity.OK && finding.severity() != Severity.WARNING)
         .toList();

@@ -272,7 +272,8 @@ class SideBySideIT {
   }
 
   private List<String> sources() throws Exception {
-    try (Publisher publisher = rig.configuration("").publish().newPublisher()) {
+    try (Connection session = rig.database.connect();
+        Publisher publisher = rig.newPublisher(session)) {
       return publisher.allCheckpoints().stream()
           .filter(checkpoint -> checkpoint.source().database().equals(rig.database.name()))
           .map(checkpoint -> checkpoint.source().id() + " " + checkpoint.slot())

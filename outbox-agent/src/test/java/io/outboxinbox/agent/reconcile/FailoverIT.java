@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.reconcile;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
@@ -11,6 +12,7 @@ import io.outboxinbox.agent.operate.SourcePause;
 import io.outboxinbox.agent.pipeline.ParkingRig;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineRig;
+import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.agent.source.inspect.SourcePreflight;
 import io.outboxinbox.agent.source.table.Reconciliations;
@@ -32,19 +34,26 @@ import java.util.stream.IntStream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** A standby is promoted: with the slot, without it, and without the last moments. */
+@ParameterizedClass
+@EnumSource(Memory.class)
 public class FailoverIT {
+  @Parameter Memory memory;
+
   @RegisterExtension static final KafkaExtension kafka = KafkaExtension.shared();
 
   @ParameterizedTest
   @EnumSource(names = {"V17", "V18"})
   void goesOnWithoutALookAtTheTableWhenTheSlotWasCopied(PostgresVersion version) throws Exception {
+    assumeOneServerOfEachMemory(version);
     try (PostgresServer primary = primaryOfSecond(version);
-        PipelineRig rig = PipelineRig.on(primary, kafka);
+        PipelineRig rig = PipelineRig.on(primary, kafka, memory);
         PostgresStandby standby = second(primary)) {
       Pipeline pipeline = rig.start("");
       rig.awaitLeading(pipeline);
@@ -71,8 +80,9 @@ public class FailoverIT {
   @EnumSource(PostgresVersion.class)
   void publishesWhatIsMissingOnAServerThatNeverHadTheSlot(PostgresVersion version)
       throws Exception {
+    assumeOneServerOfEachMemory(version);
     try (PostgresServer primary = PostgresServer.start(version);
-        PipelineRig rig = PipelineRig.on(primary, kafka);
+        PipelineRig rig = PipelineRig.on(primary, kafka, memory);
         PostgresStandby standby =
             PostgresStandby.of(primary, PostgresStandby.Options.named("second"))) {
       Pipeline pipeline = rig.start("");
@@ -97,14 +107,23 @@ public class FailoverIT {
       assertThat(report.candidates()).as("the bound holds").isLessThan(75);
       assertThat(report.published()).isEqualTo(15);
       assertThat(report.phantoms()).isZero();
+      assertThatEpochFits(rig, before);
+    }
+  }
+
+  /** What a promotion may have taken back with the position, its numbers, are not given again. */
+  private void assertThatEpochFits(PipelineRig rig, Checkpoint before) throws Exception {
+    if (memory == Memory.BROKER) {
       assertThat(rig.checkpoint().epoch()).isEqualTo(before.epoch());
+    } else {
+      assertThat(rig.checkpoint().epoch()).isGreaterThan(before.epoch());
     }
   }
 
   @Test
   void listsExactlyWhatConsumersHaveAndThePromotedServerHasNot() throws Exception {
     try (PostgresServer primary = PostgresServer.start(PostgresVersion.V17);
-        PipelineRig rig = PipelineRig.on(primary, kafka);
+        PipelineRig rig = PipelineRig.on(primary, kafka, memory);
         PostgresStandby standby =
             PostgresStandby.of(primary, PostgresStandby.Options.named("second"))) {
       Pipeline pipeline = rig.start("");
@@ -125,8 +144,10 @@ public class FailoverIT {
       rig.insert(100, 110);
       Pipeline stopped = rig.start("");
       rig.awaitState(stopped, State.STOPPED);
-      assertThat(stopped.status().reason())
-          .contains("the server is on timeline 2, whose history leaves timeline 1 at");
+      if (memory == Memory.BROKER) {
+        assertThat(stopped.status().reason())
+            .contains("the server is on timeline 2, whose history leaves timeline 1 at");
+      }
       new ReconcileRequest(rig.configuration(""), "operator").ask(null);
       rig.awaitLeading(stopped);
       rig.insert(110, 115);
@@ -134,6 +155,10 @@ public class FailoverIT {
       assertThat(rig.numbersOf(rig.consume()))
           .containsExactlyInAnyOrderElementsOf(
               IntStream.concat(IntStream.range(0, 55), IntStream.range(100, 115)).boxed().toList());
+      if (memory == Memory.DATABASE) {
+        // Position and events were lost together, so nobody knows that there were any.
+        return;
+      }
       Report report = reports(rig).get(0);
       assertThat(report.phantoms()).isEqualTo(15);
       assertThat(new ReconcileRequest(rig.configuration(""), "operator").phantoms(report, 100))
@@ -147,7 +172,7 @@ public class FailoverIT {
   @Test
   void parksAgainWhatThePromotedServerHasInItsOutboxAlone() throws Exception {
     try (PostgresServer primary = primaryOfSecond(PostgresVersion.V17);
-        PipelineRig rig = PipelineRig.on(primary, kafka);
+        PipelineRig rig = PipelineRig.on(primary, kafka, memory);
         ParkingRig parked = new ParkingRig(rig);
         PostgresStandby standby = second(primary)) {
       Pipeline pipeline = rig.start("");
@@ -197,7 +222,7 @@ public class FailoverIT {
   @ValueSource(booleans = {false, true})
   void takesNoPurgedEventForALostOneAfterAPromotion(boolean isHigherLeft) throws Exception {
     try (PostgresServer primary = primaryOfSecond(PostgresVersion.V17);
-        PipelineRig rig = PipelineRig.on(primary, kafka);
+        PipelineRig rig = PipelineRig.on(primary, kafka, memory);
         ParkingRig parked = new ParkingRig(rig);
         PostgresStandby standby = second(primary)) {
       Pipeline pipeline = rig.start("");
@@ -243,7 +268,7 @@ public class FailoverIT {
   @Test
   void publishesWhatTheRestoredServerHasAndTheTopicsHaveNot() throws Exception {
     try (PostgresServer primary = PostgresServer.start(PostgresVersion.V17);
-        PipelineRig rig = PipelineRig.on(primary, kafka)) {
+        PipelineRig rig = PipelineRig.on(primary, kafka, memory)) {
       Pipeline pipeline = rig.start("");
       rig.awaitLeading(pipeline);
       rig.insert(0, 20);
@@ -265,16 +290,19 @@ public class FailoverIT {
         rig.awaitEvents(35);
         assertThat(rig.numbersOf(rig.consume()))
             .containsExactlyInAnyOrderElementsOf(IntStream.range(0, 35).boxed().toList());
-        assertThat(reports(rig).get(0).phantoms()).isEqualTo(10);
+        if (memory == Memory.BROKER) {
+          assertThat(reports(rig).get(0).phantoms()).isEqualTo(10);
+        }
       }
     }
   }
 
   @Test
   void goesOnInARebuiltClusterOnlyOnceItsOldOneIsNamed() throws Exception {
+    assumeTrue(memory == Memory.BROKER, "the outbox alone is copied, and no position with it");
     try (PostgresServer old = PostgresServer.start(PostgresVersion.V17);
         PostgresServer rebuilt = PostgresServer.start(PostgresVersion.V18);
-        PipelineRig rig = PipelineRig.on(old, kafka)) {
+        PipelineRig rig = PipelineRig.on(old, kafka, memory)) {
       Pipeline pipeline = rig.start("");
       rig.awaitLeading(pipeline);
       rig.insert(0, 20);
@@ -290,7 +318,7 @@ public class FailoverIT {
         statement.execute("CREATE DATABASE " + rig.database.name());
       }
       rig.moveTo(rebuilt);
-      try (PipelineRig schema = new PipelineRig(rig.database, kafka)) {
+      try (PipelineRig schema = new PipelineRig(rig.database, kafka, memory)) {
         schema.execute(copy);
       }
       rig.insert(20, 25);
@@ -317,7 +345,7 @@ public class FailoverIT {
   void keepsInARebuiltClusterWhatIsParkedDiscardedPausedAndReported() throws Exception {
     try (PostgresServer old = PostgresServer.start(PostgresVersion.V17);
         PostgresServer rebuilt = PostgresServer.start(PostgresVersion.V18);
-        PipelineRig rig = PipelineRig.on(old, kafka)) {
+        PipelineRig rig = PipelineRig.on(old, kafka, memory)) {
       Pipeline pipeline = rig.start("");
       rig.awaitLeading(pipeline);
       rig.insert(0, 20);
@@ -370,6 +398,7 @@ public class FailoverIT {
         List.of(
             "outbox_event",
             "outbox_agent_source",
+            "outbox_agent_position",
             "outbox_parked",
             "outbox_parked_edit",
             "outbox_reconciliation",
@@ -380,7 +409,7 @@ public class FailoverIT {
         statement.execute("CREATE DATABASE " + rig.database.name());
       }
       rig.moveTo(to);
-      new PipelineRig(rig.database, kafka).close();
+      new PipelineRig(rig.database, kafka, Memory.BROKER).close();
       try (Connection after = rig.database.connect()) {
         for (String table : tables) {
           try (Statement read = before.createStatement();
@@ -405,13 +434,13 @@ public class FailoverIT {
             PostgresServer.start(
                 PostgresServer.Options.of(PostgresVersion.V18)
                     .withSetting("max_slot_wal_keep_size", "1GB"));
-        PipelineRig rig = PipelineRig.on(primary, kafka);
+        PipelineRig rig = PipelineRig.on(primary, kafka, memory);
         PostgresStandby standby =
             PostgresStandby.of(primary, PostgresStandby.Options.named("second"))) {
       standby.awaitReplayed();
       rig.execute("SELECT pg_create_logical_replication_slot('outbox_agent', 'pgoutput')");
       List<Finding> warnings =
-          SourcePreflight.check(rig.configuration("").source()).stream()
+          SourcePreflight.check(rig.configuration("").source(), false).stream()
               .filter(finding -> finding.severity() == Finding.Severity.WARNING)
               .toList();
       assertThat(warnings)
@@ -433,6 +462,11 @@ public class FailoverIT {
   }
 
   /** Publishes nothing that its standby has not got. */
+  /** What the versions do differently has nothing to do with the place of the position. */
+  private void assumeOneServerOfEachMemory(PostgresVersion version) {
+    assumeTrue(memory == Memory.BROKER || version == PostgresVersion.V17, "seen with the other");
+  }
+
   private static PostgresServer primaryOfSecond(PostgresVersion version) {
     return PostgresServer.start(
         PostgresServer.Options.of(version).withSetting("synchronized_standby_slots", "second"));

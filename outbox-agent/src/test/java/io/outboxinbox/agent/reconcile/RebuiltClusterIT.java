@@ -2,6 +2,7 @@ package io.outboxinbox.agent.reconcile;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.InstanceOfAssertFactories.STRING;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.Checkpoint;
@@ -11,8 +12,8 @@ import io.outboxinbox.agent.pipeline.CrashingPublishing.Crash;
 import io.outboxinbox.agent.pipeline.ParkingRig;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineRig;
+import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
 import io.outboxinbox.agent.pipeline.PipelineStatus;
-import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.source.table.Reconciliations.Report;
 import io.outboxinbox.agent.source.table.Reconciliations.Request;
 import io.outboxinbox.testkit.KafkaExtension;
@@ -29,9 +30,16 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** A database goes on in another cluster, under another id, and either was in use for a while. */
+@ParameterizedClass
+@EnumSource(Memory.class)
 class RebuiltClusterIT {
+  @Parameter Memory memory;
+
   @RegisterExtension static final KafkaExtension kafka = KafkaExtension.shared();
 
   /** Such as when an agent began in the new cluster before anybody had named the old one. */
@@ -39,7 +47,7 @@ class RebuiltClusterIT {
   void keepsWhatIsParkedUnderEitherIdInOrderAndOnce() throws Exception {
     try (PostgresServer old = PostgresServer.start(PostgresVersion.V17);
         PostgresServer rebuilt = PostgresServer.start(PostgresVersion.V18);
-        PipelineRig rig = PipelineRig.on(old, kafka)) {
+        PipelineRig rig = PipelineRig.on(old, kafka, memory)) {
       Pipeline pipeline = rig.start("");
       rig.awaitLeading(pipeline);
       new ReconcileRequest(rig.configuration(""), "operator").ask(null);
@@ -141,7 +149,7 @@ class RebuiltClusterIT {
   void triesAgainWithoutATraceUntilALockIsGoneHoweverLongItTakesThen() throws Exception {
     try (PostgresServer old = PostgresServer.start(PostgresVersion.V17);
         PostgresServer rebuilt = PostgresServer.start(PostgresVersion.V18);
-        PipelineRig rig = PipelineRig.on(old, kafka)) {
+        PipelineRig rig = PipelineRig.on(old, kafka, memory)) {
       Pipeline pipeline = rig.start("");
       rig.awaitLeading(pipeline);
       try (ParkingRig parked = new ParkingRig(rig)) {
@@ -234,9 +242,10 @@ class RebuiltClusterIT {
   /** It may have published since anybody last looked, until it was shut out. */
   @Test
   void goesOnFromWhatTheOldAgentPublishedUntilItWasShutOut() throws Exception {
+    assumeTrue(memory == Memory.BROKER, "a copy of the position shuts nobody out: decision 19");
     try (PostgresServer old = PostgresServer.start(PostgresVersion.V17);
         PostgresServer rebuilt = PostgresServer.start(PostgresVersion.V18);
-        PipelineRig rig = PipelineRig.on(old, kafka)) {
+        PipelineRig rig = PipelineRig.on(old, kafka, memory)) {
       Pipeline last = rig.start("");
       rig.awaitLeading(last);
       rig.insert(0, 20);
@@ -280,7 +289,7 @@ class RebuiltClusterIT {
   void carriesOverWhatIsParkedAlsoWhereTheNewIdHasAPositionAlready() throws Exception {
     try (PostgresServer old = PostgresServer.start(PostgresVersion.V17);
         PostgresServer rebuilt = PostgresServer.start(PostgresVersion.V18);
-        PipelineRig rig = PipelineRig.on(old, kafka)) {
+        PipelineRig rig = PipelineRig.on(old, kafka, memory)) {
       Pipeline pipeline = rig.start("");
       rig.awaitLeading(pipeline);
       String nowhere = rig.topic + "-nowhere";
@@ -322,9 +331,11 @@ class RebuiltClusterIT {
             "UPDATE outbox_parked SET topic = NULL, requested = 'release' WHERE state = 'waiting'");
         rig.awaitEvents(5);
         assertThat(parked.publishedOf("key-a")).containsExactly("waits", "own");
-        assertThat(parked.sequences()).containsExactly(1L, 2L, 3L, 4L, 5L);
+        if (memory == Memory.BROKER) {
+          assertThat(parked.sequences()).containsExactly(1L, 2L, 3L, 4L, 5L);
+        }
         assertThat(positionOf(rig, "renamed").epoch()).isEqualTo(epoch);
-        assertThat(positions(rig)).as("the old one is forgotten").hasSize(1);
+        assertThat(rig.checkpoints()).as("the old one is forgotten").hasSize(1);
       }
     }
   }
@@ -334,7 +345,7 @@ class RebuiltClusterIT {
   void goesBackToAClusterItWasMovedFromOnlyOnceTheOneItComesFromIsNamed() throws Exception {
     try (PostgresServer first = PostgresServer.start(PostgresVersion.V17);
         PostgresServer second = PostgresServer.start(PostgresVersion.V17);
-        PipelineRig rig = PipelineRig.on(first, kafka)) {
+        PipelineRig rig = PipelineRig.on(first, kafka, memory)) {
       Pipeline pipeline = rig.start("");
       rig.awaitLeading(pipeline);
       String nowhere = rig.topic + "-nowhere";
@@ -385,13 +396,14 @@ class RebuiltClusterIT {
   void forgetsTheOldPositionAlsoWhenItEndsRightBeforeThat() throws Exception {
     try (PostgresServer old = PostgresServer.start(PostgresVersion.V17);
         PostgresServer rebuilt = PostgresServer.start(PostgresVersion.V17);
-        PipelineRig rig = PipelineRig.on(old, kafka)) {
+        PipelineRig rig = PipelineRig.on(old, kafka, memory)) {
       Pipeline pipeline = rig.start("");
       rig.awaitLeading(pipeline);
       rig.insert(0, 5);
       rig.awaitEvents(5);
       assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
-      String oldId = rig.checkpoint().source().systemId();
+      Checkpoint before = rig.checkpoint();
+      String oldId = before.source().systemId();
       FailoverIT.moveByCopy(rig, rebuilt, kafka);
       new ReconcileRequest(rig.configuration(""), "operator").ask(oldId);
       AtomicBoolean isFirst = new AtomicBoolean(true);
@@ -401,9 +413,11 @@ class RebuiltClusterIT {
               (batch, after) -> isFirst.getAndSet(false) ? Crash.AFTER_COMMIT : Crash.NONE);
       rig.awaitLeading(rig.start(crashing.in(rig.configuration(""))));
       assertThat(crashing.crashes.get()).isEqualTo(1);
-      assertThat(positions(rig))
+      assertThat(rig.checkpoints())
           .singleElement()
           .satisfies(left -> assertThat(left.source().systemId()).isNotEqualTo(oldId));
+      // A copied position does not tell which numbers were given after the copy was made.
+      assertThat(rig.checkpoint().epoch() > before.epoch()).isEqualTo(memory == Memory.DATABASE);
       rig.insert(5, 10);
       rig.awaitEvents(10);
       rig.assertThatEventsAreExactly(10);
@@ -415,7 +429,7 @@ class RebuiltClusterIT {
   void doesNotGoOnFromAPositionThatTheRequestNoLongerNames() throws Exception {
     try (PostgresServer old = PostgresServer.start(PostgresVersion.V17);
         PostgresServer rebuilt = PostgresServer.start(PostgresVersion.V17);
-        PipelineRig rig = PipelineRig.on(old, kafka)) {
+        PipelineRig rig = PipelineRig.on(old, kafka, memory)) {
       Pipeline pipeline = rig.start("");
       rig.awaitLeading(pipeline);
       String oldId = parkTwoAndDiscardOne(rig, rig.topic + "-nowhere");
@@ -474,16 +488,8 @@ class RebuiltClusterIT {
             });
   }
 
-  private static List<Checkpoint> positions(PipelineRig rig) throws Exception {
-    try (Publisher publisher = rig.configuration("").publish().newPublisher()) {
-      return publisher.allCheckpoints().stream()
-          .filter(position -> position.source().database().equals(rig.database.name()))
-          .toList();
-    }
-  }
-
   private static Checkpoint positionOf(PipelineRig rig, String pipeline) throws Exception {
-    return positions(rig).stream()
+    return rig.checkpoints().stream()
         .filter(position -> position.pipeline().equals(pipeline))
         .findFirst()
         .orElseThrow();

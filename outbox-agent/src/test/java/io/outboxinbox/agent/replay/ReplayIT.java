@@ -9,6 +9,7 @@ import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.HeaderNames;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineRig;
+import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
 import io.outboxinbox.agent.pipeline.PipelineStatus;
 import io.outboxinbox.agent.source.table.StoredRows.Selection;
 import io.outboxinbox.testkit.KafkaExtension;
@@ -25,9 +26,16 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** Replays beside a leader, and what is left out of them. */
+@ParameterizedClass
+@EnumSource(Memory.class)
 class ReplayIT {
+  @Parameter Memory memory;
+
   private static final Selection ORDERS = new Selection(null, null, List.of(), "order", null);
 
   @RegisterExtension
@@ -40,7 +48,7 @@ class ReplayIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    rig = new PipelineRig(postgres, kafka);
+    rig = new PipelineRig(postgres, kafka, memory);
     configuration = rig.configuration("");
   }
 

@@ -71,7 +71,7 @@ class ConnectionFailureTest {
 
   @Test
   void reportsMissingPasswordFileAsFinding() {
-    assertThat(SourcePreflight.check(CONFIG))
+    assertThat(SourcePreflight.check(CONFIG, false))
         .singleElement()
         .satisfies(
             finding -> {

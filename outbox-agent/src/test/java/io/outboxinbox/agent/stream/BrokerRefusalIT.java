@@ -6,6 +6,7 @@ import static org.awaitility.Awaitility.await;
 import io.outboxinbox.agent.pipeline.ParkingRig;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineRig;
+import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
@@ -22,9 +23,16 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** An event only the broker knows to refuse is found in its batch and parked; the others go. */
+@ParameterizedClass
+@EnumSource(Memory.class)
 class BrokerRefusalIT {
+  @Parameter Memory memory;
+
   @RegisterExtension
   static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
 
@@ -35,7 +43,7 @@ class BrokerRefusalIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    rig = new PipelineRig(postgres, kafka);
+    rig = new PipelineRig(postgres, kafka, memory);
     parked = new ParkingRig(rig);
     rig.execute(
         "ALTER TABLE outbox_event DROP CONSTRAINT outbox_event_payload_at_most_1000000_bytes");

@@ -1,6 +1,5 @@
 package io.outboxinbox.agent.stream;
 
-import io.outboxinbox.agent.event.RawRow;
 import io.outboxinbox.agent.park.ParkedEvents;
 import io.outboxinbox.agent.source.table.Lane;
 import io.outboxinbox.agent.source.table.ParkedEvent;
@@ -49,6 +48,12 @@ final class MemoryParkedEvents implements ParkedEvents {
       return event.row().id();
     }
 
+    @Override
+    public String toString() {
+      return "%s in %s: %s, behind=%s, requested=%s, release %d"
+          .formatted(id(), lane, state, isBehind, requested, release);
+    }
+
     private boolean mayGo() {
       return requested == null ? isBehind : requested.equals("release");
     }
@@ -66,7 +71,7 @@ final class MemoryParkedEvents implements ParkedEvents {
   }
 
   @Override
-  public List<String> insert(Portion portion) {
+  public void insert(Portion portion) {
     crashPoint.run();
     long ordinal = portion.lastOrdinal();
     for (ParkedEvent event : portion.events()) {
@@ -74,12 +79,12 @@ final class MemoryParkedEvents implements ParkedEvents {
         throw new AssertionError("number " + ordinal + " is used twice");
       }
     }
-    List<String> left = join(portion.joinedKeys());
     crashPoint.run();
-    return left;
   }
 
-  private List<String> join(Set<String> keys) {
+  @Override
+  public List<String> join(Set<String> keys) {
+    crashPoint.run();
     Set<String> left = new LinkedHashSet<>();
     for (Row row : waiting()) {
       String key = row.event.key();
@@ -158,12 +163,63 @@ final class MemoryParkedEvents implements ParkedEvents {
       if (row.state == State.WAITING && row.release == 0 && row.mayGo()) {
         row.release = release;
         row.sequence = lastSequence + taken.size() + 1;
-        RawRow raw = row.event.row();
-        taken.add(new Taken(ordinal, row.lane, raw, row.sequence, Instant.EPOCH, Instant.EPOCH));
+        taken.add(taken(ordinal, row));
       }
     }
     crashPoint.run();
     return taken;
+  }
+
+  @Override
+  public List<Taken> taken(long lastRelease) {
+    long first =
+        waiting().stream()
+            .mapToLong(row -> row.release)
+            .filter(release -> release > lastRelease)
+            .min()
+            .orElse(0);
+    List<Taken> taken = new ArrayList<>();
+    rows.forEach(
+        (ordinal, row) -> {
+          if (row.state == State.WAITING && first > 0 && row.release == first) {
+            taken.add(taken(ordinal, row));
+          }
+        });
+    return taken;
+  }
+
+  @Override
+  public void postpone(long release, List<Long> first) {
+    crashPoint.run();
+    rows.forEach(
+        (ordinal, row) -> {
+          if (row.state == State.WAITING && row.release >= release && !first.contains(ordinal)) {
+            row.release++;
+          }
+        });
+    crashPoint.run();
+  }
+
+  @Override
+  public void takeOut(List<Long> ordinals) {
+    crashPoint.run();
+    ordinals.stream()
+        .map(rows::get)
+        .filter(row -> row.state == State.WAITING)
+        .forEach(row -> row.release = 0);
+    crashPoint.run();
+  }
+
+  private static Taken taken(long ordinal, Row row) {
+    return new Taken(
+        ordinal,
+        row.release,
+        row.lane,
+        row.event.row(),
+        row.sequence,
+        Instant.EPOCH,
+        Instant.EPOCH,
+        row.mayGo());
   }
 
   @Override
@@ -182,7 +238,9 @@ final class MemoryParkedEvents implements ParkedEvents {
       crashPoint.run();
       Row row = rows.get(refusal.ordinal());
       row.isBehind = false;
-      row.requested = null;
+      if ("release".equals(row.requested)) {
+        row.requested = null;
+      }
     }
   }
 

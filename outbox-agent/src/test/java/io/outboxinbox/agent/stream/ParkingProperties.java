@@ -6,11 +6,9 @@ import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.Logger;
 import io.outboxinbox.agent.configure.PipelineConfiguration.BatchConfiguration;
 import io.outboxinbox.agent.configure.PipelineConfiguration.UnknownTopic;
+import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.Checkpoint;
-import io.outboxinbox.agent.event.Receipt;
-import io.outboxinbox.agent.event.RoutedEvent;
-import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.event.SourcePosition;
 import io.outboxinbox.agent.park.FloodBreaker;
 import io.outboxinbox.agent.park.ParkingLot;
@@ -22,11 +20,9 @@ import io.outboxinbox.agent.stream.TransactionGrouper.Batch;
 import java.sql.SQLException;
 import java.time.Clock;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -48,7 +44,7 @@ class ParkingProperties {
   private static final int RECORDS = 150;
 
   /** Nobody looks. */
-  private static final ParkingReport UNSEEN =
+  static final ParkingReport UNSEEN =
       new ParkingReport() {
         @Override
         public void parked(int events) {}
@@ -58,68 +54,62 @@ class ParkingProperties {
       };
 
   private static long crashes;
+  private static long refusals;
   private static long released;
 
-  /** Ends a session where it stands. */
-  private static final class Crash extends RuntimeException {
-    private static final long serialVersionUID = 1;
-  }
-
   /** One source, its broker and its operators; outlives crashes. */
-  private static final class World implements Publisher {
+  private static final class World {
     private final Random random;
     private final double crashRate;
     private final SimulatedLog log;
     private final ScriptedRules rules = new ScriptedRules();
     private final MemoryParkedEvents table = new MemoryParkedEvents(this::maybeCrash);
     private final Set<String> discarded = new java.util.HashSet<>();
-    private final List<RoutedEvent> published = new ArrayList<>();
-    private Checkpoint checkpoint;
-    private boolean isCalm;
+    private final SimulatedBroker broker;
+    private final Publisher publisher;
+    private StreamMemory memory;
+    private long readUntil;
     private long nanos;
 
-    World(long seed) {
+    World(long seed, SimulatedBroker.Kind kind) {
       random = new Random(seed);
       crashRate = random.nextInt(3) == 0 ? 0.1 : 0.01;
       log = new SimulatedLog(random, RECORDS);
-      checkpoint =
-          new Checkpoint(
-              new SourceIdentity("1", "db", "pub"),
-              "test",
-              1,
-              "slot",
-              "mark",
-              1,
-              0,
-              Checkpoint.BACKLOG_DONE,
-              SourcePosition.atCommit(log.start()));
+      broker = new SimulatedBroker(ExactlyOnceProperties.seedOf(log), this::maybeCrash);
+      publisher = broker.publisher(kind);
+      memory = nothingLearnt();
       rules.chooseTopics(ParkingProperties::topicOf);
       for (Long id : log.expectedIds()) {
         if (random.nextInt(12) == 0) {
           rules.refuse(String.valueOf(id));
         } else if (random.nextInt(24) == 0) {
           rules.refuseOfUnknownTopic(String.valueOf(id));
+        } else if (random.nextInt(40) == 0) {
+          broker.refused.add(String.valueOf(id));
         }
       }
     }
 
+    /** What outlives a session, but no crash. */
+    private StreamMemory nothingLearnt() {
+      return new StreamMemory(
+          new FloodBreaker(100_000, () -> nanos), new Isolation(), new BatchSize(() -> nanos));
+    }
+
     void maybeCrash() {
-      if (!isCalm && random.nextDouble() < crashRate) {
+      if (random.nextDouble() < crashRate) {
         crashes++;
-        throw new Crash();
+        throw new ExactlyOnceProperties.Crash();
       }
     }
 
-    @Override
-    public List<Receipt> publishBatch(List<RoutedEvent> batch, Checkpoint after) {
-      maybeCrash();
-      published.addAll(batch);
-      checkpoint = after;
-      // A crash here is a commit whose outcome the agent never learns.
-      maybeCrash();
-      return batch.stream()
-          .map(e -> new Receipt(e.sequenced().sequence(), e.sequenced().position()))
-          .toList();
+    /** What is read was committed; a part of its transaction may be published before its end. */
+    void noteRead(Captured read, SimulatedReader reader) {
+      long commitLsn =
+          read instanceof Captured.TransactionEnd end
+              ? end.position().commitLsn()
+              : reader.nextCommitLsn();
+      readUntil = Math.max(readUntil, commitLsn);
     }
 
     /** Operators mend, release too early, change their minds, discard. */
@@ -133,61 +123,61 @@ class ParkingProperties {
         } else {
           if (random.nextInt(4) > 0) {
             rules.accept(row.id());
+            broker.refused.remove(row.id());
           }
           row.requested = "release";
         }
       }
     }
-
-    @Override
-    public boolean keepsCheckpoint() {
-      return true;
-    }
-
-    @Override
-    public Optional<Checkpoint> takeOver(SourceIdentity source) {
-      return Optional.of(checkpoint);
-    }
-
-    @Override
-    public List<Checkpoint> allCheckpoints() {
-      return List.of(checkpoint);
-    }
-
-    @Override
-    public void check(RoutedEvent event) {}
-
-    @Override
-    public void forget(SourceIdentity source) {}
-
-    @Override
-    public void close() {}
   }
 
   @Property(tries = 500)
   void publishesEveryRowOnceInOrderPerKeyThroughAnyCrash(@ForAll long seed) throws SQLException {
-    World world = new World(seed);
+    World world = new World(seed, SimulatedBroker.Kind.TOGETHER);
+    run(world);
+    assertThat(world.broker.arrived.stream().map(e -> e.sequenced().sequence()))
+        .containsExactlyElementsOf(
+            LongStream.rangeClosed(1, world.broker.arrived.size()).boxed().toList());
+  }
+
+  @Property(tries = 500)
+  void repeatsOnlyWithTheNumbersTheyHadWhereTheCheckpointIsWrittenLater(@ForAll long seed)
+      throws SQLException {
+    World world = new World(seed, SimulatedBroker.Kind.ONE_AFTER_THE_OTHER);
+    run(world);
+    assertThat(world.broker.arrivedOnce().stream().map(e -> e.sequenced().sequence()))
+        .doesNotHaveDuplicates();
+  }
+
+  private static void run(World world) throws SQLException {
     boolean isDone = false;
     while (!isDone) {
       try {
-        isDone = session(world);
-      } catch (Crash crash) {
-        // The next session begins with what is durable.
+        session(world);
+        isDone = true;
+      } catch (AgentException.Retryable refused) {
+        refusals++;
+        world.operate(world.random.nextInt(2) * 30);
+      } catch (ExactlyOnceProperties.Crash crash) {
+        world.memory = world.nothingLearnt();
+        // The next session begins with what is durable; by then operators may have mended
+        // something.
+        world.operate(world.random.nextInt(2) * 30);
       }
     }
     world.table.rows.values().stream()
         .filter(row -> row.state == MemoryParkedEvents.State.DISCARDED)
         .forEach(row -> world.discarded.add(row.id()));
+    assertThat(world.table.waiting()).as("what waits, and nobody lets go").isEmpty();
     assertThat(byKey(idsPublished(world))).isEqualTo(byKey(idsExpected(world)));
-    assertThat(world.published.stream().map(e -> e.sequenced().sequence()))
-        .containsExactlyElementsOf(
-            LongStream.rangeClosed(1, world.published.size()).boxed().toList());
+    Map<Long, String> byNumber =
+        world.broker.arrivedOnce().stream()
+            .collect(
+                Collectors.toMap(e -> e.sequenced().sequence(), e -> e.sequenced().event().id()));
     for (MemoryParkedEvents.Row row : world.table.rows.values()) {
-      assertThat(row.state).isNotEqualTo(MemoryParkedEvents.State.WAITING);
       if (row.state == MemoryParkedEvents.State.RELEASED) {
         released++;
-        assertThat(world.published.get((int) row.sequence - 1).sequenced().event().id())
-            .isEqualTo(row.id());
+        assertThat(byNumber).containsEntry(row.sequence, row.id());
       }
     }
   }
@@ -201,79 +191,111 @@ class ParkingProperties {
   @AfterContainer
   static void crashesAndReleasesWereMany() {
     ((Logger) LoggerFactory.getLogger(ParkingLot.class)).setLevel(null);
-    System.out.println("parking properties: " + crashes + " crashes, " + released + " released");
+    System.out.printf(
+        "parking properties: %d crashes, %d refusals, %d released%n", crashes, refusals, released);
     assertThat(crashes).isGreaterThan(1000);
+    assertThat(refusals).isGreaterThan(1000);
     assertThat(released).isGreaterThan(10_000);
   }
 
-  /** Reads until the end of the log and until nothing waits; returns whether it came so far. */
-  private static boolean session(World world) throws SQLException {
-    Checkpoint durable = world.checkpoint;
-    StreamMemory memory =
-        new StreamMemory(
-            new FloodBreaker(100_000, () -> world.nanos),
-            new Isolation(),
-            new BatchSize(() -> world.nanos));
-    ParkingLot lot = new ParkingLot(world.table, UNSEEN, Clock.systemUTC());
-    Releases releases =
-        new Releases(
-            lot,
-            world,
-            new Releases.Rules(
-                world.rules,
-                SimulatedReader.rowCheck(),
-                memory.isolation(),
-                memory.size(),
-                () -> world.nanos),
-            (released, after) -> {});
-    lot.open(durable, releases::flow);
-    TransactionGrouper grouper =
-        new TransactionGrouper(
-            new BatchConfiguration(10, 1 + world.random.nextInt(12), Long.MAX_VALUE),
-            new Triage(world.rules, lot.held(), memory, UnknownTopic.PARK),
-            durable);
+  /** What one session has. */
+  private static final class Session {
+    final World world;
+    final ParkingLot lot;
+    final Releases releases;
+    final Commit commit;
+    private long committedLsn;
+
+    Session(World world) {
+      this.world = world;
+      StreamMemory memory = world.memory;
+      memory.beginSession();
+      lot = new ParkingLot(world.table, UNSEEN, Clock.systemUTC());
+      releases =
+          new Releases(
+              lot,
+              new Releases.Rules(
+                  world.rules,
+                  SimulatedReader.rowCheck(),
+                  memory.isolation(),
+                  memory.size(),
+                  () -> world.nanos),
+              (released, after) -> {});
+      committedLsn = world.broker.checkpoint.position().commitLsn();
+      commit = new Commit(world.publisher, lot, memory, this::noteCommitted);
+    }
+
+    /** The log may go only up to what is remembered. */
+    private void noteCommitted(SourcePosition position) {
+      assertThat(position.commitLsn())
+          .isLessThanOrEqualTo(world.broker.checkpoint.position().commitLsn())
+          .isGreaterThanOrEqualTo(committedLsn);
+      committedLsn = position.commitLsn();
+    }
+
+    Checkpoint open() throws SQLException {
+      Checkpoint durable = world.broker.checkpoint;
+      lot.align(durable);
+      if (commit.mayRepeat()) {
+        durable = releases.resume(commit, durable);
+        releases.holdUntil(world.readUntil);
+      }
+      lot.open(durable, releases::flow);
+      return durable;
+    }
+
+    TransactionGrouper grouper(Checkpoint from) {
+      return new TransactionGrouper(
+          new BatchConfiguration(10, 1 + world.random.nextInt(12), Long.MAX_VALUE),
+          new Triage(world.rules, lot.held(), world.memory, UnknownTopic.PARK),
+          commit.mayRepeat(),
+          from);
+    }
+  }
+
+  /** Reads until the end of the log and until nothing waits. */
+  private static void session(World world) throws SQLException {
+    Session session = new Session(world);
+    Checkpoint durable = session.open();
+    TransactionGrouper grouper = session.grouper(durable);
     SimulatedReader reader = new SimulatedReader(world.log, durable.position());
+    // Where something waits that nobody lets go, the assertion on what waits shows it.
     for (int idle = 0; idle < 200; ) {
       int poll = 1 + world.random.nextInt(20);
       for (int i = 0; i < poll && reader.hasNext(); i++) {
-        take(reader.next(), grouper);
+        Captured read = reader.next();
+        world.noteRead(read, reader);
+        ExactlyOnceProperties.take(read, grouper);
       }
       Batch batch = grouper.takeEnded();
-      if (!batch.isEmpty()) {
-        Checkpoint.Parking covered = lot.write(batch.parked(), durable);
-        Checkpoint after =
-            durable.advancedTo(batch.position(), batch.sequence()).withParking(covered);
-        world.publishBatch(batch.events(), after);
-        durable = after;
-        lot.parked(batch.parked(), after);
+      boolean hasMoved = !batch.position().equals(durable.position());
+      if (!batch.isEmpty() || (hasMoved && world.random.nextInt(3) == 0)) {
+        Checkpoint after = durable.advancedTo(batch.position(), batch.sequence());
+        durable =
+            session.commit.run(
+                new Commit.Step(batch.events(), batch.parked(), after),
+                durable,
+                refusal -> world.memory.isolation().refused(batch.events(), refusal));
       }
       world.operate(reader.hasNext() ? 3 : 50);
       world.nanos += world.random.nextInt(2) * 1_000_000_001L;
       if (grouper.isIdle()) {
-        durable = releases.run(durable, batch.parked().size());
+        durable = session.releases.run(session.commit, durable, batch.parked().size());
         grouper.skipTo(durable.sequence());
       }
       if (!reader.hasNext()) {
         idle++;
         if (world.table.waiting().isEmpty()) {
-          return true;
+          return;
         }
       }
-    }
-    // Something waits that nobody lets go: shown by the assertion on states.
-    return true;
-  }
-
-  private static void take(Captured captured, TransactionGrouper grouper) {
-    if (captured instanceof Captured.Row row) {
-      grouper.add(row);
-    } else if (captured instanceof Captured.TransactionEnd end) {
-      grouper.add(end);
     }
   }
 
   private static List<Long> idsPublished(World world) {
-    return world.published.stream().map(e -> Long.valueOf(e.sequenced().event().id())).toList();
+    return world.broker.arrivedOnce().stream()
+        .map(e -> Long.valueOf(e.sequenced().event().id()))
+        .toList();
   }
 
   private static List<Long> idsExpected(World world) {

@@ -163,7 +163,7 @@ class TransactionGrouperTest {
     rules.refuse("2", "3");
     TransactionGrouper flooded =
         new TransactionGrouper(
-            new BatchConfiguration(10, 10, 1000), triage(1, UnknownTopic.PARK), FROM);
+            new BatchConfiguration(10, 10, 1000), triage(1, UnknownTopic.PARK), false, FROM);
     flooded.add(row(1, "a"));
     flooded.add(row(2, "b"));
     flooded.add(end(200));
@@ -187,7 +187,7 @@ class TransactionGrouperTest {
     rules.missTopicOf("2");
     TransactionGrouper waiting =
         new TransactionGrouper(
-            new BatchConfiguration(10, 10, 1000), triage(600, UnknownTopic.WAIT), FROM);
+            new BatchConfiguration(10, 10, 1000), triage(600, UnknownTopic.WAIT), false, FROM);
     waiting.add(row(1, "a"));
     waiting.add(end(200));
     waiting.add(row(2, "b"));
@@ -212,6 +212,7 @@ class TransactionGrouperTest {
     return new TransactionGrouper(
         new BatchConfiguration(10, atomicEvents, atomicBytes),
         triage(600, UnknownTopic.PARK),
+        false,
         FROM);
   }
 

@@ -9,11 +9,13 @@ import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineRig;
+import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
 import io.outboxinbox.agent.pipeline.PipelineStatus;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.inspect.SourcePreflight;
 import io.outboxinbox.agent.source.table.Retention;
+import io.outboxinbox.agent.source.table.TablePositions;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
@@ -35,12 +37,19 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /**
  * Drops partitions beside a running pipeline. The cleaner is the agent's; the test only decides
  * when it looks, and gives it the checkpoint that the broker has at that moment.
  */
+@ParameterizedClass
+@EnumSource(Memory.class)
 class RetentionIT {
+  @Parameter Memory memory;
+
   private static final int OLDEST_DAY = 6;
   private static final int YOUNGEST_DAY = 3;
   private static final int WRITERS = 3;
@@ -59,7 +68,7 @@ class RetentionIT {
 
   @BeforeEach
   void setUp() throws Exception {
-    rig = new PipelineRig(postgres, kafka);
+    rig = new PipelineRig(postgres, kafka, memory);
     PipelineConfiguration plain = rig.configuration("");
     configuration =
         new PipelineConfiguration(
@@ -98,11 +107,17 @@ class RetentionIT {
   }
 
   private Checkpoint checkpoint() {
-    try (Publisher publisher = configuration.publish().newPublisher()) {
+    try (Connection session = rig.database.connect();
+        Publisher publisher =
+            configuration
+                .publish()
+                .newPublisher(new TablePositions(session, configuration.source()))) {
       return publisher.allCheckpoints().stream()
           .filter(found -> found.source().database().equals(rig.database.name()))
           .findFirst()
           .orElse(null);
+    } catch (SQLException e) {
+      throw new IllegalStateException(e);
     }
   }
 
@@ -307,7 +322,7 @@ class RetentionIT {
         .contains("outbox_event")
         .doesNotContain("\n");
     List<Finding> warnings =
-        SourcePreflight.check(configuration.source()).stream()
+        SourcePreflight.check(configuration.source(), false).stream()
             .filter(finding -> finding.what().contains("act with the rights of some_owner"))
             .toList();
     assertThat(warnings).singleElement().returns(Finding.Severity.WARNING, Finding::severity);

@@ -17,7 +17,7 @@ public final class AgentProcess implements AutoCloseable {
   /** Plenty for this load; without it the JVM takes a quarter of the machine. */
   private static final String HEAP = "-Xmx256m";
 
-  private final ChildProcess process;
+  private final Service process;
   private final Path configuration;
   private final URI ready;
   private final HttpClient http = HttpClient.newBuilder().connectTimeout(ANSWERS_WITHIN).build();
@@ -33,14 +33,14 @@ public final class AgentProcess implements AutoCloseable {
     this.ready = URI.create("http://127.0.0.1:" + settings.agentPort() + "/ready");
     settings.writeTo(configuration);
     this.process =
-        new ChildProcess(
+        new Service(
             "agent",
             workplace,
             List.of(HEAP, "-jar", jar.toString(), "server", configuration.toString()));
   }
 
   /** To start, kill and look after; {@link #isReady} tells when it publishes. */
-  public ChildProcess process() {
+  public Service process() {
     return process;
   }
 

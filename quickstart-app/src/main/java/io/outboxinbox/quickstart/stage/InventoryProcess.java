@@ -20,13 +20,13 @@ public final class InventoryProcess implements AutoCloseable {
   /** Enough to see repeats, and soon gone through, however long the demonstration has run. */
   private static final long OF_A_PARTITION_MAX = 2_000;
 
-  private final ChildProcess process;
+  private final Service process;
   private final String bootstrapServers;
 
   public InventoryProcess(Workplace workplace, String jdbcUrl, String bootstrapServers) {
     this.bootstrapServers = bootstrapServers;
     this.process =
-        new ChildProcess(
+        new Service(
             "inventory",
             workplace,
             List.of(
@@ -42,7 +42,7 @@ public final class InventoryProcess implements AutoCloseable {
   }
 
   /** To start, kill and look after. */
-  public ChildProcess process() {
+  public Service process() {
     return process;
   }
 

@@ -3,6 +3,7 @@ package io.outboxinbox.agent.publish.kafka;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.AgentException.Retryable.Side;
 import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.event.CheckpointCodec;
 import io.outboxinbox.agent.event.SourceIdentity;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;

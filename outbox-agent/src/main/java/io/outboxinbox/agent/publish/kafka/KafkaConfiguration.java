@@ -6,6 +6,7 @@ import io.dropwizard.validation.selfvalidating.SelfValidating;
 import io.dropwizard.validation.selfvalidating.SelfValidation;
 import io.dropwizard.validation.selfvalidating.ViolationCollector;
 import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.event.Positions;
 import io.outboxinbox.agent.publish.PublishConfiguration;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.publish.Replayer;
@@ -73,7 +74,7 @@ public record KafkaConfiguration(
   }
 
   @Override
-  public Publisher newPublisher() {
+  public Publisher newPublisher(Positions ofDatabase) {
     return new KafkaPublisher(this);
   }
 

@@ -45,8 +45,8 @@ final class KafkaPublisher implements Publisher {
   }
 
   @Override
-  public boolean keepsCheckpoint() {
-    return true;
+  public boolean mayRepeat() {
+    return false;
   }
 
   @Override

@@ -1,11 +1,9 @@
 package io.outboxinbox.agent.publish.kafka;
 
+import io.outboxinbox.agent.event.Repeating;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.Executors;
-import java.util.concurrent.ScheduledExecutorService;
-import java.util.concurrent.TimeUnit;
 import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.TopicPartition;
 import org.slf4j.Logger;
@@ -20,24 +18,15 @@ final class StableOffsetWatch implements AutoCloseable {
 
   private final TopicCatalog topics;
   private final StableOffsets<TopicPartition> offsets = new StableOffsets<>();
-  private final ScheduledExecutorService thread =
-      Executors.newSingleThreadScheduledExecutor(
-          task -> {
-            Thread named = new Thread(task, "stable-offsets");
-            named.setDaemon(true);
-            return named;
-          });
+  private final Repeating thread = Repeating.named("stable-offsets");
   private volatile Duration hidden = Duration.ZERO;
 
   StableOffsetWatch(TopicCatalog topics) {
     this.topics = topics;
   }
 
-  // The executor runs until close; what it finds is kept in a field, not in this future.
-  @SuppressWarnings("FutureReturnValueIgnored")
   void start() {
-    thread.scheduleWithFixedDelay(
-        this::look, INTERVAL.toMillis(), INTERVAL.toMillis(), TimeUnit.MILLISECONDS);
+    thread.withRests(INTERVAL, INTERVAL, this::look);
   }
 
   private void look() {
@@ -51,11 +40,6 @@ final class StableOffsetWatch implements AutoCloseable {
     } catch (RuntimeException e) {
       // Publishing finds out whether the broker is away; the next look is due all the same.
       LOG.debug("looking at stable offsets failed", e);
-    } catch (Error e) {
-      // The executor keeps it to itself, and never looks again.
-      Thread thread = Thread.currentThread();
-      thread.getUncaughtExceptionHandler().uncaughtException(thread, e);
-      throw e;
     }
   }
 
@@ -65,6 +49,6 @@ final class StableOffsetWatch implements AutoCloseable {
 
   @Override
   public void close() {
-    thread.shutdownNow();
+    thread.close();
   }
 }

@@ -70,8 +70,13 @@ final class AgentTablesPreflight {
 
   private AgentTablesPreflight() {}
 
-  static List<Finding> check(Connection connection, SourceConfiguration config, SqlNames names)
+  static List<Finding> check(
+      Connection connection, SourceConfiguration config, SqlNames names, boolean keepsPositions)
       throws SQLException {
+    Map<String, List<String>> needed = new LinkedHashMap<>(AgentTables.PRIVILEGES);
+    if (keepsPositions) {
+      needed.putAll(AgentTables.OF_POSITIONS);
+    }
     Map<String, List<String>> present = new LinkedHashMap<>();
     Map<String, List<String>> columns = new LinkedHashMap<>();
     List<Finding> findings = new ArrayList<>();
@@ -81,13 +86,13 @@ final class AgentTablesPreflight {
         row -> {
           String name = row.getString("name");
           columns.put(name, CatalogQuery.texts(row, "columns"));
-          if (AgentTables.PRIVILEGES.containsKey(name) && row.getBoolean("is_filtered")) {
+          if (needed.containsKey(name) && row.getBoolean("is_filtered")) {
             findings.add(TablePreflight.filtered(names, names.schema() + "." + name));
           }
           return present.put(name, CatalogQuery.texts(row, "privileges"));
         },
         config.schema());
-    AgentTables.PRIVILEGES.forEach(
+    needed.forEach(
         (table, privileges) -> {
           String name = names.schema() + "." + table;
           @Nullable List<String> granted = present.get(table);

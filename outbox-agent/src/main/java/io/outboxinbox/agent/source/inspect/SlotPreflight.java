@@ -11,7 +11,6 @@ import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.slot.SlotState;
 import io.outboxinbox.agent.source.slot.TimelineHistory;
 import io.outboxinbox.agent.source.table.SourceRegistry;
-import io.outboxinbox.agent.source.table.SourceRegistry.Registration;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.ArrayList;
@@ -126,10 +125,7 @@ final class SlotPreflight {
     String sourceId = checkpoint.source().id();
     SourceRegistry registry = new SourceRegistry(config);
     boolean isNoted =
-        registry
-            .find(connection, sourceId)
-            .filter(known -> known.owns(config.slot(), null))
-            .isPresent();
+        registry.ownSlot(connection, sourceId, null).filter(config.slot()::equals).isPresent();
     // A note may be ahead of the position, or be lost in a failover.
     if (isNoted || checkpoint.slot().equals(config.slot())) {
       return List.of();
@@ -148,7 +144,7 @@ final class SlotPreflight {
       throws SQLException {
     SourceRegistry registry = new SourceRegistry(config);
     boolean isOwn =
-        registry.find(connection, sourceId).orElse(Registration.NONE).owns(config.slot(), null);
+        registry.ownSlot(connection, sourceId, null).filter(config.slot()::equals).isPresent();
     if (isOwn || slot.isEmpty() || config.existingRows() == ExistingRows.SKIP) {
       return List.of();
     }

@@ -35,13 +35,13 @@ public final class SourcePreflight {
   /**
    * Connects and looks.
    *
-   * @return as {@link #check(Connection, SourceConfiguration)}; one finding when there is no
-   *     connection
+   * @return as {@link #check(Connection, SourceConfiguration, boolean)}; one finding when there is
+   *     no connection
    */
-  public static List<Finding> check(SourceConfiguration config) {
+  public static List<Finding> check(SourceConfiguration config, boolean keepsPositions) {
     SourceConnections connections = new SourceConnections(config);
     try (Connection connection = connections.open("preflight", ANSWER_TIMEOUT_SECONDS)) {
-      return look(connection, connections, config);
+      return look(connection, connections, config, keepsPositions);
     } catch (SQLException e) {
       return List.of(ConnectionFailure.explain(e, config));
     } catch (AgentException.Misconfigured e) {
@@ -52,10 +52,13 @@ public final class SourcePreflight {
   }
 
   private static List<Finding> look(
-      Connection connection, SourceConnections connections, SourceConfiguration config) {
+      Connection connection,
+      SourceConnections connections,
+      SourceConfiguration config,
+      boolean keepsPositions) {
     List<Finding> findings = new ArrayList<>();
     try {
-      findings.addAll(check(connection, config));
+      findings.addAll(check(connection, config, keepsPositions));
     } catch (SQLException e) {
       // The same SQLStates mean other things once there is a connection.
       findings.add(
@@ -71,7 +74,8 @@ public final class SourcePreflight {
   /** What keeps a session of the replication protocol from coming about; a pooler does. */
   private static Optional<Finding> replication(
       SourceConnections connections, SourceConfiguration config) {
-    try (Connection replication = connections.openReplication("preflight");
+    try (Connection replication =
+            connections.openReplication("preflight", SourceConnections.ANSWER_TIMEOUT_SECONDS);
         Statement statement = replication.createStatement()) {
       statement.execute("IDENTIFY_SYSTEM");
       return Optional.empty();
@@ -82,8 +86,8 @@ public final class SourcePreflight {
 
   /**
    * Whether the server answered and said no: to the role, its password, its rights, or for want of
-   * the agent's tables. {@link #check(SourceConfiguration)} then says what to mend. Everything else
-   * passes by itself.
+   * the agent's tables. {@link #check(SourceConfiguration, boolean)} then says what to mend.
+   * Everything else passes by itself.
    */
   public static boolean isRefusal(SQLException failure) {
     return ConnectionFailure.isRefusal(failure);
@@ -94,22 +98,29 @@ public final class SourcePreflight {
    * the meantime is not seen here: call {@link #checkPosition}.
    *
    * @param connection to the source database, not closed
+   * @param keepsPositions whether positions are in the database, which needs a table for them
    * @return in the order in which fixes should be made; OK findings included
    * @throws SQLException the connection broke or an answer took too long; look again later
    */
-  public static List<Finding> check(Connection connection, SourceConfiguration configured)
+  public static List<Finding> check(
+      Connection connection, SourceConfiguration configured, boolean keepsPositions)
       throws SQLException {
-    return look(connection, configured, true);
+    return look(connection, configured, keepsPositions, true);
   }
 
   /** The same without what keeps only a start from reading. */
   public static List<Finding> checkWhileReading(
-      Connection connection, SourceConfiguration configured) throws SQLException {
-    return look(connection, configured, false);
+      Connection connection, SourceConfiguration configured, boolean keepsPositions)
+      throws SQLException {
+    return look(connection, configured, keepsPositions, false);
   }
 
   private static List<Finding> look(
-      Connection connection, SourceConfiguration configured, boolean isStart) throws SQLException {
+      Connection connection,
+      SourceConfiguration configured,
+      boolean keepsPositions,
+      boolean isStart)
+      throws SQLException {
     SourceConfiguration config = SourceNames.resolved(connection, configured);
     ServerPreflight.Facts server = ServerPreflight.facts(connection, config);
     List<Finding> findings = new ArrayList<>(ServerPreflight.check(server, config));
@@ -128,7 +139,7 @@ public final class SourcePreflight {
       findings.addAll(TypesPreflight.check(connection));
     }
     findings.addAll(PartitionsPreflight.check(connection, config, names));
-    findings.addAll(AgentTablesPreflight.check(connection, config, names));
+    findings.addAll(AgentTablesPreflight.check(connection, config, names, keepsPositions));
     findings.addAll(MessagePreflight.check(connection, names));
     findings.addAll(SearchPathPreflight.check(connection, config, names));
     findings.addAll(FailoverSlot.check(connection, config));
@@ -143,7 +154,7 @@ public final class SourcePreflight {
    * @param connections for the replication protocol, which alone tells of timelines
    * @param checkpoint last durable one; null at the very first start
    * @return one OK finding when all is well
-   * @throws SQLException as {@link #check(Connection, SourceConfiguration)}
+   * @throws SQLException as {@link #check(Connection, SourceConfiguration, boolean)}
    */
   public static List<Finding> checkSlot(
       Connection connection,
@@ -163,7 +174,7 @@ public final class SourcePreflight {
    * Whether a source without a position may begin with the slot that is there.
    *
    * @return what forbids it; empty when nothing does
-   * @throws SQLException as {@link #check(Connection, SourceConfiguration)}
+   * @throws SQLException as {@link #check(Connection, SourceConfiguration, boolean)}
    */
   public static List<Finding> checkFirstStart(
       Connection connection, SourceConfiguration config, String sourceId, Optional<SlotState> slot)
@@ -174,7 +185,7 @@ public final class SourcePreflight {
   /**
    * Reads the server's timelines, and judges as the other one does.
    *
-   * @throws SQLException as {@link #check(Connection, SourceConfiguration)}
+   * @throws SQLException as {@link #check(Connection, SourceConfiguration, boolean)}
    */
   public static List<Finding> checkSlot(
       SourceConnections connections,
@@ -197,7 +208,7 @@ public final class SourcePreflight {
    * @param slot read before the checkpoint where a leader may move both
    * @return as {@link #checkSlot}, and more where the publication or parked events are not what
    *     they were
-   * @throws SQLException as {@link #check(Connection, SourceConfiguration)}
+   * @throws SQLException as {@link #check(Connection, SourceConfiguration, boolean)}
    */
   public static List<Finding> checkPosition(
       Connection connection,

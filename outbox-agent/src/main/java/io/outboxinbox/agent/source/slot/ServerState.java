@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.source.slot;
 
+import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.source.CatalogQuery;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -57,5 +58,11 @@ public record ServerState(
                 row.getInt("version_num"),
                 row.getBoolean("in_recovery"),
                 row.getLong("next_xid")));
+  }
+
+  /** Where the primary's log ends now: everything committed before is in front of it. */
+  public static long endOfLog(Connection connection) throws SQLException {
+    return CatalogQuery.one(
+        connection, "SELECT pg_current_wal_lsn()::text", row -> Lsn.parse(row.getString(1)));
   }
 }

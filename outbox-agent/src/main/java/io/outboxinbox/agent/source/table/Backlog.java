@@ -10,6 +10,7 @@ import io.outboxinbox.agent.source.LongText;
 import io.outboxinbox.agent.source.RowReader;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConfiguration.Column;
+import io.outboxinbox.agent.source.Sql;
 import java.sql.Array;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -18,7 +19,6 @@ import java.sql.SQLException;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -54,13 +54,8 @@ public final class Backlog {
 
   /** Whether rows are written down that may still have to be published. */
   public boolean exists(Connection connection, String sourceId) throws SQLException {
-    try (PreparedStatement statement =
-        connection.prepareStatement("SELECT 1 FROM " + table + " WHERE source = ? LIMIT 1")) {
-      statement.setString(1, sourceId);
-      try (ResultSet row = statement.executeQuery()) {
-        return row.next();
-      }
-    }
+    String sql = "SELECT 1 FROM " + table + " WHERE source = ? LIMIT 1";
+    return Sql.first(connection, sql, row -> true, sourceId).isPresent();
   }
 
   /**
@@ -70,19 +65,12 @@ public final class Backlog {
    */
   public long end(Connection connection, String sourceId) throws SQLException {
     String sql = "SELECT max(ordinal) FROM " + table + " WHERE source = ?";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        long end = row.getLong(1);
-        if (end == 0) {
-          throw new AgentException.Retryable(
-              "table %s was emptied while its rows were still to be published".formatted(table),
-              null);
-        }
-        return end;
-      }
+    long end = Sql.one(connection, sql, row -> row.getLong(1), sourceId);
+    if (end == 0) {
+      throw new AgentException.Retryable(
+          "table %s was emptied while its rows were still to be published".formatted(table), null);
     }
+    return end;
   }
 
   /** Forgets a source's backlog, in portions that each take a moment, however long it is. */
@@ -98,17 +86,8 @@ public final class Backlog {
         SELECT coalesce(max(ordinal), 0) FROM gone
         """
             .formatted(table, CLEARED_AT_ONCE);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      for (long after = 0, next = 1; next > 0; after = next) {
-        statement.setString(1, sourceId);
-        statement.setLong(2, after);
-        statement.setString(3, sourceId);
-        statement.setLong(4, after);
-        try (ResultSet row = statement.executeQuery()) {
-          row.next();
-          next = row.getLong(1);
-        }
-      }
+    for (long after = 0, next = 1; next > 0; after = next) {
+      next = Sql.one(connection, sql, row -> row.getLong(1), sourceId, after, sourceId, after);
     }
   }
 
@@ -168,11 +147,7 @@ public final class Backlog {
         """
             .formatted(table, order, OutboxColumns.logText(id), outbox, candidates.condition());
     refuseRowsWithoutId(connection, candidates);
-    long written;
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      written = statement.executeLargeUpdate();
-    }
+    long written = Sql.update(connection, sql, sourceId);
     long parked = removeParked(connection, sourceId);
     return new Filled(
         count(connection),
@@ -204,21 +179,13 @@ public final class Backlog {
     if (isRequired) {
       return;
     }
-    long nameless = number(connection, sql);
+    long nameless = Sql.one(connection, sql, row -> row.getLong(1));
     if (nameless > 0) {
       throw new AgentException.Misconfigured(
           "%d rows of table %s have no %s, so nobody could tell which of them are published"
               .formatted(nameless, outbox, id),
           "delete those that were published or parked already, and give each of the others an id of its own; keep more from coming: ALTER TABLE %s ALTER COLUMN %s SET NOT NULL"
               .formatted(outbox, id));
-    }
-  }
-
-  private static long number(Connection connection, String sql) throws SQLException {
-    try (PreparedStatement statement = connection.prepareStatement(sql);
-        ResultSet row = statement.executeQuery()) {
-      row.next();
-      return row.getLong(1);
     }
   }
 
@@ -233,10 +200,7 @@ public final class Backlog {
                 table,
                 Identifiers.qualified(source.schema(), "outbox_parked"),
                 LongText.isSame("b.event_id", "p.event_id"));
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      return statement.executeLargeUpdate();
-    }
+    return Sql.update(connection, sql, sourceId);
   }
 
   /**
@@ -250,8 +214,8 @@ public final class Backlog {
 
   /** How many rows may have to be published, without writing any down. */
   public long count(Connection connection, Candidates candidates) throws SQLException {
-    return number(
-        connection, "SELECT count(*) FROM %s WHERE %s".formatted(outbox, candidates.condition()));
+    String sql = "SELECT count(*) FROM %s WHERE %s".formatted(outbox, candidates.condition());
+    return Sql.one(connection, sql, row -> row.getLong(1));
   }
 
   /**
@@ -291,13 +255,8 @@ public final class Backlog {
     String sql =
         "DELETE FROM %s WHERE source = ? AND %s RETURNING event_id, ordinal"
             .formatted(table, LongText.isOneOf("event_id"));
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      Array texts = connection.createArrayOf("text", ids.toArray());
-      statement.setString(1, sourceId);
-      statement.setArray(2, texts);
-      statement.setArray(3, texts);
-      return numbered(statement);
-    }
+    Array texts = connection.createArrayOf("text", ids.toArray());
+    return Sql.list(connection, sql, Backlog::numbered, sourceId, texts, texts);
   }
 
   /** A row of the list. */
@@ -310,12 +269,7 @@ public final class Backlog {
         "SELECT event_id, ordinal FROM "
             + table
             + " WHERE source = ? AND ordinal > ? AND ordinal <= ?";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      statement.setLong(2, after);
-      statement.setLong(3, last);
-      return byId(numbered(statement));
-    }
+    return byId(Sql.list(connection, sql, Backlog::numbered, sourceId, after, last));
   }
 
   /** The latest of each id. */
@@ -325,14 +279,8 @@ public final class Backlog {
     return ordinals;
   }
 
-  private static List<Numbered> numbered(PreparedStatement statement) throws SQLException {
-    List<Numbered> numbered = new ArrayList<>();
-    try (ResultSet rows = statement.executeQuery()) {
-      while (rows.next()) {
-        numbered.add(new Numbered(rows.getString(1), rows.getLong(2)));
-      }
-    }
-    return numbered;
+  private static Numbered numbered(ResultSet row) throws SQLException {
+    return new Numbered(row.getString(1), row.getLong(2));
   }
 
   /** Which of the ids no row of the outbox has; only for tables with UUIDs. */
@@ -343,16 +291,8 @@ public final class Backlog {
         WHERE NOT EXISTS (SELECT FROM %s o WHERE o.%s = i.id)
         """
             .formatted(outbox, OutboxColumns.quoted(source, Column.ID));
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setArray(1, connection.createArrayOf("text", ids.toArray()));
-      Set<String> missing = new HashSet<>();
-      try (ResultSet rows = statement.executeQuery()) {
-        while (rows.next()) {
-          missing.add(rows.getString(1));
-        }
-      }
-      return missing;
-    }
+    Array texts = connection.createArrayOf("text", ids.toArray());
+    return Set.copyOf(Sql.list(connection, sql, row -> row.getString(1), texts));
   }
 
   /**
@@ -418,7 +358,10 @@ public final class Backlog {
     while (result.next()) {
       last = result.getLong("ordinal");
       if (!result.getBoolean("is_present")) {
-        missing += result.getBoolean("is_repeat") ? 0 : 1;
+        if (!result.getBoolean("is_repeat")) {
+          missing++;
+          captured.add(new Captured.Absent());
+        }
         continue;
       }
       captured.add(row(table.values(), position));

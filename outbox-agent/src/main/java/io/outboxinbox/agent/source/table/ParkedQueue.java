@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.source.table;
 
 import io.outboxinbox.agent.event.RawRow;
+import io.outboxinbox.agent.source.Sql;
 import java.sql.Array;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -25,6 +26,24 @@ import org.jspecify.annotations.Nullable;
  * on without them would lose or repeat one.
  */
 public final class ParkedQueue {
+  /** Whether an event may be published as soon as its turn comes. */
+  private static final String MAY_GO =
+      """
+      coalesce(requested, CASE WHEN is_behind THEN 'release' END)
+        IS NOT DISTINCT FROM 'release'
+      """;
+
+  /** What is read of row {@code p}. */
+  private static final String TAKEN =
+      """
+      p.ordinal, p.release, %s AS lane, p.event_id, p.aggregate_type, p.aggregate_id, p.event_type,
+      p.payload, p.content_type, p.headers, p.topic, p.occurred_at,
+      (SELECT pg_catalog.array_agg(e.key) FROM jsonb_each_text(p.extra) e) AS extra_names,
+      (SELECT pg_catalog.array_agg(e.value) FROM jsonb_each_text(p.extra) e) AS extra_values,
+      p.published_sequence, p.committed_at, p.parked_at, %s AS may_go
+      """
+          .formatted(Lane.SQL, MAY_GO);
+
   private final String table;
   private final String source;
 
@@ -55,14 +74,18 @@ public final class ParkedQueue {
    * An event taken out to be published.
    *
    * @param key its {@link Lane}; null when its row does not tell its key
+   * @param release number of its batch
+   * @param mayGo whether it still may, which an earlier try may have changed
    */
   public record Taken(
       long ordinal,
+      long release,
       @Nullable String key,
       RawRow row,
       long sequence,
       Instant committedAt,
-      Instant parkedAt) {}
+      Instant parkedAt,
+      boolean mayGo) {}
 
   /** An event that was refused when it was released. */
   public record Refusal(long ordinal, String reason) {}
@@ -82,19 +105,14 @@ public final class ParkedQueue {
         ORDER BY ordinal LIMIT ?
         """
             .formatted(Lane.SQL, BYTES, table);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, source);
-      statement.setLong(2, after);
-      statement.setLong(3, lastOrdinal);
-      statement.setInt(4, limit);
-      List<Requested> requested = new ArrayList<>();
-      try (ResultSet rows = statement.executeQuery()) {
-        while (rows.next()) {
-          requested.add(new Requested(rows.getLong(1), rows.getString(2), rows.getLong(3)));
-        }
-      }
-      return requested;
-    }
+    return Sql.list(
+        connection,
+        sql,
+        rows -> new Requested(rows.getLong(1), rows.getString(2), rows.getLong(3)),
+        source,
+        after,
+        lastOrdinal,
+        limit);
   }
 
   // Stored uncompressed, so this reads no payload. Key and id may be as long.
@@ -116,31 +134,23 @@ public final class ParkedQueue {
         SELECT k.lane, coalesce(r.ordinal, 0), coalesce(r.bytes, 0), coalesce(r.may_go, false)
         FROM pg_catalog.unnest(?::text[]) WITH ORDINALITY k(lane, n)
         LEFT JOIN LATERAL (
-          SELECT ordinal, %s AS bytes,
-                 coalesce(requested, CASE WHEN is_behind THEN 'release' END)
-                   IS NOT DISTINCT FROM 'release' AS may_go
+          SELECT ordinal, %s AS bytes, %s AS may_go
           FROM %s
           WHERE source = ? AND %s
             AND state = 'waiting' AND release IS NULL AND ordinal <= ?
           ORDER BY ordinal LIMIT ?) r ON true
         ORDER BY k.n, r.ordinal
         """
-            .formatted(BYTES, table, Lane.SQL_IS_IN);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setArray(1, connection.createArrayOf("text", keys.toArray()));
-      statement.setString(2, source);
-      statement.setLong(3, lastOrdinal);
-      statement.setInt(4, perKey);
-      List<Candidate> candidates = new ArrayList<>();
-      try (ResultSet rows = statement.executeQuery()) {
-        while (rows.next()) {
-          candidates.add(
-              new Candidate(
-                  rows.getString(1), rows.getLong(2), rows.getLong(3), rows.getBoolean(4)));
-        }
-      }
-      return candidates;
-    }
+            .formatted(BYTES, MAY_GO, table, Lane.SQL_IS_IN);
+    return Sql.list(
+        connection,
+        sql,
+        rows ->
+            new Candidate(rows.getString(1), rows.getLong(2), rows.getLong(3), rows.getBoolean(4)),
+        connection.createArrayOf("text", keys.toArray()),
+        source,
+        lastOrdinal,
+        perKey);
   }
 
   /**
@@ -158,39 +168,76 @@ public final class ParkedQueue {
         WITH page AS MATERIALIZED (
           SELECT ordinal FROM %1$s
           WHERE source = ? AND ordinal = ANY (?) AND state = 'waiting' AND release IS NULL
-            AND (requested = 'release' OR (is_behind AND requested IS NULL))
+            AND %3$s
           FOR UPDATE SKIP LOCKED),
         numbered AS (SELECT ordinal, row_number() OVER (ORDER BY ordinal) AS n FROM page)
         UPDATE %1$s p SET release = ?, published_sequence = ? + numbered.n
         FROM numbered WHERE p.source = ? AND p.ordinal = numbered.ordinal
-        RETURNING p.ordinal, %2$s AS lane, p.event_id, p.aggregate_type, p.aggregate_id, p.event_type,
-                  p.payload, p.content_type, p.headers, p.topic, p.occurred_at,
-                  (SELECT pg_catalog.array_agg(e.key) FROM jsonb_each_text(p.extra) e) AS extra_names,
-                  (SELECT pg_catalog.array_agg(e.value) FROM jsonb_each_text(p.extra) e) AS extra_values,
-                  p.published_sequence, p.committed_at, p.parked_at
+        RETURNING %2$s
         """
-            .formatted(table, Lane.SQL);
+            .formatted(table, TAKEN, MAY_GO);
     try (PreparedStatement statement = leader.prepareStatement(sql)) {
       statement.setString(1, source);
       statement.setArray(2, leader.createArrayOf("bigint", ordinals.toArray()));
       statement.setLong(3, release);
       statement.setLong(4, lastSequence);
       statement.setString(5, source);
-      List<Taken> taken = new ArrayList<>();
-      try (ResultSet rows = statement.executeQuery()) {
-        while (rows.next()) {
-          taken.add(taken(rows));
-        }
-      }
-      taken.sort(Comparator.comparingLong(Taken::ordinal));
-      return taken;
+      return allTaken(statement);
     }
+  }
+
+  /**
+   * Reads the first batch that was taken and is not known to be published, in order of parking.
+   *
+   * @param lastRelease number of the last one that is
+   */
+  public List<Taken> taken(Connection leader, long lastRelease) throws SQLException {
+    String sql =
+        """
+        SELECT %2$s FROM %1$s p WHERE p.source = ? AND p.state = 'waiting' AND p.release = (
+          SELECT min(release) FROM %1$s WHERE source = ? AND state = 'waiting' AND release > ?)
+        """
+            .formatted(table, TAKEN);
+    try (PreparedStatement statement = leader.prepareStatement(sql)) {
+      statement.setString(1, source);
+      statement.setString(2, source);
+      statement.setLong(3, lastRelease);
+      return allTaken(statement);
+    }
+  }
+
+  /**
+   * Parts a batch that is too large: the others of it, and all batches after it, come one later.
+   * They keep the numbers of their events.
+   *
+   * @param first those that remain
+   */
+  public void postpone(Connection leader, long release, List<Long> first) throws SQLException {
+    String sql =
+        """
+        UPDATE %s SET release = release + 1
+        WHERE source = ? AND state = 'waiting' AND release >= ? AND NOT ordinal = ANY (?)
+        """
+            .formatted(table);
+    Sql.update(leader, sql, source, release, leader.createArrayOf("bigint", first.toArray()));
+  }
+
+  private static List<Taken> allTaken(PreparedStatement statement) throws SQLException {
+    List<Taken> taken = new ArrayList<>();
+    try (ResultSet rows = statement.executeQuery()) {
+      while (rows.next()) {
+        taken.add(taken(rows));
+      }
+    }
+    taken.sort(Comparator.comparingLong(Taken::ordinal));
+    return taken;
   }
 
   private static Taken taken(ResultSet row) throws SQLException {
     @Nullable OffsetDateTime occurredAt = row.getObject("occurred_at", OffsetDateTime.class);
     return new Taken(
         row.getLong("ordinal"),
+        row.getLong("release"),
         row.getString("lane"),
         new RawRow(
             row.getString("event_id"),
@@ -205,7 +252,8 @@ public final class ParkedQueue {
             extra(row)),
         row.getLong("published_sequence"),
         ParkedTable.instant(row, "committed_at"),
-        ParkedTable.instant(row, "parked_at"));
+        ParkedTable.instant(row, "parked_at"),
+        row.getBoolean("may_go"));
   }
 
   /**
@@ -246,22 +294,30 @@ public final class ParkedQueue {
         WHERE source = ? AND state = 'waiting' AND release > ?
         """
             .formatted(table);
-    try (PreparedStatement statement = leader.prepareStatement(sql)) {
-      statement.setString(1, source);
-      statement.setLong(2, lastRelease);
-      statement.executeUpdate();
-    }
+    Sql.update(leader, sql, source, lastRelease);
+  }
+
+  /** The same for some rows of one, whatever becomes of the others. */
+  public void takeOut(Connection leader, List<Long> ordinals) throws SQLException {
+    String sql =
+        """
+        UPDATE %s SET release = NULL, published_sequence = NULL
+        WHERE source = ? AND state = 'waiting' AND ordinal = ANY (?)
+        """
+            .formatted(table);
+    Sql.update(leader, sql, source, leader.createArrayOf("bigint", ordinals.toArray()));
   }
 
   /**
-   * Makes events culprits of their own, until somebody asks for them again. To be called before the
-   * batch is put back.
+   * Makes events culprits of their own, until somebody asks for them again; who wanted one
+   * discarded still does. To be called before the batch is put back.
    */
   public void refuse(Connection leader, List<Refusal> refusals) throws SQLException {
     String sql =
         """
         UPDATE %s
-        SET is_behind = false, reason = ?, attempts = attempts + 1, requested = NULL
+        SET is_behind = false, reason = ?, attempts = attempts + 1,
+          requested = nullif(requested, 'release')
         WHERE source = ? AND ordinal = ? AND state = 'waiting'
         """
             .formatted(table);

@@ -8,6 +8,7 @@ import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.InTransaction;
 import io.outboxinbox.agent.source.LongText;
+import io.outboxinbox.agent.source.Sql;
 import java.nio.charset.StandardCharsets;
 import java.sql.Array;
 import java.sql.Connection;
@@ -18,7 +19,6 @@ import java.sql.Types;
 import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -61,22 +61,17 @@ public final class ParkedTable {
    * @param events possibly none, in order
    * @param epoch of the position that will cover them
    * @param lastOrdinal the events get the numbers after it
-   * @param joinedKeys of which an event is held in all topics; what waits in the line of one topic
-   *     joins the line for all, or it could overtake
    */
-  public record Portion(
-      List<ParkedEvent> events, long epoch, long lastOrdinal, Set<String> joinedKeys) {}
+  public record Portion(List<ParkedEvent> events, long epoch, long lastOrdinal) {}
 
   /**
    * Writes events down. They count only once the position covers them, so rows of a batch that
    * never came so far do no harm.
    *
    * @param rule how topics are chosen, so that {@link #joinLanes} sees when that has changed
-   * @return lanes of which nothing waits any more, since it joined others
    * @throws AgentException.Retryable an agent that has been replaced wrote some of these numbers
    */
-  public List<String> insert(Connection connection, Portion portion, String rule)
-      throws SQLException {
+  public void insert(Connection connection, Portion portion, String rule) throws SQLException {
     String sql =
         """
         INSERT INTO %s
@@ -87,7 +82,7 @@ public final class ParkedTable {
         """
             .formatted(table);
     try {
-      return InTransaction.run(connection, () -> insert(connection, sql, portion, rule));
+      InTransaction.run(connection, () -> insert(connection, sql, portion, rule));
     } catch (SQLException e) {
       if (isUniqueViolation(e)) {
         throw new AgentException.Retryable(
@@ -100,7 +95,7 @@ public final class ParkedTable {
     }
   }
 
-  private List<String> insert(Connection connection, String sql, Portion portion, String rule)
+  private int insert(Connection connection, String sql, Portion portion, String rule)
       throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       long ordinal = portion.lastOrdinal();
@@ -119,10 +114,7 @@ public final class ParkedTable {
         statement.setString(21, event.destination() == null ? null : rule);
         statement.addBatch();
       }
-      statement.executeBatch();
-      return portion.joinedKeys().isEmpty()
-          ? List.of()
-          : joinLanesOf(connection, portion.joinedKeys());
+      return statement.executeBatch().length;
     }
   }
 
@@ -176,12 +168,7 @@ public final class ParkedTable {
   public void takeBack(Connection leader, long epoch, long lastOrdinal) throws SQLException {
     refuseLaterEpoch(leader, epoch, lastOrdinal);
     String sql = "DELETE FROM %s WHERE source = ? AND ordinal > ? AND epoch <= ?".formatted(table);
-    try (PreparedStatement statement = leader.prepareStatement(sql)) {
-      statement.setString(1, source);
-      statement.setLong(2, lastOrdinal);
-      statement.setLong(3, epoch);
-      statement.executeUpdate();
-    }
+    Sql.update(leader, sql, source, lastOrdinal, epoch);
   }
 
   /**
@@ -218,8 +205,14 @@ public final class ParkedTable {
     }
   }
 
-  /** The same for some keys, which are held in all topics by now. */
-  private List<String> joinLanesOf(Connection connection, Set<String> keys) throws SQLException {
+  /**
+   * Lets what waits in the line of one topic join the line for all, or it could overtake an event
+   * that is held in all of them. Only once that event is covered by the position: a crash before
+   * would leave behind lines of events that nobody holds.
+   *
+   * @return lanes of which nothing waits any more
+   */
+  public List<String> join(Connection connection, Set<String> keys) throws SQLException {
     String sql =
         """
         WITH joined AS MATERIALIZED (
@@ -231,20 +224,11 @@ public final class ParkedTable {
         RETURNING joined.lane
         """
             .formatted(table, Lane.SQL, LongText.isOneOf("key"));
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      Array joined = connection.createArrayOf("text", keys.toArray());
-      statement.setString(1, source);
-      statement.setArray(2, joined);
-      statement.setArray(3, joined);
-      statement.setString(4, source);
-      Set<String> left = new LinkedHashSet<>();
-      try (ResultSet rows = statement.executeQuery()) {
-        while (rows.next()) {
-          left.add(rows.getString(1));
-        }
-      }
-      return List.copyOf(left);
-    }
+    Array joined = connection.createArrayOf("text", keys.toArray());
+    return Sql.list(connection, sql, row -> row.getString(1), source, joined, joined, source)
+        .stream()
+        .distinct()
+        .toList();
   }
 
   private void refuseLaterEpoch(Connection leader, long epoch, long lastOrdinal)
@@ -283,14 +267,12 @@ public final class ParkedTable {
     String sql =
         "SELECT ? > coalesce(max(ordinal), 0) FROM %s WHERE source = ?"
             .formatted(qualified(schema));
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setLong(1, position.parking().lastOrdinal());
-      statement.setString(2, position.source().id());
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        return row.getBoolean(1);
-      }
-    }
+    return Sql.one(
+        connection,
+        sql,
+        row -> row.getBoolean(1),
+        position.parking().lastOrdinal(),
+        position.source().id());
   }
 
   /** The highest numbers used so far, for the first position of a new epoch. */
@@ -298,13 +280,8 @@ public final class ParkedTable {
     String sql =
         "SELECT coalesce(max(ordinal), 0), coalesce(max(release), 0) FROM %s WHERE source = ?"
             .formatted(table);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, source);
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        return new Checkpoint.Parking(row.getLong(1), row.getLong(2));
-      }
-    }
+    return Sql.one(
+        connection, sql, row -> new Checkpoint.Parking(row.getLong(1), row.getLong(2)), source);
   }
 
   /** Takes note of a {@link Lane} that has waiting events. */

@@ -2,12 +2,12 @@ package io.outboxinbox.agent.source.table;
 
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.SQLWarning;
-import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -44,14 +44,7 @@ public final class Partitions {
   }
 
   private static boolean exists(Connection connection, String function) throws SQLException {
-    String sql = "SELECT to_regprocedure(?)::text";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, function + "(integer)");
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        @Nullable String found = row.getString(1);
-        return found != null;
-      }
-    }
+    String sql = "SELECT to_regprocedure(?) IS NOT NULL";
+    return Sql.one(connection, sql, row -> row.getBoolean(1), function + "(integer)");
   }
 }

@@ -3,8 +3,9 @@ package io.outboxinbox.agent.source.table;
 import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.Sql;
+import java.sql.Array;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.sql.Timestamp;
 import java.time.Instant;
@@ -77,13 +78,8 @@ public final class ReachedTopics {
             IS DISTINCT FROM ARRAY(SELECT DISTINCT topic FROM pg_catalog.unnest(?) topic ORDER BY topic)
         """
             .formatted(table);
-    try (PreparedStatement statement = leader.prepareStatement(sql)) {
-      statement.setArray(1, leader.createArrayOf("text", topics.toArray()));
-      statement.setArray(2, leader.createArrayOf("text", topics.toArray()));
-      statement.setString(3, sourceId);
-      statement.setArray(4, leader.createArrayOf("text", topics.toArray()));
-      statement.executeUpdate();
-    }
+    Array texts = leader.createArrayOf("text", topics.toArray());
+    Sql.update(leader, sql, texts, texts, sourceId, texts);
   }
 
   /** What has been noted. */

@@ -4,6 +4,7 @@ import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -140,15 +141,13 @@ public final class Reconciliations {
         RETURNING reconcile_requested_at
         """
             .formatted(sources);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      statement.setString(2, by);
-      statement.setString(3, accepts);
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        return new Request(row.getTimestamp(1).toInstant(), by, accepts);
-      }
-    }
+    return Sql.one(
+        connection,
+        sql,
+        row -> new Request(row.getTimestamp(1).toInstant(), by, accepts),
+        sourceId,
+        by,
+        accepts);
   }
 
   /** Takes a request back that has been done; one made since stays. */
@@ -160,11 +159,7 @@ public final class Reconciliations {
         WHERE source = ? AND reconcile_requested_at = ?
         """
             .formatted(sources);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      statement.setTimestamp(2, Timestamp.from(done.at()));
-      statement.executeUpdate();
-    }
+    Sql.update(connection, sql, sourceId, Timestamp.from(done.at()));
   }
 
   /**
@@ -199,20 +194,18 @@ public final class Reconciliations {
         """
             .formatted(sources, table);
     @Nullable Request request = cause.request();
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      statement.setString(2, sourceId);
-      statement.setString(3, sourceId);
-      statement.setString(4, sourceId);
-      statement.setString(5, cause.text());
-      statement.setString(6, request == null ? null : request.by());
-      statement.setTimestamp(7, request == null ? null : Timestamp.from(request.at()));
-      statement.setString(8, notes);
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        return row.getLong(1);
-      }
-    }
+    return Sql.one(
+        connection,
+        sql,
+        row -> row.getLong(1),
+        sourceId,
+        sourceId,
+        sourceId,
+        sourceId,
+        cause.text(),
+        request == null ? null : request.by(),
+        request == null ? null : Timestamp.from(request.at()),
+        notes);
   }
 
   /** Writes down what was found; publishing begins next. */
@@ -228,22 +221,22 @@ public final class Reconciliations {
         """
             .formatted(table);
     @Nullable Instant from = found.searchedFrom();
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setLong(1, found.endedXid());
-      statement.setLong(2, found.filled().rowsInTable());
-      statement.setLong(3, found.filled().candidates());
-      statement.setLong(4, found.filled().parked());
-      statement.setTimestamp(5, from == null ? null : Timestamp.from(from));
-      statement.setLong(6, found.recordsSearched());
-      statement.setLong(7, found.found());
-      statement.setLong(8, found.firstSequence());
-      statement.setLong(9, found.phantoms());
-      statement.setString(10, found.possibleRepeats());
-      statement.setString(11, found.notes());
-      statement.setString(12, sourceId);
-      statement.setLong(13, number);
-      statement.executeUpdate();
-    }
+    Sql.update(
+        connection,
+        sql,
+        found.endedXid(),
+        found.filled().rowsInTable(),
+        found.filled().candidates(),
+        found.filled().parked(),
+        from == null ? null : Timestamp.from(from),
+        found.recordsSearched(),
+        found.found(),
+        found.firstSequence(),
+        found.phantoms(),
+        found.possibleRepeats(),
+        found.notes(),
+        sourceId,
+        number);
   }
 
   /**
@@ -262,13 +255,8 @@ public final class Reconciliations {
         WHERE source = ? AND reconciliation = ? AND state IN ('preparing', 'publishing')
         """
             .formatted(table);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setLong(1, lastSequence);
-      statement.setString(2, sourceId);
-      statement.setLong(3, number);
-      if (statement.executeUpdate() == 0) {
-        return Optional.empty();
-      }
+    if (Sql.update(connection, sql, lastSequence, sourceId, number) == 0) {
+      return Optional.empty();
     }
     return list(connection, sourceId).stream().filter(r -> r.number() == number).findFirst();
   }

@@ -5,6 +5,7 @@ import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.LockLimit;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -13,7 +14,6 @@ import java.sql.Statement;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.OffsetDateTime;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -106,23 +106,18 @@ public final class Retention {
         FROM %2$s() WHERE until_time IS NOT NULL ORDER BY until_time
         """
             .formatted(floor, Identifiers.qualified(source.schema(), "outbox_partitions"));
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setLong(1, keep.toDays());
-      List<Partition> partitions = new ArrayList<>();
-      try (ResultSet row = statement.executeQuery()) {
-        while (row.next()) {
-          partitions.add(
-              new Partition(
-                  row.getString(1),
-                  row.getObject(2, OffsetDateTime.class),
-                  row.getObject(3, OffsetDateTime.class),
-                  row.getString(4),
-                  row.getString(5),
-                  row.getBoolean(6)));
-        }
-      }
-      return partitions;
-    }
+    return Sql.list(
+        connection,
+        sql,
+        row ->
+            new Partition(
+                row.getString(1),
+                row.getObject(2, OffsetDateTime.class),
+                row.getObject(3, OffsetDateTime.class),
+                row.getString(4),
+                row.getString(5),
+                row.getBoolean(6)),
+        keep.toDays());
   }
 
   /** The cheap looks come first; the last reads the partition. */
@@ -150,19 +145,18 @@ public final class Retention {
           AND CASE WHEN %s
                    THEN event_id::uuid >= ?::uuid AND event_id::uuid < ?::uuid
                    ELSE coalesce(occurred_at, committed_at) < ?
-                        AND coalesce(occurred_at, committed_at) >= coalesce(?, '-infinity') END
+                        AND coalesce(occurred_at, committed_at) >= coalesce(?::timestamptz, '-infinity') END
         ORDER BY ordinal LIMIT 1
         """
             .formatted(parked, UuidText.isUuid("event_id"));
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, partition.firstId());
-      statement.setString(2, partition.lastId());
-      statement.setObject(3, partition.until());
-      statement.setObject(4, partition.from(), java.sql.Types.TIMESTAMP_WITH_TIMEZONE);
-      try (ResultSet row = statement.executeQuery()) {
-        return row.next() ? Optional.of(row.getString(1)) : Optional.empty();
-      }
-    }
+    return Sql.first(
+        connection,
+        sql,
+        row -> row.getString(1),
+        partition.firstId(),
+        partition.lastId(),
+        partition.until(),
+        partition.from());
   }
 
   private boolean isBeingWritten(Connection connection, Partition partition) throws SQLException {
@@ -173,13 +167,11 @@ public final class Retention {
           WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND relation = ?::regclass
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
         """;
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, Identifiers.qualified(source.schema(), partition.name()));
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        return row.getBoolean(1);
-      }
-    }
+    return Sql.one(
+        connection,
+        sql,
+        row -> row.getBoolean(1),
+        Identifiers.qualified(source.schema(), partition.name()));
   }
 
   /** Through the root, because the agent may not read partitions. */
@@ -192,14 +184,8 @@ public final class Retention {
             AND NOT %s)
         """
             .formatted(outbox, PassedRows.isPassed(endedXid));
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, partition.firstId());
-      statement.setString(2, partition.lastId());
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        return row.getBoolean(1);
-      }
-    }
+    return Sql.one(
+        connection, sql, row -> row.getBoolean(1), partition.firstId(), partition.lastId());
   }
 
   /** Alone in its transaction, since a drop keeps every writer out until the commit. */

@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.source.table;
 
+import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -38,13 +39,7 @@ final class RowSizes {
         WHERE attrelid = ?::regclass AND attnum > 0 AND NOT attisdropped AND attlen = -1
         """
             .formatted("%I");
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, table);
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        return "(" + ROW_BYTES + row.getString(1) + ")::bigint";
-      }
-    }
+    return Sql.one(connection, sql, row -> "(" + ROW_BYTES + row.getString(1) + ")::bigint", table);
   }
 
   /** Gives the statements up to the transaction's end one and the same view of the table. */

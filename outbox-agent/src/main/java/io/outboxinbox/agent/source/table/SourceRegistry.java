@@ -7,6 +7,7 @@ import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.PublicationMark;
 import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -119,10 +120,7 @@ public final class SourceRegistry {
   /** Makes sure the source has a row. */
   public void register(Connection connection, String sourceId) throws SQLException {
     String sql = "INSERT INTO " + table + " (source) VALUES (?) ON CONFLICT (source) DO NOTHING";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      statement.executeUpdate();
-    }
+    Sql.update(connection, sql, sourceId);
   }
 
   public Optional<Registration> find(Connection connection, String sourceId) throws SQLException {
@@ -132,12 +130,15 @@ public final class SourceRegistry {
         FROM %s WHERE source = ?
         """
             .formatted(table);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      try (ResultSet row = statement.executeQuery()) {
-        return row.next() ? Optional.of(read(row)) : Optional.empty();
-      }
-    }
+    return Sql.first(connection, sql, row -> read(row), sourceId);
+  }
+
+  /**
+   * The slot that is the source's own, as {@link Registration#ownSlot}; none where it has no row.
+   */
+  public Optional<String> ownSlot(
+      Connection connection, String sourceId, @Nullable Checkpoint position) throws SQLException {
+    return find(connection, sourceId).orElse(Registration.NONE).ownSlot(position);
   }
 
   /**
@@ -205,13 +206,7 @@ public final class SourceRegistry {
         "UPDATE "
             + table
             + " SET epoch = ?, seeded_at = CASE WHEN ? THEN now() END, slot = ? WHERE source = ?";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setLong(1, epoch);
-      statement.setBoolean(2, isSeeded);
-      statement.setString(3, slot);
-      statement.setString(4, sourceId);
-      statement.executeUpdate();
-    }
+    Sql.update(connection, sql, epoch, isSeeded, slot, sourceId);
   }
 
   /**
@@ -262,21 +257,19 @@ public final class SourceRegistry {
 
   /**
    * Makes the next start a first start again, which has nothing to reconcile; the epoch stays, so
-   * that the next one is higher. No slot is its own then. Whoever still prepares a backlog loses
-   * its turn, and agents that stopped see that something was decided.
+   * that the next one is higher. No slot is its own then, and any broker will do. Whoever still
+   * prepares a backlog loses its turn, and agents that stopped see that something was decided.
    */
   public void reset(Connection connection, String sourceId) throws SQLException {
     String sql =
         """
-        UPDATE %s SET seeded_at = NULL, slot = '', reconciliation = reconciliation + 1,
+        UPDATE %s
+        SET seeded_at = NULL, slot = '', broker = NULL, reconciliation = reconciliation + 1,
           reconcile_requested_at = NULL, reconcile_requested_by = NULL, reconcile_accepts = NULL
         WHERE source = ?
         """
             .formatted(table);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      statement.executeUpdate();
-    }
+    Sql.update(connection, sql, sourceId);
   }
 
   /**
@@ -293,14 +286,7 @@ public final class SourceRegistry {
         WHERE source = ? AND (seeded_at IS NULL OR broker IS DISTINCT FROM ? OR slot IS DISTINCT FROM ?)
         """
             .formatted(table);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, broker);
-      statement.setString(2, source.slot());
-      statement.setString(3, sourceId);
-      statement.setString(4, broker);
-      statement.setString(5, source.slot());
-      statement.executeUpdate();
-    }
+    Sql.update(connection, sql, broker, source.slot(), sourceId, broker, source.slot());
   }
 
   /**
@@ -370,12 +356,7 @@ public final class SourceRegistry {
             + table
             + " SET paused_at = now(), paused_by = ?, paused_reason = ?"
             + " WHERE source = ? AND paused_at IS NULL";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, by);
-      statement.setString(2, reason);
-      statement.setString(3, sourceId);
-      return statement.executeUpdate() > 0;
-    }
+    return Sql.update(connection, sql, by, reason, sourceId) > 0;
   }
 
   /**
@@ -389,10 +370,7 @@ public final class SourceRegistry {
             + table
             + " SET paused_at = NULL, paused_by = NULL, paused_reason = NULL"
             + " WHERE source = ? AND paused_at IS NOT NULL";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      return statement.executeUpdate() > 0;
-    }
+    return Sql.update(connection, sql, sourceId) > 0;
   }
 
   /**
@@ -438,14 +416,7 @@ public final class SourceRegistry {
         "SELECT extract(epoch FROM clock_timestamp() - pulsed_at) * 1000 FROM "
             + table
             + " WHERE source = ? AND pulsed_at IS NOT NULL";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      try (ResultSet row = statement.executeQuery()) {
-        return row.next()
-            ? Optional.of(Duration.ofMillis((long) row.getDouble(1)))
-            : Optional.empty();
-      }
-    }
+    return Sql.first(connection, sql, row -> Duration.ofMillis((long) row.getDouble(1)), sourceId);
   }
 
   /**

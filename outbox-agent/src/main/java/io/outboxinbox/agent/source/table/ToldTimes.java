@@ -3,12 +3,14 @@ package io.outboxinbox.agent.source.table;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConfiguration.Column;
+import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Timestamp;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /** What the rows of a backlog tell of the time they were written; clocks of applications say it. */
@@ -50,15 +52,13 @@ public final class ToldTimes {
                 outbox,
                 ColumnType.of(connection, source, Column.ID)
                     .isExactly("o." + OutboxColumns.quoted(source, Column.ID), "b.event_id"));
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        return row.getBoolean(2) || row.getTimestamp(1) == null
-            ? null
-            : row.getTimestamp(1).toInstant();
-      }
-    }
+    return Sql.one(connection, sql, ToldTimes::told, sourceId).orElse(null);
+  }
+
+  private static Optional<Instant> told(ResultSet row) throws SQLException {
+    return row.getBoolean(2)
+        ? Optional.empty()
+        : Optional.ofNullable(row.getTimestamp(1)).map(Timestamp::toInstant);
   }
 
   private String toldTime(Connection connection) throws SQLException {
@@ -84,12 +84,6 @@ public final class ToldTimes {
   public long countWithoutTimeInId(Connection connection, String sourceId) throws SQLException {
     String sql =
         "SELECT count(*) FROM %s b WHERE b.source = ? AND NOT (%s)".formatted(table, IS_UUID7);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        return row.getLong(1);
-      }
-    }
+    return Sql.one(connection, sql, row -> row.getLong(1), sourceId);
   }
 }

@@ -8,6 +8,9 @@ import io.outboxinbox.agent.source.AgentTables;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import java.sql.SQLException;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -54,7 +57,9 @@ abstract class AgentRightsContract {
 
   @Test
   void findsEachRightTheAgentUsesOnItsTablesWhenItIsMissing() throws SQLException {
-    for (var table : AgentTables.PRIVILEGES.entrySet()) {
+    Map<String, List<String>> needed = new HashMap<>(AgentTables.PRIVILEGES);
+    needed.putAll(AgentTables.OF_POSITIONS);
+    for (var table : needed.entrySet()) {
       for (String right : table.getValue()) {
         source.execute("REVOKE %s ON %s FROM preflight_agent".formatted(right, table.getKey()));
         source.expectProblemThatItsFixMends(
@@ -111,6 +116,17 @@ abstract class AgentRightsContract {
     Finding problem = source.onlyProblem();
     assertThat(problem.what()).isEqualTo("the agent's table public.outbox_backlog does not exist");
     assertThat(problem.fix()).isEqualTo("apply schema/postgresql to schema public");
+  }
+
+  @Test
+  void needsATableOfPositionsOnlyWhereTheBrokerKeepsNone() throws SQLException {
+    source.execute("DROP TABLE outbox_agent_position");
+
+    assertThat(source.onlyProblem().what())
+        .isEqualTo("the agent's table public.outbox_agent_position does not exist");
+    assertThat(SourcePreflight.check(source.config(), false))
+        .extracting(Finding::what)
+        .noneMatch(what -> what.contains("outbox_agent_position"));
   }
 
   @Test

@@ -81,7 +81,7 @@ class BrokenServerIT {
   }
 
   private static Finding keepSize(PreflightSource source) {
-    return SourcePreflight.check(source.config()).stream()
+    return SourcePreflight.check(source.config(), false).stream()
         .filter(finding -> finding.what().startsWith("max_slot_wal_keep_size="))
         .findFirst()
         .orElseThrow();
@@ -97,7 +97,7 @@ class BrokenServerIT {
       certificate.installOn(source);
       SourceConfiguration plain = source.config();
       List<Finding> findings =
-          SourcePreflight.check(Sources.withSsl(plain, SslMode.VERIFY_FULL, authority));
+          SourcePreflight.check(Sources.withSsl(plain, SslMode.VERIFY_FULL, authority), false);
       assertThat(findings)
           .singleElement()
           .satisfies(
@@ -105,7 +105,7 @@ class BrokenServerIT {
                   assertThat(finding.what())
                       .contains("is not for " + server.host())
                       .endsWith("but for db.shop.internal, 10.1.2.3"));
-      assertThat(SourcePreflight.check(Sources.withSsl(plain, SslMode.VERIFY_CA, authority)))
+      assertThat(SourcePreflight.check(Sources.withSsl(plain, SslMode.VERIFY_CA, authority), false))
           .noneMatch(finding -> finding.severity() == Severity.MISCONFIGURED);
     }
   }

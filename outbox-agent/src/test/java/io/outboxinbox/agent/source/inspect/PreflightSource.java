@@ -67,7 +67,7 @@ record PreflightSource(PostgresDatabase database, SourceConfiguration config) {
         messages("GRANT", "TO " + ROLE),
         messages("REVOKE", "FROM PUBLIC"),
         "GRANT SELECT, INSERT, UPDATE, DELETE ON outbox_agent_source, outbox_backlog, outbox_parked,"
-            + " outbox_parked_edit, outbox_reconciliation, outbox_phantom TO "
+            + " outbox_parked_edit, outbox_reconciliation, outbox_phantom, outbox_agent_position TO "
             + ROLE);
   }
 
@@ -160,7 +160,7 @@ record PreflightSource(PostgresDatabase database, SourceConfiguration config) {
 
   /** What is not as it should be, but for the limit that servers of tests do not have. */
   List<Finding> problems() {
-    return SourcePreflight.check(config).stream()
+    return SourcePreflight.check(config, true).stream()
         .filter(finding -> finding.severity() != Severity.OK)
         .filter(finding -> !finding.what().startsWith("max_slot_wal_keep_size=-1"))
         .toList();

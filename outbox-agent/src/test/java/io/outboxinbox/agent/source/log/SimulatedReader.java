@@ -7,24 +7,34 @@ import io.outboxinbox.agent.source.RowCheck;
 import io.outboxinbox.agent.source.Sources;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 
 /** What {@link LogReader} would deliver of a simulated log, with the real {@link ResumePoint}. */
 public final class SimulatedReader {
-  private final Iterator<Captured> items;
+  private final List<Captured> items;
+  private int read;
 
   public SimulatedReader(SimulatedLog log, SourcePosition from) {
-    this.items = read(log, from).iterator();
+    this.items = read(log, from);
   }
 
   public boolean hasNext() {
-    return items.hasNext();
+    return read < items.size();
   }
 
   public Captured next() {
-    return items.next();
+    return items.get(read++);
+  }
+
+  /** Where the transaction ends of which the last row was read. */
+  public long nextCommitLsn() {
+    return items.stream()
+        .skip(read)
+        .filter(Captured.TransactionEnd.class::isInstance)
+        .map(end -> ((Captured.TransactionEnd) end).position().commitLsn())
+        .findFirst()
+        .orElseThrow();
   }
 
   private static List<Captured> read(SimulatedLog log, SourcePosition from) {

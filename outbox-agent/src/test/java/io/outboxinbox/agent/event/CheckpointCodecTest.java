@@ -1,12 +1,8 @@
-package io.outboxinbox.agent.publish.kafka;
+package io.outboxinbox.agent.event;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.outboxinbox.agent.event.AgentException;
-import io.outboxinbox.agent.event.Checkpoint;
-import io.outboxinbox.agent.event.SourceIdentity;
-import io.outboxinbox.agent.event.SourcePosition;
 import java.nio.charset.StandardCharsets;
 import org.junit.jupiter.api.Test;
 
@@ -91,8 +87,13 @@ class CheckpointCodecTest {
         new String(CheckpointCodec.encode(CHECKPOINT), StandardCharsets.UTF_8)
             .replace("\"version\":1", "\"version\":3");
     assertRefused(newer, "its version is 3, this agent reads up to 2");
-    assertRefused("{\"version\":1}", "field systemId is missing");
+    assertRefused("{\"version\":1}", "Missing required creator property 'epoch'");
     assertRefused("hello", "cannot be read");
+    assertRefused("null", "it is null");
+    String nameless =
+        new String(CheckpointCodec.encode(CHECKPOINT), StandardCharsets.UTF_8)
+            .replace("\"slot\":\"outbox_agent\"", "\"slot\":null");
+    assertRefused(nameless, "`null` value encountered for property \"slot\"");
   }
 
   private static void assertRefused(String json, String part) {
