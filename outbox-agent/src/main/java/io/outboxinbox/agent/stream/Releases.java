@@ -350,7 +350,9 @@ public final class Releases {
             .withParking(
                 new Checkpoint.Parking(at.parking().lastOrdinal(), taken.get(0).release()));
     return commit.run(
-        new Commit.Step(events, List.of(), covering), at, refusal -> refused(commit, taken, refusal));
+        new Commit.Step(events, List.of(), covering),
+        at,
+        refusal -> refused(commit, taken, refusal));
   }
 
   /** Nobody else gets the numbers of a batch, whether or not it has used them before. */
