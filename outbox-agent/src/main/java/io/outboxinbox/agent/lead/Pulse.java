@@ -106,6 +106,8 @@ public final class Pulse implements AutoCloseable {
       fail(new SQLException("the pulse failed: " + e.getMessage(), e));
     } catch (Error e) {
       fail(new SQLException("the pulse failed: " + e, e));
+      // Nobody comes back here to do it.
+      leadership.breakConnections();
       throw e;
     }
   }
@@ -137,6 +139,16 @@ public final class Pulse implements AutoCloseable {
     if (failed != null) {
       throw failed;
     }
+  }
+
+  /** Why a session has failed: the pulse, if it has; what fails with it is a consequence. */
+  public SQLException causeOf(SQLException failed) {
+    SQLException first = failure;
+    if (first == null || first == failed) {
+      return failed;
+    }
+    first.addSuppressed(failed);
+    return first;
   }
 
   public Duration sinceReturn() {

@@ -10,8 +10,10 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.MDC;
 
 /**
  * Connections that somebody else opens and waits on, such as Debezium's: while the network keeps
@@ -27,6 +29,7 @@ public final class SocketGroup implements AutoCloseable {
 
   private final String name = UUID.randomUUID().toString();
   private final Set<Socket> sockets = ConcurrentHashMap.newKeySet();
+  private volatile boolean isOverdue;
 
   private SocketGroup() {}
 
@@ -42,11 +45,22 @@ public final class SocketGroup implements AutoCloseable {
     return name;
   }
 
-  /** Adds a socket that is not connected yet to the group of that name, if it is open. */
-  static void join(String name, Socket socket) {
+  /**
+   * Adds a socket that is not connected yet to the group of that name, if it is open.
+   *
+   * @throws IOException whoever waits is to end, and not to connect again
+   */
+  static void join(String name, Socket socket) throws IOException {
     SocketGroup group = OPEN.get(name);
-    if (group != null) {
-      group.sockets.add(socket);
+    if (group == null) {
+      return;
+    }
+    group.sockets.removeIf(Socket::isClosed);
+    group.sockets.add(socket);
+    // Last: whoever ends them has seen it by now, or is seen here.
+    if (group.isOverdue) {
+      socket.close();
+      throw new IOException("no answer came in time, so nobody connects again");
     }
   }
 
@@ -56,17 +70,25 @@ public final class SocketGroup implements AutoCloseable {
    * @param within after this long they are broken, so that it fails
    */
   public void run(Duration within, Runnable waiting) {
-    Executor later = CompletableFuture.delayedExecutor(within.toMillis(), TimeUnit.MILLISECONDS);
-    CompletableFuture<Void> overdue = CompletableFuture.runAsync(() -> breakAll(within), later);
+    // On a thread of its own: a shared one may be as stuck as what it is to free.
+    Executor later =
+        CompletableFuture.delayedExecutor(
+            within.toMillis(), TimeUnit.MILLISECONDS, end -> new Thread(end, "overdue").start());
+    @Nullable String pipeline = MDC.get("pipeline");
+    CompletableFuture<Void> overdue =
+        CompletableFuture.runAsync(() -> endOverdue(within, pipeline), later);
     try {
       waiting.run();
     } finally {
       overdue.cancel(false);
+      isOverdue = false;
     }
   }
 
-  private void breakAll(Duration within) {
-    LOG.warn("no answer within {}: ending the connections that read the log", within);
+  private void endOverdue(Duration within, @Nullable String pipeline) {
+    MDC.put("pipeline", pipeline);
+    LOG.warn("no answer within {}: ending the connections that wait for one", within);
+    isOverdue = true;
     breakAll();
   }
 

@@ -350,7 +350,9 @@ public final class Releases {
             .withParking(
                 new Checkpoint.Parking(at.parking().lastOrdinal(), taken.get(0).release()));
     return commit.run(
-        new Commit.Step(events, List.of(), covering), at, refusal -> refused(taken, refusal));
+        new Commit.Step(events, List.of(), covering),
+        at,
+        refusal -> refused(commit, taken, refusal));
   }
 
   /** Nobody else gets the numbers of a batch, whether or not it has used them before. */
@@ -370,17 +372,25 @@ public final class Releases {
     Checkpoint durable = at;
     List<Taken> taken = table.taken(durable.parking().lastRelease());
     while (!taken.isEmpty()) {
-      durable = resume(commit, within(isolation.limit(), taken), durable);
+      durable = resume(commit, first(taken), durable);
       taken = table.taken(durable.parking().lastRelease());
     }
     return durable;
   }
 
-  private List<Taken> within(int limit, List<Taken> taken) throws SQLException {
-    if (taken.size() <= limit) {
+  /** As much of a batch as may go together by now; the rest comes as a batch of its own. */
+  private List<Taken> first(List<Taken> taken) throws SQLException {
+    int count = 0;
+    long bytes = 0;
+    while (count < taken.size()
+        && (count == 0 || (count < isolation.limit() && bytes < size.bytes()))) {
+      bytes += BatchSize.bytes(taken.get(count).row());
+      count++;
+    }
+    if (count == taken.size()) {
       return taken;
     }
-    List<Taken> first = taken.subList(0, limit);
+    List<Taken> first = taken.subList(0, count);
     table.postpone(first.get(0).release(), first.stream().map(Taken::ordinal).toList());
     return first;
   }
@@ -427,18 +437,22 @@ public final class Releases {
         .toList();
   }
 
-  private void refused(List<Taken> taken, AgentException.RejectedEvent e) throws SQLException {
+  private void refused(Commit commit, List<Taken> taken, AgentException.RejectedEvent e)
+      throws SQLException {
     @Nullable Taken culprit = culprit(taken, e);
     if (culprit == null) {
       isolation.refused(taken.size());
-      return;
+    } else {
+      refuse(
+          List.of(
+              new Refusal(
+                  culprit.ordinal(), "event " + culprit.row().shownId() + ": " + e.getMessage())));
+      isolation.found();
     }
-    // The batch keeps its numbers, by which others of it may have gone out; see resume.
-    refuse(
-        List.of(
-            new Refusal(
-                culprit.ordinal(), "event " + culprit.row().shownId() + ": " + e.getMessage())));
-    isolation.found();
+    // Else the batch keeps its numbers, by which some of it may have gone out; see resume.
+    if (!commit.mayRepeat()) {
+      table.putBack(taken.get(0).release() - 1);
+    }
   }
 
   private static @Nullable Taken culprit(List<Taken> taken, AgentException.RejectedEvent e) {

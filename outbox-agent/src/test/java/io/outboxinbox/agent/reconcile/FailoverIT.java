@@ -461,12 +461,12 @@ public class FailoverIT {
     }
   }
 
-  /** Publishes nothing that its standby has not got. */
   /** What the versions do differently has nothing to do with the place of the position. */
   private void assumeOneServerOfEachMemory(PostgresVersion version) {
     assumeTrue(memory == Memory.BROKER || version == PostgresVersion.V17, "seen with the other");
   }
 
+  /** Publishes nothing that its standby has not got. */
   private static PostgresServer primaryOfSecond(PostgresVersion version) {
     return PostgresServer.start(
         PostgresServer.Options.of(version).withSetting("synchronized_standby_slots", "second"));

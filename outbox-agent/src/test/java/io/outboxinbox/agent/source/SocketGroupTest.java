@@ -49,6 +49,21 @@ class SocketGroupTest {
     }
   }
 
+  /** Debezium takes some failures for a connection that has to be made anew. */
+  @Test
+  void nobodyConnectsAgainOnceTheLimitIsOver() throws IOException {
+    Socket ours = connect(group.name());
+    Runnable stubborn =
+        () -> {
+          assertThatThrownBy(() -> read(ours)).hasCauseInstanceOf(SocketException.class);
+          assertThatThrownBy(() -> connect(group.name())).isInstanceOf(IOException.class);
+        };
+    group.run(Duration.ofMillis(50), stubborn);
+    try (Socket later = connect(group.name())) {
+      assertThat(later.isConnected()).as("whoever waited is back").isTrue();
+    }
+  }
+
   @Test
   void endsWhatIsLeft() throws IOException {
     Socket ours = connect(group.name());

@@ -109,5 +109,6 @@ final class ConnectorSettings {
     settings.put("driver.socketFactory", WakefulSocketFactory.class.getName());
     settings.put("driver.logServerErrorDetail", "false");
     settings.put("driver.connectTimeout", SourceConnections.CONNECT_TIMEOUT_SECONDS);
+    settings.put("driver.loginTimeout", SourceConnections.CONNECT_TIMEOUT_SECONDS);
   }
 }
