@@ -19,6 +19,11 @@ import org.jspecify.annotations.Nullable;
 final class KeptSessions {
   private static final int ANSWERS_WITHIN_SECONDS = 5;
 
+  /**
+   * Longer than any statement of a test takes; one that waits for ever fails, and its build ends.
+   */
+  private static final int ENDS_WITHIN_MILLIS = 300_000;
+
   private static final Pattern SETS_FOR_LOGINS =
       Pattern.compile("(?i)\\bALTER\\s+((ROLE|USER)\\b[^;]*\\b(SET|RESET)|DATABASE)\\b");
 
@@ -39,6 +44,7 @@ final class KeptSessions {
     Connection connection = free(login);
     if (connection == null) {
       connection = DriverManager.getConnection(url, user, password);
+      connection.setNetworkTimeout(Runnable::run, ENDS_WITHIN_MILLIS);
     }
     boolean isAsNew = false;
     try {
