@@ -168,31 +168,38 @@ class TransactionsIT {
     database.execute(
         "CREATE TABLE stock (item text PRIMARY KEY, number int NOT NULL)",
         "INSERT INTO stock VALUES ('a', 0), ('b', 0)");
-    CyclicBarrier bothHoldOne = new CyclicBarrier(2);
-    AtomicInteger runs = new AtomicInteger();
-    Future<?> one = others.submit(() -> addToBoth("a", "b", bothHoldOne, runs));
-    Future<?> two = others.submit(() -> addToBoth("b", "a", bothHoldOne, runs));
+    Crossing crossing =
+        new Crossing(new CyclicBarrier(2), new CountDownLatch(1), new AtomicInteger());
+    Future<?> one = others.submit(() -> addToBoth("a", "b", crossing));
+    Future<?> two = others.submit(() -> addToBoth("b", "a", crossing));
     one.get(120, TimeUnit.SECONDS);
     two.get(120, TimeUnit.SECONDS);
     assertThat(database.number("SELECT sum(number) FROM stock")).isEqualTo(4);
-    assertThat(runs).hasValue(3);
+    assertThat(crossing.runs()).hasValue(3);
   }
 
-  private Void addToBoth(String first, String second, CyclicBarrier meeting, AtomicInteger runs)
-      throws Exception {
+  private record Crossing(
+      CyclicBarrier bothHoldOne, CountDownLatch winnerIsDone, AtomicInteger runs) {}
+
+  private Void addToBoth(String first, String second, Crossing crossing) throws Exception {
     CountDownLatch isFirstRun = new CountDownLatch(1);
     transactions.<Boolean, Exception>runThroughConflicts(
         3,
         connection -> {
-          runs.incrementAndGet();
-          add(connection, first);
+          crossing.runs().incrementAndGet();
           if (isFirstRun.getCount() > 0) {
             isFirstRun.countDown();
-            meeting.await(120, TimeUnit.SECONDS);
+            add(connection, first);
+            crossing.bothHoldOne().await(120, TimeUnit.SECONDS);
+          } else {
+            // It may be quicker than the winner to take the row it has just let go, and lose again.
+            crossing.winnerIsDone().await(120, TimeUnit.SECONDS);
+            add(connection, first);
           }
           add(connection, second);
           return true;
         });
+    crossing.winnerIsDone().countDown();
     return null;
   }
 
