@@ -27,6 +27,9 @@ public final class Pulse implements AutoCloseable {
   private final Leadership leadership;
   private final Clock clock;
   private final LongConsumer given;
+  /** The driver's state for a connection that was closed before. */
+  private static final String CLOSED = "08003";
+
   private final String nonce = UUID.randomUUID().toString();
   private final Repeating thread;
 
@@ -36,6 +39,7 @@ public final class Pulse implements AutoCloseable {
   private long number;
   private volatile @Nullable SQLException failure;
   private long failedNanos;
+  private volatile boolean hasBroken;
   private volatile long returnedNanos = System.nanoTime();
   private volatile long latencyMillis = -1;
   private volatile @Nullable Instant returnedAt;
@@ -87,7 +91,7 @@ public final class Pulse implements AutoCloseable {
   private void send() {
     if (failure != null) {
       if (System.nanoTime() - failedNanos > LEAD_ENDS_WITHIN.toNanos()) {
-        leadership.breakConnections();
+        breakConnections();
       }
       return;
     }
@@ -107,9 +111,14 @@ public final class Pulse implements AutoCloseable {
     } catch (Error e) {
       fail(new SQLException("the pulse failed: " + e, e));
       // Nobody comes back here to do it.
-      leadership.breakConnections();
+      breakConnections();
       throw e;
     }
+  }
+
+  private void breakConnections() {
+    hasBroken = true;
+    leadership.breakConnections();
   }
 
   private void fail(SQLException reason) {
@@ -141,10 +150,11 @@ public final class Pulse implements AutoCloseable {
     }
   }
 
-  /** Why a session has failed: the pulse, if it has; what fails with it is a consequence. */
+  /** Why a session has failed: the pulse, where it has closed the connection that failed. */
   public SQLException causeOf(SQLException failed) {
     SQLException first = failure;
-    if (first == null || first == failed) {
+    boolean isConsequence = hasBroken || CLOSED.equals(failed.getSQLState());
+    if (first == null || first == failed || !isConsequence) {
       return failed;
     }
     first.addSuppressed(failed);

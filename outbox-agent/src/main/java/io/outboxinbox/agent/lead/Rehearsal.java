@@ -54,8 +54,9 @@ public final class Rehearsal implements Runnable {
       ServerState.of(connection);
       pipeline.publish().preflight(fixedTopics);
       publisher.rehearse(source);
-      LogRehearsal.run(pipeline.source());
-      LOG.info("rehearsed the takeover");
+      if (LogRehearsal.run(pipeline.source())) {
+        LOG.info("rehearsed the takeover");
+      }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     } catch (SQLException | RuntimeException e) {

@@ -10,6 +10,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -46,21 +47,21 @@ public final class SocketGroup implements AutoCloseable {
   }
 
   /**
-   * Adds a socket that is not connected yet to the group of that name, if it is open.
+   * Adds a socket that is not connected yet to the group of that name.
    *
-   * @throws IOException whoever waits is to end, and not to connect again
+   * @throws IOException the group is closed or overdue: whoever connects is to end, and nobody would
+   *     end the connection
    */
   static void join(String name, Socket socket) throws IOException {
     SocketGroup group = OPEN.get(name);
-    if (group == null) {
-      return;
+    if (group != null) {
+      group.sockets.removeIf(Socket::isClosed);
+      group.sockets.add(socket);
     }
-    group.sockets.removeIf(Socket::isClosed);
-    group.sockets.add(socket);
     // Last: whoever ends them has seen it by now, or is seen here.
-    if (group.isOverdue) {
+    if (group == null || group.isOverdue || !OPEN.containsKey(name)) {
       socket.close();
-      throw new IOException("no answer came in time, so nobody connects again");
+      throw new IOException("nobody connects again: no answer came in time, or reading has ended");
     }
   }
 
@@ -75,21 +76,37 @@ public final class SocketGroup implements AutoCloseable {
         CompletableFuture.delayedExecutor(
             within.toMillis(), TimeUnit.MILLISECONDS, end -> new Thread(end, "overdue").start());
     @Nullable String pipeline = MDC.get("pipeline");
+    AtomicBoolean isWaiting = new AtomicBoolean(true);
     CompletableFuture<Void> overdue =
-        CompletableFuture.runAsync(() -> endOverdue(within, pipeline), later);
+        CompletableFuture.runAsync(
+            () -> {
+              if (endOverdue(isWaiting)) {
+                MDC.put("pipeline", pipeline);
+                LOG.warn("no answer within {}: ending the connections that wait for one", within);
+              }
+            },
+            later);
     try {
       waiting.run();
     } finally {
       overdue.cancel(false);
-      isOverdue = false;
+      synchronized (sockets) {
+        isWaiting.set(false);
+        isOverdue = false;
+      }
     }
   }
 
-  private void endOverdue(Duration within, @Nullable String pipeline) {
-    MDC.put("pipeline", pipeline);
-    LOG.warn("no answer within {}: ending the connections that wait for one", within);
-    isOverdue = true;
-    breakAll();
+  /** Unless the answer has come just now. */
+  private boolean endOverdue(AtomicBoolean isWaiting) {
+    synchronized (sockets) {
+      if (!isWaiting.get()) {
+        return false;
+      }
+      isOverdue = true;
+      breakAll();
+      return true;
+    }
   }
 
   /** Ends all connections there are; later ones are not hindered. */

@@ -29,9 +29,10 @@ public final class LogRehearsal {
   /**
    * Goes through it, in a few seconds at most; changes nothing.
    *
+   * @return whether Debezium has read something
    * @throws SQLException the database is away or refuses
    */
-  public static void run(SourceConfiguration source) throws SQLException, InterruptedException {
+  public static boolean run(SourceConfiguration source) throws SQLException, InterruptedException {
     try (Connection replication =
             new SourceConnections(source)
                 .openReplication("rehearsal", SourceConnections.ANSWER_TIMEOUT_SECONDS);
@@ -42,11 +43,11 @@ public final class LogRehearsal {
     PostgresConnector connector = new PostgresConnector();
     task.initialize(new ConnectContext(new NoOffset()));
     try (SocketGroup sockets = SocketGroup.open()) {
-      run(source, task, connector, sockets);
+      return run(source, task, connector, sockets);
     }
   }
 
-  private static void run(
+  private static boolean run(
       SourceConfiguration source,
       PostgresConnectorTask task,
       PostgresConnector connector,
@@ -64,6 +65,7 @@ public final class LogRehearsal {
         List<SourceRecord> polled = task.poll();
         hasRead = polled != null && !polled.isEmpty();
       }
+      return hasRead;
     } finally {
       connector.stop();
       sockets.run(ENDS_WITHIN, task::stop);
