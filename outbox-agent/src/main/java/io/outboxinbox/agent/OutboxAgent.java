@@ -25,7 +25,7 @@ import io.outboxinbox.agent.operate.command.ServeCommand;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.publish.kafka.KafkaConfiguration;
 import io.outboxinbox.agent.source.inspect.SourcePreflight;
-import io.outboxinbox.agent.source.table.Retention;
+import io.outboxinbox.agent.source.outbox.Retention;
 import java.io.PrintStream;
 import java.net.InetAddress;
 import java.net.UnknownHostException;

@@ -9,9 +9,9 @@ import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SequencedEvent;
 import io.outboxinbox.agent.park.HeldKeys;
 import io.outboxinbox.agent.park.ParkingLot;
+import io.outboxinbox.agent.source.outbox.RawRows;
 import io.outboxinbox.agent.source.table.Lane;
 import io.outboxinbox.agent.source.table.ParkedEvent;
-import io.outboxinbox.agent.source.table.RawRows;
 import org.jspecify.annotations.Nullable;
 
 /**

@@ -8,7 +8,7 @@ import io.outboxinbox.agent.event.Repeating;
 import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
-import io.outboxinbox.agent.source.table.Retention;
+import io.outboxinbox.agent.source.outbox.Retention;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;

@@ -9,7 +9,7 @@ import io.outboxinbox.agent.operate.ReconcileRequest;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.replay.Replay;
-import io.outboxinbox.agent.source.table.StoredRows.Selection;
+import io.outboxinbox.agent.source.outbox.StoredRows.Selection;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;

@@ -9,7 +9,7 @@ import io.outboxinbox.agent.event.Finding.Severity;
 import io.outboxinbox.agent.replay.Replay;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.inspect.SourcePreflight;
-import io.outboxinbox.agent.source.table.StoredRows.Selection;
+import io.outboxinbox.agent.source.outbox.StoredRows.Selection;
 import io.outboxinbox.agent.watch.KeptReport;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresDatabase;

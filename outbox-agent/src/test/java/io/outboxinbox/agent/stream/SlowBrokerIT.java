@@ -8,7 +8,7 @@ import io.outboxinbox.agent.pipeline.CrashingPublishing;
 import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineRig;
 import io.outboxinbox.agent.replay.Replay;
-import io.outboxinbox.agent.source.table.StoredRows.Selection;
+import io.outboxinbox.agent.source.outbox.StoredRows.Selection;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;

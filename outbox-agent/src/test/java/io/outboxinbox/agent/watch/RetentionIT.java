@@ -14,7 +14,7 @@ import io.outboxinbox.agent.pipeline.PipelineStatus;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.inspect.SourcePreflight;
-import io.outboxinbox.agent.source.table.Retention;
+import io.outboxinbox.agent.source.outbox.Retention;
 import io.outboxinbox.agent.source.table.TablePositions;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;

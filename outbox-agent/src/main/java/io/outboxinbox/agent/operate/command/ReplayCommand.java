@@ -4,7 +4,7 @@ import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.HeaderNames;
 import io.outboxinbox.agent.event.OneLine;
 import io.outboxinbox.agent.replay.Replay;
-import io.outboxinbox.agent.source.table.StoredRows;
+import io.outboxinbox.agent.source.outbox.StoredRows;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;

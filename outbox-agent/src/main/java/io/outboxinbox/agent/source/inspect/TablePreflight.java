@@ -6,7 +6,7 @@ import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConfiguration.Column;
-import io.outboxinbox.agent.source.table.OutboxColumns;
+import io.outboxinbox.agent.source.outbox.OutboxColumns;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;

@@ -9,6 +9,7 @@ import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.InTransaction;
 import io.outboxinbox.agent.source.LongText;
 import io.outboxinbox.agent.source.Sql;
+import io.outboxinbox.agent.source.outbox.RawRows;
 import java.nio.charset.StandardCharsets;
 import java.sql.Array;
 import java.sql.Connection;

@@ -6,6 +6,8 @@ import io.outboxinbox.agent.event.SourcePosition;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConfiguration.Layout;
 import io.outboxinbox.agent.source.Sources;
+import io.outboxinbox.agent.source.outbox.PageLimit;
+import io.outboxinbox.agent.source.outbox.StoredRows;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;

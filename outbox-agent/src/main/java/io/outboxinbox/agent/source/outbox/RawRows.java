@@ -1,4 +1,4 @@
-package io.outboxinbox.agent.source.table;
+package io.outboxinbox.agent.source.outbox;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
@@ -33,7 +33,7 @@ public final class RawRows {
         event.extra());
   }
 
-  static String object(Map<String, @Nullable String> fields) {
+  public static String object(Map<String, @Nullable String> fields) {
     StringWriter text = new StringWriter();
     try (JsonGenerator json = JSON.createGenerator(text)) {
       json.writeStartObject();

@@ -1,4 +1,4 @@
-package io.outboxinbox.agent.source.table;
+package io.outboxinbox.agent.source.outbox;
 
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.source.Identifiers;

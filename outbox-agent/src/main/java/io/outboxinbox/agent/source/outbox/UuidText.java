@@ -1,18 +1,18 @@
-package io.outboxinbox.agent.source.table;
+package io.outboxinbox.agent.source.outbox;
 
 /** Tells UUIDs among ids that are kept as text; operators may have written some of them. */
-final class UuidText {
+public final class UuidText {
   private static final String IS_UUID = "%s ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'";
 
   private UuidText() {}
 
   /** A condition, true where a text can be cast to a UUID; false for NULL. */
-  static String isUuid(String text) {
+  public static String isUuid(String text) {
     return "coalesce(%s, false)".formatted(IS_UUID.formatted(text));
   }
 
   /** The same for those whose first 48 bits are the milliseconds at which they were made. */
-  static String isUuid7(String text) {
+  public static String isUuid7(String text) {
     return "(%s AND substr(%s, 15, 1) = '7')".formatted(isUuid(text), text);
   }
 }

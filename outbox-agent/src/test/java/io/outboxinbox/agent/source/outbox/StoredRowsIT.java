@@ -1,4 +1,4 @@
-package io.outboxinbox.agent.source.table;
+package io.outboxinbox.agent.source.outbox;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -13,6 +13,8 @@ import io.outboxinbox.agent.source.SourceConfiguration.Column;
 import io.outboxinbox.agent.source.SourceConfiguration.Layout;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.Sources;
+import io.outboxinbox.agent.source.table.Backlog;
+import io.outboxinbox.agent.source.table.ToldTimes;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;

@@ -1,11 +1,11 @@
-package io.outboxinbox.agent.source.table;
+package io.outboxinbox.agent.source.outbox;
 
 /**
  * Which rows a position has passed, by the transactions that wrote them. A row keeps its raw xmin
  * when it is frozen. One so old that its number has come round again looks young, and then it only
  * counts as not passed.
  */
-final class PassedRows {
+public final class PassedRows {
   /** The first number that is no special one: every row looks younger than the special ones. */
   private static final long FIRST_XID = 3;
 
@@ -17,7 +17,7 @@ final class PassedRows {
    * @param endedXid of the position (64-bit): every transaction with a smaller number had ended; 0
    *     when that is not known of any
    */
-  static String isPassed(long endedXid) {
+  public static String isPassed(long endedXid) {
     // 32 bits of it are what a row shows.
     return endedXid == 0
         ? "false"

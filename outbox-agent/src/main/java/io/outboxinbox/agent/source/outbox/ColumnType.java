@@ -1,4 +1,4 @@
-package io.outboxinbox.agent.source.table;
+package io.outboxinbox.agent.source.outbox;
 
 import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.Identifiers;
@@ -17,7 +17,7 @@ import java.sql.SQLException;
  * @param schema of its operators, quoted
  * @param isEnum whether it is compared as text
  */
-record ColumnType(String name, String schema, boolean isEnum) {
+public record ColumnType(String name, String schema, boolean isEnum) {
   private static final String SERVERS = "pg_catalog";
 
   /** A type of an extension, such as citext, has operators of its own in the extension's schema. */
@@ -50,7 +50,7 @@ record ColumnType(String name, String schema, boolean isEnum) {
    *
    * @throws SQLException as the server says, or the table has no such column
    */
-  static ColumnType of(Connection connection, SourceConfiguration source, Column column)
+  public static ColumnType of(Connection connection, SourceConfiguration source, Column column)
       throws SQLException {
     String table = Identifiers.qualified(source.schema(), source.table());
     String name = source.mappedColumns().getOrDefault(column, column.name());
@@ -90,7 +90,7 @@ record ColumnType(String name, String schema, boolean isEnum) {
    *
    * @param value text, in SQL; may be none that the type takes
    */
-  String isSame(String column, String value) {
+  public String isSame(String column, String value) {
     return switch (name) {
       // With the type of the column, so that its index serves.
       case "text", "character varying", "bpchar" ->
@@ -105,7 +105,7 @@ record ColumnType(String name, String schema, boolean isEnum) {
    *
    * @param value text, in SQL, that the type takes
    */
-  String isExactly(String column, String value) {
+  public String isExactly(String column, String value) {
     // The column's own type first, so that its index serves; then the text decides, byte by byte.
     // By no operator that could be hashed: the server would hash the text of the whole table.
     return "%s %s %s::%s AND %s COLLATE pg_catalog.\"C\" IS NOT DISTINCT FROM %3$s"

@@ -1,4 +1,4 @@
-package io.outboxinbox.agent.source.table;
+package io.outboxinbox.agent.source.outbox;
 
 import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
@@ -11,7 +11,7 @@ import java.sql.Statement;
  * Asks how large rows are before any is read. Rows may be a hundred bytes or as many megabytes, and
  * whatever number of them the driver is told to fetch, it holds all of them at once.
  */
-final class RowSizes {
+public final class RowSizes {
   /** What a row takes beside the columns that may be large. */
   private static final int ROW_BYTES = 100;
 
@@ -23,7 +23,7 @@ final class RowSizes {
   private RowSizes() {}
 
   /** SQL for the bytes of a row of the table, which the query calls {@code o}. */
-  static String sql(Connection connection, String table) throws SQLException {
+  public static String sql(Connection connection, String table) throws SQLException {
     // Of text and bytea the server knows the length without reading them; a char(n) as text would
     // be without its blanks. Of other types an owner may have made the cast to text.
     String sql =
@@ -43,7 +43,7 @@ final class RowSizes {
   }
 
   /** Gives the statements up to the transaction's end one and the same view of the table. */
-  static void freeze(Connection connection) throws SQLException {
+  public static void freeze(Connection connection) throws SQLException {
     try (Statement statement = connection.createStatement()) {
       statement.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
     }
@@ -56,7 +56,7 @@ final class RowSizes {
    * @param bytes the row that reaches them is the page's last
    * @return 0 only when the query has no row
    */
-  static int countWithin(PreparedStatement sizes, long bytes) throws SQLException {
+  public static int countWithin(PreparedStatement sizes, long bytes) throws SQLException {
     sizes.setFetchSize(FETCH_FIRST);
     int count = 0;
     long sum = 0;

@@ -1,4 +1,4 @@
-package io.outboxinbox.agent.source.table;
+package io.outboxinbox.agent.source.outbox;
 
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.SourceConfiguration;
@@ -30,7 +30,7 @@ public final class OutboxColumns {
   }
 
   /** The name of a mapped column, quoted for SQL. */
-  static String quoted(SourceConfiguration source, Column column) {
+  public static String quoted(SourceConfiguration source, Column column) {
     return Identifiers.quoted(
         Objects.requireNonNull(source.mappedColumns().get(column), column.name()));
   }
@@ -38,7 +38,7 @@ public final class OutboxColumns {
   /**
    * A time as an instant: without a zone it is UTC, as the log reads it, whatever the session's.
    */
-  static String instant(String column, String type) {
+  public static String instant(String column, String type) {
     return column + (type.contains("without time zone") ? " AT TIME ZONE 'UTC'" : "");
   }
 
@@ -46,7 +46,7 @@ public final class OutboxColumns {
    * A value as the log and messages have it. Not {@code ::text}, which takes the blanks off the end
    * of a char(n).
    */
-  static String logText(String column) {
+  public static String logText(String column) {
     return "pg_catalog.concat(" + column + ")";
   }
 

@@ -1,4 +1,4 @@
-package io.outboxinbox.agent.source.table;
+package io.outboxinbox.agent.source.outbox;
 
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.source.ColumnValue;
@@ -15,7 +15,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** Reads rows of the table into the values the log would have brought ({@link ColumnValue}). */
-final class TableRows {
+public final class TableRows {
   private final ResultSet rows;
   private final ResultSetMetaData columns;
 
@@ -26,7 +26,7 @@ final class TableRows {
    * @param table for people
    * @throws AgentException.Misconfigured the table lacks a column that is to be read
    */
-  TableRows(ResultSet rows, RowReader reader, String table) throws SQLException {
+  public TableRows(ResultSet rows, RowReader reader, String table) throws SQLException {
     this.rows = rows;
     this.columns = rows.getMetaData();
     Map<String, Integer> present = new HashMap<>();
@@ -43,7 +43,7 @@ final class TableRows {
   }
 
   /** The values of the current row, by column name. */
-  Map<String, @Nullable Object> values() throws SQLException {
+  public Map<String, @Nullable Object> values() throws SQLException {
     Map<String, @Nullable Object> values = new HashMap<>();
     for (int i = 1; i <= columns.getColumnCount(); i++) {
       values.put(columns.getColumnLabel(i), value(i));
