@@ -270,6 +270,22 @@ class RoomsTest {
     assertThat(strays).isEmpty();
   }
 
+  /** One table is named in one of two ways; whoever asked for one way would miss the other. */
+  @Test
+  void allAskForTheTablesAndNobodyForTheOne() {
+    Set<String> shortForm = Set.of("table", "layout", "columns", "extraColumns");
+    List<String> strays =
+        classes.stream()
+            .filter(origin -> !outermost(origin).equals("SourceConfiguration"))
+            .flatMap(origin -> origin.getMethodCallsFromSelf().stream())
+            .filter(call -> outermost(call.getTargetOwner()).equals("SourceConfiguration"))
+            .filter(call -> call.getTargetOwner().getSimpleName().equals("SourceConfiguration"))
+            .filter(call -> shortForm.contains(call.getName()))
+            .map(call -> call.getDescription() + ": ask outboxes()")
+            .toList();
+    assertThat(strays).isEmpty();
+  }
+
   @Test
   void noRoomIsTooLargeToKnow() throws IOException {
     try (Stream<Path> folders = Files.walk(SOURCES)) {

@@ -9,19 +9,22 @@ import io.outboxinbox.agent.publish.PublishConfiguration;
 import io.outboxinbox.agent.route.RouteConfiguration;
 import io.outboxinbox.agent.route.Router;
 import io.outboxinbox.agent.route.RowTemplate;
+import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import jakarta.validation.Valid;
 import jakarta.validation.constraints.NotNull;
 import jakarta.validation.constraints.Pattern;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.hibernate.validator.constraints.Range;
 import org.hibernate.validator.constraints.time.DurationMax;
 import org.hibernate.validator.constraints.time.DurationMin;
 
 /**
- * One entry of {@code pipelines}: one outbox table to one broker.
+ * One entry of {@code pipelines}: the outbox tables of one publication to one broker.
  *
  * @param name in logs, metrics, health and ce_source
  */
@@ -39,7 +42,6 @@ public record PipelineConfiguration(
     @Valid ParkingConfiguration parking,
     @Valid WalConfiguration wal,
     @Valid RetentionConfiguration retention) {
-  private static final String OUR_TABLE = "outbox_event";
   private static final String NAME_RULE =
       "must start with a-z or 0-9 and have at most 63 of a-z, 0-9, _ and -";
 
@@ -73,18 +75,23 @@ public record PipelineConfiguration(
   }
 
   private void checkRetention(ViolationCollector faults) {
-    boolean isOurTable =
-        source.layout() == SourceConfiguration.Layout.STANDARD && OUR_TABLE.equals(source.table());
+    boolean hasOurTable = source.outboxes().stream().anyMatch(OutboxTable::isOurs);
     boolean isOn = retention != null && retention.keep() != null && !retention.keep().equals("off");
-    if (isOn && !isOurTable) {
+    if (isOn && !hasOurTable) {
       faults.addViolation(
           "retention.keep",
-          "must be off: only table %s of schema/postgresql has partitions to drop, and source reads %s with layout %s"
+          "must be off: only table %s of schema/postgresql has partitions to drop, and source reads %s"
               .formatted(
-                  OUR_TABLE,
-                  source.table(),
-                  source.layout().name().toLowerCase(java.util.Locale.ROOT)));
+                  OutboxTable.OURS,
+                  source.outboxes().stream()
+                      .map(PipelineConfiguration::nameAndLayout)
+                      .collect(Collectors.joining(", "))));
     }
+  }
+
+  private static String nameAndLayout(OutboxTable table) {
+    return "%s with layout %s"
+        .formatted(table.name(), table.layout().name().toLowerCase(Locale.ROOT));
   }
 
   private void checkWal(ViolationCollector faults) {
@@ -99,11 +106,11 @@ public record PipelineConfiguration(
   private boolean checkTemplate(String path, String text, ViolationCollector faults) {
     try {
       for (String column : RowTemplate.parse(text).columns()) {
-        if (!source.extraColumns().contains(column)) {
+        if (!source.outboxes().get(0).extraColumns().contains(column)) {
           faults.addViolation(
               path,
               "must name columns that are read: '%s' is none of aggregate_type, aggregate_id, event_type, id and source.extraColumns %s"
-                  .formatted(column, source.extraColumns()));
+                  .formatted(column, source.outboxes().get(0).extraColumns()));
           return false;
         }
       }

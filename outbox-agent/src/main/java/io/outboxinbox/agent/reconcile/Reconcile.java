@@ -190,7 +190,7 @@ public final class Reconcile {
             + " parked",
         number,
         filled.rowsInTable(),
-        source.table(),
+        source.tableNames(),
         filled.candidates(),
         filled.parked());
     PublishedRows.Outcome published =

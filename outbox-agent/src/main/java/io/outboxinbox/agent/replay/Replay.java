@@ -137,7 +137,8 @@ public final class Replay {
   public long count(Order order) {
     requireTopic(order);
     try (Connection connection = new SourceConnections(source).open("replay", ANSWER_SECONDS)) {
-      return new StoredRows(source, 0).count(connection, order.selection(), order.after());
+      return new StoredRows(source.outboxes().get(0), 0)
+          .count(connection, order.selection(), order.after());
     } catch (SQLException e) {
       throw failed(e);
     }
@@ -164,7 +165,7 @@ public final class Replay {
         Replayer replayer = pipeline.publish().newReplayer()) {
       SourceIdentity identity = SourceNames.identify(connection, pipeline.source());
       router = router.forSource(identity);
-      StoredRows rows = new StoredRows(source, endedXid(connection, identity));
+      StoredRows rows = new StoredRows(source.outboxes().get(0), endedXid(connection, identity));
       @Nullable String after = order.after();
       List<StoredRows.Stored> page = rows.page(connection, order.selection(), after, limit(order));
       while (!page.isEmpty()) {

@@ -89,10 +89,10 @@ public final class PublicationMark {
   public static Object[] parameters(SourceConfiguration config) {
     return new Object[] {
       config.schema(),
-      config.table(),
+      config.outboxes().get(0).name(),
       config.schema(),
       config.schema(),
-      config.table(),
+      config.outboxes().get(0).name(),
       config.publication()
     };
   }
@@ -118,7 +118,7 @@ public final class PublicationMark {
         "publication "
             + source.publication()
             + " was altered or created again, or table "
-            + source.table()
+            + source.tableNames()
             + " was taken out and put back, or is another one, since the last position (mark "
             + before
             + ", now "

@@ -13,7 +13,7 @@ public final class RowCheck {
   private final RowReader rows;
 
   public RowCheck(SourceConfiguration source) {
-    this.rows = new RowReader(source);
+    this.rows = new RowReader(source.outboxes().get(0));
   }
 
   /** A {@link Captured.Row} or a {@link Captured.BadRow}. */

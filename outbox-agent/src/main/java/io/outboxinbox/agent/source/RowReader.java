@@ -13,7 +13,6 @@ import java.nio.charset.StandardCharsets;
 import java.time.DateTimeException;
 import java.time.Instant;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -44,10 +43,12 @@ public final class RowReader {
 
   private final Map<Column, String> columns;
   private final List<String> extraColumns;
+  private final Set<String> columnsRead;
 
-  public RowReader(SourceConfiguration source) {
-    this.columns = source.mappedColumns();
-    this.extraColumns = source.extraColumns();
+  public RowReader(OutboxTable table) {
+    this.columns = table.mappedColumns();
+    this.extraColumns = table.extraColumns();
+    this.columnsRead = table.columnsRead();
   }
 
   /**
@@ -57,9 +58,7 @@ public final class RowReader {
    * @param isPresent whether rows have a column of this name
    */
   public List<String> missing(Predicate<String> isPresent) {
-    Set<String> needed = new LinkedHashSet<>(columns.values());
-    needed.addAll(extraColumns);
-    return needed.stream().filter(isPresent.negate()).toList();
+    return columnsRead.stream().filter(isPresent.negate()).toList();
   }
 
   /**

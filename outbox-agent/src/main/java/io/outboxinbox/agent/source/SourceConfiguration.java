@@ -6,30 +6,42 @@ import io.dropwizard.validation.selfvalidating.SelfValidation;
 import io.dropwizard.validation.selfvalidating.ViolationCollector;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Finding;
+import jakarta.validation.Valid;
 import jakarta.validation.constraints.NotBlank;
 import jakarta.validation.constraints.NotNull;
 import jakarta.validation.constraints.Pattern;
+import jakarta.validation.constraints.Size;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.hibernate.validator.constraints.Range;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Block {@code source}: the database and the outbox table in it.
+ * Block {@code source}: the database and the outbox tables in it. One table is named by {@code
+ * table} and the keys beside it, several by {@code tables}; whoever reads them asks {@link
+ * #outboxes()}.
  *
  * @param password exactly one of this and {@code passwordFile}
  * @param passwordFile read anew for every connection, so that a rotated secret is picked up
  * @param sslMode libpq's word; only verify-full proves whom we talk to
  * @param sslRootCert certificate authority to trust; null for the user's default
- * @param publication null for one named after the schema
+ * @param table null for {@code outbox_event}, and where there is {@code tables}
+ * @param publication null for one named after schema and table
  * @param slot null for one named after the database
+ * @param layout null for the standard one; it and the next two are of {@code table}
+ * @param columns names that differ from the layout's
  * @param extraColumns further columns to read, for topic templates
+ * @param tables all of them, instead of {@code table}
  * @param existingRows what happens at the very first start to rows older than the slot
  * @param onGap what happens when rows may be in no stream, such as after the slot was dropped
  * @param failoverSlot whether PostgreSQL 17 and later may copy the slot to standbys
@@ -54,19 +66,18 @@ public record SourceConfiguration(
     @JsonProperty(defaultValue = "public")
         @Pattern(regexp = Identifiers.TABLE, message = Identifiers.TABLE_RULE)
         String schema,
-    @JsonProperty(defaultValue = "outbox_event")
-        @Pattern(regexp = Identifiers.TABLE, message = Identifiers.TABLE_RULE)
-        String table,
+    @Nullable @Pattern(regexp = Identifiers.TABLE, message = Identifiers.TABLE_RULE) String table,
     @Nullable @Pattern(regexp = PUBLICATION, message = PUBLICATION_RULE) String publication,
     @Nullable @Pattern(regexp = "[a-z0-9_]{1,63}", message = "must be 1 to 63 of a-z, 0-9 and _")
         String slot,
-    @JsonProperty(defaultValue = "standard") Layout layout,
-    @JsonProperty(defaultValue = "{}")
+    @Nullable Layout layout,
+    @Nullable
         Map<Column, @Pattern(regexp = Identifiers.COLUMN, message = Identifiers.COLUMN_RULE) String>
-            columns,
-    @JsonProperty(defaultValue = "[]")
-        List<@Pattern(regexp = Identifiers.COLUMN, message = Identifiers.COLUMN_RULE) String>
-            extraColumns,
+        columns,
+    @Nullable List<@Pattern(regexp = Identifiers.COLUMN, message = Identifiers.COLUMN_RULE) String>
+        extraColumns,
+    @Nullable @Size(min = 1, max = 1, message = "must have one entry")
+        List<@NotNull(message = "must be a table's block") @Valid TableConfiguration> tables,
     @JsonProperty(defaultValue = "publish") ExistingRows existingRows,
     @JsonProperty(defaultValue = "stop") OnGap onGap,
     @JsonProperty(defaultValue = "true") boolean failoverSlot,
@@ -89,10 +100,34 @@ public record SourceConfiguration(
   private static final String DATABASE_RULE =
       "must be the name of the database, without blanks and / ? # % +: Debezium puts it into a URL as it is; see ALTER DATABASE ... RENAME";
 
+  /** The tables, at least one, in the order of the configuration. */
+  public List<OutboxTable> outboxes() {
+    // What is refused is looked at too, to tell all faults at once.
+    Stream<TableConfiguration> named =
+        tables == null ? Stream.of() : tables.stream().filter(Objects::nonNull);
+    List<OutboxTable> outboxes = named.map(one -> one.in(schema, existingRows)).toList();
+    return outboxes.isEmpty() ? List.of(only()) : outboxes;
+  }
+
+  private OutboxTable only() {
+    return new OutboxTable(
+        schema,
+        Objects.requireNonNullElse(table, OutboxTable.OURS),
+        Objects.requireNonNullElse(layout, Layout.STANDARD),
+        Objects.requireNonNullElse(columns, Map.of()),
+        Objects.requireNonNullElse(extraColumns, List.of()),
+        existingRows);
+  }
+
+  /** The names of the tables, for people. */
+  public String tableNames() {
+    return outboxes().stream().map(OutboxTable::name).collect(Collectors.joining(", "));
+  }
+
   /** The publication; without a name in the configuration, see {@link SourceNames#resolved}. */
   @Override
   public String publication() {
-    return publication == null ? SourceNames.publication(schema, table) : publication;
+    return publication == null ? SourceNames.publication(schema, outboxes()) : publication;
   }
 
   /** The slot; without a name in the configuration, see {@link SourceNames#resolved}. */
@@ -131,6 +166,7 @@ public record SourceConfiguration(
         layout,
         columns,
         extraColumns,
+        tables,
         existingRows,
         onGap,
         failoverSlot,
@@ -147,12 +183,48 @@ public record SourceConfiguration(
               .formatted(password == null ? "there is none" : "there are both"));
     }
     checkLength(faults, "schema", schema);
-    checkLength(faults, "table", table);
-    columns.forEach(
-        (column, name) ->
-            checkLength(faults, "columns." + column.name().toLowerCase(Locale.ROOT), name));
-    for (int i = 0; i < extraColumns.size(); i++) {
-      checkLength(faults, "extraColumns[" + i + "]", extraColumns.get(i));
+    checkLengths(faults, "", only());
+    if (tables == null) {
+      return;
+    }
+    Set<String> names = new HashSet<>();
+    for (int i = 0; i < tables.size(); i++) {
+      String path = "tables[%d].".formatted(i);
+      @Nullable TableConfiguration one = tables.get(i);
+      if (one == null) {
+        continue;
+      }
+      checkLengths(faults, path, one.in(schema, existingRows));
+      if (!names.add(one.table())) {
+        faults.addViolation(path + "table", "must be named once");
+      }
+    }
+    refuseBesideTables(faults, "table", table);
+    refuseBesideTables(faults, "layout", layout);
+    refuseBesideTables(faults, "columns", columns);
+    refuseBesideTables(faults, "extraColumns", extraColumns);
+    if (publication == null && !SourceNames.canName(outboxes())) {
+      faults.addViolation("publication", "must be named where several tables are read");
+    }
+  }
+
+  private static void refuseBesideTables(
+      ViolationCollector faults, String key, @Nullable Object value) {
+    if (value != null) {
+      faults.addViolation(key, "must be left out beside tables; say it in an entry of the list");
+    }
+  }
+
+  private static void checkLengths(ViolationCollector faults, String path, OutboxTable outbox) {
+    checkLength(faults, path + "table", outbox.name());
+    outbox
+        .columns()
+        .forEach(
+            (column, name) ->
+                checkLength(
+                    faults, path + "columns." + column.name().toLowerCase(Locale.ROOT), name));
+    for (int i = 0; i < outbox.extraColumns().size(); i++) {
+      checkLength(faults, path + "extraColumns[" + i + "]", outbox.extraColumns().get(i));
     }
   }
 
@@ -212,14 +284,8 @@ public record SourceConfiguration(
   @Override
   public String toString() {
     return "SourceConfiguration[%s@%s:%d/%s, table=%s.%s, publication=%s, slot=%s, sslMode=%s]"
-        .formatted(username, host, port, database, schema, table, publication(), slot(), sslMode);
-  }
-
-  /** Every column we read, by meaning: the layout's, changed by {@code columns}. */
-  public Map<Column, String> mappedColumns() {
-    Map<Column, String> mapped = new java.util.EnumMap<>(layout.columns());
-    mapped.putAll(columns);
-    return mapped;
+        .formatted(
+            username, host, port, database, schema, tableNames(), publication(), slot(), sslMode);
   }
 
   /** Which columns a table has when {@code columns} does not say otherwise. */
@@ -231,7 +297,7 @@ public record SourceConfiguration(
      */
     DEBEZIUM;
 
-    private Map<Column, String> columns() {
+    Map<Column, String> columns() {
       return switch (this) {
         case STANDARD ->
             Map.of(

@@ -4,6 +4,7 @@ import io.outboxinbox.agent.event.SourceIdentity;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.UUID;
@@ -20,7 +21,6 @@ public final class SourceNames {
   private static final String FIRST_SLOT = "outbox_agent";
 
   private static final String DEFAULT_SCHEMA = "public";
-  private static final String DEFAULT_TABLE = "outbox_event";
   private static final int IDENTIFIER_MAX = 63;
   private static final int HASH_DIGITS = 8;
 
@@ -32,10 +32,10 @@ public final class SourceNames {
            AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))
       """;
 
-  /** Whether the publication names this table and no other. */
+  /** Whether the publication names these tables and no others, but not whether all of them. */
   private static final String IS_ALONE =
       """
-      SELECT coalesce(bool_and(n.nspname = ? AND c.relname = ?), false)
+      SELECT coalesce(bool_and(n.nspname = ? AND c.relname = ANY (?)), false)
         FROM pg_publication p
         JOIN pg_publication_rel r ON r.prpubid = p.oid
         JOIN pg_class c ON c.oid = r.prrelid
@@ -43,10 +43,10 @@ public final class SourceNames {
        WHERE p.pubname = ?
       """;
 
-  /** Whether the publication names tables, and this one is not among them. */
+  /** Whether the publication names tables, and none of these is among them. */
   private static final String IS_OF_OTHERS =
       """
-      SELECT coalesce(bool_and(n.nspname <> ? OR c.relname <> ?), false)
+      SELECT coalesce(bool_and(n.nspname <> ? OR c.relname <> ALL (?)), false)
         FROM pg_publication p
         JOIN pg_publication_rel r ON r.prpubid = p.oid
         JOIN pg_class c ON c.oid = r.prrelid
@@ -69,9 +69,27 @@ public final class SourceNames {
 
   private SourceNames() {}
 
+  /**
+   * Whether there is a name for the publication of these tables that nobody chose: they are one, or
+   * {@code outbox_event} is among them. The order of a list must not decide: a publication is a
+   * source, and in another order it would be another.
+   */
+  static boolean canName(List<OutboxTable> tables) {
+    return tables.size() == 1 || hasOurs(tables);
+  }
+
+  private static boolean hasOurs(List<OutboxTable> tables) {
+    return tables.stream().anyMatch(table -> table.name().equals(OutboxTable.OURS));
+  }
+
+  /** The name of the publication of these tables, where {@link #canName} says there is one. */
+  static String publication(String schema, List<OutboxTable> tables) {
+    return publication(schema, hasOurs(tables) ? OutboxTable.OURS : tables.get(0).name());
+  }
+
   /** For table {@code outbox_event} as {@code schema/postgresql/03_publication.sql} names it. */
   static String publication(String schema, String table) {
-    boolean isDefaultTable = table.equals(DEFAULT_TABLE);
+    boolean isDefaultTable = table.equals(OutboxTable.OURS);
     if (schema.equals(DEFAULT_SCHEMA)) {
       return isDefaultTable ? FIRST_PUBLICATION : publication(table);
     }
@@ -209,10 +227,10 @@ public final class SourceNames {
       return source.publication();
     }
     boolean isOurs;
-    if (source.table().equals(DEFAULT_TABLE)) {
+    if (hasOurs(source.outboxes())) {
       // The position is kept under the publication's name, so a source that has one keeps both,
       // also while its table is out of the publication. Without a position, only a publication
-      // that is this table's alone can be meant.
+      // that has no table of others can be meant.
       isOurs =
           registered.has(source, FIRST_PUBLICATION, "seeded_at IS NOT NULL")
               || asks(connection, source, IS_ALONE);
@@ -231,7 +249,7 @@ public final class SourceNames {
         question,
         row -> row.getBoolean(1),
         source.schema(),
-        source.table(),
+        source.outboxes().stream().map(OutboxTable::name).toArray(String[]::new),
         FIRST_PUBLICATION);
   }
 

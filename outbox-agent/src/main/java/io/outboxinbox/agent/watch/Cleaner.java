@@ -5,6 +5,7 @@ import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.OneLine;
 import io.outboxinbox.agent.event.Repeating;
+import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
@@ -118,7 +119,7 @@ public final class Cleaner implements AutoCloseable {
   private void tell(Retention.Result result) {
     report.cleaned(result.dropped(), result.oldestKept(), result.why());
     if (result.dropped() > 0) {
-      LOG.info("dropped {} old partitions of {}", result.dropped(), source.table());
+      LOG.info("dropped {} old partitions of {}", result.dropped(), OutboxTable.OURS);
     }
     // The same reason for weeks is one line.
     if (!result.why().equals(lastLogged) && !result.why().isEmpty()) {

@@ -5,6 +5,7 @@ import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.OneLine;
 import io.outboxinbox.agent.event.Repeating;
+import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.PublicationMark;
 import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConnections;
@@ -131,7 +132,7 @@ public final class SourceWatch implements AutoCloseable {
     try {
       int made = Partitions.createAhead(open(), pipeline.source());
       if (made > 0) {
-        LOG.info("made {} partitions of {} ahead of time", made, pipeline.source().table());
+        LOG.info("made {} partitions of {} ahead of time", made, OutboxTable.OURS);
       }
       report.madeAhead("");
     } catch (SQLException e) {

@@ -106,7 +106,7 @@ final class WalValve {
           "slot {} is dropped, as wal.whenSpent says: nobody has read it for a minute, and its log had used the budget of {} MiB; the events stay in {}, and are published by a reconciliation as soon as publishing is possible",
           slot,
           budget.budgetBytes() >> 20,
-          pipeline.source().table());
+          pipeline.source().tableNames());
     }
   }
 }

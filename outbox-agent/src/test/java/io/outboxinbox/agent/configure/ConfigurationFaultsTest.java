@@ -9,8 +9,10 @@ import io.dropwizard.jetty.HttpConnectorFactory;
 import io.dropwizard.jetty.HttpsConnectorFactory;
 import io.outboxinbox.agent.configure.PipelineConfiguration.WhenSpent;
 import io.outboxinbox.agent.publish.kafka.KafkaConfiguration;
+import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConfiguration.Column;
+import io.outboxinbox.agent.source.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.source.SourceConfiguration.SslMode;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -52,7 +54,8 @@ class ConfigurationFaultsTest {
     assertThat(source.host()).isEqualTo("localhost");
     assertThat(source.port()).isEqualTo(5432);
     assertThat(source.sslMode()).isEqualTo(SslMode.VERIFY_FULL);
-    assertThat(source.columns()).isEmpty();
+    assertThat(source.outboxes().get(0).columns()).isEmpty();
+    assertThat(source.tableNames()).isEqualTo("outbox_event");
     assertThat(source.maxQueueBytes()).isEqualTo(64L << 20);
     assertThat(pipeline.leadership().takeoverAfter()).isEqualTo(Duration.ofSeconds(5));
     assertThat(pipeline.retry().initial()).isEqualTo(Duration.ofMillis(500));
@@ -162,8 +165,60 @@ class ConfigurationFaultsTest {
                     "extraColumns: [tenantId, 'Größe (cm)', '" + "x".repeat(63) + "']"))
             .source();
     assertThat(source.schema()).isEqualTo("My Schema");
-    assertThat(source.mappedColumns()).containsEntry(Column.AGGREGATE_TYPE, "a, b");
+    assertThat(source.outboxes().get(0).mappedColumns())
+        .containsEntry(Column.AGGREGATE_TYPE, "a, b");
     assertThat(source.publication()).matches("outbox_publication_my_schema_outbox_[0-9a-f]{8}");
+  }
+
+  @Test
+  void aListOfOneTableMeansTheSameAsItsName() throws Exception {
+    SourceConfiguration named =
+        readOne(
+                inSource(
+                    "table: Outbox",
+                    "layout: debezium",
+                    "columns: {payload: body}",
+                    "extraColumns: [tenant]"))
+            .source();
+    SourceConfiguration listed =
+        readOne(
+                inSource(
+                    "tables: [{table: Outbox, layout: debezium, columns: {payload: body}, extraColumns: [tenant]}]"))
+            .source();
+    assertThat(listed.outboxes()).isEqualTo(named.outboxes());
+    assertThat(listed).hasToString(named.toString());
+    assertThat(readOne(inSource("tables: [{}]")).source().outboxes())
+        .isEqualTo(readOne(GOOD).source().outboxes());
+    assertThat(
+            readOne(inSource("existingRows: skip", "tables: [{existingRows: publish}]"))
+                .source()
+                .outboxes())
+        .extracting(OutboxTable::existingRows)
+        .containsExactly(ExistingRows.PUBLISH);
+  }
+
+  @Test
+  void namesTheFaultsOfEachTableOfAList() throws Exception {
+    assertThat(
+            reader.faultsOf(
+                inSource("table: a", "tables: [{table: a.b, layout: debesium, colums: {}}]")))
+        .map(fault -> fault.substring("pipelines[0].source.".length()))
+        .satisfiesExactlyInAnyOrder(
+            fault -> assertThat(fault).startsWith("tables[0].table: is a.b; must be the name"),
+            fault ->
+                assertThat(fault)
+                    .isEqualTo("tables[0].layout: is debesium; must be one of standard, debezium"),
+            fault ->
+                assertThat(fault).isEqualTo("tables[0].colums: unknown key; did you mean columns?"),
+            fault ->
+                assertThat(fault)
+                    .isEqualTo(
+                        "table: is a; must be left out beside tables; say it in an entry of the list"));
+    assertThat(reader.faultsOf(inSource("tables: [~]"))).isNotEmpty();
+    assertThat(reader.faultsOf(inSource("tables: []")))
+        .singleElement()
+        .asString()
+        .contains("source.tables", "must have");
   }
 
   @Test

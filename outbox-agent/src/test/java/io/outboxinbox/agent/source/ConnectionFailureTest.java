@@ -35,6 +35,7 @@ class ConnectionFailureTest {
           Layout.STANDARD,
           Map.of(),
           List.of(),
+          null,
           ExistingRows.PUBLISH,
           OnGap.STOP,
           true,

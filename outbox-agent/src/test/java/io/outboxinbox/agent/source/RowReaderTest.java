@@ -16,7 +16,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class RowReaderTest {
   private final Map<String, Object> row = new HashMap<>();
-  private final RowReader reader = new RowReader(Sources.standard());
+  private final RowReader reader = new RowReader(Sources.standard().outboxes().get(0));
 
   RowReaderTest() {
     row.put("id", "0190");

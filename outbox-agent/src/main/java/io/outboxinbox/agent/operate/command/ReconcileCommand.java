@@ -82,7 +82,7 @@ public final class ReconcileCommand extends PipelineCommand {
     preview.causes().forEach(cause -> out.println("cause: " + cause));
     out.printf(
         "table %s has %d rows; %d of them may not have been published%s%n",
-        pipeline.source().table(),
+        pipeline.source().tableNames(),
         preview.rowsInTable(),
         preview.candidates(),
         preview.boundXid() == 0

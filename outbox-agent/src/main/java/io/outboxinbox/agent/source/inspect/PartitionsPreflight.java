@@ -2,7 +2,7 @@ package io.outboxinbox.agent.source.inspect;
 
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.source.CatalogQuery;
-import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.OutboxTable;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
@@ -12,9 +12,6 @@ import java.util.List;
  * the owner of a table may add a partition to it or drop one.
  */
 final class PartitionsPreflight {
-  /** The functions know no other table. */
-  private static final String TABLE = "outbox_event";
-
   /**
    * What has to change hands so that one role owns table, partitions and functions: the table's
    * owner. Roles that are members of the owner, and superusers, do as well.
@@ -60,9 +57,9 @@ final class PartitionsPreflight {
 
   private PartitionsPreflight() {}
 
-  static List<Finding> check(Connection connection, SourceConfiguration config, SqlNames names)
+  static List<Finding> check(Connection connection, OutboxTable outbox, SqlNames names)
       throws SQLException {
-    if (!config.table().equals(TABLE)) {
+    if (!outbox.name().equals(OutboxTable.OURS)) {
       return List.of();
     }
     return CatalogQuery.list(
@@ -73,7 +70,7 @@ final class PartitionsPreflight {
                 "functions outbox_partitions_create and outbox_partitions_drop act with the rights of %s, but %s or partitions of it belong to %s: no partitions are made ahead and none can be dropped"
                     .formatted(row.getString("acts"), names.table(), row.getString("owns")),
                 row.getString("fix")),
-        config.schema(),
-        TABLE);
+        outbox.schema(),
+        outbox.name());
   }
 }

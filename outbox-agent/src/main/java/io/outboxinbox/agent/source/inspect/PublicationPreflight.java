@@ -3,13 +3,13 @@ package io.outboxinbox.agent.source.inspect;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.CatalogQuery;
+import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.inspect.TablePreflight.Relation;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.ArrayList;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -75,6 +75,7 @@ final class PublicationPreflight {
   static List<Finding> check(
       Connection connection,
       SourceConfiguration config,
+      OutboxTable outbox,
       SqlNames names,
       Optional<Relation> relation)
       throws SQLException {
@@ -92,7 +93,7 @@ final class PublicationPreflight {
     }
     return relation.isEmpty()
         ? List.of()
-        : check(facts.get(0), config, names, relation.get().isPartitioned());
+        : check(facts.get(0), outbox, names, relation.get().isPartitioned());
   }
 
   private static Facts read(ResultSet row) throws SQLException {
@@ -118,11 +119,11 @@ final class PublicationPreflight {
                 config.database(),
                 NearestName.hint(config.publication(), present)),
         "CREATE PUBLICATION %s FOR TABLE %s WITH (publish = 'insert', publish_via_partition_root = true); /* if there was one before, what was written meanwhile is a gap: %s */"
-            .formatted(names.publication(), names.table(), WayOut.RECONCILE));
+            .formatted(names.publication(), names.tables(), WayOut.RECONCILE));
   }
 
   private static List<Finding> check(
-      Facts facts, SourceConfiguration config, SqlNames names, boolean isPartitioned) {
+      Facts facts, OutboxTable outbox, SqlNames names, boolean isPartitioned) {
     List<Finding> findings = new ArrayList<>();
     if (!facts.inserts()) {
       findings.add(
@@ -140,7 +141,7 @@ final class PublicationPreflight {
                   .formatted(names.publication())));
     }
     checkMembership(findings, facts, names, isPartitioned);
-    checkFilters(findings, facts, config, names);
+    checkFilters(findings, facts, outbox, names);
     if (findings.isEmpty()) {
       findings.add(
           Finding.ok(
@@ -183,7 +184,7 @@ final class PublicationPreflight {
   }
 
   private static void checkFilters(
-      List<Finding> findings, Facts facts, SourceConfiguration config, SqlNames names) {
+      List<Finding> findings, Facts facts, OutboxTable outbox, SqlNames names) {
     String fix =
         "ALTER PUBLICATION %s DROP TABLE %s; ALTER PUBLICATION %s ADD TABLE %s"
             .formatted(names.publication(), names.table(), names.publication(), names.table());
@@ -194,8 +195,7 @@ final class PublicationPreflight {
                   .formatted(names.publication(), names.table()),
               fix));
     }
-    Set<String> needed = new LinkedHashSet<>(config.mappedColumns().values());
-    needed.addAll(config.extraColumns());
+    Set<String> needed = outbox.columnsRead();
     needed.retainAll(facts.hiddenColumns());
     if (!needed.isEmpty()) {
       findings.add(

@@ -2,7 +2,7 @@ package io.outboxinbox.agent.source.inspect;
 
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.source.CatalogQuery;
-import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.OutboxTable;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
@@ -39,7 +39,7 @@ final class SearchPathPreflight {
 
   private SearchPathPreflight() {}
 
-  static List<Finding> check(Connection connection, SourceConfiguration config, SqlNames names)
+  static List<Finding> check(Connection connection, OutboxTable outbox, SqlNames names)
       throws SQLException {
     List<Finding> strangers =
         CatalogQuery.list(
@@ -50,8 +50,8 @@ final class SearchPathPreflight {
                     row.getString("role"),
                     row.getBoolean("is_owner") ? row.getString("table_owner") : null,
                     names),
-            config.table(),
-            config.schema());
+            outbox.name(),
+            outbox.schema());
     return strangers.isEmpty()
         ? List.of(Finding.ok("only trusted roles may create objects where names are looked up"))
         : strangers;

@@ -2,6 +2,7 @@ package io.outboxinbox.agent.source.inspect;
 
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.source.CatalogQuery;
+import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import java.sql.Connection;
 import java.sql.ResultSet;
@@ -43,7 +44,9 @@ final class ServerPreflight {
              quote_ident(current_user) AS role,
              quote_ident(current_database()) AS database,
              quote_ident(?) AS schema,
-             pg_catalog.format('%I.%I', ?, ?) AS qualified_table,
+             ARRAY(SELECT pg_catalog.format('%I.%I', ?, t.name)
+                     FROM pg_catalog.unnest(?::text[]) WITH ORDINALITY AS t(name, place)
+                    ORDER BY t.place) AS tables,
              quote_ident(?) AS publication
         FROM pg_roles r
        WHERE r.rolname = current_user
@@ -54,6 +57,7 @@ final class ServerPreflight {
    *
    * @param slotActive null when the slot does not exist
    * @param idleTimeout null when idle slots are not invalidated
+   * @param tables quoted and with their schema, in the order of the configuration
    */
   record Facts(
       String version,
@@ -68,7 +72,12 @@ final class ServerPreflight {
       String senderTimeout,
       @Nullable String idleTimeout,
       Role role,
-      SqlNames names) {
+      SqlNames names,
+      List<String> tables) {
+
+    SqlNames namesOf(int table) {
+      return names.withTable(tables.get(table));
+    }
 
     boolean isTooOld() {
       return versionNum < OLDEST_VERSION_NUM;
@@ -116,11 +125,12 @@ final class ServerPreflight {
         config.slot(),
         config.schema(),
         config.schema(),
-        config.table(),
+        config.outboxes().stream().map(OutboxTable::name).toArray(String[]::new),
         config.publication());
   }
 
   private static Facts read(ResultSet row) throws SQLException {
+    List<String> tables = CatalogQuery.texts(row, "tables");
     return new Facts(
         row.getString("version"),
         row.getInt("version_num"),
@@ -144,8 +154,10 @@ final class ServerPreflight {
             row.getString("role"),
             row.getString("database"),
             row.getString("schema"),
-            row.getString("qualified_table"),
-            row.getString("publication")));
+            row.getString("publication"),
+            "",
+            String.join(", ", tables)),
+        tables);
   }
 
   static List<Finding> check(Facts facts, SourceConfiguration config) {

@@ -5,6 +5,7 @@ import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.ConnectionFailure;
+import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.PublicationMark;
 import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConfiguration;
@@ -127,22 +128,40 @@ public final class SourcePreflight {
       return findings;
     }
     SqlNames names = server.names();
-    Optional<TablePreflight.Relation> table = TablePreflight.relation(connection, config);
-    if (table.isPresent()) {
-      findings.addAll(TablePreflight.check(connection, config, names, table.get()));
-    } else {
-      findings.add(TablePreflight.missing(connection, config));
-    }
-    findings.addAll(PublicationPreflight.check(connection, config, names, table));
+    findings.addAll(checkTables(connection, config, server));
     if (isStart) {
       findings.addAll(TypesPreflight.check(connection));
     }
-    findings.addAll(PartitionsPreflight.check(connection, config, names));
+    for (int i = 0; i < config.outboxes().size(); i++) {
+      findings.addAll(
+          PartitionsPreflight.check(connection, config.outboxes().get(i), server.namesOf(i)));
+    }
     findings.addAll(AgentTablesPreflight.check(connection, config, names, keepsPositions));
     findings.addAll(MessagePreflight.check(connection, names));
-    findings.addAll(SearchPathPreflight.check(connection, config, names));
+    for (OutboxTable outbox : config.outboxes()) {
+      findings.addAll(SearchPathPreflight.check(connection, outbox, names));
+    }
     findings.addAll(FailoverSlot.check(connection, config));
     findings.addAll(SlotPreflight.checkKind(connection, config));
+    // Several tables may have the same to say of what they share.
+    return findings.stream().distinct().toList();
+  }
+
+  private static List<Finding> checkTables(
+      Connection connection, SourceConfiguration config, ServerPreflight.Facts server)
+      throws SQLException {
+    List<Finding> findings = new ArrayList<>();
+    for (int i = 0; i < config.outboxes().size(); i++) {
+      OutboxTable outbox = config.outboxes().get(i);
+      SqlNames names = server.namesOf(i);
+      Optional<TablePreflight.Relation> table = TablePreflight.relation(connection, outbox);
+      if (table.isPresent()) {
+        findings.addAll(TablePreflight.check(connection, outbox, names, table.get()));
+      } else {
+        findings.add(TablePreflight.missing(connection, config, outbox));
+      }
+      findings.addAll(PublicationPreflight.check(connection, config, outbox, names, table));
+    }
     return findings;
   }
 

@@ -4,6 +4,7 @@ import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConfiguration.Column;
 import io.outboxinbox.agent.source.outbox.OutboxColumns;
@@ -126,15 +127,15 @@ final class TablePreflight {
 
   private TablePreflight() {}
 
-  static Optional<Relation> relation(Connection connection, SourceConfiguration config)
+  static Optional<Relation> relation(Connection connection, OutboxTable outbox)
       throws SQLException {
     return CatalogQuery.list(
             connection,
             RELATION,
             TablePreflight::read,
-            config.mappedColumns().getOrDefault(Column.ID, "id"),
-            config.schema(),
-            config.table())
+            outbox.mappedColumns().getOrDefault(Column.ID, "id"),
+            outbox.schema(),
+            outbox.name())
         .stream()
         .findFirst();
   }
@@ -151,38 +152,39 @@ final class TablePreflight {
         CatalogQuery.texts(row, "unlogged_partitions"));
   }
 
-  static Finding missing(Connection connection, SourceConfiguration config) throws SQLException {
+  static Finding missing(Connection connection, SourceConfiguration config, OutboxTable outbox)
+      throws SQLException {
     List<String> near = new ArrayList<>();
     List<String> elsewhere = new ArrayList<>();
     CatalogQuery.list(
         connection,
         NEAR_TABLES,
         row ->
-            row.getString("schema_name").equals(config.schema())
+            row.getString("schema_name").equals(outbox.schema())
                 ? near.add(row.getString("table_name"))
                 : elsewhere.add(row.getString("schema_name") + "." + row.getString("table_name")),
-        config.schema(),
-        config.table(),
-        config.schema());
+        outbox.schema(),
+        outbox.name(),
+        outbox.schema());
     String hint =
         elsewhere.isEmpty()
-            ? NearestName.hint(config.table(), near)
+            ? NearestName.hint(outbox.name(), near)
             : " (did you mean " + elsewhere.get(0) + "?)";
     return Finding.misconfigured(
         "table %s.%s does not exist in database %s%s"
-            .formatted(config.schema(), config.table(), config.database(), hint),
+            .formatted(outbox.schema(), outbox.name(), config.database(), hint),
         "apply schema/postgresql to the database, or correct source.schema and source.table");
   }
 
   static List<Finding> check(
-      Connection connection, SourceConfiguration config, SqlNames names, Relation relation)
+      Connection connection, OutboxTable outbox, SqlNames names, Relation relation)
       throws SQLException {
     List<Finding> findings = new ArrayList<>();
     checkStorage(findings, names, relation);
     checkPrivileges(findings, names, relation);
-    checkColumns(findings, connection, config, names, relation);
+    checkColumns(findings, connection, outbox, names, relation);
     if (!relation.idIsUnique()) {
-      String id = Identifiers.quoted(config.mappedColumns().getOrDefault(Column.ID, "id"));
+      String id = Identifiers.quoted(outbox.mappedColumns().getOrDefault(Column.ID, "id"));
       findings.add(
           Finding.warning(
               "column %s of %s is not unique: consumers drop a second event with the same id"
@@ -247,7 +249,7 @@ final class TablePreflight {
   private static void checkColumns(
       List<Finding> findings,
       Connection connection,
-      SourceConfiguration config,
+      OutboxTable outbox,
       SqlNames names,
       Relation relation)
       throws SQLException {
@@ -266,10 +268,10 @@ final class TablePreflight {
                     row.getString("closed_schema"))),
         relation.oid());
     checkCase(findings, names, present.keySet());
-    config
+    outbox
         .mappedColumns()
         .forEach((column, name) -> checkColumn(findings, names, present, column, name));
-    for (String name : config.extraColumns()) {
+    for (String name : outbox.extraColumns()) {
       checkExtraColumn(findings, names, present, name);
     }
   }

@@ -36,7 +36,7 @@ final class ConnectorSettings {
     connection(settings, source);
     settings.put("slot.name", source.slot());
     settings.put("publication.name", source.publication());
-    settings.put(TABLE, pattern(source.schema(), source.table()));
+    settings.put(TABLE, pattern(source.schema(), source.outboxes().get(0).name()));
     // Slot, publication and snapshot are ours to create or refuse; Debezium must never heal
     // silently what is a gap.
     settings.put("snapshot.mode", "no_data");

@@ -64,7 +64,7 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
   public LogReader(SourceConfiguration source, SourcePosition from, String nonce, int batchRows) {
     this.offset = new OffsetAtCommit(from.commitLsn());
     this.records = new RecordReader(source, new ResumePoint(from), nonce);
-    this.task = new OutboxTask(source);
+    this.task = new OutboxTask(source.outboxes().get(0));
     this.source = source;
     this.settings = ConnectorSettings.of(source, batchRows);
   }

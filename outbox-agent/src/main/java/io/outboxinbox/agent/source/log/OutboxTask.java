@@ -7,7 +7,7 @@ import io.debezium.connector.postgresql.connection.PostgresConnection;
 import io.debezium.connector.postgresql.connection.ReplicationConnection;
 import io.debezium.relational.TableId;
 import io.outboxinbox.agent.source.CatalogQuery;
-import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.OutboxTable;
 import java.sql.SQLException;
 import java.util.List;
 
@@ -21,10 +21,10 @@ final class OutboxTask extends PostgresConnectorTask {
        WHERE n.nspname = ? AND c.relname = ?
       """;
 
-  private final SourceConfiguration source;
+  private final OutboxTable table;
 
-  OutboxTask(SourceConfiguration source) {
-    this.source = source;
+  OutboxTask(OutboxTable table) {
+    this.table = table;
   }
 
   @Override
@@ -33,12 +33,12 @@ final class OutboxTask extends PostgresConnectorTask {
       throws SQLException {
     List<Long> found =
         CatalogQuery.list(
-            connection.connection(), ID, row -> row.getLong("id"), source.schema(), source.table());
+            connection.connection(), ID, row -> row.getLong("id"), table.schema(), table.name());
     if (found.isEmpty()) {
       // Preflight has seen it; without its id, rows under a name of then would be passed over.
-      throw new SQLException("table " + source.schema() + "." + source.table() + " has gone");
+      throw new SQLException("table " + table.schema() + "." + table.name() + " has gone");
     }
-    TableId outbox = new TableId(null, source.schema(), source.table());
+    TableId outbox = new TableId(null, table.schema(), table.name());
     return super.buildReplicationConnection(
         connection, new OutboxRelations(config, schema, outbox, found.get(0)), config);
   }

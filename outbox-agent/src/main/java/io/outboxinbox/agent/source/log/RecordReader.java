@@ -38,9 +38,9 @@ final class RecordReader {
     this.messageTopic = ConnectorSettings.prefix(source) + ".message";
     this.pulseMark = nonce + ":";
     this.resumePoint = resumePoint;
-    this.rows = new RowReader(source);
+    this.rows = new RowReader(source.outboxes().get(0));
     this.schema = source.schema();
-    this.table = source.table();
+    this.table = source.tableNames();
   }
 
   List<Captured> read(List<SourceRecord> records) {

@@ -2,7 +2,7 @@ package io.outboxinbox.agent.source.outbox;
 
 import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.Identifiers;
-import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration.Column;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -50,10 +50,9 @@ public record ColumnType(String name, String schema, boolean isEnum) {
    *
    * @throws SQLException as the server says, or the table has no such column
    */
-  public static ColumnType of(Connection connection, SourceConfiguration source, Column column)
+  public static ColumnType of(Connection connection, OutboxTable table, Column column)
       throws SQLException {
-    String table = Identifiers.qualified(source.schema(), source.table());
-    String name = source.mappedColumns().getOrDefault(column, column.name());
+    String name = table.mappedColumns().getOrDefault(column, column.name());
     return CatalogQuery.list(
             connection,
             TYPE,
@@ -61,14 +60,15 @@ public record ColumnType(String name, String schema, boolean isEnum) {
                 row.getBoolean("is_enum")
                     ? new ColumnType("text", SERVERS, true)
                     : new ColumnType(row.getString("name"), row.getString("schema"), false),
-            table,
+            table.qualified(),
             name)
         .stream()
         .findFirst()
         .orElseThrow(
             () ->
                 new SQLException(
-                    "table %s has no column %s".formatted(table, Identifiers.quoted(name))));
+                    "table %s has no column %s"
+                        .formatted(table.qualified(), Identifiers.quoted(name))));
   }
 
   /** A column, in SQL, as what {@link #operator} compares and {@code ORDER BY} sorts. */

@@ -1,7 +1,7 @@
 package io.outboxinbox.agent.source.outbox;
 
 import io.outboxinbox.agent.source.Identifiers;
-import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration.Column;
 import java.util.Arrays;
 import java.util.Collections;
@@ -30,9 +30,9 @@ public final class OutboxColumns {
   }
 
   /** The name of a mapped column, quoted for SQL. */
-  public static String quoted(SourceConfiguration source, Column column) {
+  public static String quoted(OutboxTable table, Column column) {
     return Identifiers.quoted(
-        Objects.requireNonNull(source.mappedColumns().get(column), column.name()));
+        Objects.requireNonNull(table.mappedColumns().get(column), column.name()));
   }
 
   /**

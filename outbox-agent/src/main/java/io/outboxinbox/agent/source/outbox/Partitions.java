@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.source.outbox;
 
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
@@ -37,7 +38,7 @@ public final class Partitions {
         ResultSet row = statement.executeQuery()) {
       row.next();
       for (SQLWarning w = statement.getWarnings(); w != null; w = w.getNextWarning()) {
-        LOG.warn("table {}: {}", source.table(), w.getMessage());
+        LOG.warn("table {}: {}", OutboxTable.OURS, w.getMessage());
       }
       return row.getInt(1);
     }

@@ -3,6 +3,7 @@ package io.outboxinbox.agent.source.outbox;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.LockLimit;
+import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.Sql;
@@ -19,9 +20,9 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Drops old partitions of the outbox, oldest first, as far as everything in them is published or
- * parked and settled. The first that has to stay ends the run: what is kept has no holes. One
- * caller at a time; the connection is in auto-commit mode.
+ * Drops old partitions of table {@code outbox_event}, oldest first, as far as everything in them is
+ * published or parked and settled. The first that has to stay ends the run: what is kept has no
+ * holes. One caller at a time; the connection is in auto-commit mode.
  *
  * <p>A transaction may write an old id into a partition between our look and the drop. Its events
  * are lost to later repairs, not to consumers: they are in the log, which the slot has not passed.
@@ -60,7 +61,7 @@ public final class Retention {
   public Retention(SourceConfiguration source, Duration keep) {
     this.source = source;
     this.keep = keep;
-    this.outbox = Identifiers.qualified(source.schema(), source.table());
+    this.outbox = Identifiers.qualified(source.schema(), OutboxTable.OURS);
     this.parked = Identifiers.qualified(source.schema(), "outbox_parked");
   }
 
@@ -229,7 +230,7 @@ public final class Retention {
                has_function_privilege(function, 'EXECUTE') AS may_drop
         FROM to_regprocedure(?) AS function
         """;
-    String table = Identifiers.qualified(source.schema(), source.table());
+    String table = Identifiers.qualified(source.schema(), OutboxTable.OURS);
     String function =
         Identifiers.qualified(source.schema(), FUNCTION) + "(timestamp with time zone)";
     try (PreparedStatement statement = connection.prepareStatement(sql)) {

@@ -2,10 +2,9 @@ package io.outboxinbox.agent.source.outbox;
 
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.OutboxEvent;
-import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.InTransaction;
+import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.RowReader;
-import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConfiguration.Column;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -53,7 +52,7 @@ public final class StoredRows {
    */
   public record Stored(String id, @Nullable OutboxEvent event, String fault, boolean isPublished) {}
 
-  private final SourceConfiguration source;
+  private final OutboxTable table;
   private final RowReader rows;
   private final String outbox;
   private final String id;
@@ -63,16 +62,16 @@ public final class StoredRows {
   private final Map<Column, ColumnType> types = new EnumMap<>(Column.class);
 
   /**
-   * Reads the rows of one source.
+   * Reads the rows of one table.
    *
    * @param endedXid of the durable checkpoint; 0 when it does not tell yet, and then no row counts
    *     as published; {@link #NO_POSITION} where there is no checkpoint, and then every row does
    */
-  public StoredRows(SourceConfiguration source, long endedXid) {
-    this.source = source;
-    this.rows = new RowReader(source);
-    this.outbox = Identifiers.qualified(source.schema(), source.table());
-    this.id = OutboxColumns.quoted(source, Column.ID);
+  public StoredRows(OutboxTable table, long endedXid) {
+    this.table = table;
+    this.rows = new RowReader(table);
+    this.outbox = table.qualified();
+    this.id = OutboxColumns.quoted(table, Column.ID);
     this.endedXid = endedXid;
   }
 
@@ -133,9 +132,9 @@ public final class StoredRows {
 
   private List<Stored> page(ResultSet row, String outbox) throws SQLException {
     List<Stored> page = new ArrayList<>();
-    TableRows table = new TableRows(row, rows, outbox);
+    TableRows found = new TableRows(row, rows, outbox);
     while (row.next()) {
-      page.add(stored(table.values(), row.getBoolean(IS_PUBLISHED)));
+      page.add(stored(found.values(), row.getBoolean(IS_PUBLISHED)));
     }
     return page;
   }
@@ -183,18 +182,18 @@ public final class StoredRows {
   }
 
   private String isSame(Connection connection, Column column) throws SQLException {
-    return type(connection, column).isSame(OutboxColumns.quoted(source, column), "?");
+    return type(connection, column).isSame(OutboxColumns.quoted(table, column), "?");
   }
 
   private String occurredAt(Connection connection) throws SQLException {
-    if (!source.mappedColumns().containsKey(Column.OCCURRED_AT)) {
+    if (!table.mappedColumns().containsKey(Column.OCCURRED_AT)) {
       throw new AgentException.Misconfigured(
           "table %s has no column for occurred_at, so events cannot be chosen by time"
               .formatted(outbox),
           "choose them by ids or by aggregate, or name the column in source.columns");
     }
     return OutboxColumns.instant(
-        OutboxColumns.quoted(source, Column.OCCURRED_AT),
+        OutboxColumns.quoted(table, Column.OCCURRED_AT),
         type(connection, Column.OCCURRED_AT).name());
   }
 
@@ -212,7 +211,7 @@ public final class StoredRows {
   private ColumnType type(Connection connection, Column column) throws SQLException {
     ColumnType known = types.get(column);
     if (known == null) {
-      known = ColumnType.of(connection, source, column);
+      known = ColumnType.of(connection, table, column);
       types.put(column, known);
     }
     return known;

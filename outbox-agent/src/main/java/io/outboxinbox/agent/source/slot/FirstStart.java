@@ -61,7 +61,7 @@ public final class FirstStart {
     return createSlot(
         sourceId,
         turn,
-        source.existingRows() == SourceConfiguration.ExistingRows.PUBLISH
+        source.outboxes().get(0).existingRows() == SourceConfiguration.ExistingRows.PUBLISH
             ? Backlog.Candidates.ALL
             : Backlog.Candidates.NONE,
         own);

@@ -7,6 +7,7 @@ import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.InTransaction;
 import io.outboxinbox.agent.source.LongText;
+import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.RowReader;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConfiguration.Column;
@@ -48,15 +49,17 @@ public final class Backlog {
   public record Page(long lastOrdinal, List<Captured> rows, int missing) {}
 
   private final SourceConfiguration source;
+  private final OutboxTable outboxTable;
   private final RowReader rows;
   private final String table;
   private final String outbox;
 
   public Backlog(SourceConfiguration source) {
     this.source = source;
-    this.rows = new RowReader(source);
+    this.outboxTable = source.outboxes().get(0);
+    this.rows = new RowReader(outboxTable);
     this.table = Identifiers.qualified(source.schema(), "outbox_backlog");
-    this.outbox = Identifiers.qualified(source.schema(), source.table());
+    this.outbox = outboxTable.qualified();
   }
 
   /** Whether rows are written down that may still have to be published. */
@@ -142,8 +145,8 @@ public final class Backlog {
    */
   public Filled fill(Connection connection, String sourceId, Candidates candidates)
       throws SQLException {
-    String id = OutboxColumns.quoted(source, Column.ID);
-    String occurredAt = source.mappedColumns().get(Column.OCCURRED_AT);
+    String id = OutboxColumns.quoted(outboxTable, Column.ID);
+    String occurredAt = outboxTable.mappedColumns().get(Column.OCCURRED_AT);
     // Commit order is gone; time of occurrence is nearest to it, else the order of storage.
     String order =
         occurredAt == null ? "tableoid, ctid" : Identifiers.quoted(occurredAt) + ", " + id;
@@ -172,7 +175,7 @@ public final class Backlog {
    */
   public void refuseRowsWithoutId(Connection connection, Candidates candidates)
       throws SQLException {
-    String id = OutboxColumns.quoted(source, Column.ID);
+    String id = OutboxColumns.quoted(outboxTable, Column.ID);
     String sql =
         "SELECT count(*) FROM %s WHERE %s IS NULL AND %s"
             .formatted(outbox, id, candidates.condition());
@@ -182,7 +185,7 @@ public final class Backlog {
             "SELECT attnotnull FROM pg_attribute WHERE attrelid = ?::regclass AND attname = ?",
             row -> row.getBoolean(1),
             outbox,
-            String.valueOf(source.mappedColumns().get(Column.ID)));
+            String.valueOf(outboxTable.mappedColumns().get(Column.ID)));
     if (isRequired) {
       return;
     }
@@ -231,8 +234,8 @@ public final class Backlog {
    * @param id the id as text, in SQL; anything an operator may have written
    */
   public String contains(Connection connection, String id) throws SQLException {
-    ColumnType type = ColumnType.of(connection, source, Column.ID);
-    String column = "o." + OutboxColumns.quoted(source, Column.ID);
+    ColumnType type = ColumnType.of(connection, outboxTable, Column.ID);
+    String column = "o." + OutboxColumns.quoted(outboxTable, Column.ID);
     // With the type of the column, so that its index serves; and no text is cast that is none. Of
     // digits the column decides whether it can hold them: numbers of two types can be compared.
     String isSame =
@@ -249,7 +252,7 @@ public final class Backlog {
 
   /** Whether ids are unique in the world, and not only in their table. */
   public boolean hasUuids(Connection connection) throws SQLException {
-    return ColumnType.of(connection, source, Column.ID).name().equals("uuid");
+    return ColumnType.of(connection, outboxTable, Column.ID).name().equals("uuid");
   }
 
   /**
@@ -297,7 +300,7 @@ public final class Backlog {
         SELECT i.id::text FROM pg_catalog.unnest(?::uuid[]) AS i(id)
         WHERE NOT EXISTS (SELECT FROM %s o WHERE o.%s = i.id)
         """
-            .formatted(outbox, OutboxColumns.quoted(source, Column.ID));
+            .formatted(outbox, OutboxColumns.quoted(outboxTable, Column.ID));
     Array texts = connection.createArrayOf("text", ids.toArray());
     return Set.copyOf(Sql.list(connection, sql, row -> row.getString(1), texts));
   }
@@ -329,12 +332,12 @@ public final class Backlog {
                 table,
                 outbox,
                 LongText.isSame("e.event_id", "l.event_id"),
-                ColumnType.of(connection, source, Column.ID)
-                    .isExactly("o." + OutboxColumns.quoted(source, Column.ID), "b.event_id"));
+                ColumnType.of(connection, outboxTable, Column.ID)
+                    .isExactly("o." + OutboxColumns.quoted(outboxTable, Column.ID), "b.event_id"));
     String sizes = "SELECT " + RowSizes.sql(connection, outbox) + " " + from;
     String rows =
         "SELECT b.ordinal, b.is_repeat, o.%s IS NOT NULL AS is_present, o.* %s"
-            .formatted(OutboxColumns.quoted(source, Column.ID), from);
+            .formatted(OutboxColumns.quoted(outboxTable, Column.ID), from);
     return InTransaction.run(
         connection,
         () -> {

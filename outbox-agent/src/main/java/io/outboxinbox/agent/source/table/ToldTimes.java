@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.source.table;
 
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConfiguration.Column;
 import io.outboxinbox.agent.source.Sql;
@@ -26,14 +27,14 @@ public final class ToldTimes {
 
   private static final String IS_UUID7 = UuidText.isUuid7("b.event_id");
 
-  private final SourceConfiguration source;
+  private final OutboxTable outboxTable;
   private final String table;
   private final String outbox;
 
   public ToldTimes(SourceConfiguration source) {
-    this.source = source;
+    this.outboxTable = source.outboxes().get(0);
     this.table = Identifiers.qualified(source.schema(), "outbox_backlog");
-    this.outbox = Identifiers.qualified(source.schema(), source.table());
+    this.outbox = outboxTable.qualified();
   }
 
   /**
@@ -53,8 +54,8 @@ public final class ToldTimes {
                 toldTime(connection),
                 table,
                 outbox,
-                ColumnType.of(connection, source, Column.ID)
-                    .isExactly("o." + OutboxColumns.quoted(source, Column.ID), "b.event_id"));
+                ColumnType.of(connection, outboxTable, Column.ID)
+                    .isExactly("o." + OutboxColumns.quoted(outboxTable, Column.ID), "b.event_id"));
     return Sql.one(connection, sql, ToldTimes::told, sourceId).orElse(null);
   }
 
@@ -72,15 +73,15 @@ public final class ToldTimes {
           ('x' || replace(left(b.event_id, 13), '-', ''))::bit(48)::bigint / 1000.0::float8) END
         """
             .formatted(IS_UUID7);
-    if (!source.mappedColumns().containsKey(Column.OCCURRED_AT)) {
+    if (!outboxTable.mappedColumns().containsKey(Column.OCCURRED_AT)) {
       return ofId;
     }
-    ColumnType type = ColumnType.of(connection, source, Column.OCCURRED_AT);
+    ColumnType type = ColumnType.of(connection, outboxTable, Column.OCCURRED_AT);
     return "LEAST(%s, %s)"
         .formatted(
             ofId,
             OutboxColumns.instant(
-                "o." + OutboxColumns.quoted(source, Column.OCCURRED_AT), type.name()));
+                "o." + OutboxColumns.quoted(outboxTable, Column.OCCURRED_AT), type.name()));
   }
 
   /** How many rows written down tell their time by no UUIDv7, but at most by what they say. */

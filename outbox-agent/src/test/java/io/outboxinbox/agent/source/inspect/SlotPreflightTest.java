@@ -38,6 +38,7 @@ class SlotPreflightTest {
           Layout.STANDARD,
           Map.of(),
           List.of(),
+          null,
           ExistingRows.PUBLISH,
           OnGap.STOP,
           true,

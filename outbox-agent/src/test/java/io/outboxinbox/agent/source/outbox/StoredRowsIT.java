@@ -79,7 +79,8 @@ class StoredRowsIT {
       throws SQLException {
     StoredRows.Selection selection =
         new StoredRows.Selection(from, until, List.of(), "order", null);
-    return new StoredRows(source, endedXid).page(connection, selection, null, PAGE);
+    return new StoredRows(source.outboxes().get(0), endedXid)
+        .page(connection, selection, null, PAGE);
   }
 
   /** The log brings a time without a zone as UTC; a session elsewhere must choose by the same. */
@@ -210,7 +211,7 @@ class StoredRowsIT {
     database.execute(
         "ALTER TABLE own DROP CONSTRAINT own_pkey",
         "INSERT INTO own VALUES ('a', 'order', '2', 'placed', '{}', now())");
-    StoredRows rows = new StoredRows(source, StoredRows.NO_POSITION);
+    StoredRows rows = new StoredRows(source.outboxes().get(0), StoredRows.NO_POSITION);
     StoredRows.Selection all = new StoredRows.Selection(null, null, List.of(), "order", null);
     List<String> read = new ArrayList<>();
     String after = null;

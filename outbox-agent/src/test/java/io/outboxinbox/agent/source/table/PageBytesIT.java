@@ -119,7 +119,7 @@ class PageBytesIT {
 
   @Test
   void readsRowsToReplayInPagesOfBytes() throws Exception {
-    StoredRows rows = new StoredRows(source, 0);
+    StoredRows rows = new StoredRows(source.outboxes().get(0), 0);
     List<Integer> pages = new ArrayList<>();
     String after = null;
     List<StoredRows.Stored> page;
