@@ -89,6 +89,7 @@ class OutboxLibraryRulesTest {
   private static boolean isRouted(Event event, HeaderStyle style) {
     OutboxEvent row =
         new OutboxEvent(
+            "outbox_event",
             "0199aa00-0000-7000-8000-000000000001",
             "order",
             event.aggregateId(),

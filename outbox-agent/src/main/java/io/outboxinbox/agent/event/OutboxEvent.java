@@ -8,6 +8,7 @@ import org.jspecify.annotations.Nullable;
  * One committed outbox row, read by column name and valid: {@code id}, {@code aggregateType},
  * {@code aggregateId} and {@code eventType} are never empty.
  *
+ * @param table which one it is of, as the configuration names it; ids are unique only in a table
  * @param payload bytes as stored; json, jsonb and text as UTF-8; null is a tombstone. Owned by this
  *     record, not to be changed
  * @param contentType media type of the payload; null when the table has no such column
@@ -17,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param extra further columns named in the configuration, for topic templates, by column name
  */
 public record OutboxEvent(
+    String table,
     String id,
     String aggregateType,
     String aggregateId,

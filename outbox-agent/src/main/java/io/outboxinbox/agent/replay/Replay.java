@@ -311,6 +311,7 @@ public final class Replay {
 
   private static OutboxEvent withTopic(OutboxEvent event, String topic) {
     return new OutboxEvent(
+        event.table(),
         event.id(),
         event.aggregateType(),
         event.aggregateId(),

@@ -41,11 +41,13 @@ public final class RowReader {
     }
   }
 
+  private final String table;
   private final Map<Column, String> columns;
   private final List<String> extraColumns;
   private final Set<String> columnsRead;
 
   public RowReader(OutboxTable table) {
+    this.table = table.name();
     this.columns = table.mappedColumns();
     this.extraColumns = table.extraColumns();
     this.columnsRead = table.columnsRead();
@@ -89,6 +91,7 @@ public final class RowReader {
    */
   OutboxEvent read(RawRow raw) throws BadRowException {
     return new OutboxEvent(
+        table,
         required(raw.id(), Column.ID),
         required(raw.aggregateType(), Column.AGGREGATE_TYPE),
         required(raw.aggregateId(), Column.AGGREGATE_ID),
@@ -104,6 +107,7 @@ public final class RowReader {
   /** Everything that can be read of a row, whether it makes an event or not. */
   public RawRow raw(Function<String, @Nullable Object> row) {
     return new RawRow(
+        table,
         text(value(row, Column.ID)),
         text(value(row, Column.AGGREGATE_TYPE)),
         text(value(row, Column.AGGREGATE_ID)),

@@ -33,7 +33,11 @@ public final class Isolation {
   private final Map<Place, String> culprits = new HashMap<>();
 
   /** Tells a row of the log, or of the backlog, from all others. */
-  private record Place(@Nullable String id, SourcePosition position) {}
+  private record Place(@Nullable String table, @Nullable String id, SourcePosition position) {
+    static Place of(SequencedEvent event) {
+      return new Place(event.event().table(), event.event().id(), event.position());
+    }
+  }
 
   /** At most so many events may be published together. */
   public int limit() {
@@ -52,8 +56,7 @@ public final class Isolation {
         if (culprits.size() >= CULPRITS_MAX) {
           culprits.clear();
         }
-        String id = event.event().id();
-        culprits.put(new Place(id, event.position()), "event " + id + ": " + e.getMessage());
+        culprits.put(Place.of(event), "event " + event.event().id() + ": " + e.getMessage());
         suspects = Math.max(suspects, batch.size());
         return;
       }
@@ -78,8 +81,7 @@ public final class Isolation {
    * @throws AgentException.RejectedEvent the broker has refused it
    */
   void throwIfRefused(SequencedEvent event) {
-    String reason =
-        culprits.isEmpty() ? null : culprits.get(new Place(event.event().id(), event.position()));
+    String reason = culprits.isEmpty() ? null : culprits.get(Place.of(event));
     if (reason != null) {
       throw new AgentException.RejectedEvent(reason);
     }
@@ -93,7 +95,9 @@ public final class Isolation {
     suspects -= published + parked.size();
     boolean wasFound = false;
     for (ParkedEvent event : parked) {
-      wasFound |= culprits.remove(new Place(event.row().id(), event.position())) != null;
+      wasFound |=
+          culprits.remove(new Place(event.row().table(), event.row().id(), event.position()))
+              != null;
     }
     if (wasFound && culprits.isEmpty()) {
       suspects = 0;

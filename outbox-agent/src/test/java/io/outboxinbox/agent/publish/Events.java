@@ -19,6 +19,7 @@ public final class Events {
   public static RoutedEvent event(String topic, long sequence, String key, byte[] payload) {
     OutboxEvent event =
         new OutboxEvent(
+            "outbox_event",
             "id-" + sequence,
             "order",
             key,

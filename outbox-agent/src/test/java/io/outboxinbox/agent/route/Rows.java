@@ -18,6 +18,7 @@ record Rows(OutboxEvent event) {
   static Rows usual() {
     return new Rows(
         new OutboxEvent(
+            "outbox_event",
             ID,
             "order",
             "42",
@@ -33,6 +34,7 @@ record Rows(OutboxEvent event) {
   Rows withNames(String id, String aggregateType, String aggregateId, String eventType) {
     return new Rows(
         new OutboxEvent(
+            "outbox_event",
             id,
             aggregateType,
             aggregateId,
@@ -48,6 +50,7 @@ record Rows(OutboxEvent event) {
   Rows withPayload(byte[] payload, String contentType) {
     return new Rows(
         new OutboxEvent(
+            "outbox_event",
             event.id(),
             event.aggregateType(),
             event.aggregateId(),
@@ -80,6 +83,7 @@ record Rows(OutboxEvent event) {
       Map<String, String> headers, String topic, Instant occurredAt, Map<String, String> extra) {
     return new Rows(
         new OutboxEvent(
+            "outbox_event",
             event.id(),
             event.aggregateType(),
             event.aggregateId(),

@@ -87,6 +87,7 @@ class TableRulesIT {
   @SuppressWarnings("unchecked")
   private static OutboxEvent event(Map<String, Object> values) {
     return new OutboxEvent(
+        "outbox_event",
         "0199aa00-0000-7000-8000-000000000001",
         (String) values.getOrDefault("aggregate_type", "order"),
         (String) values.getOrDefault("aggregate_id", "42"),

@@ -65,6 +65,43 @@ public final class Sources {
         source.maxQueueBytes());
   }
 
+  /** The same source with these tables. */
+  public static SourceConfiguration withTables(
+      SourceConfiguration source, TableConfiguration... tables) {
+    return new SourceConfiguration(
+        source.host(),
+        source.port(),
+        source.database(),
+        source.username(),
+        source.password(),
+        source.passwordFile(),
+        source.sslMode(),
+        source.sslRootCert(),
+        source.schema(),
+        null,
+        source.publication(),
+        source.slot(),
+        null,
+        null,
+        null,
+        List.of(tables),
+        source.existingRows(),
+        source.onGap(),
+        source.failoverSlot(),
+        source.maxQueueBytes());
+  }
+
+  /** A table of the standard layout, with all else as the pipeline says. */
+  public static TableConfiguration table(String name) {
+    return table(name, Layout.STANDARD, Map.of(), List.of());
+  }
+
+  /** A table with all else as the pipeline says. */
+  public static TableConfiguration table(
+      String name, Layout layout, Map<Column, String> columns, List<String> extraColumns) {
+    return new TableConfiguration(name, layout, columns, extraColumns, null, null, null, null);
+  }
+
   /** A table of a real database, read as the database's owner. */
   public static SourceConfiguration of(
       PostgresDatabase database,

@@ -139,7 +139,18 @@ class BatchSizeTest {
   private static List<RoutedEvent> events(int count, int payloadBytes) {
     byte[] payload = new byte[payloadBytes];
     OutboxEvent event =
-        new OutboxEvent("1", "order", "k", "placed", payload, null, Map.of(), null, null, Map.of());
+        new OutboxEvent(
+            "outbox_event",
+            "1",
+            "order",
+            "k",
+            "placed",
+            payload,
+            null,
+            Map.of(),
+            null,
+            null,
+            Map.of());
     RoutedEvent routed =
         new RoutedEvent(
             new SequencedEvent(event, SourcePosition.atCommit(1), Instant.EPOCH, 1, 1),

@@ -94,7 +94,18 @@ class CommitTest {
 
   private static ParkedEvent parked() {
     return new ParkedEvent(
-        new RawRow("3", "order", "c", "placed", null, null, null, null, Instant.EPOCH, Map.of()),
+        new RawRow(
+            "outbox_event",
+            "3",
+            "order",
+            "c",
+            "placed",
+            null,
+            null,
+            null,
+            null,
+            Instant.EPOCH,
+            Map.of()),
         "c",
         "t",
         "refused",

@@ -55,6 +55,18 @@ class IsolationTest {
     isolation.throwIfRefused(batch.get(57).sequenced());
   }
 
+  /** Rows older than the slot all have the seed's position. */
+  @Test
+  void tellsRowsOfTwoTablesApartThatShareAnId() {
+    RoutedEvent bad = event("outbox_event", 7, SourcePosition.atCommit(1));
+    RoutedEvent good = event("event", 7, SourcePosition.atCommit(1));
+    isolation.refused(List.of(bad, good), RejectedEvent.known("too large", 8));
+    isolation.throwIfRefused(good.sequenced());
+    isolation.passed(0, List.of(parked(good)));
+    assertThatThrownBy(() -> isolation.throwIfRefused(bad.sequenced()))
+        .isInstanceOf(RejectedEvent.class);
+  }
+
   @Test
   void remembersEveryEventOfABatchThatWasRefusedInTurn() {
     List<RoutedEvent> batch = events(0, 100);
@@ -146,17 +158,35 @@ class IsolationTest {
   }
 
   private static ParkedEvent parked(int id) {
-    SequencedEvent event = event(id).sequenced();
+    return parked(event(id));
+  }
+
+  private static ParkedEvent parked(RoutedEvent routed) {
+    SequencedEvent event = routed.sequenced();
     return new ParkedEvent(
         RawRows.rowOf(event.event()), "k", "t", "r", false, event.position(), event.committedAt());
   }
 
   private static RoutedEvent event(int id) {
+    return event("outbox_event", id, SourcePosition.atCommit(1 + id));
+  }
+
+  private static RoutedEvent event(String table, int id, SourcePosition position) {
     OutboxEvent event =
         new OutboxEvent(
-            String.valueOf(id), "order", "k", "placed", null, null, Map.of(), null, null, Map.of());
+            table,
+            String.valueOf(id),
+            "order",
+            "k",
+            "placed",
+            null,
+            null,
+            Map.of(),
+            null,
+            null,
+            Map.of());
     return new RoutedEvent(
-        new SequencedEvent(event, SourcePosition.atCommit(1 + id), Instant.EPOCH, 1, id + 1),
+        new SequencedEvent(event, position, Instant.EPOCH, 1, id + 1),
         new Destination("t", "k", List.of()));
   }
 }

@@ -234,6 +234,7 @@ class TransactionGrouperTest {
   private static Captured.Row row(int id, String key) {
     OutboxEvent event =
         new OutboxEvent(
+            "outbox_event",
             String.valueOf(id),
             "order",
             key,
@@ -248,7 +249,8 @@ class TransactionGrouperTest {
   }
 
   private static Captured.BadRow bad(String key, String reason) {
-    RawRow row = new RawRow("9", "a", key, null, null, null, null, null, null, Map.of());
+    RawRow row =
+        new RawRow("outbox_event", "9", "a", key, null, null, null, null, null, null, Map.of());
     return new Captured.BadRow(new SourcePosition(100, 7, 199, 1), Instant.EPOCH, row, reason);
   }
 

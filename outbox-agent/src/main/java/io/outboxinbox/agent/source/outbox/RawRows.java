@@ -21,6 +21,7 @@ public final class RawRows {
   /** The event's row, its headers as a JSON object again. */
   public static RawRow rowOf(OutboxEvent event) {
     return new RawRow(
+        event.table(),
         event.id(),
         event.aggregateType(),
         event.aggregateId(),

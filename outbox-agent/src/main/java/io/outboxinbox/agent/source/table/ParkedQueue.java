@@ -240,6 +240,7 @@ public final class ParkedQueue {
         row.getLong("release"),
         row.getString("lane"),
         new RawRow(
+            null,
             row.getString("event_id"),
             row.getString("aggregate_type"),
             row.getString("aggregate_id"),

@@ -24,6 +24,7 @@ class KafkaReplayerIT {
   private static RoutedEvent event(String id, String topic, int payloadBytes) {
     OutboxEvent event =
         new OutboxEvent(
+            "outbox_event",
             id,
             "order",
             "k",

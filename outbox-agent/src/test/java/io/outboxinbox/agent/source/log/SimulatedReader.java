@@ -56,6 +56,7 @@ public final class SimulatedReader {
 
   private static OutboxEvent event(long id) {
     return new OutboxEvent(
+        "outbox_event",
         String.valueOf(id),
         "order",
         keyOf(id),
