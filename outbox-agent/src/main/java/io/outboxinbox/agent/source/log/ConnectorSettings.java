@@ -1,11 +1,14 @@
 package io.outboxinbox.agent.source.log;
 
+import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.WakefulSocketFactory;
 import io.outboxinbox.agent.source.table.SourceRegistry;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 
 /** Debezium's settings, each with the reason why it must be so. */
 final class ConnectorSettings {
@@ -23,7 +26,7 @@ final class ConnectorSettings {
   private static final int QUEUE_BATCHES = 4;
 
   /** Which tables are read: {@link #pattern}. */
-  static final String TABLE = "table.include.list";
+  static final String TABLES = "table.include.list";
 
   private ConnectorSettings() {}
 
@@ -36,7 +39,7 @@ final class ConnectorSettings {
     connection(settings, source);
     settings.put("slot.name", source.slot());
     settings.put("publication.name", source.publication());
-    settings.put(TABLE, pattern(source.schema(), source.outboxes().get(0).name()));
+    settings.put(TABLES, pattern(source.outboxes()));
     // Slot, publication and snapshot are ours to create or refuse; Debezium must never heal
     // silently what is a gap.
     settings.put("snapshot.mode", "no_data");
@@ -60,6 +63,12 @@ final class ConnectorSettings {
     settings.put("max.queue.size.in.bytes", String.valueOf(source.maxQueueBytes()));
     settings.put("executor.shutdown.timeout.ms", "1000");
     return settings;
+  }
+
+  static String pattern(List<OutboxTable> tables) {
+    return tables.stream()
+        .map(table -> pattern(table.schema(), table.name()))
+        .collect(Collectors.joining(","));
   }
 
   /**

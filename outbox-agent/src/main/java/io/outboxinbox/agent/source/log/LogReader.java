@@ -22,7 +22,7 @@ import org.apache.kafka.connect.source.SourceRecord;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Streams the outbox table's inserts from the log, from a position on. One thread starts, polls,
+ * Streams the outbox tables' inserts from the log, from a position on. One thread starts, polls,
  * commits and closes it.
  *
  * <p>It runs Debezium's connector task as a Kafka Connect worker would: start, poll, commit, stop.
@@ -64,7 +64,7 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
   public LogReader(SourceConfiguration source, SourcePosition from, String nonce, int batchRows) {
     this.offset = new OffsetAtCommit(from.commitLsn());
     this.records = new RecordReader(source, new ResumePoint(from), nonce);
-    this.task = new OutboxTask(source.outboxes().get(0));
+    this.task = new OutboxTask(source.outboxes());
     this.source = source;
     this.settings = ConnectorSettings.of(source, batchRows);
   }

@@ -60,7 +60,8 @@ public final class LogRehearsal {
     settings.put("name", ConnectorSettings.prefix(source) + "_rehearsal");
     settings.put("snapshot.mode", "initial_only");
     settings.put(
-        ConnectorSettings.TABLE, ConnectorSettings.pattern(source.schema(), "outbox_agent_source"));
+        ConnectorSettings.TABLES,
+        ConnectorSettings.pattern(source.schema(), "outbox_agent_source"));
     settings.put("provide.transaction.metadata", "false");
     return settings;
   }

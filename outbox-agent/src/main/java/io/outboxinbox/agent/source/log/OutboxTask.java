@@ -8,10 +8,13 @@ import io.debezium.connector.postgresql.connection.ReplicationConnection;
 import io.debezium.relational.TableId;
 import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.OutboxTable;
+import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
-/** Debezium's task, with a decoder that knows the outbox under every name it had. */
+/** Debezium's task, with a decoder that knows each outbox under every name it had. */
 final class OutboxTask extends PostgresConnectorTask {
   private static final String ID =
       """
@@ -21,25 +24,33 @@ final class OutboxTask extends PostgresConnectorTask {
        WHERE n.nspname = ? AND c.relname = ?
       """;
 
-  private final OutboxTable table;
+  private final List<OutboxTable> tables;
 
-  OutboxTask(OutboxTable table) {
-    this.table = table;
+  OutboxTask(List<OutboxTable> tables) {
+    this.tables = tables;
   }
 
   @Override
   protected ReplicationConnection buildReplicationConnection(
       PostgresConnection connection, PostgresSchema schema, PostgresConnectorConfig config)
       throws SQLException {
+    Map<Integer, TableId> outboxes = new HashMap<>();
+    for (OutboxTable table : tables) {
+      outboxes.put(
+          idOf(connection.connection(), table), new TableId(null, table.schema(), table.name()));
+    }
+    return super.buildReplicationConnection(
+        connection, new OutboxRelations(config, schema, outboxes), config);
+  }
+
+  /** Unsigned 32 bits. */
+  private static int idOf(Connection connection, OutboxTable table) throws SQLException {
     List<Long> found =
-        CatalogQuery.list(
-            connection.connection(), ID, row -> row.getLong("id"), table.schema(), table.name());
+        CatalogQuery.list(connection, ID, row -> row.getLong("id"), table.schema(), table.name());
     if (found.isEmpty()) {
       // Preflight has seen it; without its id, rows under a name of then would be passed over.
       throw new SQLException("table " + table.schema() + "." + table.name() + " has gone");
     }
-    TableId outbox = new TableId(null, table.schema(), table.name());
-    return super.buildReplicationConnection(
-        connection, new OutboxRelations(config, schema, outbox, found.get(0)), config);
+    return (int) (long) found.get(0);
   }
 }

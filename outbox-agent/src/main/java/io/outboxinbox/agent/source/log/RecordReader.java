@@ -13,6 +13,8 @@ import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import org.apache.kafka.connect.data.Field;
@@ -27,10 +29,13 @@ final class RecordReader {
   private final String messageTopic;
   private final String pulseMark;
   private final ResumePoint resumePoint;
-  private final RowReader rows;
-  private final String schema;
-  private final String table;
-  private @Nullable Schema layout;
+  private final Map<String, RowReader> tables = new HashMap<>();
+
+  /** The reader of each layout rows have come in; one for each table as a rule. */
+  private final IdentityHashMap<Schema, RowReader> readers = new IdentityHashMap<>();
+
+  private @Nullable Schema lastLayout;
+  private @Nullable RowReader lastReader;
   private long skipped;
 
   RecordReader(SourceConfiguration source, ResumePoint resumePoint, String nonce) {
@@ -38,9 +43,7 @@ final class RecordReader {
     this.messageTopic = ConnectorSettings.prefix(source) + ".message";
     this.pulseMark = nonce + ":";
     this.resumePoint = resumePoint;
-    this.rows = new RowReader(source.outboxes().get(0));
-    this.schema = source.schema();
-    this.table = source.tableNames();
+    source.outboxes().forEach(outbox -> tables.put(outbox.name(), new RowReader(outbox)));
   }
 
   List<Captured> read(List<SourceRecord> records) {
@@ -88,7 +91,7 @@ final class RecordReader {
       skipped++;
       return null;
     }
-    requireColumns(after);
+    RowReader rows = reader(value.getStruct("source"), after.schema());
     Instant committedAt = Instant.EPOCH.plus(number(offset, "ts_usec"), ChronoUnit.MICROS);
     try {
       return new Captured.Row(position, committedAt, rows.read(after::getWithoutDefault));
@@ -102,22 +105,36 @@ final class RecordReader {
   }
 
   /** Rows of one table and layout share their schema, so it is looked at once. */
-  private void requireColumns(Struct row) {
-    if (row.schema() == layout) {
-      return;
+  private RowReader reader(Struct source, Schema layout) {
+    if (lastReader == null || layout != lastLayout) {
+      @Nullable RowReader known = readers.get(layout);
+      lastReader = known == null ? newReader(source, layout) : known;
+      lastLayout = layout;
     }
-    List<String> missing = rows.missing(name -> row.schema().field(name) != null);
+    return lastReader;
+  }
+
+  private RowReader newReader(Struct source, Schema layout) {
+    String table = source.getString("table");
+    @Nullable RowReader reader = tables.get(table);
+    if (reader == null) {
+      throw new IllegalStateException("the log brings rows of table %s".formatted(table));
+    }
+    List<String> missing = reader.missing(name -> layout.field(name) != null);
     if (!missing.isEmpty()) {
       throw new AgentException.Gap(
           "rows in the log of table %s.%s have no column %s, they have %s: the table was altered after they were written"
               .formatted(
-                  schema,
+                  source.getString("schema"),
                   table,
                   String.join(", ", missing),
-                  row.schema().fields().stream().map(Field::name).collect(joining(", "))),
+                  layout.fields().stream().map(Field::name).collect(joining(", "))),
           WayOut.RECONCILE + "; the table has them under the names of today");
     }
-    layout = row.schema();
+    // The layout before does not come again: a table that goes back to it gets a new one.
+    readers.values().remove(reader);
+    readers.put(layout, reader);
+    return reader;
   }
 
   /** Anyone may write messages under our prefix; only those that carry our nonce count. */

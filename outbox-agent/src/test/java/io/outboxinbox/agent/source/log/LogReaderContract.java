@@ -14,48 +14,19 @@ import io.outboxinbox.agent.source.SourceConfiguration.Layout;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.Sources;
 import io.outboxinbox.agent.source.slot.FirstStart;
-import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.slot.SlotState;
 import io.outboxinbox.agent.source.table.Backlog;
 import io.outboxinbox.agent.source.table.SourceRegistry;
-import io.outboxinbox.testkit.PostgresDatabase;
-import io.outboxinbox.testkit.PostgresExtension;
-import java.io.StringReader;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.Statement;
-import java.time.Duration;
-import java.time.Instant;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.UUID;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.postgresql.PGConnection;
 
 /** What reading the log must do on every supported PostgreSQL. */
-abstract class LogReaderContract {
-  private static final String NONCE = "nonce";
-  private static final Duration WITHIN = Duration.ofSeconds(90);
-
-  private PostgresDatabase database;
-  private LogReader reader;
-
-  abstract PostgresExtension postgres();
-
-  @BeforeEach
-  void setUp() throws Exception {
-    database = postgres().newDatabase("01_outbox", "02_partitions", "03_publication", "04_agent");
-  }
-
-  @AfterEach
-  void tearDown() {
-    close();
-  }
-
+abstract class LogReaderContract extends SeveralTablesContract {
   @Test
   void resumesExactlyBehindAnyRowOfInterleavedAndCopiedTransactions() throws Exception {
     SourceConfiguration source = standard();
@@ -319,124 +290,5 @@ abstract class LogReaderContract {
           .hasMessageContaining("another agent, or a reset, has begun epoch 2");
       assertThat(new Backlog(source).exists(connection, "s")).isFalse();
     }
-  }
-
-  private SourceConfiguration standard() {
-    return Sources.of(database, "outbox_event", Layout.STANDARD, Map.of(), List.of());
-  }
-
-  /** Returns a position behind all that a first start writes by itself. */
-  private SourcePosition createSlot(SourceConfiguration source) throws Exception {
-    SourceRegistry registry = new SourceRegistry(source);
-    try (Connection connection = database.connect()) {
-      registry.register(connection, "s");
-      registry.beginEpoch(connection, "s", 1, "");
-      new FirstStart(source, new SourceConnections(source))
-          .createSlot("s", new SourceRegistry.Turn(1, 0), Optional.empty());
-      return SourcePosition.atCommit(ServerState.of(connection).currentWalLsn());
-    }
-  }
-
-  private void start(SourceConfiguration source, SourcePosition from) {
-    close();
-    awaitFree(source);
-    reader = new LogReader(source, from, NONCE, 100);
-    reader.start();
-  }
-
-  /** The server ends the session of a reader that has gone in its own time. */
-  private void awaitFree(SourceConfiguration source) {
-    await().atMost(WITHIN).until(() -> !slot(source).active());
-  }
-
-  private void close() {
-    if (reader != null) {
-      reader.close();
-      reader = null;
-    }
-  }
-
-  private List<Captured.Row> readRows(int count) throws Exception {
-    List<Captured.Row> rows = new ArrayList<>();
-    long deadline = System.nanoTime() + WITHIN.toNanos();
-    while (rows.size() < count && System.nanoTime() < deadline) {
-      for (Captured captured : reader.poll()) {
-        if (captured instanceof Captured.Row row) {
-          rows.add(row);
-        }
-      }
-    }
-    assertThat(rows).hasSize(count);
-    return rows;
-  }
-
-  private List<String> readKeys(int count) throws Exception {
-    return keysOf(readRows(count));
-  }
-
-  private static List<String> keysOf(List<Captured.Row> rows) {
-    return rows.stream().map(row -> row.event().aggregateId()).toList();
-  }
-
-  /** Everything up to the given number of transactions' ends. */
-  private List<Captured> readUntilEnds(int count) throws Exception {
-    List<Captured> all = new ArrayList<>();
-    long deadline = System.nanoTime() + WITHIN.toNanos();
-    while (all.stream().filter(Captured.TransactionEnd.class::isInstance).count() < count
-        && System.nanoTime() < deadline) {
-      all.addAll(reader.poll());
-    }
-    assertThat(all.stream().filter(Captured.TransactionEnd.class::isInstance)).hasSize(count);
-    return all;
-  }
-
-  private long confirmedFlushLsn(SourceConfiguration source) throws Exception {
-    return slot(source).confirmedFlushLsn();
-  }
-
-  private SlotState slot(SourceConfiguration source) throws Exception {
-    try (Connection connection = database.connect()) {
-      return SlotState.of(connection, source.slot()).orElseThrow();
-    }
-  }
-
-  private static String insertOf(String key) {
-    return insertOf("outbox_event", key);
-  }
-
-  private static String insertOf(String table, String key) {
-    return "INSERT INTO %s (aggregate_type, aggregate_id, event_type) VALUES ('order', '%s', 'placed')"
-        .formatted(table, key);
-  }
-
-  private static void insert(Connection connection, String key) throws Exception {
-    try (Statement statement = connection.createStatement()) {
-      statement.execute(insertOf(key));
-    }
-  }
-
-  /**
-   * Names every column whose default is volatile: only then does PostgreSQL put many rows into one
-   * log record, and they share its LSN.
-   */
-  private static void copy(Connection connection, String key, int rows) throws Exception {
-    StringBuilder lines = new StringBuilder();
-    for (int i = 1; i <= rows; i++) {
-      lines
-          .append(UUID.randomUUID())
-          .append("\torder\t")
-          .append(key)
-          .append("-copy-")
-          .append(i)
-          .append("\tplaced\t")
-          .append(Instant.now())
-          .append('\n');
-    }
-    connection
-        .unwrap(PGConnection.class)
-        .getCopyAPI()
-        .copyIn(
-            "COPY outbox_event (id, aggregate_type, aggregate_id, event_type, occurred_at) FROM STDIN",
-            new StringReader(lines.toString()));
   }
 }

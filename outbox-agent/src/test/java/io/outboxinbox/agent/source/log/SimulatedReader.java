@@ -12,6 +12,9 @@ import java.util.Map;
 
 /** What {@link LogReader} would deliver of a simulated log, with the real {@link ResumePoint}. */
 public final class SimulatedReader {
+  private static final String TABLE = "outbox_event";
+  private static final String OTHER_TABLE = "event";
+
   private final List<Captured> items;
   private int read;
 
@@ -45,7 +48,7 @@ public final class SimulatedReader {
       for (SimulatedLog.Row row : transaction.rows()) {
         SourcePosition position = resumePoint.row(lastCommit, transaction.xid(), row.lsn());
         if (position != null) {
-          captured.add(new Captured.Row(position, Instant.EPOCH, event(row.id())));
+          captured.add(new Captured.Row(position, Instant.EPOCH, event(row)));
         }
       }
       lastCommit = transaction.commitEnd();
@@ -54,9 +57,11 @@ public final class SimulatedReader {
     return captured;
   }
 
-  private static OutboxEvent event(long id) {
+  private static OutboxEvent event(SimulatedLog.Row row) {
+    long id = row.id();
     return new OutboxEvent(
-        "outbox_event",
+        // Rows that share an LSN are of one table.
+        row.lsn() % 2 == 0 ? TABLE : OTHER_TABLE,
         String.valueOf(id),
         "order",
         keyOf(id),
@@ -76,6 +81,7 @@ public final class SimulatedReader {
 
   /** What asks of released rows what is asked of rows from the log. */
   public static RowCheck rowCheck() {
-    return new RowCheck(Sources.standard());
+    return new RowCheck(
+        Sources.withTables(Sources.standard(), Sources.table(TABLE), Sources.table(OTHER_TABLE)));
   }
 }
