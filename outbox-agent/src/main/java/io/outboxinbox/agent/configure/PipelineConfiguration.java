@@ -11,17 +11,23 @@ import io.outboxinbox.agent.route.Router;
 import io.outboxinbox.agent.route.RowTemplate;
 import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.TableConfiguration;
 import jakarta.validation.Valid;
 import jakarta.validation.constraints.NotNull;
 import jakarta.validation.constraints.Pattern;
 import java.time.Duration;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.hibernate.validator.constraints.Range;
 import org.hibernate.validator.constraints.time.DurationMax;
 import org.hibernate.validator.constraints.time.DurationMin;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One entry of {@code pipelines}: the outbox tables of one publication to one broker.
@@ -56,21 +62,74 @@ public record PipelineConfiguration(
   public void checkTogether(ViolationCollector faults) {
     checkRetention(faults);
     checkWal(faults);
-    if (route.allowedTopics() == null) {
-      return;
+    if (route.allowedTopics() != null) {
+      routedTables().forEach(table -> checkRoute(table, faults));
     }
+  }
+
+  /**
+   * A table and how its rows are routed.
+   *
+   * @param own its entry of {@code source.tables}; null where there is no list
+   * @param index of the entry
+   */
+  private record RoutedTable(
+      OutboxTable table, RouteConfiguration route, @Nullable TableConfiguration own, int index) {
+
+    /** Where the configuration says it: in the entry, or else in the block for all. */
+    String path(String key) {
+      boolean isOwn =
+          own != null
+              && switch (key) {
+                case "topic" -> own.topic() != null;
+                case "key" -> own.key() != null;
+                case "allowedTopics" -> own.allowedTopics() != null;
+                default -> false;
+              };
+      return isOwn ? "source.tables[%d].%s".formatted(index, key) : "route." + key;
+    }
+
+    String extraColumns() {
+      return own == null
+          ? "source.extraColumns " + table.extraColumns()
+          : "extraColumns %s of table %s".formatted(table.extraColumns(), table.name());
+    }
+  }
+
+  private List<RoutedTable> routedTables() {
+    List<OutboxTable> outboxes = source.outboxes();
+    @Nullable List<TableConfiguration> own = source.tables();
+    if (own == null) {
+      return List.of(new RoutedTable(outboxes.get(0), route, null, 0));
+    }
+    if (own.isEmpty() || own.stream().anyMatch(Objects::isNull)) {
+      // Faults of their own.
+      return List.of();
+    }
+    return IntStream.range(0, own.size())
+        .mapToObj(
+            i -> {
+              TableConfiguration one = own.get(i);
+              return new RoutedTable(
+                  outboxes.get(i), route.with(one.topic(), one.key(), one.allowedTopics()), one, i);
+            })
+        .toList();
+  }
+
+  private void checkRoute(RoutedTable table, ViolationCollector faults) {
     List<String> reserved = publish == null ? List.of() : publish.reservedTopics();
-    for (int i = 0; i < route.allowedTopics().size(); i++) {
-      if (reserved.contains(route.allowedTopics().get(i))) {
+    List<String> allowed = table.route().allowedTopics();
+    for (int i = 0; i < allowed.size(); i++) {
+      if (reserved.contains(allowed.get(i))) {
         faults.addViolation(
-            "route.allowedTopics[" + i + "]",
+            table.path("allowedTopics") + "[" + i + "]",
             "must not be a topic of the agent itself: a row could forge its position");
       }
     }
-    boolean isTopicReadable = checkTemplate("route.topic", route.topic(), faults);
-    boolean isKeyReadable = checkTemplate("route.key", route.key(), faults);
+    boolean isTopicReadable = checkTemplate(table, "topic", table.route().topic(), faults);
+    boolean isKeyReadable = checkTemplate(table, "key", table.route().key(), faults);
     if (isTopicReadable && isKeyReadable) {
-      checkRouter(faults);
+      checkRouter(table, faults);
     }
   }
 
@@ -103,32 +162,35 @@ public record PipelineConfiguration(
     }
   }
 
-  private boolean checkTemplate(String path, String text, ViolationCollector faults) {
+  private boolean checkTemplate(
+      RoutedTable table, String key, String text, ViolationCollector faults) {
     try {
       for (String column : RowTemplate.parse(text).columns()) {
-        if (!source.outboxes().get(0).extraColumns().contains(column)) {
+        if (!table.table().extraColumns().contains(column)) {
           faults.addViolation(
-              path,
-              "must name columns that are read: '%s' is none of aggregate_type, aggregate_id, event_type, id and source.extraColumns %s"
-                  .formatted(column, source.outboxes().get(0).extraColumns()));
+              table.path(key),
+              "must name columns that are read: '%s' is none of aggregate_type, aggregate_id, event_type, id and %s"
+                  .formatted(column, table.extraColumns()));
           return false;
         }
       }
       return true;
     } catch (IllegalArgumentException e) {
-      faults.addViolation(path, String.valueOf(e.getMessage()));
+      faults.addViolation(table.path(key), String.valueOf(e.getMessage()));
       return false;
     }
   }
 
   /** The router knows best what can never work; its message begins with the key. */
-  private void checkRouter(ViolationCollector faults) {
+  private void checkRouter(RoutedTable table, ViolationCollector faults) {
     try {
-      new Router(route, name, List.of());
+      new Router(table.route(), name, List.of());
     } catch (IllegalArgumentException e) {
       String[] parts = String.valueOf(e.getMessage()).split(": ", 2);
       boolean hasKey = parts.length == 2 && parts[0].matches("route\\.[a-zA-Z]+");
-      faults.addViolation(hasKey ? parts[0] : "route", hasKey ? parts[1] : parts[0]);
+      faults.addViolation(
+          hasKey ? table.path(parts[0].substring("route.".length())) : "route",
+          hasKey ? parts[1] : parts[0]);
     }
   }
 
@@ -139,7 +201,13 @@ public record PipelineConfiguration(
 
   /** Where events go, as this configuration says. */
   public Router router() {
-    return new Router(route, name, publish.reservedTopics());
+    List<RoutedTable> tables = routedTables();
+    if (tables.size() == 1) {
+      return new Router(tables.get(0).route(), name, publish.reservedTopics());
+    }
+    Map<String, RouteConfiguration> routes = new LinkedHashMap<>();
+    tables.forEach(table -> routes.put(table.table().name(), table.route()));
+    return new Router(route, routes, name, publish.reservedTopics());
   }
 
   /** What the configuration allows but leaves a connection open to others. */

@@ -10,6 +10,9 @@ import org.jspecify.annotations.Nullable;
  * @param source names the source; null where the style has no such header
  */
 public record HeaderNames(String id, String sourceId, @Nullable String source, String sequence) {
+  /** Names the table the id is of, in every style; only where a source has several. */
+  public static final String TABLE = "outbox_table";
+
   /**
    * Names the replay a copy comes from, which does not show that the event itself was published.
    */

@@ -197,7 +197,7 @@ final class LeadingSession {
                 leadership.source().id(),
                 leadership.connection(),
                 control,
-                router.topicRule()),
+                router.topicRule(pipeline.source().outboxes().get(0).name())),
             monitor,
             clock);
     return new Parking(

@@ -13,6 +13,7 @@ public interface PublishedSearch extends AutoCloseable {
   /**
    * A message that carries an event's id.
    *
+   * @param table whose id it is; null where messages do not say
    * @param sourceId identifies who published it; null where messages do not say
    * @param source name of who published it; null where messages do not say
    * @param sequence as the message has it; null if it has none
@@ -21,6 +22,7 @@ public interface PublishedSearch extends AutoCloseable {
    */
   record PublishedEvent(
       String id,
+      @Nullable String table,
       @Nullable String sourceId,
       @Nullable String source,
       @Nullable String sequence,

@@ -146,7 +146,7 @@ public final class Replay {
 
   private void requireTopic(Order order) {
     if (order.topic() != null) {
-      router.requireTopic(order.topic());
+      router.requireTopic(source.outboxes().get(0).name(), order.topic());
     }
   }
 

@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.route;
 
 import io.outboxinbox.agent.event.Destination.Header;
+import io.outboxinbox.agent.event.HeaderNames;
 import io.outboxinbox.agent.event.OutboxEvent;
 import io.outboxinbox.agent.event.SequencedEvent;
 import io.outboxinbox.agent.route.RouteConfiguration.HeaderStyle;
@@ -38,14 +39,17 @@ final class MessageHeaders {
   private final HeaderStyle style;
   private final byte[] source;
   private final byte @Nullable [] sourceId;
+  private final boolean namesTable;
   private final RowHeaders rowHeaders;
 
   /**
    * Knows what is the same in all messages.
    *
    * @param sourceId null for messages that nobody sends
+   * @param namesTable whether ids are of one of several tables
    */
-  MessageHeaders(HeaderStyle style, String source, @Nullable String sourceId) {
+  MessageHeaders(HeaderStyle style, String source, @Nullable String sourceId, boolean namesTable) {
+    this.namesTable = namesTable;
     this.style = style;
     this.source = utf8(source);
     this.sourceId = sourceId == null ? null : utf8(sourceId);
@@ -82,6 +86,9 @@ final class MessageHeaders {
     switch (style) {
       case CLOUDEVENTS -> addCloudEvents(headers, sequenced);
       case DEBEZIUM -> addDebezium(headers, sequenced);
+    }
+    if (namesTable) {
+      headers.add(new Header(HeaderNames.TABLE, utf8(event.table())));
     }
     rowHeaders.addTo(headers, event);
     return headers;

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.annotation.JsonProperty;
 import jakarta.validation.constraints.NotEmpty;
 import jakarta.validation.constraints.Pattern;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,6 +35,19 @@ public record RouteConfiguration(
         String key,
     @JsonProperty(defaultValue = "cloudevents") HeaderStyle headers,
     @Nullable String ceSource) {
+
+  /** The same with topic, key and topics of its own, where they are given. */
+  public RouteConfiguration with(
+      @Nullable String otherTopic,
+      @Nullable String otherKey,
+      @Nullable List<String> otherAllowedTopics) {
+    return new RouteConfiguration(
+        Objects.requireNonNullElse(otherTopic, topic),
+        Objects.requireNonNullElse(otherAllowedTopics, allowedTopics),
+        Objects.requireNonNullElse(otherKey, key),
+        headers,
+        ceSource);
+  }
 
   /** Which header names consumers expect. */
   public enum HeaderStyle {

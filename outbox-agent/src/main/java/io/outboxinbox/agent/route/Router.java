@@ -15,24 +15,27 @@ import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Gives every event its topic, key and headers, or rejects it. Immutable, for any thread. */
 public final class Router {
-  private final RowTemplate topic;
-  private final RowTemplate key;
-  private final TopicRules rules;
+  /** The one for rows of every table; null where each table has its own. */
+  private final @Nullable TableRoute common;
+
+  private final Map<String, TableRoute> ofTables = new LinkedHashMap<>();
   private final MessageHeaders headers;
   private final String ceSource;
   private final String pipeline;
   private final HeaderStyle style;
 
   /**
-   * Parses templates and patterns.
+   * One route for all rows, whichever table they are of.
    *
    * @param pipelineName makes {@code ce_source} when the configuration has none
    * @param reservedTopics topics of the agent itself, never reached by an event
@@ -40,26 +43,38 @@ public final class Router {
    *     place and the way out
    */
   public Router(RouteConfiguration config, String pipelineName, List<String> reservedTopics) {
-    topic = RowTemplate.parse(config.topic());
-    key = RowTemplate.parse(config.key());
-    rules = new TopicRules(config.allowedTopics(), reservedTopics);
-    checkTopicTemplate();
+    this(config, Map.of(), pipelineName, reservedTopics);
+  }
+
+  /**
+   * A route for each table; rows of others are rejected.
+   *
+   * @param config what all tables share: headers and source
+   * @param tables by name, of each topic, key and allowed topics; empty for one route for all
+   * @throws IllegalArgumentException as above
+   */
+  public Router(
+      RouteConfiguration config,
+      Map<String, RouteConfiguration> tables,
+      String pipelineName,
+      List<String> reservedTopics) {
+    common = tables.isEmpty() ? new TableRoute(config, reservedTopics) : null;
+    tables.forEach((table, route) -> ofTables.put(table, new TableRoute(route, reservedTopics)));
     String source = config.ceSource() == null ? "/" + pipelineName : config.ceSource();
     checkSource(source);
     ceSource = source;
     pipeline = pipelineName;
     style = config.headers();
-    headers = new MessageHeaders(config.headers(), source, null);
+    headers = new MessageHeaders(style, source, null, namesTables());
   }
 
   private Router(Router router, SourceIdentity source) {
-    topic = router.topic;
-    key = router.key;
-    rules = router.rules;
+    common = router.common;
+    ofTables.putAll(router.ofTables);
     ceSource = router.ceSource;
     pipeline = router.pipeline;
     style = router.style;
-    headers = new MessageHeaders(style, ceSource, source.id());
+    headers = new MessageHeaders(style, ceSource, source.id(), namesTables());
   }
 
   /** The same rules for messages that say which source they are of, as all that are sent do. */
@@ -67,15 +82,18 @@ public final class Router {
     return new Router(this, source);
   }
 
-  private void checkTopicTemplate() {
-    if (!topic.literals().chars().allMatch(TopicRules::isNameChar)) {
-      throw new IllegalArgumentException(
-          "route.topic: '%s' has characters outside [a-zA-Z0-9._-] and {column}".formatted(topic));
-    }
-    @Nullable String problem = topic.isFixed() ? rules.problemWith(topic.toString()) : null;
-    if (problem != null) {
-      throw new IllegalArgumentException("route.topic: '%s' %s".formatted(topic, problem));
-    }
+  /** Messages of a pipeline of one table stay as they always were. */
+  private boolean namesTables() {
+    return ofTables.size() > 1;
+  }
+
+  /** Null for a table without one, and where each has one and the row does not tell its table. */
+  private @Nullable TableRoute routeOrNull(@Nullable String table) {
+    return common != null || table == null ? common : ofTables.get(table);
+  }
+
+  private Stream<TableRoute> routes() {
+    return common == null ? ofTables.values().stream() : Stream.of(common);
   }
 
   private static void checkSource(String source) {
@@ -99,23 +117,16 @@ public final class Router {
    */
   public RoutedEvent route(SequencedEvent sequenced) {
     OutboxEvent event = sequenced.event();
-    @Nullable String ownTopic = event.topic();
-    String destination = ownTopic == null ? topic.fill(event) : ownTopic;
-    return new RoutedEvent(
-        sequenced,
-        new Destination(
-            rules.allowedTopic(destination, event), keyOf(event), headers.of(sequenced)));
-  }
-
-  private String keyOf(OutboxEvent event) {
-    String filled = key.fill(event);
-    if (filled.isEmpty()) {
+    @Nullable TableRoute route = routeOrNull(event.table());
+    if (route == null) {
       throw Rejection.of(
           event,
-          "key from template '" + key + "' is empty, so no order would be kept",
-          "make the column non-empty or change route.key");
+          "table " + Rejection.shown(event.table()) + " is not configured",
+          "name it in source.tables, or discard the event");
     }
-    return filled;
+    return new RoutedEvent(
+        sequenced,
+        new Destination(route.topicOf(event), route.keyOf(event), headers.of(sequenced)));
   }
 
   /**
@@ -124,11 +135,8 @@ public final class Router {
    * @return null when its row does not tell the key
    */
   public @Nullable String keyOrNull(OutboxEvent event) {
-    try {
-      return keyOf(event);
-    } catch (RejectedEvent noKey) {
-      return null;
-    }
+    @Nullable TableRoute route = routeOrNull(event.table());
+    return route == null ? null : route.keyOrNull(event);
   }
 
   /**
@@ -137,8 +145,8 @@ public final class Router {
    * @return null when the row does not tell it
    */
   public @Nullable String keyOrNull(RawRow row) {
-    @Nullable String filled = key.fill(row);
-    return filled == null || filled.isEmpty() ? null : filled;
+    @Nullable TableRoute route = routeOrNull(row.table());
+    return route == null ? null : route.keyOrNull(row);
   }
 
   /**
@@ -147,13 +155,8 @@ public final class Router {
    * @return null when it may not go where its row says
    */
   public @Nullable String topicOrNull(OutboxEvent event) {
-    try {
-      @Nullable String own = event.topic();
-      String name = own == null ? topic.fill(event) : own;
-      return rules.problemWith(name) == null ? name : null;
-    } catch (RejectedEvent noTopic) {
-      return null;
-    }
+    @Nullable TableRoute route = routeOrNull(event.table());
+    return route == null ? null : route.topicOrNull(event);
   }
 
   /**
@@ -162,33 +165,39 @@ public final class Router {
    * @return null when the row does not tell it, or it may not go there
    */
   public @Nullable String topicOrNull(RawRow row) {
-    @Nullable String own = row.topic();
-    @Nullable String name = own == null ? topic.fill(row) : own;
-    return name != null && rules.problemWith(name) == null ? name : null;
+    @Nullable TableRoute route = routeOrNull(row.table());
+    return route == null ? null : route.topicOrNull(row);
   }
 
-  /** How topics are chosen where a row has none of its own. */
-  public String topicRule() {
-    return topic.toString();
+  /**
+   * How topics are chosen where a row of the table has none of its own.
+   *
+   * @throws IllegalArgumentException there is no such table
+   */
+  public String topicRule(String table) {
+    return required(table).topic().toString();
+  }
+
+  private TableRoute required(String table) {
+    @Nullable TableRoute route = routeOrNull(table);
+    if (route == null) {
+      throw new IllegalArgumentException("there is no route for table " + table);
+    }
+    return route;
   }
 
   /** Topics known before any event, for a look at the broker: no placeholders, no patterns. */
   public List<String> fixedTopics() {
-    Set<String> fixed = new LinkedHashSet<>();
-    if (topic.isFixed()) {
-      fixed.add(topic.toString());
-    }
-    fixed.addAll(rules.fixedTopics());
-    return List.copyOf(fixed);
+    return routes().flatMap(route -> route.fixedTopics().stream()).distinct().toList();
   }
 
   /**
-   * Refuses a topic no event may go to, when somebody names one.
+   * Refuses a topic no event of the table may go to, when somebody names one.
    *
    * @throws AgentException.Misconfigured with the reason and the way out
    */
-  public void requireTopic(String name) {
-    @Nullable String problem = rules.problemWith(name);
+  public void requireTopic(String table, String name) {
+    @Nullable String problem = required(table).rules().problemWith(name);
     if (problem != null) {
       throw new AgentException.Misconfigured(
           "topic %s %s".formatted(name, problem),
@@ -198,7 +207,7 @@ public final class Router {
 
   /** Names and patterns of all topics an event may go to. */
   public List<String> allowedTopics() {
-    return rules.allowed();
+    return routes().flatMap(route -> route.rules().allowed().stream()).distinct().toList();
   }
 
   /**
@@ -207,7 +216,7 @@ public final class Router {
    * @param former names and patterns that were allowed before
    */
   public boolean mayHaveReached(String topicName, Collection<String> former) {
-    return rules.mayHaveReached(topicName, former);
+    return routes().anyMatch(route -> route.rules().mayHaveReached(topicName, former));
   }
 
   /** What messages of this pipeline say in {@code ce_source}, in the style that has it. */
@@ -243,8 +252,8 @@ public final class Router {
 
   /** Columns the templates need beyond the standard ones; they belong in source.extraColumns. */
   public Set<String> columns() {
-    Set<String> columns = new LinkedHashSet<>(topic.columns());
-    columns.addAll(key.columns());
+    Set<String> columns = new LinkedHashSet<>();
+    routes().forEach(route -> columns.addAll(route.columns()));
     return columns;
   }
 }

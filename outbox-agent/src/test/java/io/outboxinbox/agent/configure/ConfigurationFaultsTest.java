@@ -366,6 +366,29 @@ class ConfigurationFaultsTest {
   }
 
   @Test
+  void namesTheFaultsOfEachTablesRoute() throws Exception {
+    assertThat(
+            reader.faultsOf(
+                inSource(
+                    "tables: [{topic: 'shop.{tenant}', key: '{id', allowedTopics: [outbox-agent-positions]}]")))
+        .map(fault -> fault.substring("pipelines[0].source.".length()))
+        .satisfiesExactlyInAnyOrder(
+            fault ->
+                assertThat(fault)
+                    .startsWith("tables[0].topic: ")
+                    .endsWith("event_type, id and extraColumns [] of table outbox_event"),
+            fault -> assertThat(fault).startsWith("tables[0].key: ").contains("never closed"),
+            fault ->
+                assertThat(fault)
+                    .startsWith("tables[0].allowedTopics[0]: ")
+                    .contains("must not be a topic of the agent itself"));
+    assertThat(reader.faultsOf(inSource("tables: [{topic: invoices}]")))
+        .singleElement(org.assertj.core.api.InstanceOfAssertFactories.STRING)
+        .startsWith("pipelines[0].source.tables[0].topic: ")
+        .contains("matches none of route.allowedTopics [order]");
+  }
+
+  @Test
   void keepsEventsOutOfTheAgentsOwnTopic() throws Exception {
     assertThat(reader.faultsOf(GOOD.replace("[order]", "[order, outbox-agent-positions]")))
         .containsExactly(

@@ -31,6 +31,27 @@ class RouterProperties {
   private final Router narrow =
       new Router(Rows.debezium("shop.{aggregate_type}", "shop.*.v1"), "orders", RESERVED);
 
+  private final Router ofTwo =
+      new Router(
+          Rows.cloudEvents("{aggregate_type}", "*"),
+          Map.of(
+              "outbox_event", Rows.cloudEvents("{aggregate_type}", "shop.*"),
+              "event", Rows.cloudEvents("{aggregate_type}", "*.v1")),
+          "orders",
+          RESERVED);
+
+  @Property(tries = 3000)
+  void noRowLeavesTheAllowListOfItsTable(
+      @ForAll("names") String type, @ForAll("names") String own) {
+    for (Rows row :
+        List.of(Rows.usual().withNames("1", type, "1", "t"), Rows.usual().withTopic(own))) {
+      route(ofTwo, row)
+          .ifPresent(routed -> assertThat(routed.destination().topic()).startsWith("shop."));
+      route(ofTwo, row.ofTable("event"))
+          .ifPresent(routed -> assertThat(routed.destination().topic()).endsWith(".v1"));
+    }
+  }
+
   @Property(tries = 3000)
   void noRowReachesReservedOrInternalTopic(
       @ForAll("names") String type, @ForAll("names") String event, @ForAll("names") String own) {

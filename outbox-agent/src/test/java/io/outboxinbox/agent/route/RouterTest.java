@@ -3,7 +3,9 @@ package io.outboxinbox.agent.route;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.AgentException.RejectedEvent;
+import io.outboxinbox.agent.event.Destination;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SequencedEvent;
 import io.outboxinbox.agent.event.SourceIdentity;
@@ -15,6 +17,7 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class RouterTest {
@@ -276,6 +279,65 @@ class RouterTest {
     assertThatThrownBy(
             () -> byTenant.route(Rows.usual().withExtra(Map.of("tenant", "")).sequenced()))
         .hasMessageContaining("key from template '{tenant}' is empty");
+  }
+
+  private final Router ofTwo =
+      new Router(
+          Rows.cloudEvents("{aggregate_type}", "*"),
+          Map.of(
+              "outbox_event",
+              Rows.cloudEvents("shop.{aggregate_type}", "shop.*"),
+              "event",
+              new RouteConfiguration(
+                  "private",
+                  List.of("private", "audit"),
+                  "{aggregate_type}-{aggregate_id}",
+                  HeaderStyle.CLOUDEVENTS,
+                  null)),
+          "orders",
+          List.of());
+
+  @Test
+  void eachTableHasTopicKeyAndAllowList() {
+    Destination shop = ofTwo.route(Rows.usual().sequenced()).destination();
+    Destination event = ofTwo.route(Rows.usual().ofTable("event").sequenced()).destination();
+    assertThat(List.of(shop.topic(), shop.key())).containsExactly("shop.order", "42");
+    assertThat(List.of(event.topic(), event.key())).containsExactly("private", "order-42");
+    // Whoever may write to one table does not reach the topics of the other.
+    assertThatThrownBy(() -> ofTwo.route(Rows.usual().withTopic("private").sequenced()))
+        .isInstanceOf(RejectedEvent.class)
+        .hasMessageContaining("matches none of route.allowedTopics [shop.*]");
+    assertThat(ofTwo.topicOrNull(Rows.usual().withTopic("private").event())).isNull();
+    assertThat(ofTwo.topicRule("event")).isEqualTo("private");
+    assertThat(ofTwo.fixedTopics()).containsExactlyInAnyOrder("private", "audit");
+    assertThat(ofTwo.allowedTopics()).containsExactlyInAnyOrder("private", "audit", "shop.*");
+    ofTwo.requireTopic("outbox_event", "shop.a");
+    assertThatThrownBy(() -> ofTwo.requireTopic("event", "shop.a"))
+        .isInstanceOf(AgentException.Misconfigured.class);
+  }
+
+  @Test
+  void rejectsARowOfATableThatIsNotConfigured() {
+    Rows row = Rows.usual().ofTable("gone");
+    assertThatThrownBy(() -> ofTwo.route(row.sequenced()))
+        .isInstanceOf(RejectedEvent.class)
+        .hasMessageContaining("table 'gone' is not configured");
+    assertThat(ofTwo.keyOrNull(row.event())).isNull();
+    assertThat(ofTwo.topicOrNull(row.event())).isNull();
+  }
+
+  @ParameterizedTest
+  @EnumSource(HeaderStyle.class)
+  void namesTheTableOnlyWhereThereAreSeveral(HeaderStyle style) {
+    RouteConfiguration route =
+        new RouteConfiguration("a", List.of("a"), "{aggregate_id}", style, null);
+    Router one = new Router(route, "orders", List.of());
+    Router several =
+        new Router(route, Map.of("outbox_event", route, "event", route), "orders", List.of());
+    assertThat(Rows.headersOf(one.route(Rows.usual().sequenced())))
+        .doesNotContainKey("outbox_table");
+    assertThat(Rows.headersOf(several.route(Rows.usual().ofTable("event").sequenced())))
+        .containsEntry("outbox_table", "event");
   }
 
   @Test

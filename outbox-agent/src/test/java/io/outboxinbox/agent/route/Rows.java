@@ -34,7 +34,7 @@ record Rows(OutboxEvent event) {
   Rows withNames(String id, String aggregateType, String aggregateId, String eventType) {
     return new Rows(
         new OutboxEvent(
-            "outbox_event",
+            event.table(),
             id,
             aggregateType,
             aggregateId,
@@ -50,13 +50,29 @@ record Rows(OutboxEvent event) {
   Rows withPayload(byte[] payload, String contentType) {
     return new Rows(
         new OutboxEvent(
-            "outbox_event",
+            event.table(),
             event.id(),
             event.aggregateType(),
             event.aggregateId(),
             event.eventType(),
             payload,
             contentType,
+            event.headers(),
+            event.topic(),
+            event.occurredAt(),
+            event.extra()));
+  }
+
+  Rows ofTable(String table) {
+    return new Rows(
+        new OutboxEvent(
+            table,
+            event.id(),
+            event.aggregateType(),
+            event.aggregateId(),
+            event.eventType(),
+            event.payload(),
+            event.contentType(),
             event.headers(),
             event.topic(),
             event.occurredAt(),
@@ -83,7 +99,7 @@ record Rows(OutboxEvent event) {
       Map<String, String> headers, String topic, Instant occurredAt, Map<String, String> extra) {
     return new Rows(
         new OutboxEvent(
-            "outbox_event",
+            event.table(),
             event.id(),
             event.aggregateType(),
             event.aggregateId(),

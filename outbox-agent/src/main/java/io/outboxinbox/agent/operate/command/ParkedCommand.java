@@ -13,7 +13,6 @@ import io.outboxinbox.agent.operate.DeskFilter;
 import io.outboxinbox.agent.operate.DeskFilter.State;
 import io.outboxinbox.agent.operate.DeskSelection;
 import io.outboxinbox.agent.operate.ParkedDesk;
-import io.outboxinbox.agent.route.Router;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintStream;
@@ -81,7 +80,7 @@ public final class ParkedCommand extends ConfiguredCommand<AgentConfiguration> {
         case "release" -> release(desk, arguments);
         case "discard" -> discard(desk, arguments);
         case "cancel" -> cancel(desk, arguments);
-        case "edit" -> edit(desk, arguments, pipeline.router());
+        case "edit" -> edit(desk, arguments, pipeline);
         case "purge" -> purge(desk, arguments);
         default -> throw new IllegalStateException("no such action: " + arguments.action());
       }
@@ -225,12 +224,13 @@ public final class ParkedCommand extends ConfiguredCommand<AgentConfiguration> {
     }
   }
 
-  private void edit(ParkedDesk desk, ParkedArguments arguments, Router router) throws Exception {
+  private void edit(ParkedDesk desk, ParkedArguments arguments, PipelineConfiguration pipeline)
+      throws Exception {
     long ordinal = arguments.ordinal();
     DeskChange change = arguments.change();
     @Nullable String topic = change.values().get(DeskChange.Field.TOPIC);
     if (topic != null) {
-      router.requireTopic(topic);
+      pipeline.router().requireTopic(pipeline.source().outboxes().get(0).name(), topic);
     }
     List<String> changed = desk.edit(ordinal, change, arguments.by(), arguments.reason());
     if (changed.isEmpty()) {

@@ -173,6 +173,7 @@ final class TopicSearch implements PublishedSearch {
         found.add(
             new PublishedEvent(
                 id,
+                header(record, HeaderNames.TABLE),
                 header(record, names.sourceId()),
                 names.source() == null ? null : header(record, names.source()),
                 header(record, names.sequence()),

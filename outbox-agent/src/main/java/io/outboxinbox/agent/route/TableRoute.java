@@ -1,0 +1,113 @@
+package io.outboxinbox.agent.route;
+
+import io.outboxinbox.agent.event.AgentException.RejectedEvent;
+import io.outboxinbox.agent.event.OutboxEvent;
+import io.outboxinbox.agent.event.RawRow;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** Topic and key of the rows of one table, and which topics they may reach. */
+final class TableRoute {
+  private final RowTemplate topic;
+  private final RowTemplate key;
+  private final TopicRules rules;
+
+  /**
+   * Parses templates and patterns.
+   *
+   * @throws IllegalArgumentException one that can never work, with the place and the way out
+   */
+  TableRoute(RouteConfiguration config, List<String> reservedTopics) {
+    topic = RowTemplate.parse(config.topic());
+    key = RowTemplate.parse(config.key());
+    rules = new TopicRules(config.allowedTopics(), reservedTopics);
+    if (!topic.literals().chars().allMatch(TopicRules::isNameChar)) {
+      throw new IllegalArgumentException(
+          "route.topic: '%s' has characters outside [a-zA-Z0-9._-] and {column}".formatted(topic));
+    }
+    @Nullable String problem = topic.isFixed() ? rules.problemWith(topic.toString()) : null;
+    if (problem != null) {
+      throw new IllegalArgumentException("route.topic: '%s' %s".formatted(topic, problem));
+    }
+  }
+
+  TopicRules rules() {
+    return rules;
+  }
+
+  /** How topics are chosen where a row has none of its own. */
+  RowTemplate topic() {
+    return topic;
+  }
+
+  /** The topic of an event; it is rejected where it may not go there. */
+  String topicOf(OutboxEvent event) {
+    return rules.allowedTopic(wantedTopic(event), event);
+  }
+
+  private String wantedTopic(OutboxEvent event) {
+    @Nullable String own = event.topic();
+    return own == null ? topic.fill(event) : own;
+  }
+
+  /** The key of an event; it is rejected where it has none. */
+  String keyOf(OutboxEvent event) {
+    String filled = key.fill(event);
+    if (filled.isEmpty()) {
+      throw Rejection.of(
+          event,
+          "key from template '" + key + "' is empty, so no order would be kept",
+          "make the column non-empty or change route.key");
+    }
+    return filled;
+  }
+
+  @Nullable String keyOrNull(OutboxEvent event) {
+    try {
+      return keyOf(event);
+    } catch (RejectedEvent noKey) {
+      return null;
+    }
+  }
+
+  @Nullable String keyOrNull(RawRow row) {
+    @Nullable String filled = key.fill(row);
+    return filled == null || filled.isEmpty() ? null : filled;
+  }
+
+  @Nullable String topicOrNull(OutboxEvent event) {
+    try {
+      return allowedOrNull(wantedTopic(event));
+    } catch (RejectedEvent noTopic) {
+      return null;
+    }
+  }
+
+  @Nullable String topicOrNull(RawRow row) {
+    @Nullable String own = row.topic();
+    return allowedOrNull(own == null ? topic.fill(row) : own);
+  }
+
+  private @Nullable String allowedOrNull(@Nullable String name) {
+    return name != null && rules.problemWith(name) == null ? name : null;
+  }
+
+  /** Topics known before any event: no placeholders, no patterns. */
+  Set<String> fixedTopics() {
+    Set<String> fixed = new LinkedHashSet<>();
+    if (topic.isFixed()) {
+      fixed.add(topic.toString());
+    }
+    fixed.addAll(rules.fixedTopics());
+    return fixed;
+  }
+
+  /** Columns the templates need beyond the standard ones. */
+  Set<String> columns() {
+    Set<String> columns = new LinkedHashSet<>(topic.columns());
+    columns.addAll(key.columns());
+    return columns;
+  }
+}
