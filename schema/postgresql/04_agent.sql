@@ -179,6 +179,7 @@ CREATE TABLE IF NOT EXISTS outbox_parked (
 -- What the version before did not have.
 ALTER TABLE outbox_parked ADD COLUMN IF NOT EXISTS destination text;
 ALTER TABLE outbox_parked ADD COLUMN IF NOT EXISTS destination_rule text;
+ALTER TABLE outbox_parked ADD COLUMN IF NOT EXISTS source_table text;
 
 COMMENT ON TABLE outbox_parked IS 'Events that could not be published, and what waits behind them. Use the agent''s command "parked"; only the leading agent changes state.';
 COMMENT ON COLUMN outbox_parked.ordinal IS 'Order of parking, rising for each source. The agent''s position says up to which number rows count; what lies behind it is taken back at its next start.';
@@ -186,6 +187,7 @@ COMMENT ON COLUMN outbox_parked.headers IS 'As the row had them; text, because t
 COMMENT ON COLUMN outbox_parked.key IS 'Message key. Events of one key stay in order, so later ones wait behind the first; NULL when the row does not even tell its key.';
 COMMENT ON COLUMN outbox_parked.destination IS 'Topic in which later events of the key wait behind it. NULL when nobody can tell the topic; then they wait in every topic.';
 COMMENT ON COLUMN outbox_parked.destination_rule IS 'How the topic was chosen (route.topic). Under another rule later events of the key wait in every topic.';
+COMMENT ON COLUMN outbox_parked.source_table IS 'Outbox table the event is of, as the configuration named it. NULL: an earlier version parked it, which knew one table.';
 COMMENT ON COLUMN outbox_parked.is_behind IS 'Has no fault of its own, but an earlier event of its key is parked. Published by itself once that one is released or discarded.';
 COMMENT ON COLUMN outbox_parked.epoch IS 'Epoch of the position it was parked under.';
 COMMENT ON COLUMN outbox_parked.requested IS 'What an operator wants: release or discard. The leading agent does it.';

@@ -146,7 +146,7 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
   private static ParkedDesk desk(PipelineConfiguration pipeline) {
     return ParkedDesk.open(
         pipeline.source(),
-        new ParkedDesk.Templates(pipeline.route().topic(), pipeline.route().key()),
+        ParkedDesk.Templates.of(pipeline),
         DESK_ANSWER_SECONDS);
   }
 

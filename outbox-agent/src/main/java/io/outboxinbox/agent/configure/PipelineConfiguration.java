@@ -201,13 +201,25 @@ public record PipelineConfiguration(
 
   /** Where events go, as this configuration says. */
   public Router router() {
-    List<RoutedTable> tables = routedTables();
-    if (tables.size() == 1) {
-      return new Router(tables.get(0).route(), name, publish.reservedTopics());
+    Map<String, RouteConfiguration> routes = routes();
+    if (routes.size() == 1) {
+      return new Router(routes.values().iterator().next(), name, publish.reservedTopics());
     }
-    Map<String, RouteConfiguration> routes = new LinkedHashMap<>();
-    tables.forEach(table -> routes.put(table.table().name(), table.route()));
     return new Router(route, routes, name, publish.reservedTopics());
+  }
+
+  /** How rows are routed, by table, in the order of the configuration. */
+  public Map<String, RouteConfiguration> routes() {
+    Map<String, RouteConfiguration> routes = new LinkedHashMap<>();
+    routedTables().forEach(table -> routes.put(table.table().name(), table.route()));
+    return routes;
+  }
+
+  /** How topics are chosen where a row has none of its own, by table. */
+  public Map<String, String> topicTemplates() {
+    Map<String, String> templates = new LinkedHashMap<>();
+    routes().forEach((table, route) -> templates.put(table, route.topic()));
+    return templates;
   }
 
   /** What the configuration allows but leaves a connection open to others. */

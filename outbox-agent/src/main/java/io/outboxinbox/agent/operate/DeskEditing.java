@@ -38,26 +38,26 @@ final class DeskEditing {
   private final String sourceId;
   private final String table;
   private final String edits;
-  private final Set<String> keyColumns;
+  private final ParkedDesk.Templates templates;
   private final DeskRequests requests;
 
   /**
    * Edits the events of one source.
    *
-   * @param keyColumns columns that the message key is made of, as templates call them
+   * @param templates tell which columns the message key is made of
    */
   DeskEditing(
       Connection connection,
       String schema,
       String sourceId,
-      Set<String> keyColumns,
+      ParkedDesk.Templates templates,
       DeskRequests requests) {
     this.requests = requests;
     this.connection = connection;
     this.sourceId = sourceId;
     this.table = Identifiers.qualified(schema, "outbox_parked");
     this.edits = Identifiers.qualified(schema, "outbox_parked_edit");
-    this.keyColumns = Set.copyOf(keyColumns);
+    this.templates = templates;
   }
 
   /** A column's new and old value, as the table stores them. */
@@ -83,7 +83,7 @@ final class DeskEditing {
       throws SQLException {
     String sql =
         "SELECT key, event_id, aggregate_type, aggregate_id, event_type, content_type, topic,"
-            + " headers, payload, extra::text AS extra FROM "
+            + " headers, payload, extra::text AS extra, source_table FROM "
             + table
             + " WHERE source = ? AND ordinal = ? AND state = 'waiting' AND release IS NULL"
             // The leader takes rows for publishing with an update: it waits for us, or we find
@@ -99,7 +99,7 @@ final class DeskEditing {
         }
         collect(edited, row, change);
         edited.values().removeIf(value -> !value.isChange());
-        refuseOtherKey(row.getString("key"), edited, change);
+        refuseOtherKey(row, edited, change);
       }
     }
     if (!edited.isEmpty()) {
@@ -170,10 +170,13 @@ final class DeskEditing {
     return columns.toString();
   }
 
-  private void refuseOtherKey(@Nullable String key, Map<String, Edited> edited, DeskChange change) {
+  private void refuseOtherKey(ResultSet row, Map<String, Edited> edited, DeskChange change)
+      throws SQLException {
+    @Nullable String key = row.getString("key");
     if (key == null || change.mayChangeKey()) {
       return;
     }
+    Set<String> keyColumns = templates.keyColumns(row.getString("source_table"));
     List<String> touched = new ArrayList<>();
     for (Field field : Field.values()) {
       if (edited.containsKey(field.column()) && keyColumns.contains(field.templateName())) {

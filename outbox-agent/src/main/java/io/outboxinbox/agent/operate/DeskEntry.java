@@ -7,6 +7,7 @@ import org.jspecify.annotations.Nullable;
  * One parked event in a list, without payload and headers. Texts are as the row had them:
  * untrusted.
  *
+ * @param table null where the source has one, and where an earlier version did not note it
  * @param topic where it would go: its own topic or the route's; null when not even that is known
  * @param payloadBytes null for a tombstone
  * @param isBehind waits only because of an earlier event of its key
@@ -18,6 +19,7 @@ public record DeskEntry(
     long ordinal,
     String state,
     Instant parkedAt,
+    @Nullable String table,
     @Nullable String eventId,
     @Nullable String eventType,
     @Nullable String topic,

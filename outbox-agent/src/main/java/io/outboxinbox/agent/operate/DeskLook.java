@@ -37,19 +37,19 @@ final class DeskLook {
   private final String topicSql;
   private final String entryColumns;
 
-  DeskLook(Connection connection, String schema, String sourceId, String topicSql) {
+  DeskLook(Connection connection, String schema, String sourceId, ParkedDesk.Templates templates) {
     this.connection = connection;
     this.sourceId = sourceId;
     this.table = Identifiers.qualified(schema, "outbox_parked");
     this.edits = Identifiers.qualified(schema, "outbox_parked_edit");
-    this.topicSql = topicSql;
+    this.topicSql = templates.topicSql();
     this.entryColumns =
         """
-        ordinal, state, parked_at, event_id, event_type, %s AS destination, key,
+        ordinal, state, parked_at, %s AS of_table, event_id, event_type, %s AS destination, key,
         octet_length(payload)::bigint AS payload_bytes, is_behind, attempts, reason, requested,
         release IS NOT NULL AND state = 'waiting' AS is_on_its_way, published_sequence, settled_at
         """
-            .formatted(topicSql);
+            .formatted(templates.areOfSeveral() ? "source_table" : "NULL::text", topicSql);
   }
 
   List<DeskEntry> list(DeskFilter filter, long after, int limit) throws SQLException {
@@ -248,6 +248,7 @@ final class DeskLook {
         row.getLong("ordinal"),
         row.getString("state"),
         row.getTimestamp("parked_at").toInstant(),
+        row.getString("of_table"),
         row.getString("event_id"),
         row.getString("event_type"),
         row.getString("destination"),

@@ -111,7 +111,7 @@ final class DeskWhere {
     }
   }
 
-  private static String literal(String text) {
+  static String literal(String text) {
     return "'" + text.replace("'", "''") + "'";
   }
 

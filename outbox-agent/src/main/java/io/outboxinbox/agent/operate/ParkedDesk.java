@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.operate;
 
 import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.InTransaction;
 import io.outboxinbox.agent.source.LockLimit;
@@ -75,29 +76,81 @@ public final class ParkedDesk implements AutoCloseable {
   /**
    * What the route makes of rows.
    *
-   * @param topic template of the topic
-   * @param key template of the message key
+   * @param tables at least one; if there is one, it counts for all rows
    */
-  public record Templates(String topic, String key) {
-    Set<String> keyColumns() {
-      return DeskWhere.COLUMN
-          .matcher(key)
-          .results()
-          .map(match -> match.group(1))
+  public record Templates(List<OfTable> tables) {
+    /**
+     * Of the rows of one table.
+     *
+     * @param topic template of the topic
+     * @param key template of the message key
+     */
+    public record OfTable(String table, String topic, String key) {
+      private Set<String> keyColumns() {
+        return DeskWhere.COLUMN
+            .matcher(key)
+            .results()
+            .map(match -> match.group(1))
+            .collect(Collectors.toSet());
+      }
+    }
+
+    /** For all rows, whatever their table is called. */
+    public Templates(String topic, String key) {
+      this(List.of(new OfTable("", topic, key)));
+    }
+
+    /** As the configuration says. */
+    public static Templates of(PipelineConfiguration pipeline) {
+      return new Templates(
+          pipeline.routes().entrySet().stream()
+              .map(
+                  route ->
+                      new OfTable(
+                          route.getKey(), route.getValue().topic(), route.getValue().key()))
+              .toList());
+    }
+
+    boolean areOfSeveral() {
+      return tables.size() > 1;
+    }
+
+    /** Where an event would go, as SQL; NULL for one of a table that is not configured. */
+    String topicSql() {
+      if (!areOfSeveral()) {
+        return DeskWhere.topicSql(tables.get(0).topic());
+      }
+      return tables.stream()
+          .map(
+              one ->
+                  " WHEN %s THEN %s"
+                      .formatted(DeskWhere.literal(one.table()), DeskWhere.topicSql(one.topic())))
+          .collect(Collectors.joining("", "CASE source_table", " END"));
+    }
+
+    /**
+     * Columns the message key of a table's rows is made of, as templates call them; of every table
+     * where that one is not known.
+     */
+    Set<String> keyColumns(@Nullable String table) {
+      List<OfTable> its = tables.stream().filter(one -> one.table().equals(table)).toList();
+      return (its.isEmpty() ? tables : its)
+          .stream()
+          .flatMap(one -> one.keyColumns().stream())
           .collect(Collectors.toSet());
     }
   }
 
   private ParkedDesk(
       SourceConfiguration source, Templates templates, Connection connection, String sourceId) {
-    String topicSql = DeskWhere.topicSql(templates.topic());
+    String topicSql = templates.topicSql();
     this.source = source;
     this.connection = connection;
     this.sourceId = sourceId;
-    this.look = new DeskLook(connection, source.schema(), sourceId, topicSql);
+    this.look = new DeskLook(connection, source.schema(), sourceId, templates);
     this.requests = new DeskRequests(connection, source.schema(), sourceId, topicSql);
     this.editing =
-        new DeskEditing(connection, source.schema(), sourceId, templates.keyColumns(), requests);
+        new DeskEditing(connection, source.schema(), sourceId, templates, requests);
   }
 
   /**

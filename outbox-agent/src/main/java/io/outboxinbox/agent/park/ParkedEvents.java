@@ -10,6 +10,7 @@ import io.outboxinbox.agent.source.table.ParkedTable;
 import io.outboxinbox.agent.source.table.ParkedTable.KeyVisitor;
 import io.outboxinbox.agent.source.table.ParkedTable.Oldest;
 import io.outboxinbox.agent.source.table.ParkedTable.Portion;
+import io.outboxinbox.agent.source.table.ParkedTable.TopicTemplates;
 import io.outboxinbox.agent.source.table.ParkedTable.Waiting;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -31,12 +32,12 @@ public interface ParkedEvents {
    * @param leader the session that holds the leadership lock
    * @param control for what an agent that has been replaced may do without harm; in auto-commit
    *     mode
-   * @param rule how topics are chosen; see {@link ParkedTable#joinLanes}
+   * @param rules how topics are chosen; see {@link ParkedTable#joinLanes}
    */
   static ParkedEvents in(
-      String schema, String source, Connection leader, Connection control, String rule) {
+      String schema, String source, Connection leader, Connection control, TopicTemplates rules) {
     return new ParkedRows(
-        new ParkedTable(schema, source), new ParkedQueue(schema, source), leader, control, rule);
+        new ParkedTable(schema, source), new ParkedQueue(schema, source), leader, control, rules);
   }
 
   /** {@link ParkedTable#insert}. */

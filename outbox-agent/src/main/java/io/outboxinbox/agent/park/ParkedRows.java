@@ -9,6 +9,7 @@ import io.outboxinbox.agent.source.table.ParkedTable;
 import io.outboxinbox.agent.source.table.ParkedTable.KeyVisitor;
 import io.outboxinbox.agent.source.table.ParkedTable.Oldest;
 import io.outboxinbox.agent.source.table.ParkedTable.Portion;
+import io.outboxinbox.agent.source.table.ParkedTable.TopicTemplates;
 import io.outboxinbox.agent.source.table.ParkedTable.Waiting;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -22,20 +23,20 @@ final class ParkedRows implements ParkedEvents {
   private final ParkedQueue queue;
   private final Connection leader;
   private final Connection control;
-  private final String rule;
+  private final TopicTemplates rules;
 
   ParkedRows(
-      ParkedTable table, ParkedQueue queue, Connection leader, Connection control, String rule) {
+      ParkedTable table, ParkedQueue queue, Connection leader, Connection control, TopicTemplates rules) {
     this.table = table;
     this.queue = queue;
     this.leader = leader;
     this.control = control;
-    this.rule = rule;
+    this.rules = rules;
   }
 
   @Override
   public void insert(Portion portion) throws SQLException {
-    table.insert(control, portion, rule);
+    table.insert(control, portion, rules);
   }
 
   @Override
@@ -46,7 +47,7 @@ final class ParkedRows implements ParkedEvents {
   @Override
   public void takeBack(long epoch, long lastOrdinal) throws SQLException {
     table.takeBack(leader, epoch, lastOrdinal);
-    table.joinLanes(leader, rule);
+    table.joinLanes(leader, rules);
   }
 
   @Override

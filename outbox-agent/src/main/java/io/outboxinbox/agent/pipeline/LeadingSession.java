@@ -1,5 +1,7 @@
 package io.outboxinbox.agent.pipeline;
 
+import io.outboxinbox.agent.source.table.ParkedTable;
+
 import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Captured;
@@ -197,7 +199,7 @@ final class LeadingSession {
                 leadership.source().id(),
                 leadership.connection(),
                 control,
-                router.topicRule(pipeline.source().outboxes().get(0).name())),
+                new ParkedTable.TopicTemplates(pipeline.topicTemplates())),
             monitor,
             clock);
     return new Parking(

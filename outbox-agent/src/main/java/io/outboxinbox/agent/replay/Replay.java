@@ -173,7 +173,7 @@ public final class Replay {
         if (!order.selection().ids().isEmpty()) {
           found.addAll(ids);
         }
-        Map<String, Kept> parked = ParkedIds.among(connection, source.schema(), ids);
+        Map<String, Kept> parked = ParkedIds.among(connection, source.schema(), List.of(), ids);
         after = ids.get(ids.size() - 1);
         List<StoredRows.Stored> rest = page;
         while (!rest.isEmpty()) {

@@ -169,23 +169,6 @@ public final class Router {
     return route == null ? null : route.topicOrNull(row);
   }
 
-  /**
-   * How topics are chosen where a row of the table has none of its own.
-   *
-   * @throws IllegalArgumentException there is no such table
-   */
-  public String topicRule(String table) {
-    return required(table).topic().toString();
-  }
-
-  private TableRoute required(String table) {
-    @Nullable TableRoute route = routeOrNull(table);
-    if (route == null) {
-      throw new IllegalArgumentException("there is no route for table " + table);
-    }
-    return route;
-  }
-
   /** Topics known before any event, for a look at the broker: no placeholders, no patterns. */
   public List<String> fixedTopics() {
     return routes().flatMap(route -> route.fixedTopics().stream()).distinct().toList();
@@ -194,10 +177,15 @@ public final class Router {
   /**
    * Refuses a topic no event of the table may go to, when somebody names one.
    *
+   * @param table null where the event does not say
    * @throws AgentException.Misconfigured with the reason and the way out
    */
-  public void requireTopic(String table, String name) {
-    @Nullable String problem = required(table).rules().problemWith(name);
+  public void requireTopic(@Nullable String table, String name) {
+    @Nullable TableRoute route = routeOrNull(table);
+    @Nullable String problem =
+        route == null
+            ? "is of an event of table %s, which is not configured".formatted(table)
+            : route.rules().problemWith(name);
     if (problem != null) {
       throw new AgentException.Misconfigured(
           "topic %s %s".formatted(name, problem),

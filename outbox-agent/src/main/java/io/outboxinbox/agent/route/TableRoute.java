@@ -37,11 +37,6 @@ final class TableRoute {
     return rules;
   }
 
-  /** How topics are chosen where a row has none of its own. */
-  RowTemplate topic() {
-    return topic;
-  }
-
   /** The topic of an event; it is rejected where it may not go there. */
   String topicOf(OutboxEvent event) {
     return rules.allowedTopic(wantedTopic(event), event);

@@ -16,9 +16,11 @@ import org.jspecify.annotations.Nullable;
 public final class RowCheck {
   private final Map<String, RowReader> readers = new HashMap<>();
   private final @Nullable RowReader only;
+  private final String parked;
 
   public RowCheck(SourceConfiguration source) {
     List<OutboxTable> outboxes = source.outboxes();
+    this.parked = Identifiers.qualified(source.schema(), "outbox_parked");
     outboxes.forEach(outbox -> readers.put(outbox.name(), new RowReader(outbox)));
     this.only = outboxes.size() == 1 ? readers.get(outboxes.get(0).name()) : null;
   }
@@ -36,7 +38,11 @@ public final class RowCheck {
     @Nullable RowReader reader = row.table() == null ? only : readers.get(row.table());
     if (reader == null) {
       throw new RowReader.BadRowException(
-          "it is of table %s, which is not configured".formatted(row.table()));
+          "it is of table %s, which is not configured; name it in source, or, if it is called otherwise now: UPDATE %s SET source_table = '<its name now>' WHERE source_table IS NOT DISTINCT FROM %s"
+              .formatted(
+                  row.table(),
+                  parked,
+                  row.table() == null ? "NULL" : Identifiers.literal(row.table())));
     }
     return reader;
   }

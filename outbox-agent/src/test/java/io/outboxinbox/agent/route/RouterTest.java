@@ -308,7 +308,6 @@ class RouterTest {
         .isInstanceOf(RejectedEvent.class)
         .hasMessageContaining("matches none of route.allowedTopics [shop.*]");
     assertThat(ofTwo.topicOrNull(Rows.usual().withTopic("private").event())).isNull();
-    assertThat(ofTwo.topicRule("event")).isEqualTo("private");
     assertThat(ofTwo.fixedTopics()).containsExactlyInAnyOrder("private", "audit");
     assertThat(ofTwo.allowedTopics()).containsExactlyInAnyOrder("private", "audit", "shop.*");
     ofTwo.requireTopic("outbox_event", "shop.a");

@@ -71,8 +71,7 @@ public final class ParkedCommand extends ConfiguredCommand<AgentConfiguration> {
       throws Exception {
     ParkedArguments arguments = new ParkedArguments(namespace, clock);
     PipelineConfiguration pipeline = config.pipeline(arguments.pipeline());
-    ParkedDesk.Templates templates =
-        new ParkedDesk.Templates(pipeline.route().topic(), pipeline.route().key());
+    ParkedDesk.Templates templates = ParkedDesk.Templates.of(pipeline);
     try (ParkedDesk desk = ParkedDesk.open(pipeline.source(), templates, ANSWER_SECONDS)) {
       switch (arguments.action()) {
         case "list" -> list(desk, arguments);
@@ -230,7 +229,8 @@ public final class ParkedCommand extends ConfiguredCommand<AgentConfiguration> {
     DeskChange change = arguments.change();
     @Nullable String topic = change.values().get(DeskChange.Field.TOPIC);
     if (topic != null) {
-      pipeline.router().requireTopic(pipeline.source().outboxes().get(0).name(), topic);
+      @Nullable String table = desk.find(ordinal).map(found -> found.entry().table()).orElse(null);
+      pipeline.router().requireTopic(table, topic);
     }
     List<String> changed = desk.edit(ordinal, change, arguments.by(), arguments.reason());
     if (changed.isEmpty()) {

@@ -35,7 +35,11 @@ final class ParkedPrinter {
           shown(entry.eventType(), SHORT),
           shown(entry.topic(), SHORT),
           bytes(entry.payloadBytes()));
-      out.printf("          id %s: %s%n", shown(entry.eventId(), SHORT), reason(entry));
+      out.printf(
+          "          %sid %s: %s%n",
+          entry.table() == null ? "" : "table " + shown(entry.table(), SHORT) + ", ",
+          shown(entry.eventId(), SHORT),
+          reason(entry));
     }
   }
 
@@ -70,6 +74,9 @@ final class ParkedPrinter {
     line("parked at", entry.parkedAt());
     line("key", shown(entry.key(), LONG));
     line("topic", shown(entry.topic(), LONG) + (detail.ownTopic() == null ? " (route)" : " (own)"));
+    if (entry.table() != null) {
+      line("table", shown(entry.table(), LONG));
+    }
     line("id", shown(entry.eventId(), LONG));
     line("aggregate type", shown(detail.aggregateType(), LONG));
     line("aggregate id", shown(detail.aggregateId(), LONG));

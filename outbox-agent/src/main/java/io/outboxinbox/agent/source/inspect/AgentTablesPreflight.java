@@ -27,7 +27,7 @@ final class AgentTablesPreflight {
                   "former_ids",
                   "slot"),
           "outbox_reconciliation", List.of("notes"),
-          "outbox_parked", List.of("destination", "destination_rule"));
+          "outbox_parked", List.of("destination", "destination_rule", "source_table"));
 
   /** Without them all is right, but with many rows slow. */
   static final List<String> INDEXES =

@@ -22,22 +22,27 @@ public final class ParkedIds {
   private ParkedIds() {}
 
   /**
-   * Those that wait or were discarded, of any source. Of several with one id, such as copies of
+   * Those that wait or were discarded, of any source, but not those that are surely of another
+   * table. Of several with one id, such as copies of
    * which one was released and the others discarded, a released one says that it was published.
    *
+   * @param others tables the ids are not of
    * @param eventIds some thousands at most
    */
   public static Map<String, Kept> among(
-      Connection connection, String schema, Collection<String> eventIds) throws SQLException {
+      Connection connection, String schema, Collection<String> others, Collection<String> eventIds)
+      throws SQLException {
     String sql =
         """
         SELECT event_id, bool_or(state = 'waiting') FROM %s WHERE event_id = ANY(?)
+          AND source_table = ANY(?) IS NOT TRUE
         GROUP BY event_id
         HAVING bool_or(state = 'waiting') OR NOT bool_or(state = 'released')
         """
             .formatted(Identifiers.qualified(schema, "outbox_parked"));
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setArray(1, connection.createArrayOf("text", eventIds.toArray()));
+      statement.setArray(2, connection.createArrayOf("text", others.toArray()));
       Map<String, Kept> kept = new HashMap<>();
       try (ResultSet row = statement.executeQuery()) {
         while (row.next()) {

@@ -37,7 +37,7 @@ public final class ParkedQueue {
   private static final String TAKEN =
       """
       p.ordinal, p.release, %s AS lane, p.event_id, p.aggregate_type, p.aggregate_id, p.event_type,
-      p.payload, p.content_type, p.headers, p.topic, p.occurred_at,
+      p.payload, p.content_type, p.headers, p.topic, p.occurred_at, p.source_table,
       (SELECT pg_catalog.array_agg(e.key) FROM jsonb_each_text(p.extra) e) AS extra_names,
       (SELECT pg_catalog.array_agg(e.value) FROM jsonb_each_text(p.extra) e) AS extra_values,
       p.published_sequence, p.committed_at, p.parked_at, %s AS may_go
@@ -240,7 +240,7 @@ public final class ParkedQueue {
         row.getLong("release"),
         row.getString("lane"),
         new RawRow(
-            null,
+            row.getString("source_table"),
             row.getString("event_id"),
             row.getString("aggregate_type"),
             row.getString("aggregate_id"),

@@ -20,6 +20,7 @@ import java.sql.Types;
 import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -66,24 +67,57 @@ public final class ParkedTable {
   public record Portion(List<ParkedEvent> events, long epoch, long lastOrdinal) {}
 
   /**
+   * How topics are chosen, so that {@link #joinLanes} sees when that has changed.
+   *
+   * @param ofTables template by table; where there is one, it counts for every event
+   */
+  public record TopicTemplates(Map<String, String> ofTables) {
+    public TopicTemplates {
+      ofTables = new LinkedHashMap<>(ofTables);
+    }
+
+    private @Nullable String of(@Nullable String table) {
+      return ofTables.size() == 1 ? ofTables.values().iterator().next() : ofTables.get(table);
+    }
+
+    /** The rule of a row; NULL where its table has none. */
+    private String sql() {
+      return ofTables.size() == 1
+          ? "?"
+          : "CASE source_table%s END".formatted(" WHEN ? THEN ?".repeat(ofTables.size()));
+    }
+
+    private int bind(PreparedStatement statement, int from) throws SQLException {
+      int index = from;
+      for (Map.Entry<String, String> rule : ofTables.entrySet()) {
+        if (ofTables.size() > 1) {
+          statement.setString(index++, rule.getKey());
+        }
+        statement.setString(index++, rule.getValue());
+      }
+      return index;
+    }
+  }
+
+  /**
    * Writes events down. They count only once the position covers them, so rows of a batch that
    * never came so far do no harm.
    *
-   * @param rule how topics are chosen, so that {@link #joinLanes} sees when that has changed
    * @throws AgentException.Retryable an agent that has been replaced wrote some of these numbers
    */
-  public void insert(Connection connection, Portion portion, String rule) throws SQLException {
+  public void insert(Connection connection, Portion portion, TopicTemplates rules)
+      throws SQLException {
     String sql =
         """
         INSERT INTO %s
           (source, ordinal, event_id, aggregate_type, aggregate_id, event_type, payload,
            content_type, headers, topic, occurred_at, extra, key, reason, is_behind, epoch, xid, lsn,
-           committed_at, destination, destination_rule)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?::jsonb, ?, ?, ?, ?, ?, ?::pg_lsn, ?, ?, ?)
+           committed_at, destination, destination_rule, source_table)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?::jsonb, ?, ?, ?, ?, ?, ?::pg_lsn, ?, ?, ?, ?)
         """
             .formatted(table);
     try {
-      InTransaction.run(connection, () -> insert(connection, sql, portion, rule));
+      InTransaction.run(connection, () -> insert(connection, sql, portion, rules));
     } catch (SQLException e) {
       if (isUniqueViolation(e)) {
         throw new AgentException.Retryable(
@@ -96,7 +130,7 @@ public final class ParkedTable {
     }
   }
 
-  private int insert(Connection connection, String sql, Portion portion, String rule)
+  private int insert(Connection connection, String sql, Portion portion, TopicTemplates rules)
       throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       long ordinal = portion.lastOrdinal();
@@ -112,7 +146,9 @@ public final class ParkedTable {
         statement.setString(18, Lsn.format(event.position().lsn()));
         statement.setObject(19, utc(event.committedAt()));
         statement.setString(20, event.destination());
-        statement.setString(21, event.destination() == null ? null : rule);
+        statement.setString(
+            21, event.destination() == null ? null : rules.of(event.row().table()));
+        statement.setString(22, event.row().table());
         statement.addBatch();
       }
       return statement.executeBatch().length;
@@ -179,25 +215,24 @@ public final class ParkedTable {
    *
    * @param leader the leader's connection: it decides what may be published
    */
-  public void joinLanes(Connection leader, String rule) throws SQLException {
+  public void joinLanes(Connection leader, TopicTemplates rules) throws SQLException {
     String sql =
         """
         UPDATE %1$s SET destination = NULL, destination_rule = NULL
         WHERE source = ? AND ordinal = ANY (ARRAY(
           SELECT ordinal FROM (
             SELECT ordinal, destination,
-              bool_or(destination IS NULL OR destination_rule IS DISTINCT FROM ?)
+              bool_or(destination IS NULL OR destination_rule IS DISTINCT FROM %3$s)
                 OVER (PARTITION BY key) AS is_mixed
             FROM %1$s WHERE source = ? AND state = 'waiting' AND key IS NOT NULL) p
           WHERE is_mixed AND destination IS NOT NULL LIMIT %2$d))
         """
             // A window and no join: of a table filled a moment ago the server knows nothing, and
             // would compare each row with each.
-            .formatted(table, JOINED_AT_ONCE);
+            .formatted(table, JOINED_AT_ONCE, rules.sql());
     try (PreparedStatement statement = leader.prepareStatement(sql)) {
       statement.setString(1, source);
-      statement.setString(2, rule);
-      statement.setString(3, source);
+      statement.setString(rules.bind(statement, 2), source);
       // In portions, each well within what the leader's connection waits for an answer. A key
       // joined in part is found again, by what has joined.
       while (statement.executeUpdate() > 0) {

@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.source.table;
 
+import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import java.sql.Connection;
@@ -20,6 +21,9 @@ public final class SourceMove {
   /** Tables of which every row goes on under the new id. */
   private static final List<String> KEPT =
       List.of("outbox_parked", "outbox_parked_edit", "outbox_reconciliation", "outbox_phantom");
+
+  /** Stands for {@link #ofTable} in a statement. */
+  private static final String OF_TABLE = "{ofTable}";
 
   /** Digests make it: contents may be longer than a value of the server's may be. */
   private static final String CONTENT =
@@ -43,9 +47,13 @@ public final class SourceMove {
   /** Lists events of which several are left, once all is done; ends with a condition. */
   private static final String REPEATED =
       "SELECT event_id, pg_catalog.array_agg(ordinal || ' ' || state ORDER BY ordinal) FROM %1$soutbox_parked WHERE source = %3$s AND event_id IS NOT NULL"
-          + " GROUP BY event_id HAVING count(*) > 1 AND bool_or(state = 'waiting') AND ";
+          + " GROUP BY event_id{ofTable} HAVING count(*) > 1 AND bool_or(state = 'waiting') AND ";
 
   private final String schema;
+
+  /** What tells events apart beside the id; nothing where all are of one table. */
+  private final String ofTable;
+
   private final String from;
   private final String to;
 
@@ -57,6 +65,7 @@ public final class SourceMove {
    */
   public SourceMove(SourceConfiguration source, String from, String to) {
     this.schema = Identifiers.quoted(source.schema()) + ".";
+    this.ofTable = source.outboxes().size() == 1 ? "" : ", source_table";
     this.from = Identifiers.literal(from);
     this.to = Identifiers.literal(to);
   }
@@ -75,12 +84,16 @@ public final class SourceMove {
    * a reconciliation makes its own. Does nothing the second time.
    *
    * @param connection in a transaction, since a part of it would be done again by the next try
+   * @throws AgentException.Misconfigured nobody can tell which table an event is of
    * @return how many parked events were carried over, and what to know of those that were parked
    *     under both ids; empty the second time
    */
   public Optional<String> run(Connection connection) throws SQLException {
     if (isDone(connection)) {
       return Optional.empty();
+    }
+    if (!ofTable.isEmpty()) {
+      refuseRowsWithoutTable(connection);
     }
     settle(connection, "%3$s", 0);
     List<String> told = new ArrayList<>();
@@ -128,6 +141,19 @@ public final class SourceMove {
         WHERE source.source = %3$s
         """);
     return Optional.of(String.join("; ", told));
+  }
+
+  /** An id is unique in its table only, and an earlier version has not noted it. */
+  private void refuseRowsWithoutTable(Connection connection) throws SQLException {
+    String of = "WHERE source IN (%2$s, %3$s) AND source_table IS NULL";
+    long rows = run(connection, "SELECT count(*) FROM %1$soutbox_parked " + of);
+    if (rows > 0) {
+      throw new AgentException.Misconfigured(
+          "%d parked events do not say which table they are of".formatted(rows),
+          "say it: "
+              + ("UPDATE %1$soutbox_parked SET source_table = '<table>' " + of)
+                  .formatted(schema, from, to));
+    }
   }
 
   /** Whether a try before this one came to its end, and only what follows has to be done again. */
@@ -189,9 +215,9 @@ public final class SourceMove {
           SELECT parked.*, bool_or(source = %2$s) OVER of_id AND bool_or(source = %3$s) OVER of_id
             AS is_under_both
           FROM %1$soutbox_parked parked WHERE source IN (%2$s, %3$s) AND event_id IS NOT NULL
-          WINDOW of_id AS (PARTITION BY event_id)),
+          WINDOW of_id AS (PARTITION BY event_id{ofTable})),
         event AS (
-          SELECT parked.source, ordinal, {content} AS content,
+          SELECT parked.source, parked.source_table, ordinal, {content} AS content,
             state <> 'waiting' OR requested IS NOT NULL OR release IS NOT NULL
               OR edited.before IS NOT NULL AS is_decided
           FROM parked LEFT JOIN LATERAL (
@@ -201,13 +227,13 @@ public final class SourceMove {
                   ORDER BY field, edited_at) first) edited ON true
           WHERE is_under_both),
         numbered AS (
-          SELECT event.*, row_number() OVER (PARTITION BY content, source ORDER BY ordinal) AS nth
+          SELECT event.*, row_number() OVER (PARTITION BY content, source{ofTable} ORDER BY ordinal) AS nth
           FROM event),
         pair AS MATERIALIZED (
           SELECT max(ordinal) FILTER (WHERE source = %2$s) AS older,
             max(ordinal) FILTER (WHERE source = %3$s) AS newer,
             bool_or(is_decided AND source = %3$s) AS is_newer_kept
-          FROM numbered GROUP BY content, nth
+          FROM numbered GROUP BY content, nth{ofTable}
           HAVING count(*) = 2 AND NOT bool_and(is_decided)),
         repeats AS (
           DELETE FROM %1$soutbox_parked parked USING pair
@@ -236,7 +262,7 @@ public final class SourceMove {
         SELECT count(*) FROM (
           SELECT count(DISTINCT source) FILTER (WHERE state = 'waiting') AS waiting
           FROM %1$soutbox_parked WHERE source IN (%2$s, %3$s) AND event_id IS NOT NULL
-          GROUP BY event_id HAVING count(DISTINCT source) = 2) event
+          GROUP BY event_id{ofTable} HAVING count(DISTINCT source) = 2) event
         WHERE waiting =
         """;
     tell(
@@ -274,7 +300,7 @@ public final class SourceMove {
   private void tell(List<String> told, long count, String one, String several, String rest) {
     if (count > 0) {
       String events = count == 1 ? "1 event " + one : count + " events " + several;
-      told.add(events + " " + rest.formatted(schema, from, to));
+      told.add(events + " " + rest.replace(OF_TABLE, ofTable).formatted(schema, from, to));
     }
   }
 
@@ -329,7 +355,7 @@ public final class SourceMove {
    */
   private long run(Connection connection, String sql) throws SQLException {
     try (Statement statement = connection.createStatement()) {
-      if (!statement.execute(sql.formatted(schema, from, to))) {
+      if (!statement.execute(sql.replace(OF_TABLE, ofTable).formatted(schema, from, to))) {
         return statement.getLargeUpdateCount();
       }
       try (ResultSet row = statement.getResultSet()) {

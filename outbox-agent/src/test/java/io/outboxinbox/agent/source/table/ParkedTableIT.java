@@ -1,5 +1,17 @@
 package io.outboxinbox.agent.source.table;
 
+import java.util.List;
+
+import java.time.Instant;
+
+import io.outboxinbox.agent.event.SourcePosition;
+
+import io.outboxinbox.agent.event.RawRow;
+
+import java.util.Map;
+
+import io.outboxinbox.agent.source.table.ParkedTable.TopicTemplates;
+
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.testkit.PostgresDatabase;
@@ -46,7 +58,7 @@ class ParkedTableIT {
         """);
     try (Connection leader = database.connect();
         Statement statement = leader.createStatement()) {
-      new ParkedTable("public", "s").joinLanes(leader, "now");
+      new ParkedTable("public", "s").joinLanes(leader, new TopicTemplates(Map.of("outbox_event", "now")));
       try (ResultSet row =
           statement.executeQuery(
               "SELECT (SELECT max(n) || ' of ' || sum(n) FROM portion),"
@@ -56,6 +68,77 @@ class ParkedTableIT {
         assertThat(row.getString(1)).isEqualTo("5000 of " + EVENTS);
         assertThat(row.getString(2)).isEqualTo("fine");
       }
+    }
+  }
+
+  @Test
+  void writesAndGivesBackTheTable() throws Exception {
+    PostgresDatabase database = postgres.newDatabase("04_agent");
+    TopicTemplates templates = new TopicTemplates(Map.of("outbox_event", "o", "event", "e"));
+    try (Connection leader = database.connect()) {
+      new ParkedTable("public", "s")
+          .insert(
+              leader,
+              new ParkedTable.Portion(
+                  List.of(parked("event", "1"), parked("outbox_event", "1")), 1, 0),
+              templates);
+      database.execute("UPDATE outbox_parked SET requested = 'release'");
+      assertThat(new ParkedQueue("public", "s").take(leader, List.of(1L, 2L), 1, 0))
+          .extracting(taken -> taken.row().table() + taken.row().id())
+          .containsExactly("event1", "outbox_event1");
+    }
+    assertThat(database.list("SELECT destination_rule FROM outbox_parked ORDER BY ordinal"))
+        .containsExactly("e", "o");
+  }
+
+  private static ParkedEvent parked(String table, String id) {
+    RawRow row =
+        new RawRow(table, id, "order", "k", "placed", null, null, null, null, null, Map.of());
+    return new ParkedEvent(
+        row, "k", "orders", "r", false, SourcePosition.atCommit(1), Instant.EPOCH);
+  }
+
+  /** Of one key and topic; only what its own table routes otherwise now has to join. */
+  @Test
+  void joinsLanesByTheRuleOfEachTable() throws Exception {
+    PostgresDatabase database = postgres.newDatabase("04_agent");
+    database.execute(
+        """
+        INSERT INTO outbox_parked (source, ordinal, key, destination, destination_rule,
+          source_table, reason, is_behind, epoch, xid, lsn, committed_at)
+        SELECT 's', n, key, 'orders', rule, of_table, 'r', false, 1, 1, '0/1', now()
+        FROM (VALUES (1, 'fine', 'o', 'outbox_event'), (2, 'fine', 'e', 'event'),
+                     (3, 'other rule', 'o', 'event'), (4, 'other rule', 'o', 'outbox_event'),
+                     (5, 'not configured', 'o', 'gone'), (6, 'not noted', 'o', NULL))
+          AS parked (n, key, rule, of_table)
+        """);
+    try (Connection leader = database.connect()) {
+      new ParkedTable("public", "s")
+          .joinLanes(leader, new TopicTemplates(Map.of("outbox_event", "o", "event", "e")));
+    }
+    assertThat(
+            database.list(
+                "SELECT DISTINCT key FROM outbox_parked WHERE destination IS NOT NULL"))
+        .containsExactly("fine");
+  }
+
+  /** A parked event of the other table says nothing of this one. */
+  @Test
+  void tellsWhichIdsAreParkedOfATable() throws Exception {
+    PostgresDatabase database = postgres.newDatabase("04_agent");
+    database.execute(
+        """
+        INSERT INTO outbox_parked (source, ordinal, event_id, source_table, reason, is_behind,
+          epoch, xid, lsn, committed_at)
+        VALUES ('s', 1, 'a', 'event', 'r', false, 1, 1, '0/1', now()),
+               ('s', 2, 'b', 'outbox_event', 'r', false, 1, 1, '0/1', now()),
+               ('s', 3, 'c', NULL, 'r', false, 1, 1, '0/1', now())
+        """);
+    try (Connection connection = database.connect()) {
+      List<String> ids = List.of("a", "b", "c");
+      assertThat(ParkedIds.among(connection, "public", List.of(), ids)).containsOnlyKeys(ids);
+      assertThat(ParkedIds.among(connection, "public", List.of("event"), ids))
+          .containsOnlyKeys("b", "c");
     }
   }
 }

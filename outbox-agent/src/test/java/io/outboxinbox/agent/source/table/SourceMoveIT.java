@@ -1,6 +1,11 @@
 package io.outboxinbox.agent.source.table;
 
+import io.outboxinbox.agent.source.SourceConfiguration;
+
+import io.outboxinbox.agent.event.AgentException;
+
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.outboxinbox.agent.source.Sources;
 import io.outboxinbox.testkit.PostgresDatabase;
@@ -219,10 +224,34 @@ class SourceMoveIT {
         .containsExactly("2");
   }
 
+  @Test
+  void tellsEventsOfTwoTablesApartThatShareAnId() throws Exception {
+    SourceConfiguration source =
+        Sources.withTables(
+            Sources.standard(), Sources.table("outbox_event"), Sources.table("event"));
+    park("old", 1, "a", "topic");
+    park("old", 2, "a", "topic");
+    park("new", 1, "a", "topic");
+    assertThatThrownBy(() -> move(source))
+        .isInstanceOf(AgentException.Misconfigured.class)
+        .hasMessageContaining("3 parked events do not say which table they are of");
+    database.execute(
+        "UPDATE outbox_parked SET source_table = 'outbox_event' WHERE (source, ordinal) = ('old', 1)",
+        "UPDATE outbox_parked SET source_table = 'event' WHERE source_table IS NULL");
+    move(source);
+    assertThat(parked("concat_ws(' ', event_id, source_table)"))
+        .containsExactly("a outbox_event", "a event");
+    assertThat(told).contains("1 event was parked under both ids").doesNotContain("twice");
+  }
+
   private void move() throws SQLException {
+    move(Sources.standard());
+  }
+
+  private void move(SourceConfiguration source) throws SQLException {
     try (Connection connection = database.connect()) {
       connection.setAutoCommit(false);
-      told = new SourceMove(Sources.standard(), "old", "new").run(connection).orElse("");
+      told = new SourceMove(source, "old", "new").run(connection).orElse("");
       connection.commit();
     }
   }
