@@ -78,6 +78,10 @@ CREATE TABLE IF NOT EXISTS outbox_backlog (
   PRIMARY KEY (source, ordinal)
 );
 
+-- What the version before did not have.
+ALTER TABLE outbox_backlog ADD COLUMN IF NOT EXISTS source_table text;
+
+COMMENT ON COLUMN outbox_backlog.source_table IS 'Outbox table the event is of, where the source has several. NULL: it has one.';
 COMMENT ON TABLE outbox_backlog IS 'Ids of the events older than the replication slot, published once at the first start, or in a reconciliation after the slot was lost.';
 COMMENT ON COLUMN outbox_backlog.event_id IS 'As text, because tables of other layouts have ids of other types.';
 

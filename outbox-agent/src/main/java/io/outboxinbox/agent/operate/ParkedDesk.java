@@ -11,7 +11,7 @@ import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
 import io.outboxinbox.agent.source.Sql;
 import io.outboxinbox.agent.source.slot.ServerState;
-import io.outboxinbox.agent.source.table.Backlog;
+import io.outboxinbox.agent.source.outbox.Outboxes;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
@@ -319,7 +319,10 @@ public final class ParkedDesk implements AutoCloseable {
   }
 
   private String isInOutbox() {
-    return ask(() -> new Backlog(source).contains(connection, "parked.event_id"));
+    return ask(
+        () ->
+            new Outboxes(source.outboxes())
+                .contains(connection, "parked.source_table", "parked.event_id"));
   }
 
   /** The database's time: that of the rows, whatever this host's clock says. */

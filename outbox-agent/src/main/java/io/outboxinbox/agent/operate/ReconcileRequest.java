@@ -12,7 +12,8 @@ import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
 import io.outboxinbox.agent.source.slot.PassedBound;
-import io.outboxinbox.agent.source.table.Backlog;
+import io.outboxinbox.agent.source.outbox.Candidates;
+import io.outboxinbox.agent.source.outbox.Outboxes;
 import io.outboxinbox.agent.source.table.Reconciliations;
 import io.outboxinbox.agent.source.table.Reconciliations.Phantom;
 import io.outboxinbox.agent.source.table.Reconciliations.Report;
@@ -85,13 +86,13 @@ public final class ReconcileRequest {
       refuseMisconfigured(findings);
       Optional<String> fatal = fatal(findings, look, acceptedCluster);
       Optional<String> refusal = fatal.isPresent() ? fatal : unhealable(connection, look, bound);
-      Backlog backlog = new Backlog(source);
+      Outboxes outboxes = new Outboxes(source.outboxes());
       return new Preview(
           look.identity().id(),
           source.slot(),
           causes(findings),
-          backlog.count(connection),
-          backlog.count(connection, Backlog.Candidates.notEndedAt(bound.endedXid())),
+          outboxes.count(connection),
+          outboxes.count(connection, table -> Candidates.notEndedAt(bound.endedXid())),
           bound.endedXid(),
           refusal.map(text -> WayOut.of(pipeline.name(), text)).orElse(null));
     } catch (SQLException e) {

@@ -22,6 +22,7 @@ import io.outboxinbox.agent.source.log.LogReader;
 import io.outboxinbox.agent.source.outbox.PageLimit;
 import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.table.Backlog;
+import io.outboxinbox.agent.source.table.BacklogPages;
 import io.outboxinbox.agent.source.table.TablePositions;
 import io.outboxinbox.agent.stream.Commit;
 import io.outboxinbox.agent.stream.EndedTransactions;
@@ -330,7 +331,7 @@ final class LeadingSession {
     Checkpoint checkpoint = from;
     while (!checkpoint.isBacklogDone() && !mustEnd.getAsBoolean()) {
       pulse.ensureAlive();
-      Backlog.Page page =
+      BacklogPages.Page page =
           backlog.read(
               control,
               source,
@@ -357,7 +358,7 @@ final class LeadingSession {
     return checkpoint;
   }
 
-  private Checkpoint publishPage(Commit commit, Triage triage, Backlog.Page page, Checkpoint before)
+  private Checkpoint publishPage(Commit commit, Triage triage, BacklogPages.Page page, Checkpoint before)
       throws SQLException {
     boolean isEnd = page.lastOrdinal() == before.backlogOrdinal();
     if (isEnd && before.backlogOrdinal() < before.backlogEnd()) {

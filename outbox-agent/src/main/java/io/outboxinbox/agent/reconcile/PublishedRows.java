@@ -11,7 +11,12 @@ import io.outboxinbox.agent.publish.PublishedSearch.PublishedEvent;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.route.Router;
 import io.outboxinbox.agent.source.outbox.PageLimit;
+import io.outboxinbox.agent.source.OutboxTable;
+import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.outbox.Outboxes;
 import io.outboxinbox.agent.source.table.Backlog;
+import io.outboxinbox.agent.source.table.Backlog.RowId;
+import io.outboxinbox.agent.source.table.BacklogPages;
 import io.outboxinbox.agent.source.table.ReachedTopics;
 import io.outboxinbox.agent.source.table.Reconciliations;
 import io.outboxinbox.agent.source.table.Reconciliations.Phantom;
@@ -30,6 +35,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -67,6 +73,8 @@ final class PublishedRows {
   private final String sourceId;
   private final Connection control;
   private final Backlog backlog;
+  private final Outboxes outboxes;
+  private final Set<String> tables;
   private final Reconciliations reconciliations;
 
   /** Of this source: an accepted cluster has changed its id. */
@@ -93,7 +101,10 @@ final class PublishedRows {
     this.listsPhantoms = listsPhantoms;
     this.sourceId = lead.leadership().source().id();
     this.control = lead.control();
-    this.backlog = new Backlog(lead.pipeline().source());
+    SourceConfiguration source = lead.pipeline().source();
+    this.backlog = new Backlog(source);
+    this.outboxes = new Outboxes(source.outboxes());
+    this.tables = source.outboxes().stream().map(OutboxTable::name).collect(Collectors.toSet());
     this.reconciliations = new Reconciliations(lead.pipeline().source());
     this.sourceIds = new HashSet<>(Set.of(sourceId));
     this.ceSource = lead.router().ceSource();
@@ -106,7 +117,7 @@ final class PublishedRows {
    * @param position where streaming will begin; rows of the backlog have none of their own
    */
   Outcome takeOut(Backlog.Filled filled, SourcePosition position) throws SQLException {
-    boolean hasUuids = backlog.hasUuids(control);
+    boolean hasUuids = outboxes.haveUuids(control);
     @Nullable Instant lostSince = listsPhantoms && hasUuids ? lostSince() : null;
     if (filled.candidates() == 0 && lostSince == null) {
       return new Outcome(0, 0, 0, 0, null, null, null);
@@ -212,15 +223,16 @@ final class PublishedRows {
     long overtaken = 0;
     long after = 0;
     while (!latest.isEmpty()) {
-      Backlog.Page page = backlog.read(control, sourceId, after, PAGE, position);
+      BacklogPages.Page page = backlog.read(control, sourceId, after, PAGE, position);
       if (page.lastOrdinal() == after) {
         break;
       }
-      Map<String, Long> ordinals = backlog.ordinals(control, sourceId, after, page.lastOrdinal());
-      List<String> ids = new ArrayList<>();
+      Map<RowId, Long> ordinals =
+          Backlog.latest(backlog.numbered(control, sourceId, after, page.lastOrdinal()));
+      List<RowId> ids = new ArrayList<>();
       for (Captured captured : page.rows()) {
         if (captured instanceof Captured.Row row && isOvertaken(row, search, ordinals)) {
-          ids.add(row.event().id());
+          ids.add(new RowId(row.event().table(), row.event().id()));
         }
       }
       if (!ids.isEmpty()) {
@@ -233,7 +245,7 @@ final class PublishedRows {
   }
 
   private boolean isOvertaken(
-      Captured.Row row, PublishedSearch search, Map<String, Long> ordinals) {
+      Captured.Row row, PublishedSearch search, Map<RowId, Long> ordinals) {
     try {
       Destination to =
           lead.router()
@@ -241,7 +253,8 @@ final class PublishedRows {
               .destination();
       return search.isCompacted(to.topic())
           && latest.get(to.topic(), to.key().getBytes(StandardCharsets.UTF_8))
-              > ordinals.getOrDefault(row.event().id(), Long.MAX_VALUE);
+              > ordinals.getOrDefault(
+                  new RowId(row.event().table(), row.event().id()), Long.MAX_VALUE);
     } catch (AgentException.RejectedEvent parkedLater) {
       return false;
     }
@@ -302,17 +315,23 @@ final class PublishedRows {
       return 0;
     }
     List<Backlog.Numbered> removed =
-        backlog.remove(control, sourceId, events.stream().map(PublishedEvent::id).toList());
-    Map<String, Long> ordinals = Backlog.byId(removed);
+        backlog.remove(control, sourceId, events.stream().map(this::rowOf).toList());
+    Map<RowId, Long> ordinals = Backlog.latest(removed);
     for (PublishedEvent event : events) {
       byte @Nullable [] key = event.key();
-      Long ordinal = ordinals.get(event.id());
+      Long ordinal = ordinals.get(rowOf(event));
       if (key != null && ordinal != null) {
         latest.put(event.topic(), key, ordinal);
       }
     }
     found += removed.size();
     return removed.size();
+  }
+
+  /** Of any table where the message was sent while there was one, or names one of before. */
+  private RowId rowOf(PublishedEvent event) {
+    boolean isKnown = event.table() != null && tables.contains(event.table());
+    return new RowId(isKnown ? event.table() : null, event.id());
   }
 
   /** Whether a message says that it is ours, as far as it says anything. */
@@ -334,7 +353,7 @@ final class PublishedRows {
       return;
     }
     Set<String> missing =
-        backlog.missing(control, late.stream().map(PublishedEvent::id).distinct().toList());
+        outboxes.missing(control, late.stream().map(PublishedEvent::id).distinct().toList());
     List<Phantom> listed = new ArrayList<>();
     for (PublishedEvent event : late) {
       if (missing.contains(event.id())) {

@@ -18,6 +18,7 @@ import io.outboxinbox.agent.source.slot.LeftSlot;
 import io.outboxinbox.agent.source.slot.PassedBound;
 import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.slot.SlotState;
+import io.outboxinbox.agent.source.outbox.Candidates;
 import io.outboxinbox.agent.source.table.Backlog;
 import io.outboxinbox.agent.source.table.ReachedTopics;
 import io.outboxinbox.agent.source.table.Reconciliations;
@@ -276,7 +277,7 @@ public final class Reconcile {
       firstStart.dropSlot(leader);
     }
     return firstStart.createSlot(
-        identity.id(), turn, Backlog.Candidates.notEndedAt(bound.endedXid()), own);
+        identity.id(), turn, table -> Candidates.notEndedAt(bound.endedXid()), own);
   }
 
   private Checkpoint checkpoint(

@@ -6,7 +6,8 @@ import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.source.slot.PassedBound;
-import io.outboxinbox.agent.source.table.Backlog;
+import io.outboxinbox.agent.source.outbox.Candidates;
+import io.outboxinbox.agent.source.outbox.Outboxes;
 import io.outboxinbox.agent.source.table.SourceRegistry;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -55,7 +56,7 @@ public final class Unhealable {
               + WayOut.RESET_LEAVING_OUT_COMMAND
               + " to publish only what is written from now on");
     }
-    new Backlog(source)
-        .refuseRowsWithoutId(connection, Backlog.Candidates.notEndedAt(bound.endedXid()));
+    new Outboxes(source.outboxes())
+        .refuseRowsWithoutId(connection, table -> Candidates.notEndedAt(bound.endedXid()));
   }
 }

@@ -26,6 +26,7 @@ final class AgentTablesPreflight {
                   "topics_since",
                   "former_ids",
                   "slot"),
+          "outbox_backlog", List.of("source_table"),
           "outbox_reconciliation", List.of("notes"),
           "outbox_parked", List.of("destination", "destination_rule", "source_table"));
 

@@ -22,23 +22,24 @@ public final class RowSizes {
 
   private RowSizes() {}
 
-  /** SQL for the bytes of a row of the table, which the query calls {@code o}. */
-  public static String sql(Connection connection, String table) throws SQLException {
+  /** SQL for the bytes of a row of the table, which the query calls {@code alias}. */
+  public static String sql(Connection connection, String table, String alias)
+      throws SQLException {
     // Of text and bytea the server knows the length without reading them; a char(n) as text would
     // be without its blanks. Of other types an owner may have made the cast to text.
     String sql =
         """
         SELECT coalesce(string_agg(pg_catalog.format(
                  CASE WHEN base IN ('bytea'::regtype, 'bpchar'::regtype)
-                      THEN ' + coalesce(octet_length(o.%1$s), 0)'
+                      THEN ' + coalesce(octet_length(%2$s.%1$s), 0)'
                       WHEN base IN ('text'::regtype, 'varchar'::regtype)
-                      THEN ' + coalesce(octet_length(o.%1$s::text), 0)'
-                      ELSE ' + coalesce(octet_length(pg_catalog.concat(o.%1$s)), 0)' END, attname), ''), '')
+                      THEN ' + coalesce(octet_length(%2$s.%1$s::text), 0)'
+                      ELSE ' + coalesce(octet_length(pg_catalog.concat(%2$s.%1$s)), 0)' END, attname), ''), '')
         FROM pg_attribute JOIN pg_type t ON t.oid = atttypid,
              LATERAL (SELECT CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END) AS b(base)
         WHERE attrelid = ?::regclass AND attnum > 0 AND NOT attisdropped AND attlen = -1
         """
-            .formatted("%I");
+            .formatted("%I", alias);
     return Sql.one(connection, sql, row -> "(" + ROW_BYTES + row.getString(1) + ")::bigint", table);
   }
 

@@ -108,7 +108,7 @@ public final class StoredRows {
                 outbox,
                 where(connection, selection, after, values),
                 type(connection, Column.ID).comparable(id));
-    String sizes = "SELECT %s %s LIMIT ?".formatted(RowSizes.sql(connection, outbox), from);
+    String sizes = "SELECT %s %s LIMIT ?".formatted(RowSizes.sql(connection, outbox, "o"), from);
     // The next page begins behind an id, so all rows that share one are in one page.
     String rows =
         "SELECT *, %s AS %s %s FETCH FIRST (?) ROWS WITH TIES"

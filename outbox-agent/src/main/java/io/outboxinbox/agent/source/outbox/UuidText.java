@@ -15,4 +15,14 @@ public final class UuidText {
   public static String isUuid7(String text) {
     return "(%s AND substr(%s, 15, 1) = '7')".formatted(isUuid(text), text);
   }
+
+  /** When a UUIDv7 was made; NULL for any other text. */
+  public static String time(String text) {
+    // The first 48 bits are milliseconds.
+    return """
+        CASE WHEN %s THEN pg_catalog.to_timestamp(
+          ('x' || replace(left(%s, 13), '-', ''))::bit(48)::bigint / 1000.0::float8) END
+        """
+        .formatted(isUuid7(text), text);
+  }
 }

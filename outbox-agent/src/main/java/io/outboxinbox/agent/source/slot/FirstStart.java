@@ -5,7 +5,9 @@ import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.event.SourcePosition;
 import io.outboxinbox.agent.source.Durability;
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.outbox.Candidates;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.table.Backlog;
 import io.outboxinbox.agent.source.table.SourceRegistry;
@@ -16,6 +18,7 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.function.Function;
 
 /**
  * Creates the slot, and remembers the rows that are older than it.
@@ -61,9 +64,10 @@ public final class FirstStart {
     return createSlot(
         sourceId,
         turn,
-        source.outboxes().get(0).existingRows() == SourceConfiguration.ExistingRows.PUBLISH
-            ? Backlog.Candidates.ALL
-            : Backlog.Candidates.NONE,
+        table ->
+            table.existingRows() == SourceConfiguration.ExistingRows.PUBLISH
+                ? Candidates.ALL
+                : Candidates.NONE,
         own);
   }
 
@@ -75,7 +79,7 @@ public final class FirstStart {
   public Seed createSlot(
       String sourceId,
       SourceRegistry.Turn turn,
-      Backlog.Candidates candidates,
+      Function<OutboxTable, Candidates> candidates,
       Optional<String> own)
       throws SQLException {
     try (Connection replication = connections.openReplication("slot");
@@ -94,7 +98,7 @@ public final class FirstStart {
         // The snapshot lives until the next command on this connection.
         return new Seed(
             position,
-            candidates.equals(Backlog.Candidates.NONE)
+            source.outboxes().stream().map(candidates).allMatch(Candidates::isNothing)
                 ? Backlog.Filled.NOTHING
                 : copyIds(sourceId, turn, candidates, slot.getString("snapshot_name")));
       } catch (SQLException e) {
@@ -129,7 +133,10 @@ public final class FirstStart {
   }
 
   private Backlog.Filled copyIds(
-      String sourceId, SourceRegistry.Turn turn, Backlog.Candidates candidates, String snapshot)
+      String sourceId,
+      SourceRegistry.Turn turn,
+      Function<OutboxTable, Candidates> candidates,
+      String snapshot)
       throws SQLException {
     try (Connection connection = connections.open("bootstrap", 0);
         Connection reader = connections.open("bootstrap", 30)) {

@@ -14,6 +14,9 @@ import java.sql.SQLException;
 import java.sql.Timestamp;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -27,14 +30,12 @@ public final class ToldTimes {
 
   private static final String IS_UUID7 = UuidText.isUuid7("b.event_id");
 
-  private final OutboxTable outboxTable;
+  private final List<OutboxTable> outboxes;
   private final String table;
-  private final String outbox;
 
   public ToldTimes(SourceConfiguration source) {
-    this.outboxTable = source.outboxes().get(0);
+    this.outboxes = source.outboxes();
     this.table = Identifiers.qualified(source.schema(), "outbox_backlog");
-    this.outbox = outboxTable.qualified();
   }
 
   /**
@@ -43,20 +44,36 @@ public final class ToldTimes {
    * whoever is ahead once may be ahead with others too.
    */
   @Nullable Instant oldest(Connection connection, String sourceId) throws SQLException {
+    List<String> times = new ArrayList<>();
+    for (OutboxTable outbox : outboxes) {
+      times.add(times(connection, outbox));
+    }
     String sql =
         """
         SELECT min(t.told), bool_or(t.told IS NULL OR NOT isfinite(t.told)
           OR t.told > now() + make_interval(secs => %d))
-        FROM (SELECT %s AS told FROM %s b JOIN %s o ON %s WHERE b.source = ?) t
+        FROM (%s) t
         """
-            .formatted(
-                CLOCKS_APART.toSeconds(),
-                toldTime(connection),
-                table,
-                outbox,
-                ColumnType.of(connection, outboxTable, Column.ID)
-                    .isExactly("o." + OutboxColumns.quoted(outboxTable, Column.ID), "b.event_id"));
-    return Sql.one(connection, sql, ToldTimes::told, sourceId).orElse(null);
+            .formatted(CLOCKS_APART.toSeconds(), String.join(" UNION ALL ", times));
+    return Sql.one(
+            connection, sql, ToldTimes::told, Collections.nCopies(times.size(), sourceId).toArray())
+        .orElse(null);
+  }
+
+  private String times(Connection connection, OutboxTable outbox) throws SQLException {
+    String of =
+        outboxes.size() == 1 ? "" : "b.source_table = " + Identifiers.literal(outbox.name());
+    String id =
+        // An id of another table may be none that the type of this one takes.
+        of.isEmpty() ? "b.event_id" : "(CASE WHEN %s THEN b.event_id END)".formatted(of);
+    return "SELECT %s AS told FROM %s b JOIN %s o ON %s WHERE b.source = ?%s"
+        .formatted(
+            toldTime(connection, outbox),
+            table,
+            outbox.qualified(),
+            ColumnType.of(connection, outbox, Column.ID)
+                .isExactly("o." + OutboxColumns.quoted(outbox, Column.ID), id),
+            of.isEmpty() ? "" : " AND " + of);
   }
 
   private static Optional<Instant> told(ResultSet row) throws SQLException {
@@ -65,23 +82,17 @@ public final class ToldTimes {
         : Optional.ofNullable(row.getTimestamp(1)).map(Timestamp::toInstant);
   }
 
-  private String toldTime(Connection connection) throws SQLException {
-    // The first 48 bits are milliseconds.
-    String ofId =
-        """
-        CASE WHEN %s THEN pg_catalog.to_timestamp(
-          ('x' || replace(left(b.event_id, 13), '-', ''))::bit(48)::bigint / 1000.0::float8) END
-        """
-            .formatted(IS_UUID7);
-    if (!outboxTable.mappedColumns().containsKey(Column.OCCURRED_AT)) {
+  private static String toldTime(Connection connection, OutboxTable outbox) throws SQLException {
+    String ofId = UuidText.time("b.event_id");
+    if (!outbox.mappedColumns().containsKey(Column.OCCURRED_AT)) {
       return ofId;
     }
-    ColumnType type = ColumnType.of(connection, outboxTable, Column.OCCURRED_AT);
+    ColumnType type = ColumnType.of(connection, outbox, Column.OCCURRED_AT);
     return "LEAST(%s, %s)"
         .formatted(
             ofId,
             OutboxColumns.instant(
-                "o." + OutboxColumns.quoted(outboxTable, Column.OCCURRED_AT), type.name()));
+                "o." + OutboxColumns.quoted(outbox, Column.OCCURRED_AT), type.name()));
   }
 
   /** How many rows written down tell their time by no UUIDv7, but at most by what they say. */

@@ -1,5 +1,7 @@
 package io.outboxinbox.agent.source.outbox;
 
+import io.outboxinbox.agent.source.table.BacklogPages;
+
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -109,7 +111,7 @@ class StoredRowsIT {
     try (Statement statement = connection.createStatement()) {
       statement.execute("SET TimeZone = 'Asia/Kathmandu'");
     }
-    assertThat(new Backlog(source).fill(connection, "s", Backlog.Candidates.ALL).oldest())
+    assertThat(new Backlog(source).fill(connection, "s", table -> Candidates.ALL).oldest())
         .isEqualTo(Instant.parse("2016-11-24T12:00:00Z"));
   }
 
@@ -120,10 +122,10 @@ class StoredRowsIT {
     database.runScript("schema/postgresql/04_agent.sql");
     database.execute("UPDATE own SET happened = now() + interval '3 days' WHERE id = 'b'");
     Backlog backlog = new Backlog(source);
-    assertThat(backlog.fill(connection, "s", Backlog.Candidates.ALL).oldest()).isNull();
+    assertThat(backlog.fill(connection, "s", table -> Candidates.ALL).oldest()).isNull();
     database.execute("UPDATE own SET id = '01985bd4-a1a5-7000-8000-000000000000' WHERE id = 'b'");
     database.execute("TRUNCATE outbox_backlog");
-    assertThat(backlog.fill(connection, "s", Backlog.Candidates.ALL).oldest()).isNotNull();
+    assertThat(backlog.fill(connection, "s", table -> Candidates.ALL).oldest()).isNotNull();
     assertThat(new ToldTimes(source).countWithoutTimeInId(connection, "s")).isEqualTo(1);
     // Begins like one, and is none.
     database.execute(
@@ -140,14 +142,14 @@ class StoredRowsIT {
         "ALTER TABLE own DROP CONSTRAINT own_pkey",
         "INSERT INTO own VALUES ('a', 'order', '2', 'placed', '{}', now())");
     Backlog backlog = new Backlog(source);
-    backlog.fill(connection, "s", Backlog.Candidates.ALL);
+    backlog.fill(connection, "s", table -> Candidates.ALL);
     List<String> read = new ArrayList<>();
     PageLimit limit = new PageLimit(rowsMax, 1 << 20);
     long after = -1;
     long last = 0;
     while (after != last) {
       after = last;
-      Backlog.Page page = backlog.read(connection, "s", after, limit, SourcePosition.atCommit(1));
+      BacklogPages.Page page = backlog.read(connection, "s", after, limit, SourcePosition.atCommit(1));
       for (Captured row : page.rows()) {
         OutboxEvent event = ((Captured.Row) row).event();
         read.add(event.id() + event.aggregateId());
@@ -188,7 +190,7 @@ class StoredRowsIT {
   private List<String> found(String ids) throws SQLException {
     String sql =
         "SELECT string_agg(t.id, ', ' ORDER BY n) FILTER (WHERE %2$s) FROM unnest('{%1$s}'::text[]) WITH ORDINALITY t(id, n)"
-            .formatted(ids, new Backlog(source).contains(connection, "t.id"));
+            .formatted(ids, new Outboxes(source.outboxes()).contains(connection, "NULL", "t.id"));
     try (Statement statement = connection.createStatement()) {
       statement.execute("SET enable_seqscan = off");
       assertThat(first(statement, "EXPLAIN (FORMAT JSON) " + sql)).contains("Index Cond");
@@ -236,12 +238,12 @@ class StoredRowsIT {
         "ALTER TABLE own ALTER COLUMN id DROP NOT NULL",
         "INSERT INTO own VALUES (NULL, 'order', '1', 'placed', '{}', now())");
     Backlog backlog = new Backlog(source);
-    assertThatThrownBy(() -> backlog.fill(connection, "s", Backlog.Candidates.ALL))
+    assertThatThrownBy(() -> backlog.fill(connection, "s", table -> Candidates.ALL))
         .isInstanceOf(AgentException.Misconfigured.class)
         .hasMessageContaining("1 rows of table \"public\".\"own\" have no \"id\"")
         .hasMessageContaining("ALTER COLUMN \"id\" SET NOT NULL");
     database.execute("UPDATE own SET id = 'c' WHERE id IS NULL");
-    assertThat(backlog.fill(connection, "s", Backlog.Candidates.ALL).candidates()).isEqualTo(3);
+    assertThat(backlog.fill(connection, "s", table -> Candidates.ALL).candidates()).isEqualTo(3);
   }
 
   @Test

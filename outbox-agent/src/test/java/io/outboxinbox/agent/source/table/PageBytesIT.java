@@ -104,7 +104,7 @@ class PageBytesIT {
     Backlog backlog = new Backlog(source);
     List<Integer> pages = new ArrayList<>();
     long after = 0;
-    Backlog.Page page;
+    BacklogPages.Page page;
     do {
       page =
           backlog.read(
