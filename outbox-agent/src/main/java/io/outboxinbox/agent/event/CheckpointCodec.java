@@ -23,7 +23,13 @@ public final class CheckpointCodec {
   private static final int VERSION_WITHOUT_PARKING = 1;
 
   /** An agent that knows nothing of parked events must not go on: it would forget them. */
-  private static final int VERSION = 2;
+  private static final int VERSION_OF_ONE_TABLE = 2;
+
+  /** One that reads a single table must not either: it would pass over rows of the others. */
+  private static final int VERSION = 3;
+
+  /** As a publication's mark has it before each of several tables. */
+  private static final String TABLE = " [";
 
   private CheckpointCodec() {}
 
@@ -60,7 +66,7 @@ public final class CheckpointCodec {
       SourcePosition position = checkpoint.position();
       Checkpoint.Parking parking = checkpoint.parking();
       return new Stored(
-          parking.equals(Checkpoint.Parking.NONE) ? VERSION_WITHOUT_PARKING : VERSION,
+          version(checkpoint),
           checkpoint.epoch(),
           checkpoint.sequence(),
           source.systemId(),
@@ -80,6 +86,15 @@ public final class CheckpointCodec {
           checkpoint.endedXid(),
           checkpoint.reconciliation(),
           checkpoint.backlogEnd());
+    }
+
+    private static int version(Checkpoint checkpoint) {
+      if (checkpoint.publicationMark().contains(TABLE)) {
+        return VERSION;
+      }
+      return checkpoint.parking().equals(Checkpoint.Parking.NONE)
+          ? VERSION_WITHOUT_PARKING
+          : VERSION_OF_ONE_TABLE;
     }
 
     Checkpoint checkpoint() {

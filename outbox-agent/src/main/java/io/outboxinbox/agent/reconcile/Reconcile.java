@@ -120,7 +120,7 @@ public final class Reconcile {
     if (last.isPresent() && last.get().isUnfinished() && !isLastDurable) {
       return Optional.of(new Cause(cause, asked(last.get())));
     }
-    if (source.onGap() == OnGap.RECONCILE && (found != null || isSameBroker())) {
+    if (source.onGap() == OnGap.RECONCILE && mayBeByItself(found)) {
       return Optional.of(new Cause(cause, null));
     }
     throw source.onGap() == OnGap.RECONCILE ? seen.asFatal() : seen;
@@ -143,6 +143,17 @@ public final class Reconcile {
 
   private static Checkpoint asRead(Checkpoint checkpoint) {
     return checkpoint.onTimeline(0).throughSlot("").withPublicationMark("");
+  }
+
+  /**
+   * Not where tables came or went: an agent with the file of before, such as in a rolling deploy,
+   * would give a table up.
+   */
+  private boolean mayBeByItself(@Nullable Checkpoint found) throws SQLException {
+    return found == null
+        ? isSameBroker()
+        : !PublicationMark.hasOtherTables(
+            found.publicationMark(), PublicationMark.of(lead.control(), source));
   }
 
   /** A wrong bootstrapServers looks like a lost position; only an operator can tell them apart. */

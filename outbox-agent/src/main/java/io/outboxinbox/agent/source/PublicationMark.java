@@ -4,13 +4,21 @@ import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.WayOut;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.function.Predicate;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
- * Identifies the table's membership in the publication, for comparison only. Another mark means
- * that rows may have been written while the publication did not have them: it, or the table's place
+ * Identifies the tables' membership in the publication, for comparison only. Another mark means
+ * that rows may have been written while the publication did not have them: it, or a table's place
  * in it, was dropped, made anew or altered. A change of the publication's owner alters the mark
  * too, which costs a look and no event. Why so: docs/decisions/0005.
+ *
+ * <p>The mark of one table is that of every version. That of several has a part for each, {@code
+ * [oid "name" membership]}: it also says which tables a position covers.
  */
 public final class PublicationMark {
   /**
@@ -49,6 +57,38 @@ public final class PublicationMark {
        WHERE p.pubname = ?
       """;
 
+  /** The same for several tables, in the order of their ids. */
+  private static final String MARK_OF_SEVERAL =
+      """
+      SELECT pg_catalog.format('publication %s/%s', p.oid, p.xmin)
+             || CASE WHEN p.puballtables THEN ' all tables' ELSE '' END
+             || (SELECT string_agg(
+                          pg_catalog.format(' [%s "%s"', coalesce(c.oid, 0), o.name)
+                          || coalesce((SELECT pg_catalog.format(' table %s/%s', r.oid, r.xmin)
+                                         FROM pg_publication_rel r
+                                        WHERE r.prpubid = p.oid AND r.prrelid = c.oid), '')
+                          || coalesce((SELECT pg_catalog.format(' schema %s/%s', s.oid, s.xmin)
+                                         FROM pg_publication_namespace s
+                                        WHERE s.pnpubid = p.oid AND s.pnnspid = n.oid), '')
+                          || coalesce((SELECT pg_catalog.format(' of %s', c.oid)
+                                              || CASE WHEN p.puballtables THEN ''
+                                                      ELSE pg_catalog.format('/%s', t.xmin) END
+                                         FROM pg_type t
+                                        WHERE t.oid = c.reltype
+                                          AND NOT EXISTS (SELECT FROM pg_publication_rel r
+                                                           WHERE r.prpubid = p.oid
+                                                             AND r.prrelid = c.oid)), '')
+                          || ']', '' ORDER BY c.oid, o.name)
+                   FROM pg_catalog.unnest(?::text[]) AS o(name)
+                   LEFT JOIN pg_namespace n ON n.nspname = ?
+                   LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = o.name)
+             AS mark
+        FROM pg_publication p
+       WHERE p.pubname = ?
+      """;
+
+  private static final Pattern PART = Pattern.compile(" \\[(\\d+) \"([^\"]*)\"([^\\]\"]*)]");
+
   /** Publishing by schema exists from 15 on; before, a table nobody has stands in for it. */
   private static final String NO_SCHEMAS =
       "(SELECT 0 AS oid, 0 AS xmin, 0::oid AS pnpubid, 0::oid AS pnnspid WHERE false)";
@@ -71,35 +111,60 @@ public final class PublicationMark {
    */
   public static String of(Connection connection, SourceConfiguration config) throws SQLException {
     return CatalogQuery.list(
-            connection, sql(connection), row -> row.getString("mark"), parameters(config))
+            connection, sql(connection, config), row -> row.getString("mark"), parameters(config))
         .stream()
         .findFirst()
         .orElse(NONE);
   }
 
   /** A query for the mark, without a row where there is no publication. */
-  public static String sql(Connection connection) throws SQLException {
+  public static String sql(Connection connection, SourceConfiguration config)
+      throws SQLException {
+    String sql = config.outboxes().size() == 1 ? MARK : MARK_OF_SEVERAL;
     int version = connection.getMetaData().getDatabaseMajorVersion() * 10_000;
     return version < SCHEMA_PUBLICATIONS_SINCE
-        ? MARK.replace("pg_publication_namespace", NO_SCHEMAS)
-        : MARK;
+        ? sql.replace("pg_publication_namespace", NO_SCHEMAS)
+        : sql;
   }
 
   /** The parameters of {@link #sql}, in order. */
   public static Object[] parameters(SourceConfiguration config) {
+    List<OutboxTable> outboxes = config.outboxes();
+    if (outboxes.size() > 1) {
+      String[] names = outboxes.stream().map(OutboxTable::name).toArray(String[]::new);
+      return new Object[] {names, config.schema(), config.publication()};
+    }
     return new Object[] {
       config.schema(),
-      config.outboxes().get(0).name(),
+      outboxes.get(0).name(),
       config.schema(),
       config.schema(),
-      config.outboxes().get(0).name(),
+      outboxes.get(0).name(),
       config.publication()
     };
   }
 
   /** The mark as it is now, where it says what the one before said; else the one before. */
   public static String completed(String before, String now) {
-    return now.startsWith(before + TABLE) ? now : before;
+    return Change.between(before, now).isNone() ? now : before;
+  }
+
+  /** Whether tables came or went since: then an operator has to say that this is meant. */
+  public static boolean hasOtherTables(String before, String now) {
+    Change change = Change.between(before, now);
+    return !change.added().isEmpty() || !change.left().isEmpty();
+  }
+
+  /** Whether a mark says all that another one says, of the same tables and perhaps of more. */
+  public static boolean covers(String mark, String other) {
+    if (mark.equals(other)) {
+      return true;
+    }
+    Parsed all = Parsed.of(mark);
+    Parsed some = Parsed.of(other);
+    return some.isOfOne()
+        ? all.parts().stream().map(all::own).anyMatch(other::equals)
+        : all.publication().equals(some.publication()) && all.parts().containsAll(some.parts());
   }
 
   /** Whether two marks are of one publication of a database, whatever it was called and is now. */
@@ -110,20 +175,152 @@ public final class PublicationMark {
 
   /** What another mark than before means; nothing where it says the same. */
   public static List<Finding> compare(SourceConfiguration source, String before, String now) {
-    return completed(before, now).equals(now) ? List.of() : List.of(edited(source, before, now));
+    Change change = Change.between(before, now);
+    if (!change.isOfKnown()) {
+      return List.of(edited(source, source.tableNames(), before, now));
+    }
+    List<Finding> findings = new ArrayList<>();
+    if (!change.altered().isEmpty()) {
+      findings.add(edited(source, String.join(", ", change.altered()), before, now));
+    }
+    for (String table : change.added()) {
+      findings.add(
+          Finding.gap(
+              "table %s is read from now on, and the last position does not cover it: rows it has already are in no stream"
+                  .formatted(table),
+              WayOut.RECONCILE));
+    }
+    for (String table : change.left()) {
+      findings.add(
+          Finding.gap(
+              "table %s is covered by the last position and not read any more: rows it gets would never be published"
+                  .formatted(table),
+              "name it in source.tables again, or, to give it up: " + WayOut.RECONCILE));
+    }
+    return findings;
   }
 
-  private static Finding edited(SourceConfiguration source, String before, String now) {
+  private static Finding edited(
+      SourceConfiguration source, String tables, String before, String now) {
     return Finding.gap(
         "publication "
             + source.publication()
             + " was altered or created again, or table "
-            + source.tableNames()
+            + tables
             + " was taken out and put back, or is another one, since the last position (mark "
             + before
             + ", now "
             + now
             + "); rows written in between are in no stream",
         WayOut.RECONCILE);
+  }
+
+  private static boolean isSameOrMore(String before, String now) {
+    return now.equals(before) || now.startsWith(before + TABLE);
+  }
+
+  /**
+   * One table of a mark of several.
+   *
+   * @param oid 0 where there is no such table
+   */
+  private record Part(long oid, String name, String membership) {}
+
+  /**
+   * A mark taken apart.
+   *
+   * @param publication all of it where it is of one table
+   * @param parts none where it is of one table
+   */
+  private record Parsed(String publication, List<Part> parts) {
+    static Parsed of(String mark) {
+      Matcher part = PART.matcher(mark);
+      List<Part> parts = new ArrayList<>();
+      int end = mark.length();
+      while (part.find()) {
+        end = parts.isEmpty() ? part.start() : end;
+        parts.add(new Part(Long.parseLong(part.group(1)), part.group(2), part.group(3)));
+      }
+      return new Parsed(mark.substring(0, end), parts);
+    }
+
+    boolean isOfOne() {
+      return parts.isEmpty();
+    }
+
+    /** The mark that one of the tables has where it is the only one. */
+    String own(Part part) {
+      return publication + part.membership();
+    }
+  }
+
+  /**
+   * What became of the tables of a mark.
+   *
+   * @param isOfKnown false where they are of two publications, or nothing of one is in the other
+   * @param altered names of those that were, or are others
+   */
+  private record Change(
+      boolean isOfKnown, List<String> altered, List<String> added, List<String> left) {
+    private static final Change NONE = new Change(true, List.of(), List.of(), List.of());
+
+    boolean isNone() {
+      return equals(NONE);
+    }
+
+    static Change between(String before, String now) {
+      if (isSameOrMore(before, now)) {
+        return NONE;
+      }
+      Parsed old = Parsed.of(before);
+      Parsed current = Parsed.of(now);
+      if (old.isOfOne() && current.isOfOne()) {
+        return new Change(false, List.of(), List.of(), List.of());
+      }
+      if (old.isOfOne()) {
+        return ofOne(current, part -> isSameOrMore(before, current.own(part)), true);
+      }
+      if (current.isOfOne()) {
+        return ofOne(old, part -> isSameOrMore(old.own(part), now), false);
+      }
+      Change change = between(old, current);
+      return old.publication().equals(current.publication())
+          ? change
+          : new Change(false, List.of(), change.added(), change.left());
+    }
+
+    /** One of several is the only one of the other mark; the rest came or went. */
+    private static Change ofOne(Parsed several, Predicate<Part> isIt, boolean isNow) {
+      List<String> others =
+          several.parts().stream().filter(isIt.negate()).map(Part::name).toList();
+      boolean isKnown = others.size() < several.parts().size();
+      return isNow
+          ? new Change(isKnown, List.of(), others, List.of())
+          : new Change(isKnown, List.of(), List.of(), others);
+    }
+
+    private static Change between(Parsed old, Parsed current) {
+      List<Part> gone = new ArrayList<>(old.parts());
+      List<String> altered = new ArrayList<>();
+      List<String> added = new ArrayList<>();
+      for (Part now : current.parts()) {
+        // A renamed table keeps its id, and one that was made anew has the name.
+        Optional<Part> before =
+            find(old, part -> part.oid() == now.oid() && now.oid() > 0)
+                .or(() -> find(old, part -> part.name().equals(now.name())));
+        before.ifPresent(gone::remove);
+        if (before.isEmpty()) {
+          added.add(now.name());
+        } else if (before.get().oid() != now.oid()
+            || !isSameOrMore(before.get().membership(), now.membership())) {
+          altered.add(now.name());
+        }
+      }
+      return new Change(true, altered, added, gone.stream().map(Part::name).toList());
+    }
+
+    private static Optional<Part> find(Parsed mark, Predicate<Part> isIt) {
+      return mark.parts().stream().filter(isIt).findFirst();
+    }
   }
 }

@@ -1,5 +1,7 @@
 package io.outboxinbox.agent.stream;
 
+import io.outboxinbox.agent.source.PublicationMark;
+
 import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.SourcePosition;
@@ -23,15 +25,15 @@ public final class EndedTransactions {
   /**
    * Starts with nothing known.
    *
-   * @param publicationMark the checkpoint's; a pulse sent under another one proves nothing, since
-   *     rows may have been written while the table was outside the publication
+   * @param publicationMark the checkpoint's; a pulse sent under one that says less, or otherwise,
+   *     proves nothing, since rows may have been written while a table was outside the publication
    */
   public EndedTransactions(String publicationMark) {
     this.publicationMark = publicationMark;
   }
 
   public void pulse(Captured.Pulse pulse) {
-    if (pulse.publicationMark().equals(publicationMark)) {
+    if (PublicationMark.covers(pulse.publicationMark(), publicationMark)) {
       seen = Math.max(seen, pulse.endedXid());
     }
   }

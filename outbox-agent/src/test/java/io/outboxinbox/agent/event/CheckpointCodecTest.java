@@ -1,5 +1,7 @@
 package io.outboxinbox.agent.event;
 
+import java.util.List;
+
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -63,6 +65,21 @@ class CheckpointCodecTest {
         .contains("\"version\":1");
   }
 
+  /** They would pass over the rows of all tables but one. */
+  @Test
+  void keepsSeveralTablesFromAgentsThatReadOne() {
+    Checkpoint several =
+        CHECKPOINT.withPublicationMark(
+            "publication 1/2 [10 \"outbox_event\" table 3/4] [20 \"event\" table 5/6]");
+    byte[] written = CheckpointCodec.encode(several);
+    assertThat(CheckpointCodec.decode(written)).isEqualTo(several);
+    assertThat(new String(written, StandardCharsets.UTF_8)).contains("\"version\":3");
+    for (String one : List.of("publication 1/2 table 3/4", "publication 1/2 all tables of 5", "none")) {
+      byte[] ofOne = CheckpointCodec.encode(CHECKPOINT.withPublicationMark(one));
+      assertThat(new String(ofOne, StandardCharsets.UTF_8)).contains("\"version\":1");
+    }
+  }
+
   @Test
   void readsWhatAgentsWithoutParkingWrote() {
     String older =
@@ -85,8 +102,8 @@ class CheckpointCodecTest {
   void refusesAnotherVersionAndRubbish() {
     String newer =
         new String(CheckpointCodec.encode(CHECKPOINT), StandardCharsets.UTF_8)
-            .replace("\"version\":1", "\"version\":3");
-    assertRefused(newer, "its version is 3, this agent reads up to 2");
+            .replace("\"version\":1", "\"version\":4");
+    assertRefused(newer, "its version is 4, this agent reads up to 3");
     assertRefused("{\"version\":1}", "Missing required creator property 'epoch'");
     assertRefused("hello", "cannot be read");
     assertRefused("null", "it is null");

@@ -57,6 +57,18 @@ class EndedTransactionsTest {
     assertThat(at(200).endedXid()).isZero();
   }
 
+  /** It was sent for those that join, and says all of those that are read already. */
+  @Test
+  void countsAPulseThatSaysTheSameOfMoreTables() {
+    EndedTransactions ofOne = new EndedTransactions("publication 1/2 table 3/4");
+    String both = "publication 1/2 [10 \"outbox_event\" table 3/4] [20 \"event\" table 5/6]";
+    ofOne.pulse(new Captured.Pulse(1, 700, both));
+    ofOne.pulse(new Captured.Pulse(2, 800, both.replace("3/4", "3/5")));
+    ofOne.end(SourcePosition.atCommit(200));
+    assertThat(ofOne.addTo(FROM.advancedTo(SourcePosition.atCommit(200), 10)).endedXid())
+        .isEqualTo(700);
+  }
+
   @Test
   void holdsABoundedNumberOfPulses() {
     for (int i = 1; i <= 100_000; i++) {

@@ -318,7 +318,7 @@ public final class SourceRegistry {
         FROM message, log, durability WHERE durability.commit = 'local' AND source = ?
         RETURNING paused_at, paused_by, paused_reason, pulse
         """
-            .formatted(PublicationMark.sql(connection), table);
+            .formatted(PublicationMark.sql(connection, source), table);
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       int next = 1;
       for (Object parameter : PublicationMark.parameters(source)) {
