@@ -288,7 +288,7 @@ final class SessionStart {
       throws SQLException {
     FirstStart firstStart = new FirstStart(source, leadership.connections());
     if (slot.isPresent()) {
-      if (source.existingRows() == ExistingRows.SKIP) {
+      if (source.skipsExistingRows()) {
         return new FirstStart.Seed(
             SourcePosition.atCommit(slot.get().confirmedFlushLsn()), Backlog.Filled.NOTHING);
       }

@@ -4,7 +4,6 @@ import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.SourceConfiguration;
-import io.outboxinbox.agent.source.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.source.slot.PassedBound;
 import io.outboxinbox.agent.source.outbox.Candidates;
 import io.outboxinbox.agent.source.outbox.Outboxes;
@@ -37,6 +36,11 @@ public final class Unhealable {
   public void refuse(
       Connection connection, boolean hasSlot, Optional<String> own, PassedBound bound)
       throws SQLException {
+    if (source.outboxes().size() > 1) {
+      throw new AgentException.Misconfigured(
+          "source.tables has several tables, and this version cannot reconcile them",
+          "run a version that can");
+    }
     // It makes room for a new one; who has not read it has nothing to do with it.
     if (hasSlot && own.filter(source.slot()::equals).isEmpty()) {
       throw new AgentException.Misconfigured(
@@ -47,7 +51,7 @@ public final class Unhealable {
               + "; or, if it is this source's own, such as from before an upgrade, say so: "
               + new SourceRegistry(source).claim(identity.id()));
     }
-    if (source.existingRows() == ExistingRows.SKIP && bound.endedXid() == 0) {
+    if (!source.skippedTables().isEmpty() && bound.endedXid() == 0) {
       throw new AgentException.Misconfigured(
           "source.existingRows is skip, and without a known position rows that were never to be"
               + " published cannot be told from rows that were missed",

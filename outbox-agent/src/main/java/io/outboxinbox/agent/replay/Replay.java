@@ -145,6 +145,11 @@ public final class Replay {
   }
 
   private void requireTopic(Order order) {
+    if (source.outboxes().size() > 1) {
+      throw new AgentException.Misconfigured(
+          "source.tables has several tables, and this version cannot replay them",
+          "run a version that can");
+    }
     if (order.topic() != null) {
       router.requireTopic(source.outboxes().get(0).name(), order.topic());
     }

@@ -76,7 +76,7 @@ public record SourceConfiguration(
         columns,
     @Nullable List<@Pattern(regexp = Identifiers.COLUMN, message = Identifiers.COLUMN_RULE) String>
         extraColumns,
-    @Nullable @Size(min = 1, max = 1, message = "must have one entry")
+    @Nullable @Size(min = 1, max = TABLES_MAX, message = "must have 1 to " + TABLES_MAX + " entries")
         List<@NotNull(message = "must be a table's block") @Valid TableConfiguration> tables,
     @JsonProperty(defaultValue = "publish") ExistingRows existingRows,
     @JsonProperty(defaultValue = "stop") OnGap onGap,
@@ -99,6 +99,22 @@ public record SourceConfiguration(
 
   private static final String DATABASE_RULE =
       "must be the name of the database, without blanks and / ? # % +: Debezium puts it into a URL as it is; see ALTER DATABASE ... RENAME";
+
+  /** Each look at the source asks for each table; a guess at what nobody needs more of. */
+  private static final int TABLES_MAX = 16;
+
+  /** Whether rows older than the slot are to be published of no table. */
+  public boolean skipsExistingRows() {
+    return skippedTables().size() == outboxes().size();
+  }
+
+  /** Names of the tables of which older rows are not to be published. */
+  public List<String> skippedTables() {
+    return outboxes().stream()
+        .filter(table -> table.existingRows() == ExistingRows.SKIP)
+        .map(OutboxTable::name)
+        .toList();
+  }
 
   /** The tables, at least one, in the order of the configuration. */
   public List<OutboxTable> outboxes() {

@@ -9,10 +9,8 @@ import io.dropwizard.jetty.HttpConnectorFactory;
 import io.dropwizard.jetty.HttpsConnectorFactory;
 import io.outboxinbox.agent.configure.PipelineConfiguration.WhenSpent;
 import io.outboxinbox.agent.publish.kafka.KafkaConfiguration;
-import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConfiguration.Column;
-import io.outboxinbox.agent.source.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.source.SourceConfiguration.SslMode;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -171,57 +169,6 @@ class ConfigurationFaultsTest {
   }
 
   @Test
-  void aListOfOneTableMeansTheSameAsItsName() throws Exception {
-    SourceConfiguration named =
-        readOne(
-                inSource(
-                    "table: Outbox",
-                    "layout: debezium",
-                    "columns: {payload: body}",
-                    "extraColumns: [tenant]"))
-            .source();
-    SourceConfiguration listed =
-        readOne(
-                inSource(
-                    "tables: [{table: Outbox, layout: debezium, columns: {payload: body}, extraColumns: [tenant]}]"))
-            .source();
-    assertThat(listed.outboxes()).isEqualTo(named.outboxes());
-    assertThat(listed).hasToString(named.toString());
-    assertThat(readOne(inSource("tables: [{}]")).source().outboxes())
-        .isEqualTo(readOne(GOOD).source().outboxes());
-    assertThat(
-            readOne(inSource("existingRows: skip", "tables: [{existingRows: publish}]"))
-                .source()
-                .outboxes())
-        .extracting(OutboxTable::existingRows)
-        .containsExactly(ExistingRows.PUBLISH);
-  }
-
-  @Test
-  void namesTheFaultsOfEachTableOfAList() throws Exception {
-    assertThat(
-            reader.faultsOf(
-                inSource("table: a", "tables: [{table: a.b, layout: debesium, colums: {}}]")))
-        .map(fault -> fault.substring("pipelines[0].source.".length()))
-        .satisfiesExactlyInAnyOrder(
-            fault -> assertThat(fault).startsWith("tables[0].table: is a.b; must be the name"),
-            fault ->
-                assertThat(fault)
-                    .isEqualTo("tables[0].layout: is debesium; must be one of standard, debezium"),
-            fault ->
-                assertThat(fault).isEqualTo("tables[0].colums: unknown key; did you mean columns?"),
-            fault ->
-                assertThat(fault)
-                    .isEqualTo(
-                        "table: is a; must be left out beside tables; say it in an entry of the list"));
-    assertThat(reader.faultsOf(inSource("tables: [~]"))).isNotEmpty();
-    assertThat(reader.faultsOf(inSource("tables: []")))
-        .singleElement()
-        .asString()
-        .contains("source.tables", "must have");
-  }
-
-  @Test
   void refusesNamesThatCannotBeReadAndSaysWhy() throws Exception {
     String asInCatalog = "must be the name as the catalog has it, without quotes";
     assertThat(
@@ -363,29 +310,6 @@ class ConfigurationFaultsTest {
     assertThat(reader.faultsOf(GOOD.replace("[order]", "[order]\n      topic: invoices")))
         .singleElement(org.assertj.core.api.InstanceOfAssertFactories.STRING)
         .startsWith("pipelines[0].route.topic: 'invoices' matches none of route.allowedTopics");
-  }
-
-  @Test
-  void namesTheFaultsOfEachTablesRoute() throws Exception {
-    assertThat(
-            reader.faultsOf(
-                inSource(
-                    "tables: [{topic: 'shop.{tenant}', key: '{id', allowedTopics: [outbox-agent-positions]}]")))
-        .map(fault -> fault.substring("pipelines[0].source.".length()))
-        .satisfiesExactlyInAnyOrder(
-            fault ->
-                assertThat(fault)
-                    .startsWith("tables[0].topic: ")
-                    .endsWith("event_type, id and extraColumns [] of table outbox_event"),
-            fault -> assertThat(fault).startsWith("tables[0].key: ").contains("never closed"),
-            fault ->
-                assertThat(fault)
-                    .startsWith("tables[0].allowedTopics[0]: ")
-                    .contains("must not be a topic of the agent itself"));
-    assertThat(reader.faultsOf(inSource("tables: [{topic: invoices}]")))
-        .singleElement(org.assertj.core.api.InstanceOfAssertFactories.STRING)
-        .startsWith("pipelines[0].source.tables[0].topic: ")
-        .contains("matches none of route.allowedTopics [order]");
   }
 
   @Test

@@ -71,11 +71,19 @@ class QuotedNamesIT {
     }
 
     String yaml() {
-      String mapped =
-          "columns: {id: '%s', aggregate_type: '%s', aggregate_id: '%s', event_type: '%s', payload: '%s', headers: '%s'}"
-              .formatted(columns.subList(0, 6).toArray());
       return "schema: '%s'\n      table: '%s'\n      layout: debezium\n      %s\n      extraColumns: ['%s']"
-          .formatted(schema, table, mapped, columns.get(6));
+          .formatted(schema, table, mapped(), columns.get(6));
+    }
+
+    /** Of a list of tables. */
+    String entry(String named) {
+      return "table: '%s', layout: debezium, %s, extraColumns: ['%s']"
+          .formatted(named, mapped(), columns.get(6));
+    }
+
+    private String mapped() {
+      return "columns: {id: '%s', aggregate_type: '%s', aggregate_id: '%s', event_type: '%s', payload: '%s', headers: '%s'}"
+          .formatted(columns.subList(0, 6).toArray());
     }
 
     @Override
@@ -135,6 +143,39 @@ class QuotedNamesIT {
         .allSatisfy(record -> assertThat(PipelineRig.header(record, "ce_type")).isEqualTo("made"));
     replay(names);
     assertThat(next.status().restarts()).isZero();
+  }
+
+  @ParameterizedTest
+  @MethodSource("names")
+  void twoTablesAreReadAsOne(Names names) throws Exception {
+    create(names);
+    String publication =
+        rig.query(
+            "SELECT pubname FROM pg_publication_tables WHERE tablename = "
+                + literal(names.table()));
+    rig.execute(
+        "GRANT SELECT ON %s TO outbox_agent"
+            .formatted(Identifiers.qualified(names.schema(), names.decoy())));
+    insert(names, "old", 0, 20);
+    rig.awaitLeading(
+        rig.start(
+            "schema: '%s'\n      publication: %s\n      tables: [{%s}, {%s}]"
+                .formatted(
+                    names.schema(),
+                    publication,
+                    names.entry(names.table()),
+                    names.entry(names.decoy()))));
+    insert(names, "log", 20, 40);
+    rig.awaitEvents(80);
+    assertThat(rig.consume())
+        .hasSize(80)
+        .allSatisfy(
+            record ->
+                assertThat(PipelineRig.header(record, "outbox_table"))
+                    .isEqualTo(
+                        PipelineRig.header(record, "ce_type").equals("made")
+                            ? names.table()
+                            : names.decoy()));
   }
 
   private void parkAndRelease(Names names) throws Exception {

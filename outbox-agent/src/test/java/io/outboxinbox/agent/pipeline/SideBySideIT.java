@@ -80,6 +80,42 @@ class SideBySideIT {
     assertThat(rig.checkpoint().source()).isNotEqualTo(other.checkpoint().source());
   }
 
+  /** Whatever the order of the list: the names of the two are those that outbox_event has alone. */
+  @Test
+  void aPipelineOfTwoTablesIsBesideOneOfAThirdAndKeepsItsNamesWhenTheListIsReordered()
+      throws Exception {
+    rig.execute(
+        "CREATE TABLE event (LIKE outbox_event INCLUDING ALL)",
+        "CREATE TABLE third (LIKE outbox_event INCLUDING ALL)",
+        "GRANT SELECT ON event, third TO outbox_agent",
+        "ALTER PUBLICATION outbox_publication ADD TABLE event",
+        "CREATE PUBLICATION outbox_publication_third FOR TABLE third WITH (publish = 'insert')");
+    String ofTwo = rig.topic;
+    Pipeline two = rig.start("tables: [{table: outbox_event}, {table: event}]");
+    rig.awaitLeading(two);
+    List<String> slot = slots(rig.database);
+    rig.topic = kafka.newTopic("third", 1);
+    rig.awaitLeading(rig.start("table: third"));
+    String insert =
+        "INSERT INTO %s (aggregate_type, aggregate_id, event_type, payload) VALUES ('order', 'k', 'placed', '{\"n\": %d}')";
+    rig.execute(
+        insert.formatted("outbox_event", 0),
+        insert.formatted("third", 0),
+        insert.formatted("event", 1));
+    rig.await(() -> rig.consume(ofTwo).size() == 2);
+    rig.await(() -> rig.consume(rig.topic).size() == 1);
+    assertThat(slots(rig.database)).hasSize(2);
+    assertThat(two.stop(DEADLINE)).isTrue();
+    rig.topic = ofTwo;
+    Pipeline turned = rig.start("tables: [{table: event}, {table: outbox_event}]");
+    rig.awaitLeading(turned);
+    rig.execute(insert.formatted("event", 2));
+    rig.await(() -> rig.consume(ofTwo).size() == 3);
+    assertThat(rig.numbersOf(rig.consume(ofTwo))).containsExactly(0, 1, 2);
+    assertThat(slots(rig.database)).hasSize(2).containsAll(slot);
+    assertThat(sources()).hasSize(2);
+  }
+
   @Test
   void twoSchemasOfOneDatabasePublishBesideEachOtherWithAllDefaults() throws Exception {
     install("orders");

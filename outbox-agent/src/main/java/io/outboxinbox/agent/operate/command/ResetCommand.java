@@ -2,7 +2,8 @@ package io.outboxinbox.agent.operate.command;
 
 import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.operate.SourceReset;
-import io.outboxinbox.agent.source.SourceConfiguration.ExistingRows;
+import io.outboxinbox.agent.source.SourceConfiguration;
+import java.util.List;
 import java.io.IOException;
 import java.io.PrintStream;
 import net.sourceforge.argparse4j.impl.Arguments;
@@ -36,15 +37,16 @@ public final class ResetCommand extends PipelineCommand {
 
   @Override
   void run(Namespace namespace, PipelineConfiguration pipeline) throws Exception {
+    SourceConfiguration configured = pipeline.source();
+    List<String> skipped = configured.skippedTables();
     String next =
-        switch (pipeline.source().existingRows()) {
-          case PUBLISH ->
-              "the next start publishes every row still in the table again, with the same ids, but for those parked or discarded";
-          case SKIP ->
-              "the next start publishes only what comes through the slot then, and none of the rows of before";
-        };
-    if (pipeline.source().existingRows() == ExistingRows.SKIP
-        && !namespace.getBoolean("leave_out_existing_rows")) {
+        configured.skipsExistingRows()
+            ? "the next start publishes only what comes through the slot then, and none of the rows of before"
+            : "the next start publishes every row still in the table again, with the same ids, but for those parked or discarded"
+                + (skipped.isEmpty()
+                    ? ""
+                    : ", and none of the rows of before of " + String.join(", ", skipped));
+    if (!skipped.isEmpty() && !namespace.getBoolean("leave_out_existing_rows")) {
       throw new IOException(
           "pipeline %s has existingRows: skip, so rows that were missed would never be published; set it to publish, or add --leave-out-existing-rows"
               .formatted(pipeline.name()));

@@ -145,7 +145,7 @@ final class SlotPreflight {
     SourceRegistry registry = new SourceRegistry(config);
     boolean isOwn =
         registry.ownSlot(connection, sourceId, null).filter(config.slot()::equals).isPresent();
-    if (isOwn || slot.isEmpty() || config.existingRows() == ExistingRows.SKIP) {
+    if (isOwn || slot.isEmpty() || config.skipsExistingRows()) {
       return List.of();
     }
     return List.of(

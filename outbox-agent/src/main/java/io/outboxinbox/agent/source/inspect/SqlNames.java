@@ -9,6 +9,10 @@ package io.outboxinbox.agent.source.inspect;
 record SqlNames(
     String role, String database, String schema, String publication, String table, String tables) {
 
+  boolean isOneOfSeveral() {
+    return !table.equals(tables);
+  }
+
   SqlNames withTable(String other) {
     return new SqlNames(role, database, schema, publication, other, tables);
   }

@@ -271,6 +271,9 @@ final class TablePreflight {
     outbox
         .mappedColumns()
         .forEach((column, name) -> checkColumn(findings, names, present, column, name));
+    if (names.isOneOfSeveral()) {
+      checkSharedIds(findings, outbox, names, present);
+    }
     for (String name : outbox.extraColumns()) {
       checkExtraColumn(findings, names, present, name);
     }
@@ -324,6 +327,33 @@ final class TablePreflight {
               "role %s may not use schema %s, where the type %s of column %s is: rows could not be found by their id"
                   .formatted(names.role(), type.closedSchema(), type.shown(), name),
               "GRANT USAGE ON SCHEMA %s TO %s".formatted(type.closedSchema(), names.role())));
+    }
+  }
+
+  /** To consumers an id is of the source, and not of a table. */
+  private static void checkSharedIds(
+      List<Finding> findings,
+      OutboxTable outbox,
+      SqlNames names,
+      Map<String, ColumnType> present) {
+    String name = outbox.mappedColumns().getOrDefault(Column.ID, "id");
+    @Nullable ColumnType type = present.get(name);
+    if (type == null || type.baseType().equals("uuid")) {
+      return;
+    }
+    if (type.baseType().startsWith("int")) {
+      findings.add(
+          Finding.misconfigured(
+              "column %s of %s has type %s, and source.tables has several tables: consumers would take number 5 of each for the same event, and drop all but the first"
+                  .formatted(Identifiers.quoted(name), names.table(), type.shown()),
+              "ALTER TABLE %s ADD COLUMN event_id uuid NOT NULL DEFAULT gen_random_uuid(); /* and name it in the columns of the table's entry; or read the table in a pipeline of its own */"
+                  .formatted(names.table())));
+    } else {
+      findings.add(
+          Finding.warning(
+              "column %s of %s has type %s, and source.tables has several tables: consumers take an id that is in two of them for one event"
+                  .formatted(Identifiers.quoted(name), names.table(), type.shown()),
+              "use UUIDs, or see to it that no id is in two tables"));
     }
   }
 

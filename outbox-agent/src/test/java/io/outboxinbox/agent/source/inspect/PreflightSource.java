@@ -1,5 +1,9 @@
 package io.outboxinbox.agent.source.inspect;
 
+import io.outboxinbox.agent.source.TableConfiguration;
+
+import io.outboxinbox.agent.source.Sources;
+
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.agent.event.Finding;
@@ -104,6 +108,10 @@ record PreflightSource(PostgresDatabase database, SourceConfiguration config) {
             config.onGap(),
             config.failoverSlot(),
             config.maxQueueBytes()));
+  }
+
+  PreflightSource withTables(TableConfiguration... tables) {
+    return new PreflightSource(database, Sources.withTables(config, tables));
   }
 
   PreflightSource withTable(String table) {

@@ -26,7 +26,7 @@ import org.junit.jupiter.api.Test;
  * Breaks one thing after the other, and holds the preflight to its word: the finding says what it
  * is, and its SQL, executed as printed, mends it.
  */
-abstract class SourcePreflightContract extends AgentTablesContract {
+abstract class SourcePreflightContract extends SeveralTablesPreflightContract {
   @Test
   void findsNothingWrongWithOurSchema() {
     assertThat(source.problems()).isEmpty();
