@@ -57,7 +57,7 @@ class HandoverFaultTest {
       AgentConfig config = AgentConfig.of(database, stage.kafka().bootstrapServers(), Stage.TOPIC);
       try (LedgerRun run = LedgerRun.start(stage, database, seed);
           AgentProcess one = AgentProcess.of("handover-" + name + "-one", config);
-          AgentProcess other = AgentProcess.of("handover-" + name + "-other", config)) {
+          AgentProcess other = AgentProcess.ofOtherVersion("handover-" + name + "-other", config)) {
         one.startAndLead(LEADS_WITHIN);
         other.start();
         other.awaitStatus(status -> status.is("STANDBY"), LEADS_WITHIN);

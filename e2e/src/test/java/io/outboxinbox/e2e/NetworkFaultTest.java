@@ -12,14 +12,17 @@ import io.outboxinbox.e2e.rig.Setting;
 import io.outboxinbox.e2e.rig.SourceDatabase;
 import io.outboxinbox.e2e.rig.Stage;
 import io.outboxinbox.e2e.rig.Stopwatch;
-import io.outboxinbox.e2e.rig.TcpProxy;
 import io.outboxinbox.e2e.rig.Transaction;
 import io.outboxinbox.e2e.rig.Verdict;
+import io.outboxinbox.testkit.TcpProxy;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
+import org.awaitility.Awaitility;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -160,13 +163,17 @@ class NetworkFaultTest {
     assertThat(changes).as(report.toString()).isLessThanOrEqualTo(cuts);
   }
 
+  /** Whoever publishes older rows is about to lead. */
   private int leader() {
-    for (int i = 0; i < agents.size(); i++) {
-      if (agents.get(i).status().is("LEADING")) {
-        return i;
-      }
-    }
-    throw new IllegalStateException("an event was published, but nobody leads");
+    return Awaitility.await()
+        .atMost(LEADS_WITHIN)
+        .until(
+            () ->
+                IntStream.range(0, agents.size())
+                    .filter(i -> agents.get(i).status().is("LEADING"))
+                    .findFirst(),
+            OptionalInt::isPresent)
+        .getAsInt();
   }
 
   /** How often any agent has begun to lead. */

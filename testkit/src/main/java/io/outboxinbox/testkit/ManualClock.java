@@ -37,6 +37,11 @@ public final class ManualClock extends Clock {
     return hand.position();
   }
 
+  /** The same time in nanoseconds, in the place of {@link System#nanoTime}. */
+  public long nanoTime() {
+    return Duration.between(Instant.EPOCH, hand.position()).toNanos();
+  }
+
   @Override
   public ZoneId getZone() {
     return zone;

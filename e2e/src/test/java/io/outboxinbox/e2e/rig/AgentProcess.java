@@ -69,10 +69,20 @@ public final class AgentProcess implements AutoCloseable {
    * @param jvmOptions such as -Xmx256m
    */
   public static AgentProcess of(String name, AgentConfig config, String... jvmOptions) {
+    return ofJar(jar(), name, config, jvmOptions);
+  }
+
+  private static AgentProcess ofJar(
+      String jar, String name, AgentConfig config, String... jvmOptions) {
     List<String> command = ChildProcess.java();
     command.addAll(List.of(jvmOptions));
-    command.addAll(List.of("-jar", jar()));
+    command.addAll(List.of("-jar", jar));
     return new AgentProcess(name, command, config);
+  }
+
+  /** The same of another version, if {@code -De2e.otherJar} names its jar; else of this one. */
+  public static AgentProcess ofOtherVersion(String name, AgentConfig config) {
+    return ofJar(existing(System.getProperty("e2e.otherJar", jar())), name, config);
   }
 
   /**
@@ -91,7 +101,11 @@ public final class AgentProcess implements AutoCloseable {
   }
 
   private static String jar() {
-    Path jar = Path.of(System.getProperty("agent.jar")).normalize();
+    return existing(System.getProperty("agent.jar"));
+  }
+
+  private static String existing(String path) {
+    Path jar = Path.of(path).normalize();
     if (!Files.exists(jar)) {
       throw new IllegalStateException(jar + " does not exist; run mvn package first");
     }

@@ -1,5 +1,6 @@
 package io.outboxinbox.e2e.rig;
 
+import io.outboxinbox.testkit.TcpProxy;
 import java.nio.ByteBuffer;
 
 /**

@@ -4,6 +4,7 @@ import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.source.LockHolder;
+import io.outboxinbox.agent.source.SocketGroup;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
@@ -57,10 +58,8 @@ public final class Leadership implements AutoCloseable {
   private final SourceLock lock;
   private final SourceLock sessions;
 
-  private long seenPulse = -1;
-  private long seenNanos;
-  private boolean hasLooked;
-  private boolean isFollowing;
+  private final LeaderSilence silence;
+  private final SocketGroup sockets = SocketGroup.open();
   private List<LockHolder> ended = List.of();
   private int ends;
   private String leader = "";
@@ -86,7 +85,7 @@ public final class Leadership implements AutoCloseable {
     this.takeoverAfter = pipeline.leadership().takeoverAfter();
     this.lock = new SourceLock(LOCK_CLASS, source.publication());
     this.sessions = new SourceLock(SESSIONS_CLASS, source.publication());
-    this.seenNanos = System.nanoTime();
+    this.silence = new LeaderSilence(takeoverAfter, System::nanoTime);
   }
 
   /**
@@ -131,7 +130,15 @@ public final class Leadership implements AutoCloseable {
    * can reach the database later than that. Any thread may open them.
    */
   public SourceConnections connections() {
-    return new SourceConnections(configuration, this::join);
+    return new SourceConnections(configuration, this::join, sockets);
+  }
+
+  /**
+   * Ends the connections of this lead, but for the leadership's own, whatever waits for an answer
+   * on them. Any thread may call it.
+   */
+  void breakConnections() {
+    sockets.breakAll();
   }
 
   /**
@@ -172,25 +179,18 @@ public final class Leadership implements AutoCloseable {
     }
     List<LockHolder> holders = lock.others(connection);
     SourceRegistry.LastPulse pulse = registry.lastPulse(connection, source.id());
-    long now = System.nanoTime();
-    if (pulse.number() != seenPulse || !hasLooked) {
-      isFollowing = hasLooked;
-      hasLooked = true;
-      seenPulse = pulse.number();
-      seenNanos = now;
+    if (silence.look(pulse.number())) {
       obstacle = null;
       ends = 0;
     }
-    Duration silent = Duration.ofNanos(now - seenNanos);
-    if (!isFollowing || silent.compareTo(takeoverAfter) > 0) {
-      obstacle = obstacle(holders, silent);
+    if (!silence.isFollowing()) {
+      obstacle = obstacle(holders);
     }
-    if (silent.compareTo(takeoverAfter) > 0) {
-      isFollowing = false;
+    if (silence.isTooLong()) {
+      stalled = silence.length();
       endLeaderSessions(holders.stream().filter(LockHolder::isOurs).toList());
-      stalled = silent;
     }
-    leader = isFollowing ? pulse.holder() + address(holders) : "";
+    leader = silence.isFollowing() ? pulse.holder() + address(holders) : "";
     return false;
   }
 
@@ -203,7 +203,7 @@ public final class Leadership implements AutoCloseable {
   public boolean tryAcquire(Duration patience) throws SQLException, InterruptedException {
     long deadline = System.nanoTime() + patience.toNanos();
     boolean leads = tryAcquire();
-    long pulse = seenPulse;
+    long pulse = silence.lastPulse();
     while (!leads
         && System.nanoTime() - deadline < 0
         && registry.lastPulse(connection, source.id()).number() == pulse) {
@@ -246,7 +246,7 @@ public final class Leadership implements AutoCloseable {
 
   /** Whether another agent has been seen to lead: its pulse goes up. */
   public boolean isFollowing() {
-    return isFollowing;
+    return silence.isFollowing();
   }
 
   /** Who leads, by host and process, and from which address; empty if nobody is known to. */
@@ -269,14 +269,13 @@ public final class Leadership implements AutoCloseable {
     return Optional.ofNullable(obstacle);
   }
 
-  private @Nullable AgentException obstacle(List<LockHolder> holders, Duration silent)
-      throws SQLException {
+  private @Nullable AgentException obstacle(List<LockHolder> holders) throws SQLException {
     List<LockHolder> waiting = holders.stream().filter(LockHolder::waitsForReplica).toList();
     if (!waiting.isEmpty()) {
       return ReplicaWait.of(connection).orElse(null);
     }
     List<LockHolder> foreign = holders.stream().filter(other -> !other.isOurs()).toList();
-    if (!foreign.isEmpty() && silent.compareTo(takeoverAfter) > 0) {
+    if (!foreign.isEmpty() && silence.isTooLong()) {
       return new AgentException.Misconfigured(
           "the leadership lock of source %s is held by %s, which has shown no agent's sign of life for %s and which role %s may not end; nobody publishes"
               .formatted(
@@ -321,7 +320,7 @@ public final class Leadership implements AutoCloseable {
       }
       SourceLock.end(connection, holder, 0);
     }
-    seenNanos = System.nanoTime();
+    silence.waitAgain();
   }
 
   /**
@@ -418,6 +417,7 @@ public final class Leadership implements AutoCloseable {
   /** Gives leadership up by ending the session. */
   @Override
   public void close() {
+    sockets.close();
     try {
       connection.close();
     } catch (SQLException e) {

@@ -18,6 +18,12 @@ import org.jspecify.annotations.Nullable;
  * and its absence shows a silent stall.
  */
 public final class Pulse implements AutoCloseable {
+  /**
+   * By then whoever leads has seen that the pulse failed, unless it waits for an answer that never
+   * comes: some are waited for without a limit, such as that of a search of the whole table.
+   */
+  private static final Duration LEAD_ENDS_WITHIN = Duration.ofSeconds(10);
+
   private final Leadership leadership;
   private final Clock clock;
   private final LongConsumer given;
@@ -29,6 +35,7 @@ public final class Pulse implements AutoCloseable {
 
   private long number;
   private volatile @Nullable SQLException failure;
+  private long failedNanos;
   private volatile long returnedNanos = System.nanoTime();
   private volatile long latencyMillis = -1;
   private volatile @Nullable Instant returnedAt;
@@ -79,6 +86,9 @@ public final class Pulse implements AutoCloseable {
 
   private void send() {
     if (failure != null) {
+      if (System.nanoTime() - failedNanos > LEAD_ENDS_WITHIN.toNanos()) {
+        leadership.breakConnections();
+      }
       return;
     }
     try {
@@ -90,14 +100,21 @@ public final class Pulse implements AutoCloseable {
       given.accept(pulsed.number());
       pause = pulsed.pause().orElse(null);
     } catch (SQLException e) {
-      failure = e;
+      fail(e);
     } catch (RuntimeException e) {
       // Thrown on, it would end the pulses without a word.
-      failure = new SQLException("the pulse failed: " + e.getMessage(), e);
+      fail(new SQLException("the pulse failed: " + e.getMessage(), e));
     } catch (Error e) {
-      failure = new SQLException("the pulse failed: " + e, e);
+      fail(new SQLException("the pulse failed: " + e, e));
+      // Nobody comes back here to do it.
+      leadership.breakConnections();
       throw e;
     }
+  }
+
+  private void fail(SQLException reason) {
+    failedNanos = System.nanoTime();
+    failure = reason;
   }
 
   /** Takes note that a pulse came back through the log. */
@@ -122,6 +139,16 @@ public final class Pulse implements AutoCloseable {
     if (failed != null) {
       throw failed;
     }
+  }
+
+  /** Why a session has failed: the pulse, if it has; what fails with it is a consequence. */
+  public SQLException causeOf(SQLException failed) {
+    SQLException first = failure;
+    if (first == null || first == failed) {
+      return failed;
+    }
+    first.addSuppressed(failed);
+    return first;
   }
 
   public Duration sinceReturn() {

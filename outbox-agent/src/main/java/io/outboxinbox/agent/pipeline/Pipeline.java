@@ -198,7 +198,7 @@ public final class Pipeline {
       } catch (SQLException e) {
         // As long as it gives signs of life: whoever leads next ends the session that waits.
         ReplicaWait.throwIfWaiting(e, configuration.source());
-        throw e;
+        throw pulse.causeOf(e);
       }
     } catch (AgentException.Gap | AgentException.Fatal e) {
       decision.stopping(leadership);

@@ -5,6 +5,7 @@ import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.Properties;
+import org.jspecify.annotations.Nullable;
 import org.postgresql.PGProperty;
 
 /** Opens connections to the source database; the caller closes them. */
@@ -14,19 +15,27 @@ public final class SourceConnections {
   /** Names of the agent's sessions begin with it. */
   static final String APPLICATION = "outbox-agent ";
 
-  private static final int ANSWER_TIMEOUT_SECONDS = 10;
+  /** For a look that takes milliseconds. */
+  public static final int ANSWER_TIMEOUT_SECONDS = 10;
 
   private final SourceConfiguration source;
   private final Marking marking;
+  private final @Nullable SocketGroup group;
 
   public SourceConnections(SourceConfiguration source) {
-    this(source, connection -> {});
+    this(source, connection -> {}, null);
   }
 
-  /** Connections of which each is marked before it is used. */
-  public SourceConnections(SourceConfiguration source, Marking marking) {
+  /**
+   * Connections of which each is marked before it is used.
+   *
+   * @param group whoever has it can end them all, whatever waits on them; null for none
+   */
+  public SourceConnections(
+      SourceConfiguration source, Marking marking, @Nullable SocketGroup group) {
     this.source = source;
     this.marking = marking;
+    this.group = group;
   }
 
   /** What is done first on each new connection. */
@@ -57,11 +66,14 @@ public final class SourceConnections {
   /**
    * A session of the replication protocol, for the commands that only it has.
    *
+   * @param purpose as in {@link #open}
+   * @param socketTimeoutSeconds as in {@link #open}
    * @throws SQLException as the server or the network says
    */
-  public Connection openReplication(String purpose) throws SQLException {
+  public Connection openReplication(String purpose, int socketTimeoutSeconds) throws SQLException {
     // Who creates a slot waits for each transaction that runs by then, as for a lock.
     Properties properties = properties(purpose, "0");
+    PGProperty.SOCKET_TIMEOUT.set(properties, socketTimeoutSeconds);
     PGProperty.REPLICATION.set(properties, "database");
     PGProperty.PREFER_QUERY_MODE.set(properties, "simple");
     PGProperty.ASSUME_MIN_SERVER_VERSION.set(properties, "14");
@@ -120,6 +132,9 @@ public final class SourceConnections {
     PGProperty.LOGIN_TIMEOUT.set(properties, CONNECT_TIMEOUT_SECONDS);
     PGProperty.TCP_KEEP_ALIVE.set(properties, true);
     PGProperty.SOCKET_FACTORY.set(properties, WakefulSocketFactory.class.getName());
+    if (group != null) {
+      PGProperty.SOCKET_FACTORY_ARG.set(properties, group.name());
+    }
     PGProperty.OPTIONS.set(properties, SessionSettings.options(lockTimeout));
     // Details and the texts of batches hold values of rows, and messages end up in logs and pages.
     PGProperty.LOG_SERVER_ERROR_DETAIL.set(properties, false);

@@ -14,6 +14,7 @@ import io.outboxinbox.agent.source.table.ParkedQueue.Requested;
 import io.outboxinbox.agent.source.table.ParkedQueue.Taken;
 import java.sql.SQLException;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
@@ -23,6 +24,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -348,7 +350,9 @@ public final class Releases {
             .withParking(
                 new Checkpoint.Parking(at.parking().lastOrdinal(), taken.get(0).release()));
     return commit.run(
-        new Commit.Step(events, List.of(), covering), at, refusal -> refused(taken, refusal));
+        new Commit.Step(events, List.of(), covering),
+        at,
+        refusal -> refused(commit, taken, refusal));
   }
 
   /** Nobody else gets the numbers of a batch, whether or not it has used them before. */
@@ -368,24 +372,32 @@ public final class Releases {
     Checkpoint durable = at;
     List<Taken> taken = table.taken(durable.parking().lastRelease());
     while (!taken.isEmpty()) {
-      durable = resume(commit, within(isolation.limit(), taken), durable);
+      durable = resume(commit, first(taken), durable);
       taken = table.taken(durable.parking().lastRelease());
     }
     return durable;
   }
 
-  private List<Taken> within(int limit, List<Taken> taken) throws SQLException {
-    if (taken.size() <= limit) {
+  /** As much of a batch as may go together by now; the rest comes as a batch of its own. */
+  private List<Taken> first(List<Taken> taken) throws SQLException {
+    int count = 0;
+    long bytes = 0;
+    while (count < taken.size()
+        && (count == 0 || (count < isolation.limit() && bytes < size.bytes()))) {
+      bytes += BatchSize.bytes(taken.get(count).row());
+      count++;
+    }
+    if (count == taken.size()) {
       return taken;
     }
-    List<Taken> first = taken.subList(0, limit);
+    List<Taken> first = taken.subList(0, count);
     table.postpone(first.get(0).release(), first.stream().map(Taken::ordinal).toList());
     return first;
   }
 
   private Checkpoint resume(Commit commit, List<Taken> taken, Checkpoint at) throws SQLException {
     List<Refusal> refusals = new ArrayList<>();
-    List<RoutedEvent> events = route(taken, at, refusals);
+    List<RoutedEvent> events = route(firstOfTheirKeys(taken, at), at, refusals);
     Checkpoint numbered = at;
     if (events.size() < taken.size()) {
       // The others wait again. An earlier try may have published them by their numbers, so these
@@ -401,6 +413,21 @@ public final class Releases {
     return after;
   }
 
+  /** Without those before which one waits that was taken out of a batch. */
+  private List<Taken> firstOfTheirKeys(List<Taken> taken, Checkpoint at) throws SQLException {
+    List<String> keys =
+        taken.stream().flatMap(event -> Stream.ofNullable(event.key())).distinct().toList();
+    Map<String, Long> waiting = new HashMap<>();
+    for (Candidate first : table.candidates(keys, 1, at.parking().lastOrdinal())) {
+      if (first.ordinal() != 0) {
+        waiting.put(first.key(), first.ordinal());
+      }
+    }
+    return taken.stream()
+        .filter(event -> event.ordinal() < waiting.getOrDefault(event.key(), Long.MAX_VALUE))
+        .toList();
+  }
+
   private static List<Long> ordinalsBut(List<RoutedEvent> events, List<Taken> taken) {
     Set<Long> going = new HashSet<>();
     events.forEach(event -> going.add(event.sequenced().sequence()));
@@ -410,18 +437,22 @@ public final class Releases {
         .toList();
   }
 
-  private void refused(List<Taken> taken, AgentException.RejectedEvent e) throws SQLException {
+  private void refused(Commit commit, List<Taken> taken, AgentException.RejectedEvent e)
+      throws SQLException {
     @Nullable Taken culprit = culprit(taken, e);
     if (culprit == null) {
       isolation.refused(taken.size());
-      return;
+    } else {
+      refuse(
+          List.of(
+              new Refusal(
+                  culprit.ordinal(), "event " + culprit.row().shownId() + ": " + e.getMessage())));
+      isolation.found();
     }
-    // The batch keeps its numbers, by which others of it may have gone out; see resume.
-    refuse(
-        List.of(
-            new Refusal(
-                culprit.ordinal(), "event " + culprit.row().shownId() + ": " + e.getMessage())));
-    isolation.found();
+    // Else the batch keeps its numbers, by which some of it may have gone out; see resume.
+    if (!commit.mayRepeat()) {
+      table.putBack(taken.get(0).release() - 1);
+    }
   }
 
   private static @Nullable Taken culprit(List<Taken> taken, AgentException.RejectedEvent e) {

@@ -110,7 +110,7 @@ class CheckpointCodecTest {
     String nameless =
         new String(CheckpointCodec.encode(CHECKPOINT), StandardCharsets.UTF_8)
             .replace("\"slot\":\"outbox_agent\"", "\"slot\":null");
-    assertRefused(nameless, "null value for property \"slot\"");
+    assertRefused(nameless, "`null` value encountered for property \"slot\"");
   }
 
   private static void assertRefused(String json, String part) {

@@ -174,7 +174,7 @@ class ForeignSessionDefaultsIT {
   void setsWhatItRestsOnInEverySession() throws Exception {
     SourceConnections connections = new SourceConnections(rig.configuration("").source());
     try (Connection sql = connections.open("test", 30);
-        Connection replication = connections.openReplication("test")) {
+        Connection replication = connections.openReplication("test", 30)) {
       for (Connection connection : List.of(sql, replication)) {
         for (String name :
             List.of(

@@ -51,6 +51,7 @@ public class FailoverIT {
   @ParameterizedTest
   @EnumSource(names = {"V17", "V18"})
   void goesOnWithoutALookAtTheTableWhenTheSlotWasCopied(PostgresVersion version) throws Exception {
+    assumeOneServerOfEachMemory(version);
     try (PostgresServer primary = primaryOfSecond(version);
         PipelineRig rig = PipelineRig.on(primary, kafka, memory);
         PostgresStandby standby = second(primary)) {
@@ -79,6 +80,7 @@ public class FailoverIT {
   @EnumSource(PostgresVersion.class)
   void publishesWhatIsMissingOnAServerThatNeverHadTheSlot(PostgresVersion version)
       throws Exception {
+    assumeOneServerOfEachMemory(version);
     try (PostgresServer primary = PostgresServer.start(version);
         PipelineRig rig = PipelineRig.on(primary, kafka, memory);
         PostgresStandby standby =
@@ -457,6 +459,11 @@ public class FailoverIT {
                   "SELECT failover FROM pg_replication_slots WHERE slot_name = 'outbox_agent'"))
           .isEqualTo("t");
     }
+  }
+
+  /** What the versions do differently has nothing to do with the place of the position. */
+  private void assumeOneServerOfEachMemory(PostgresVersion version) {
+    assumeTrue(memory == Memory.BROKER || version == PostgresVersion.V17, "seen with the other");
   }
 
   /** Publishes nothing that its standby has not got. */

@@ -39,6 +39,30 @@ public final class Sources {
         64L << 20);
   }
 
+  /** The same source behind another port of this machine. */
+  public static SourceConfiguration behind(SourceConfiguration source, int port) {
+    return new SourceConfiguration(
+        source.host(),
+        port,
+        source.database(),
+        source.username(),
+        source.password(),
+        source.passwordFile(),
+        source.sslMode(),
+        source.sslRootCert(),
+        source.schema(),
+        source.table(),
+        source.publication(),
+        source.slot(),
+        source.layout(),
+        source.columns(),
+        source.extraColumns(),
+        source.existingRows(),
+        source.onGap(),
+        source.failoverSlot(),
+        source.maxQueueBytes());
+  }
+
   /** The same source, reached this way. */
   public static SourceConfiguration withSsl(
       SourceConfiguration source, SslMode mode, Path authority) {

@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test;
 class WakefulSocketFactoryTest {
   @Test
   void asksASilentPeerWithinAMinute() throws Exception {
-    try (Socket socket = new WakefulSocketFactory().createSocket()) {
+    try (Socket socket = new WakefulSocketFactory(null).createSocket()) {
       assertThat(socket.getOption(StandardSocketOptions.SO_KEEPALIVE)).isTrue();
       if (socket.supportedOptions().contains(ExtendedSocketOptions.TCP_KEEPIDLE)) {
         int idle = socket.getOption(ExtendedSocketOptions.TCP_KEEPIDLE);

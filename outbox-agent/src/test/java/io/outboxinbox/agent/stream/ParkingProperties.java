@@ -157,6 +157,11 @@ class ParkingProperties {
         isDone = true;
       } catch (AgentException.Retryable refused) {
         refusals++;
+        if (!world.publisher.mayRepeat()) {
+          assertThat(world.table.waiting())
+              .as("waits again at once, for whoever looks while nobody leads")
+              .noneMatch(row -> row.release > world.broker.checkpoint.parking().lastRelease());
+        }
         world.operate(world.random.nextInt(2) * 30);
       } catch (ExactlyOnceProperties.Crash crash) {
         world.memory = world.nothingLearnt();

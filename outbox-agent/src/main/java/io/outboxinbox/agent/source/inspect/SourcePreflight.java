@@ -75,7 +75,8 @@ public final class SourcePreflight {
   /** What keeps a session of the replication protocol from coming about; a pooler does. */
   private static Optional<Finding> replication(
       SourceConnections connections, SourceConfiguration config) {
-    try (Connection replication = connections.openReplication("preflight");
+    try (Connection replication =
+            connections.openReplication("preflight", SourceConnections.ANSWER_TIMEOUT_SECONDS);
         Statement statement = replication.createStatement()) {
       statement.execute("IDENTIFY_SYSTEM");
       return Optional.empty();

@@ -15,6 +15,9 @@ final class ConnectorSettings {
   /** Depends on the server's version, so whoever starts a connector adds it. */
   static final String OPTIONS = "driver.options";
 
+  /** Whose sockets they are; whoever starts a connector adds its group. */
+  static final String SOCKETS = "driver.socketFactoryArg";
+
   /**
    * The reader's queue waits this long for a fuller batch and the log reader sleeps as long when
    * idle, so it is the floor of latency; below 2 ms idle processor time rises and latency no longer
@@ -115,5 +118,6 @@ final class ConnectorSettings {
     settings.put("driver.socketFactory", WakefulSocketFactory.class.getName());
     settings.put("driver.logServerErrorDetail", "false");
     settings.put("driver.connectTimeout", SourceConnections.CONNECT_TIMEOUT_SECONDS);
+    settings.put("driver.loginTimeout", SourceConnections.CONNECT_TIMEOUT_SECONDS);
   }
 }

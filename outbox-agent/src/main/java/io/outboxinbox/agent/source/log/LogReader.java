@@ -12,6 +12,7 @@ import io.outboxinbox.agent.event.PositionCommitter;
 import io.outboxinbox.agent.event.SourcePosition;
 import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.ConnectionFailure;
+import io.outboxinbox.agent.source.SocketGroup;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import java.sql.SQLException;
@@ -42,7 +43,14 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
   /** A poll takes milliseconds, and seconds when the processor is very busy. */
   private static final Duration OVERDUE_AFTER = Duration.ofSeconds(5);
 
+  /** Takes a second or two as a rule, and more on a busy server. */
+  private static final Duration STARTS_WITHIN = Duration.ofSeconds(60);
+
+  /** Takes a second at most while the server answers; what is lost is a flush of the slot. */
+  private static final Duration STOPS_WITHIN = Duration.ofSeconds(5);
+
   private final PollGuard guard = new PollGuard(OVERDUE_AFTER);
+  private final SocketGroup sockets = SocketGroup.open();
   private final BaseSourceTask<?, ?> task;
   private final SourceConfiguration source;
   private final Map<String, String> settings;
@@ -81,8 +89,9 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
     PostgresConnector connector = new PostgresConnector();
     try {
       settings.put(ConnectorSettings.OPTIONS, new SourceConnections(source).optionsOfReader());
+      settings.put(ConnectorSettings.SOCKETS, sockets.name());
       connector.start(settings);
-      task.start(connector.taskConfigs(1).get(0));
+      sockets.run(STARTS_WITHIN, () -> task.start(connector.taskConfigs(1).get(0)));
     } catch (SQLException | RuntimeException e) {
       throw failed("reading the log could not start", e);
     } finally {
@@ -166,10 +175,12 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
   /** Stops streaming and closes all connections; safe before and after a failed start. */
   @Override
   public void close() {
-    if (started) {
-      started = false;
-      // Stopping flushes the offset we answer, once more.
-      task.stop();
+    try (sockets) {
+      if (started) {
+        started = false;
+        // Stopping flushes the offset we answer, once more.
+        sockets.run(STOPS_WITHIN, task::stop);
+      }
     }
   }
 

@@ -1,16 +1,18 @@
 package io.outboxinbox.agent.source.log;
 
+import io.debezium.connector.common.DebeziumTaskState;
 import io.debezium.connector.postgresql.PostgresConnector;
 import io.debezium.connector.postgresql.PostgresConnectorTask;
+import io.outboxinbox.agent.source.SocketGroup;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import org.apache.kafka.connect.source.SourceRecord;
 import org.apache.kafka.connect.storage.OffsetStorageReader;
 
@@ -20,7 +22,7 @@ import org.apache.kafka.connect.storage.OffsetStorageReader;
  * the only mode of Debezium that neither needs nor makes a slot.
  */
 public final class LogRehearsal {
-  private static final long ENDS_WITHIN_SECONDS = 20;
+  private static final Duration ENDS_WITHIN = Duration.ofSeconds(20);
 
   private LogRehearsal() {}
 
@@ -30,30 +32,48 @@ public final class LogRehearsal {
    * @throws SQLException the database is away or refuses
    */
   public static void run(SourceConfiguration source) throws SQLException, InterruptedException {
-    try (Connection replication = new SourceConnections(source).openReplication("rehearsal");
+    try (Connection replication =
+            new SourceConnections(source)
+                .openReplication("rehearsal", SourceConnections.ANSWER_TIMEOUT_SECONDS);
         Statement statement = replication.createStatement()) {
       statement.execute("IDENTIFY_SYSTEM");
     }
     PostgresConnectorTask task = new PostgresConnectorTask();
     PostgresConnector connector = new PostgresConnector();
     task.initialize(new ConnectContext(new NoOffset()));
+    try (SocketGroup sockets = SocketGroup.open()) {
+      run(source, task, connector, sockets);
+    }
+  }
+
+  private static void run(
+      SourceConfiguration source,
+      PostgresConnectorTask task,
+      PostgresConnector connector,
+      SocketGroup sockets)
+      throws SQLException, InterruptedException {
     try {
-      connector.start(settings(source));
-      task.start(connector.taskConfigs(1).get(0));
-      long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(ENDS_WITHIN_SECONDS);
+      connector.start(settings(source, sockets));
+      sockets.run(ENDS_WITHIN, () -> task.start(connector.taskConfigs(1).get(0)));
+      long deadline = System.nanoTime() + ENDS_WITHIN.toNanos();
       boolean hasRead = false;
-      while (!hasRead && System.nanoTime() - deadline < 0) {
+      // One that has failed would start again by itself, with nobody to end it.
+      while (!hasRead
+          && task.getTaskState() == DebeziumTaskState.RUNNING
+          && System.nanoTime() - deadline < 0) {
         List<SourceRecord> polled = task.poll();
         hasRead = polled != null && !polled.isEmpty();
       }
     } finally {
       connector.stop();
-      task.stop();
+      sockets.run(ENDS_WITHIN, task::stop);
     }
   }
 
-  private static Map<String, String> settings(SourceConfiguration source) throws SQLException {
+  private static Map<String, String> settings(SourceConfiguration source, SocketGroup sockets)
+      throws SQLException {
     Map<String, String> settings = ConnectorSettings.of(source, 1);
+    settings.put(ConnectorSettings.SOCKETS, sockets.name());
     settings.put(ConnectorSettings.OPTIONS, new SourceConnections(source).optionsOfReader());
     // Names JMX beans beside those of the real reader.
     settings.put("topic.prefix", ConnectorSettings.prefix(source) + "_rehearsal");

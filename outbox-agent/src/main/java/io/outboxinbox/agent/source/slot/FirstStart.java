@@ -32,6 +32,10 @@ public final class FirstStart {
   /** Creating a slot waits for all transactions then running; say so instead of hanging. */
   private static final Duration CREATE_TIMEOUT = Duration.ofSeconds(60);
 
+  /** The server ends the statement before; after this long nobody answers any more. */
+  private static final int ENDS_WITHIN_SECONDS =
+      Math.toIntExact(CREATE_TIMEOUT.toSeconds()) + SourceConnections.ANSWER_TIMEOUT_SECONDS;
+
   private static final String DUPLICATE_OBJECT = "42710";
 
   private final SourceConfiguration source;
@@ -82,7 +86,7 @@ public final class FirstStart {
       Function<OutboxTable, Candidates> candidates,
       Optional<String> own)
       throws SQLException {
-    try (Connection replication = connections.openReplication("slot");
+    try (Connection replication = connections.openReplication("slot", ENDS_WITHIN_SECONDS);
         Statement statement = replication.createStatement()) {
       statement.setQueryTimeout(Math.toIntExact(CREATE_TIMEOUT.toSeconds()));
       long begin = System.nanoTime();

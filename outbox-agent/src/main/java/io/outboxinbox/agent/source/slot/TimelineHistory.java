@@ -40,7 +40,8 @@ public record TimelineHistory(int timeline, Map<Integer, Long> ends) {
     if (server.timeline() == checkpoint.timeline() || server.timeline() <= 1) {
       return only(server.timeline());
     }
-    try (Connection replication = connections.openReplication("timeline");
+    try (Connection replication =
+            connections.openReplication("timeline", SourceConnections.ANSWER_TIMEOUT_SECONDS);
         Statement statement = replication.createStatement();
         ResultSet history = statement.executeQuery("TIMELINE_HISTORY " + server.timeline())) {
       history.next();

@@ -1,4 +1,4 @@
-package io.outboxinbox.e2e.rig;
+package io.outboxinbox.testkit;
 
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 

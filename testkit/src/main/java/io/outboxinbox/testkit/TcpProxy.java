@@ -1,6 +1,5 @@
-package io.outboxinbox.e2e.rig;
+package io.outboxinbox.testkit;
 
-import io.outboxinbox.testkit.FreePorts;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
