@@ -145,9 +145,7 @@ public final class OutboxAgent extends Application<AgentConfiguration> {
 
   private static ParkedDesk desk(PipelineConfiguration pipeline) {
     return ParkedDesk.open(
-        pipeline.source(),
-        ParkedDesk.Templates.of(pipeline),
-        DESK_ANSWER_SECONDS);
+        pipeline.source(), ParkedDesk.Templates.of(pipeline), DESK_ANSWER_SECONDS);
   }
 
   private static RunningAgent self() {

@@ -1,7 +1,7 @@
 package io.outboxinbox.agent.operate;
 
-import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.configure.PipelineConfiguration;
+import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.InTransaction;
 import io.outboxinbox.agent.source.LockLimit;
@@ -10,8 +10,8 @@ import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
 import io.outboxinbox.agent.source.Sql;
-import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.outbox.Outboxes;
+import io.outboxinbox.agent.source.slot.ServerState;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
@@ -106,8 +106,7 @@ public final class ParkedDesk implements AutoCloseable {
           pipeline.routes().entrySet().stream()
               .map(
                   route ->
-                      new OfTable(
-                          route.getKey(), route.getValue().topic(), route.getValue().key()))
+                      new OfTable(route.getKey(), route.getValue().topic(), route.getValue().key()))
               .toList());
     }
 
@@ -135,9 +134,7 @@ public final class ParkedDesk implements AutoCloseable {
     Set<String> keyColumns(@Nullable String table) {
       List<OfTable> its = tables.stream().filter(one -> one.table().equals(table)).toList();
       return (its.isEmpty() ? tables : its)
-          .stream()
-          .flatMap(one -> one.keyColumns().stream())
-          .collect(Collectors.toSet());
+          .stream().flatMap(one -> one.keyColumns().stream()).collect(Collectors.toSet());
     }
   }
 
@@ -149,8 +146,7 @@ public final class ParkedDesk implements AutoCloseable {
     this.sourceId = sourceId;
     this.look = new DeskLook(connection, source.schema(), sourceId, templates);
     this.requests = new DeskRequests(connection, source.schema(), sourceId, topicSql);
-    this.editing =
-        new DeskEditing(connection, source.schema(), sourceId, templates, requests);
+    this.editing = new DeskEditing(connection, source.schema(), sourceId, templates, requests);
   }
 
   /**

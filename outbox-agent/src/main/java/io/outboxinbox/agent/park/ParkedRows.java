@@ -26,7 +26,11 @@ final class ParkedRows implements ParkedEvents {
   private final TopicTemplates rules;
 
   ParkedRows(
-      ParkedTable table, ParkedQueue queue, Connection leader, Connection control, TopicTemplates rules) {
+      ParkedTable table,
+      ParkedQueue queue,
+      Connection leader,
+      Connection control,
+      TopicTemplates rules) {
     this.table = table;
     this.queue = queue;
     this.leader = leader;

@@ -1,7 +1,5 @@
 package io.outboxinbox.agent.pipeline;
 
-import io.outboxinbox.agent.source.table.ParkedTable;
-
 import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Captured;
@@ -23,6 +21,7 @@ import io.outboxinbox.agent.source.outbox.PageLimit;
 import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.table.Backlog;
 import io.outboxinbox.agent.source.table.BacklogPages;
+import io.outboxinbox.agent.source.table.ParkedTable;
 import io.outboxinbox.agent.source.table.TablePositions;
 import io.outboxinbox.agent.stream.Commit;
 import io.outboxinbox.agent.stream.EndedTransactions;
@@ -358,8 +357,8 @@ final class LeadingSession {
     return checkpoint;
   }
 
-  private Checkpoint publishPage(Commit commit, Triage triage, BacklogPages.Page page, Checkpoint before)
-      throws SQLException {
+  private Checkpoint publishPage(
+      Commit commit, Triage triage, BacklogPages.Page page, Checkpoint before) throws SQLException {
     boolean isEnd = page.lastOrdinal() == before.backlogOrdinal();
     if (isEnd && before.backlogOrdinal() < before.backlogEnd()) {
       throw new AgentException.Gap(

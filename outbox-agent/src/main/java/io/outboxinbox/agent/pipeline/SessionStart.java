@@ -15,7 +15,6 @@ import io.outboxinbox.agent.reconcile.Reconcile;
 import io.outboxinbox.agent.source.Durability;
 import io.outboxinbox.agent.source.PublicationMark;
 import io.outboxinbox.agent.source.SourceConfiguration;
-import io.outboxinbox.agent.source.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.inspect.Findings;
 import io.outboxinbox.agent.source.inspect.MissingPosition;

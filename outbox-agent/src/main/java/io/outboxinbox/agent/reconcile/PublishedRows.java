@@ -10,10 +10,10 @@ import io.outboxinbox.agent.publish.PublishedSearch;
 import io.outboxinbox.agent.publish.PublishedSearch.PublishedEvent;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.route.Router;
-import io.outboxinbox.agent.source.outbox.PageLimit;
 import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.outbox.Outboxes;
+import io.outboxinbox.agent.source.outbox.PageLimit;
 import io.outboxinbox.agent.source.table.Backlog;
 import io.outboxinbox.agent.source.table.Backlog.RowId;
 import io.outboxinbox.agent.source.table.BacklogPages;
@@ -244,8 +244,7 @@ final class PublishedRows {
     return overtaken;
   }
 
-  private boolean isOvertaken(
-      Captured.Row row, PublishedSearch search, Map<RowId, Long> ordinals) {
+  private boolean isOvertaken(Captured.Row row, PublishedSearch search, Map<RowId, Long> ordinals) {
     try {
       Destination to =
           lead.router()

@@ -118,8 +118,7 @@ public final class PublicationMark {
   }
 
   /** A query for the mark, without a row where there is no publication. */
-  public static String sql(Connection connection, SourceConfiguration config)
-      throws SQLException {
+  public static String sql(Connection connection, SourceConfiguration config) throws SQLException {
     String sql = config.outboxes().size() == 1 ? MARK : MARK_OF_SEVERAL;
     int version = connection.getMetaData().getDatabaseMajorVersion() * 10_000;
     return version < SCHEMA_PUBLICATIONS_SINCE
@@ -291,8 +290,7 @@ public final class PublicationMark {
 
     /** One of several is the only one of the other mark; the rest came or went. */
     private static Change ofOne(Parsed several, Predicate<Part> isIt, boolean isNow) {
-      List<String> others =
-          several.parts().stream().filter(isIt.negate()).map(Part::name).toList();
+      List<String> others = several.parts().stream().filter(isIt.negate()).map(Part::name).toList();
       boolean isKnown = others.size() < several.parts().size();
       return isNow
           ? new Change(isKnown, List.of(), others, List.of())

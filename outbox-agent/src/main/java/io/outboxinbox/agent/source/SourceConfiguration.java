@@ -76,7 +76,8 @@ public record SourceConfiguration(
         columns,
     @Nullable List<@Pattern(regexp = Identifiers.COLUMN, message = Identifiers.COLUMN_RULE) String>
         extraColumns,
-    @Nullable @Size(min = 1, max = TABLES_MAX, message = "must have 1 to " + TABLES_MAX + " entries")
+    @Nullable
+        @Size(min = 1, max = TABLES_MAX, message = "must have 1 to " + TABLES_MAX + " entries")
         List<@NotNull(message = "must be a table's block") @Valid TableConfiguration> tables,
     @JsonProperty(defaultValue = "publish") ExistingRows existingRows,
     @JsonProperty(defaultValue = "stop") OnGap onGap,

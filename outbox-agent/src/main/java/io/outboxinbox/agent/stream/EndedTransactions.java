@@ -1,10 +1,9 @@
 package io.outboxinbox.agent.stream;
 
-import io.outboxinbox.agent.source.PublicationMark;
-
 import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.SourcePosition;
+import io.outboxinbox.agent.source.PublicationMark;
 import java.util.ArrayDeque;
 import java.util.Deque;
 

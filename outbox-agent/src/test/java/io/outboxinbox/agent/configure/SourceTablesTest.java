@@ -88,7 +88,8 @@ class SourceTablesTest {
         .contains("source.tables[2].table: is b; must be named once");
     assertThat(reader.faultsOf(inSource("tables: [~]"))).isNotEmpty();
     assertThat(reader.faultsOf(inSource("tables: [" + "{},".repeat(17) + "]")))
-        .anyMatch(fault -> fault.contains("source.tables: ") && fault.contains("must have 1 to 16"));
+        .anyMatch(
+            fault -> fault.contains("source.tables: ") && fault.contains("must have 1 to 16"));
     assertThat(reader.faultsOf(inSource("tables: []")))
         .singleElement()
         .asString()

@@ -1,11 +1,10 @@
 package io.outboxinbox.agent.event;
 
-import java.util.List;
-
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class CheckpointCodecTest {
@@ -74,7 +73,8 @@ class CheckpointCodecTest {
     byte[] written = CheckpointCodec.encode(several);
     assertThat(CheckpointCodec.decode(written)).isEqualTo(several);
     assertThat(new String(written, StandardCharsets.UTF_8)).contains("\"version\":3");
-    for (String one : List.of("publication 1/2 table 3/4", "publication 1/2 all tables of 5", "none")) {
+    for (String one :
+        List.of("publication 1/2 table 3/4", "publication 1/2 all tables of 5", "none")) {
       byte[] ofOne = CheckpointCodec.encode(CHECKPOINT.withPublicationMark(one));
       assertThat(new String(ofOne, StandardCharsets.UTF_8)).contains("\"version\":1");
     }

@@ -1,9 +1,8 @@
 package io.outboxinbox.agent.operate;
 
-import java.util.List;
-
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class ParkedDeskTest {

@@ -159,14 +159,10 @@ class SeveralTablesIT {
         "ALTER TABLE event DROP CONSTRAINT outbox_event_headers_must_be_an_object_of_strings",
         "ALTER TABLE event DROP CONSTRAINT outbox_event_headers_must_be_fit_to_send");
     rig.awaitLeading(rig.start(""));
-    rig.execute(
-        unfit("event", 0),
-        insert("outbox_event", 5),
-        insert("outbox_event", 1));
+    rig.execute(unfit("event", 0), insert("outbox_event", 5), insert("outbox_event", 1));
     rig.awaitEvents(1);
     rig.await(
-        () ->
-            rig.query("SELECT count(*) FROM outbox_parked WHERE state = 'waiting'").equals("2"));
+        () -> rig.query("SELECT count(*) FROM outbox_parked WHERE state = 'waiting'").equals("2"));
     assertThat(rig.numbersOf(rig.consume())).as("other keys go on").containsExactly(1);
     assertThat(
             rig.database.list(
@@ -190,8 +186,7 @@ class SeveralTablesIT {
     rig.execute(unfit("outbox_event", 0), unfit("outbox_event", 1), insert("outbox_event", 2));
     rig.awaitEvents(1);
     rig.await(
-        () ->
-            rig.query("SELECT count(*) FROM outbox_parked WHERE state = 'waiting'").equals("2"));
+        () -> rig.query("SELECT count(*) FROM outbox_parked WHERE state = 'waiting'").equals("2"));
     rig.execute(
         "UPDATE outbox_parked SET headers = '{}', requested = 'release',"
             + " source_table = CASE ordinal WHEN 1 THEN NULL ELSE 'before' END");

@@ -39,8 +39,7 @@ class PublicationMarkTest {
       "publication 1/2 [10 \"outbox_event\" table 3/4] [20 \"event\" table 5/6]";
 
   private static final SourceConfiguration TWO =
-      Sources.withTables(
-          Sources.standard(), Sources.table("outbox_event"), Sources.table("event"));
+      Sources.withTables(Sources.standard(), Sources.table("outbox_event"), Sources.table("event"));
 
   private static List<String> compared(String before, String now) {
     List<String> findings =
@@ -57,8 +56,7 @@ class PublicationMarkTest {
     // Swapped names are the same two tables.
     assertThat(
             compared(
-                NAMED,
-                "publication 1/2 [10 \"event\" table 3/4] [20 \"outbox_event\" table 5/6]"))
+                NAMED, "publication 1/2 [10 \"event\" table 3/4] [20 \"outbox_event\" table 5/6]"))
         .isEmpty();
   }
 

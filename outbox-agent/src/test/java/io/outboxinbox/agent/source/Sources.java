@@ -57,6 +57,7 @@ public final class Sources {
         source.layout(),
         source.columns(),
         source.extraColumns(),
+        source.tables(),
         source.existingRows(),
         source.onGap(),
         source.failoverSlot(),

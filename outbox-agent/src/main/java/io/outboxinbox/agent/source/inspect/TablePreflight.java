@@ -332,10 +332,7 @@ final class TablePreflight {
 
   /** To consumers an id is of the source, and not of a table. */
   private static void checkSharedIds(
-      List<Finding> findings,
-      OutboxTable outbox,
-      SqlNames names,
-      Map<String, ColumnType> present) {
+      List<Finding> findings, OutboxTable outbox, SqlNames names, Map<String, ColumnType> present) {
     String name = outbox.mappedColumns().getOrDefault(Column.ID, "id");
     @Nullable ColumnType type = present.get(name);
     if (type == null || type.baseType().equals("uuid")) {

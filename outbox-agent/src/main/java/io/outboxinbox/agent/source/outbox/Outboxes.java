@@ -148,8 +148,7 @@ public final class Outboxes {
                 .map(
                     table ->
                         "NOT EXISTS (SELECT FROM %s o WHERE o.%s = i.id)"
-                            .formatted(
-                                table.qualified(), OutboxColumns.quoted(table, Column.ID)))
+                            .formatted(table.qualified(), OutboxColumns.quoted(table, Column.ID)))
                 .collect(Collectors.joining(" AND "));
     Array texts = connection.createArrayOf("text", ids.toArray());
     return Set.copyOf(Sql.list(connection, sql, row -> row.getString(1), texts));

@@ -23,8 +23,7 @@ public final class RowSizes {
   private RowSizes() {}
 
   /** SQL for the bytes of a row of the table, which the query calls {@code alias}. */
-  public static String sql(Connection connection, String table, String alias)
-      throws SQLException {
+  public static String sql(Connection connection, String table, String alias) throws SQLException {
     // Of text and bytea the server knows the length without reading them; a char(n) as text would
     // be without its blanks. Of other types an owner may have made the cast to text.
     String sql =

@@ -104,8 +104,8 @@ public final class Backlog {
    * Writes down rows the connection's snapshot shows, but none that is parked: parked events have a
    * way of their own.
    *
-   * @throws AgentException.Misconfigured some of the rows have no id, or nobody can tell which table
-   *     a parked event is of
+   * @throws AgentException.Misconfigured some of the rows have no id, or nobody can tell which
+   *     table a parked event is of
    */
   public Filled fill(
       Connection connection, String sourceId, Function<OutboxTable, Candidates> candidates)
@@ -155,8 +155,8 @@ public final class Backlog {
 
   /**
    * In the order of the times that rows tell, so that what an aggregate has in two tables comes as
-   * it says; those that tell none come first. Of the same time, in the order of the list, and of one
-   * table in its own.
+   * it says; those that tell none come first. Of the same time, in the order of the list, and of
+   * one table in its own.
    */
   private long fillFromSeveral(
       Connection connection, String sourceId, Function<OutboxTable, Candidates> candidates)

@@ -23,8 +23,8 @@ public final class ParkedIds {
 
   /**
    * Those that wait or were discarded, of any source, but not those that are surely of another
-   * table. Of several with one id, such as copies of
-   * which one was released and the others discarded, a released one says that it was published.
+   * table. Of several with one id, such as copies of which one was released and the others
+   * discarded, a released one says that it was published.
    *
    * @param others tables the ids are not of
    * @param eventIds some thousands at most

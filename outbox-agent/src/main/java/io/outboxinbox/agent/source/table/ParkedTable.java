@@ -146,8 +146,7 @@ public final class ParkedTable {
         statement.setString(18, Lsn.format(event.position().lsn()));
         statement.setObject(19, utc(event.committedAt()));
         statement.setString(20, event.destination());
-        statement.setString(
-            21, event.destination() == null ? null : rules.of(event.row().table()));
+        statement.setString(21, event.destination() == null ? null : rules.of(event.row().table()));
         statement.setString(22, event.row().table());
         statement.addBatch();
       }

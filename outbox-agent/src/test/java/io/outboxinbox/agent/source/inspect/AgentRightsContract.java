@@ -88,11 +88,14 @@ abstract class AgentRightsContract {
 
   @Test
   void findsAgentTableOfAnEarlierVersion() throws SQLException {
-    source.execute("ALTER TABLE outbox_parked DROP COLUMN destination_rule, DROP COLUMN source_table");
+    source.execute(
+        "ALTER TABLE outbox_parked DROP COLUMN destination_rule, DROP COLUMN source_table");
     source.execute("ALTER TABLE outbox_agent_source DROP COLUMN paused_at");
     assertThat(source.problems())
         .extracting(Finding::what)
-        .anySatisfy(what -> assertThat(what)
+        .anySatisfy(
+            what ->
+                assertThat(what)
                     .contains("outbox_parked was made by an earlier")
                     .endsWith("lacks destination_rule, source_table"))
         .anySatisfy(what -> assertThat(what).contains("lacks paused_at"))

@@ -1,9 +1,5 @@
 package io.outboxinbox.agent.source.inspect;
 
-import io.outboxinbox.agent.source.TableConfiguration;
-
-import io.outboxinbox.agent.source.Sources;
-
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.agent.event.Finding;
@@ -15,6 +11,8 @@ import io.outboxinbox.agent.source.SourceConfiguration.Layout;
 import io.outboxinbox.agent.source.SourceConfiguration.OnGap;
 import io.outboxinbox.agent.source.SourceConfiguration.SslMode;
 import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.agent.source.Sources;
+import io.outboxinbox.agent.source.TableConfiguration;
 import io.outboxinbox.testkit.PostgresDatabase;
 import java.sql.Connection;
 import java.sql.SQLException;

@@ -1,21 +1,17 @@
 package io.outboxinbox.agent.source.inspect;
 
-import java.util.Map;
-
-import io.outboxinbox.agent.source.SourceConfiguration.Column;
-
-import io.outboxinbox.agent.source.SourceConfiguration.Layout;
-
-import io.outboxinbox.agent.source.TableConfiguration;
-
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.source.PublicationMark;
+import io.outboxinbox.agent.source.SourceConfiguration.Column;
+import io.outboxinbox.agent.source.SourceConfiguration.Layout;
 import io.outboxinbox.agent.source.Sources;
+import io.outboxinbox.agent.source.TableConfiguration;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 
 /** What is looked at where a source has several tables. */
@@ -50,8 +46,7 @@ abstract class SeveralTablesPreflightContract extends AgentTablesContract {
         "CREATE TABLE loose (id bigint PRIMARY KEY, aggregatetype text, aggregateid text, type text, payload text)",
         "GRANT SELECT ON loose TO preflight_agent",
         "ALTER PUBLICATION outbox_publication ADD TABLE loose");
-    TableConfiguration loose =
-        Sources.table("loose", Layout.DEBEZIUM, Map.of(), List.of());
+    TableConfiguration loose = Sources.table("loose", Layout.DEBEZIUM, Map.of(), List.of());
     assertThat(source.withTables(loose).problems()).isEmpty();
     PreflightSource two = source.withTables(Sources.table("outbox_event"), loose);
     Finding numbers = two.onlyProblem();

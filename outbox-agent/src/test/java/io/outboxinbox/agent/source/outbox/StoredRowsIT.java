@@ -1,7 +1,5 @@
 package io.outboxinbox.agent.source.outbox;
 
-import io.outboxinbox.agent.source.table.BacklogPages;
-
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -16,6 +14,7 @@ import io.outboxinbox.agent.source.SourceConfiguration.Layout;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.Sources;
 import io.outboxinbox.agent.source.table.Backlog;
+import io.outboxinbox.agent.source.table.BacklogPages;
 import io.outboxinbox.agent.source.table.ToldTimes;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
@@ -149,7 +148,8 @@ class StoredRowsIT {
     long last = 0;
     while (after != last) {
       after = last;
-      BacklogPages.Page page = backlog.read(connection, "s", after, limit, SourcePosition.atCommit(1));
+      BacklogPages.Page page =
+          backlog.read(connection, "s", after, limit, SourcePosition.atCommit(1));
       for (Captured row : page.rows()) {
         OutboxEvent event = ((Captured.Row) row).event();
         read.add(event.id() + event.aggregateId());

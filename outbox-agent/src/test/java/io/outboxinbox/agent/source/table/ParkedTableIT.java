@@ -1,25 +1,19 @@
 package io.outboxinbox.agent.source.table;
 
-import java.util.List;
-
-import java.time.Instant;
-
-import io.outboxinbox.agent.event.SourcePosition;
-
-import io.outboxinbox.agent.event.RawRow;
-
-import java.util.Map;
-
-import io.outboxinbox.agent.source.table.ParkedTable.TopicTemplates;
-
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.outboxinbox.agent.event.RawRow;
+import io.outboxinbox.agent.event.SourcePosition;
+import io.outboxinbox.agent.source.table.ParkedTable.TopicTemplates;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.Statement;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
@@ -58,7 +52,8 @@ class ParkedTableIT {
         """);
     try (Connection leader = database.connect();
         Statement statement = leader.createStatement()) {
-      new ParkedTable("public", "s").joinLanes(leader, new TopicTemplates(Map.of("outbox_event", "now")));
+      new ParkedTable("public", "s")
+          .joinLanes(leader, new TopicTemplates(Map.of("outbox_event", "now")));
       try (ResultSet row =
           statement.executeQuery(
               "SELECT (SELECT max(n) || ' of ' || sum(n) FROM portion),"
@@ -117,8 +112,7 @@ class ParkedTableIT {
           .joinLanes(leader, new TopicTemplates(Map.of("outbox_event", "o", "event", "e")));
     }
     assertThat(
-            database.list(
-                "SELECT DISTINCT key FROM outbox_parked WHERE destination IS NOT NULL"))
+            database.list("SELECT DISTINCT key FROM outbox_parked WHERE destination IS NOT NULL"))
         .containsExactly("fine");
   }
 

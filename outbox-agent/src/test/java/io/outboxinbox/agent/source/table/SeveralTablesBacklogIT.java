@@ -119,7 +119,8 @@ class SeveralTablesBacklogIT {
   void readsPagesAcrossTablesWithinTheirBytes() throws Exception {
     for (int i = 0; i < 10; i++) {
       insertTimed("t" + i, "2026-11-24T12:00:%02dZ".formatted(i), "t" + i);
-      insertPlain("01a20d6d-%04x-7000-8000-000000000000".formatted(0x5a00 + 1000 * i), "p" + i, 900);
+      insertPlain(
+          "01a20d6d-%04x-7000-8000-000000000000".formatted(0x5a00 + 1000 * i), "p" + i, 900);
     }
     fill();
     List<Integer> pages = new ArrayList<>();
@@ -145,7 +146,8 @@ class SeveralTablesBacklogIT {
     insertPlain(LATER, "three", 1);
     park("timed", "'" + NOON + "'");
     park("plain", "'" + LATER + "'");
-    assertThat(fill()).extracting(Backlog.Filled::candidates, Backlog.Filled::parked)
+    assertThat(fill())
+        .extracting(Backlog.Filled::candidates, Backlog.Filled::parked)
         .containsExactly(1L, 2L);
     assertThat(keys(read(0, ALL))).containsExactly("plain two");
 
@@ -203,9 +205,7 @@ class SeveralTablesBacklogIT {
     insertTimed("a", "2026-11-24T12:00:00Z", "skipped");
     insertPlain(NOON, "published", 1);
     backlog.fill(
-        connection,
-        "s",
-        table -> table.name().equals("timed") ? Candidates.NONE : Candidates.ALL);
+        connection, "s", table -> table.name().equals("timed") ? Candidates.NONE : Candidates.ALL);
     assertThat(keys(read(0, ALL))).containsExactly("plain published");
   }
 

@@ -1,12 +1,10 @@
 package io.outboxinbox.agent.source.table;
 
-import io.outboxinbox.agent.source.SourceConfiguration;
-
-import io.outboxinbox.agent.event.AgentException;
-
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.outboxinbox.agent.event.AgentException;
+import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.Sources;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
