@@ -266,7 +266,9 @@ public final class Backlog {
     }
     String sql =
         """
-        DELETE FROM %s b USING pg_catalog.unnest(?::text[], ?::text[]) AS found(id, of_table)
+        DELETE FROM %s b
+        USING ROWS FROM (pg_catalog.unnest(?::text[]), pg_catalog.unnest(?::text[]))
+          AS found(id, of_table)
         WHERE b.source = ? AND %s AND (found.of_table IS NULL OR found.of_table = b.source_table)
         RETURNING b.event_id, b.ordinal, b.source_table
         """
