@@ -114,6 +114,13 @@ public final class ParkedDesk implements AutoCloseable {
       return tables.size() > 1;
     }
 
+    /** The table of an event, as SQL; NULL for the only one. */
+    String otherTableSql() {
+      return areOfSeveral()
+          ? "source_table"
+          : "nullif(source_table, %s)".formatted(DeskWhere.literal(tables.get(0).table()));
+    }
+
     /** Where an event would go, as SQL; NULL for one of a table that is not configured. */
     String topicSql() {
       if (!areOfSeveral()) {

@@ -5,6 +5,7 @@ import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.ConnectionFailure;
+import io.outboxinbox.agent.source.CoveredTables;
 import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.PublicationMark;
 import io.outboxinbox.agent.source.ServerMessage;
@@ -243,6 +244,15 @@ public final class SourcePreflight {
     }
     String mark = PublicationMark.of(connection, config);
     findings.addAll(PublicationMark.compare(config, checkpoint.publicationMark(), mark));
+    List<String> renamed =
+        CoveredTables.between(config, checkpoint.publicationMark(), mark).renamed();
+    if (!renamed.isEmpty() && !checkpoint.isBacklogDone()) {
+      findings.add(
+          Finding.gap(
+              "table %s, was renamed while rows older than the slot were still to be published: their list has the name of before"
+                  .formatted(String.join(", ", renamed)),
+              WayOut.RECONCILE));
+    }
     if (ParkedTable.areMissing(connection, config.schema(), checkpoint, server.timeline())) {
       findings.add(
           Finding.gap(

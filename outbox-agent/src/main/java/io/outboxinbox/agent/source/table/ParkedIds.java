@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.source.table;
 
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.OutboxTable;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -26,23 +27,23 @@ public final class ParkedIds {
    * table. Of several with one id, such as copies of which one was released and the others
    * discarded, a released one says that it was published.
    *
-   * @param others tables the ids are not of
+   * @param table whose rows the ids are of
    * @param eventIds some thousands at most
    */
   public static Map<String, Kept> among(
-      Connection connection, String schema, Collection<String> others, Collection<String> eventIds)
-      throws SQLException {
+      Connection connection, OutboxTable table, Collection<String> eventIds) throws SQLException {
     String sql =
         """
         SELECT event_id, bool_or(state = 'waiting') FROM %s WHERE event_id = ANY(?)
-          AND source_table = ANY(?) IS NOT TRUE
+          AND NOT %s
         GROUP BY event_id
         HAVING bool_or(state = 'waiting') OR NOT bool_or(state = 'released')
         """
-            .formatted(Identifiers.qualified(schema, "outbox_parked"));
+            .formatted(
+                Identifiers.qualified(table.schema(), "outbox_parked"),
+                table.isOther("source_table"));
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
       statement.setArray(1, connection.createArrayOf("text", eventIds.toArray()));
-      statement.setArray(2, connection.createArrayOf("text", others.toArray()));
       Map<String, Kept> kept = new HashMap<>();
       try (ResultSet row = statement.executeQuery()) {
         while (row.next()) {
