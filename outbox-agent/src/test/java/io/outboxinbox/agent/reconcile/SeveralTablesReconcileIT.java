@@ -150,7 +150,8 @@ class SeveralTablesReconcileIT {
     rig.await(() -> report().state().equals("done"));
     assertThat(report().foundInTopics()).isEqualTo(62);
     assertThat(report().published()).isZero();
-    assertThat(report().notes()).contains("2 events count as published by messages that do not name");
+    assertThat(report().notes())
+        .contains("2 events count as published by messages that do not name");
   }
 
   /** It shares its ids with what was published before, without a table in the message. */
