@@ -102,11 +102,13 @@ public final class ParkedDesk implements AutoCloseable {
 
     /** As the configuration says. */
     public static Templates of(PipelineConfiguration pipeline) {
+      Map<String, String> keys = pipeline.keyTemplates();
       return new Templates(
-          pipeline.routes().entrySet().stream()
+          pipeline.topicTemplates().entrySet().stream()
               .map(
-                  route ->
-                      new OfTable(route.getKey(), route.getValue().topic(), route.getValue().key()))
+                  topic ->
+                      new OfTable(
+                          topic.getKey(), topic.getValue(), keys.getOrDefault(topic.getKey(), "")))
               .toList());
     }
 

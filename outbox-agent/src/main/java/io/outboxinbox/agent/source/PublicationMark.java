@@ -214,7 +214,8 @@ public final class PublicationMark {
         WayOut.RECONCILE);
   }
 
-  static boolean isSameOrMore(String before, String now) {
+  /** Whether a mark says what another one says, and perhaps what earlier versions left out. */
+  public static boolean isSameOrMore(String before, String now) {
     return now.equals(before) || now.startsWith(before + TABLE);
   }
 
@@ -223,8 +224,8 @@ public final class PublicationMark {
    *
    * @param oid 0 where there is no such table
    */
-  record Part(long oid, String name, String membership) {
-    boolean isSameTable(Part other) {
+  public record Part(long oid, String name, String membership) {
+    public boolean isSameTable(Part other) {
       return oid == other.oid() && oid > 0;
     }
   }
@@ -235,8 +236,8 @@ public final class PublicationMark {
    * @param publication all of it where it is of one table
    * @param parts none where it is of one table
    */
-  record Parsed(String publication, List<Part> parts) {
-    static Parsed of(String mark) {
+  public record Parsed(String publication, List<Part> parts) {
+    public static Parsed of(String mark) {
       Matcher part = PART.matcher(mark);
       List<Part> parts = new ArrayList<>();
       int end = mark.length();
@@ -247,22 +248,22 @@ public final class PublicationMark {
       return new Parsed(mark.substring(0, end), parts);
     }
 
-    boolean isOfOne() {
+    public boolean isOfOne() {
       return parts.isEmpty();
     }
 
     /** The mark that one of the tables has where it is the only one. */
-    String own(Part part) {
+    public String own(Part part) {
       return publication + part.membership();
     }
 
     /** The part that is meant; none where it may be one or another: old marks name no table. */
-    Optional<Part> only(Predicate<Part> isIt) {
+    public Optional<Part> only(Predicate<Part> isIt) {
       List<Part> found = parts.stream().filter(isIt).toList();
       return found.size() == 1 ? Optional.of(found.get(0)) : Optional.empty();
     }
 
-    Optional<Part> first(Predicate<Part> isIt) {
+    public Optional<Part> first(Predicate<Part> isIt) {
       return parts.stream().filter(isIt).findFirst();
     }
   }

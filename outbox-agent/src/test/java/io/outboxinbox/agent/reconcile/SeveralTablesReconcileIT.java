@@ -248,12 +248,18 @@ class SeveralTablesReconcileIT {
   void mergesASecondPipelineWithoutARepeat() throws Exception {
     String both = rig.names;
     rig.execute(
+        "ALTER PUBLICATION outbox_publication DROP TABLE event",
         "CREATE PUBLICATION outbox_publication_event FOR TABLE event WITH (publish = 'insert')");
     rig.names = ONE;
     Pipeline first = rig.start("");
     rig.awaitLeading(first);
     rig.pipelineName = "second";
-    Pipeline second = rig.start("table: event\n      slot: outbox_agent_second");
+    String alone = "table: event\n      slot: outbox_agent_second";
+    Pipeline begun = rig.start(alone);
+    rig.awaitLeading(begun);
+    stop(begun);
+    rig.execute("ALTER PUBLICATION outbox_publication ADD TABLE event");
+    Pipeline second = rig.start(alone);
     rig.awaitLeading(second);
     rig.pipelineName = "test";
     for (int number = 0; number < 20; number += 2) {

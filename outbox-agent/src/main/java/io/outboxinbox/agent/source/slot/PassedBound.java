@@ -1,7 +1,6 @@
 package io.outboxinbox.agent.source.slot;
 
 import io.outboxinbox.agent.event.Checkpoint;
-import io.outboxinbox.agent.source.CoveredTables;
 import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.PublicationMark;
 import io.outboxinbox.agent.source.SourceConfiguration;

@@ -2,7 +2,6 @@ package io.outboxinbox.agent.source.slot;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.outboxinbox.agent.source.CoveredTables;
 import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConfiguration.ExistingRows;

@@ -1,7 +1,9 @@
-package io.outboxinbox.agent.source;
+package io.outboxinbox.agent.source.slot;
 
+import io.outboxinbox.agent.source.PublicationMark;
 import io.outboxinbox.agent.source.PublicationMark.Parsed;
 import io.outboxinbox.agent.source.PublicationMark.Part;
+import io.outboxinbox.agent.source.SourceConfiguration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;

@@ -1,12 +1,14 @@
-package io.outboxinbox.agent.source;
+package io.outboxinbox.agent.source.slot;
 
-import static io.outboxinbox.agent.source.CoveredTables.State.COVERED;
-import static io.outboxinbox.agent.source.CoveredTables.State.NEW;
-import static io.outboxinbox.agent.source.CoveredTables.State.REPLACED;
-import static io.outboxinbox.agent.source.CoveredTables.State.UNKNOWN;
+import static io.outboxinbox.agent.source.slot.CoveredTables.State.COVERED;
+import static io.outboxinbox.agent.source.slot.CoveredTables.State.NEW;
+import static io.outboxinbox.agent.source.slot.CoveredTables.State.REPLACED;
+import static io.outboxinbox.agent.source.slot.CoveredTables.State.UNKNOWN;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.outboxinbox.agent.source.CoveredTables.State;
+import io.outboxinbox.agent.source.Sources;
+import io.outboxinbox.agent.source.TableConfiguration;
+import io.outboxinbox.agent.source.slot.CoveredTables.State;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -53,7 +55,10 @@ class CoveredTablesTest {
   @Test
   void whatNobodyCanTellIsUnknown() {
     assertThat(states("publication 1/2 table 99/4", TWO)).containsExactly(UNKNOWN, UNKNOWN);
-    assertThat(states("publication 1/2 schema 3/4", TWO.replace("table", "schema")))
+    assertThat(
+            states(
+                "publication 1/2 schema 3/4",
+                "publication 1/2 [10 \"outbox_event\" schema 3/4 of 10/9] [20 \"event\" schema 3/4 of 20/9]"))
         .containsExactly(UNKNOWN, UNKNOWN);
     assertThat(states("none", TWO)).containsExactly(UNKNOWN, UNKNOWN);
   }
