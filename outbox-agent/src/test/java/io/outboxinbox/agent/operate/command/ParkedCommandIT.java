@@ -66,9 +66,11 @@ class ParkedCommandIT extends ParkedCommandSetUp {
     database.execute(
         "UPDATE outbox_parked SET source_table = CASE ordinal WHEN 1 THEN 'outbox_event' WHEN 2 THEN 'gone' END");
     assertThat(succeed("list", "--table", "gone").out())
-        .contains("table gone, id id-2")
+        .contains("table 'gone', id 'id-2'")
         .doesNotContain("id-1", "id-3");
-    assertThat(succeed("list").out()).contains("id-1", "id-3").doesNotContain("table outbox_event");
+    assertThat(succeed("list").out())
+        .contains("id-1", "id-3")
+        .doesNotContain("table 'outbox_event'");
   }
 
   @Test
