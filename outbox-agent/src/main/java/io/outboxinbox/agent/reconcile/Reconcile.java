@@ -117,7 +117,10 @@ public final class Reconcile {
       return Optional.empty();
     }
     if (last.isPresent() && last.get().isUnfinished() && !isLastDurable) {
-      return Optional.of(new Cause(cause, asked(last.get())));
+      @Nullable Request asked = asked(last.get());
+      if (asked != null || hasSameTables(found)) {
+        return Optional.of(new Cause(cause, asked));
+      }
     }
     if (source.onGap() == OnGap.RECONCILE && mayBeByItself(found)) {
       return Optional.of(new Cause(cause, null));
@@ -144,14 +147,17 @@ public final class Reconcile {
     return checkpoint.onTimeline(0).throughSlot("").withPublicationMark("");
   }
 
+  private boolean mayBeByItself(@Nullable Checkpoint found) throws SQLException {
+    return found == null ? isSameBroker() : hasSameTables(found);
+  }
+
   /**
    * Not where tables came or went: an agent with the file of before, such as in a rolling deploy,
    * would give a table up.
    */
-  private boolean mayBeByItself(@Nullable Checkpoint found) throws SQLException {
+  private boolean hasSameTables(@Nullable Checkpoint found) throws SQLException {
     return found == null
-        ? isSameBroker()
-        : !PublicationMark.hasOtherTables(
+        || !PublicationMark.hasOtherTables(
             found.publicationMark(), PublicationMark.of(lead.control(), source));
   }
 

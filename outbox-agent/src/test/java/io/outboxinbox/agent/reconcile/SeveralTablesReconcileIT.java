@@ -294,10 +294,7 @@ class SeveralTablesReconcileIT {
     tables.insert(60, 90, true);
     rig.dropSlot();
     request().ask(null);
-    rig.execute(
-        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION"
-            + " 'failed on purpose' USING ERRCODE = '55000'; END $$",
-        "CREATE TRIGGER fail BEFORE " + step + " FOR EACH STATEMENT EXECUTE FUNCTION fail()");
+    fail(step);
     Pipeline broken = rig.start("");
     rig.await(() -> broken.status().reason().contains("failed on purpose"));
     tables.insert(90, 95, false);
@@ -309,15 +306,42 @@ class SeveralTablesReconcileIT {
     rig.assertThatEventsAreExactly(100);
   }
 
+  private void fail(String step) throws Exception {
+    rig.execute(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION"
+            + " 'failed on purpose' USING ERRCODE = '55000'; END $$",
+        "CREATE TRIGGER fail BEFORE " + step + " FOR EACH STATEMENT EXECUTE FUNCTION fail()");
+  }
+
+  /** It began by itself, for the tables of then. */
+  @Test
+  void aReconciliationThatWasCutShortTakesNoTableInUnasked() throws Exception {
+    String both = rig.names;
+    rig.names = ONE;
+    Pipeline before = rig.start("");
+    rig.awaitLeading(before);
+    rig.execute(insert("outbox_event", 0), insert("event", 1));
+    rig.awaitEvents(1);
+    stop(before);
+    rig.dropSlot();
+    fail("INSERT ON outbox_backlog");
+    Pipeline broken = rig.start(RECONCILE);
+    rig.await(() -> broken.status().reason().contains("failed on purpose"));
+    stop(broken);
+    rig.execute("DROP FUNCTION fail CASCADE");
+    rig.names = both;
+    Pipeline pipeline = rig.start(RECONCILE);
+    rig.awaitState(pipeline, State.STOPPED);
+    request().ask(null);
+    rig.awaitLeading(pipeline);
+    assertThatNumbersAre(2);
+  }
+
   /** The list has names, and rows of a name are looked up in the table that has it. */
   @Test
   void tablesThatSwapNamesWhileTheirOlderRowsAreListedAreReconciled() throws Exception {
     tables.insert(0, 20, true);
-    rig.execute(
-        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION"
-            + " 'failed on purpose' USING ERRCODE = '55000'; END $$",
-        "CREATE TRIGGER fail BEFORE UPDATE OF broker ON outbox_agent_source FOR EACH STATEMENT"
-            + " EXECUTE FUNCTION fail()");
+    fail("UPDATE OF broker ON outbox_agent_source");
     Pipeline pipeline = rig.start("");
     rig.await(() -> pipeline.status().reason().contains("failed on purpose"));
     stop(pipeline);
