@@ -25,6 +25,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -88,7 +89,12 @@ public final class BacklogPages {
               addPlaces(places, read, outboxes.get(i), position);
             }
           }
-          requireAll(places, count);
+          if (!isOfOne()) {
+            try (PreparedStatement read = connection.prepareStatement(ofNone())) {
+              bind(read, sourceId, after, count);
+              refuseAny(read);
+            }
+          }
           return page(places, after);
         });
   }
@@ -185,11 +191,22 @@ public final class BacklogPages {
     }
   }
 
+  /** Not by their number: rows that share an id are several in one place. */
+  private String ofNone() {
+    return "SELECT %sWHERE (%s) IS NOT TRUE"
+        .formatted(
+            listed(),
+            outboxes.stream().map(BacklogPages::isOf).collect(Collectors.joining(" OR ")));
+  }
+
   /** A row of no table that is asked would be passed over. */
-  private void requireAll(List<Place> places, int count) {
-    if (!isOfOne() && places.stream().mapToLong(Place::ordinal).distinct().count() < count) {
-      throw new AgentException.Misconfigured(
-          "table %s has rows of a table that is not configured".formatted(table), WayOut.RECONCILE);
+  private void refuseAny(PreparedStatement ofNone) throws SQLException {
+    try (ResultSet result = ofNone.executeQuery()) {
+      if (result.next()) {
+        throw new AgentException.Misconfigured(
+            "table %s has rows of a table that is not configured".formatted(table),
+            WayOut.RECONCILE);
+      }
     }
   }
 

@@ -250,6 +250,16 @@ class SeveralTablesBacklogIT {
   }
 
   @Test
+  void rowsOfOneTableThatShareAnIdAreAllRead() throws Exception {
+    insertPlain(NOON, "one", 1);
+    insertPlain(NOON, "two", 1);
+    insertTimed("t", "2026-11-24T13:00:00Z", "three");
+    fill();
+    assertThat(keys(read(0, ALL)))
+        .containsExactlyInAnyOrder("plain one", "plain two", "timed three");
+  }
+
+  @Test
   void aListOfTheVersionBeforeIsReadAsThatOfItsOneTable() throws Exception {
     insertPlain(NOON, "noon", 1);
     insertPlain(LATER, "later", 1);
