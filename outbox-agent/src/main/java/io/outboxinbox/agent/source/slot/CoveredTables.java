@@ -24,7 +24,7 @@ public final class CoveredTables {
   public enum State {
     /** It was read when the position was written, whatever it was called then. */
     COVERED,
-    /** Another table has its name now. */
+    /** Another table has its name or its place now, or may have. */
     REPLACED,
     /** It was not read. */
     NEW,
@@ -34,6 +34,7 @@ public final class CoveredTables {
 
   private static final Pattern PUBLICATION = Pattern.compile("^publication \\d+/\\d+");
   private static final Pattern OF = Pattern.compile(" of (\\d+)");
+  private static final Pattern MEMBER = Pattern.compile(" table (\\d+)/");
 
   private final Map<String, State> states = new HashMap<>();
 
@@ -98,9 +99,19 @@ public final class CoveredTables {
     return PUBLICATION.matcher(mark).replaceFirst("");
   }
 
+  /**
+   * A member of a publication has no id of its table in its mark. Put back in its place it looks as
+   * another member does, so that all its rows are looked for; in a publication made anew it is
+   * taken for the same.
+   */
   private static boolean isOther(String before, String now) {
-    Matcher old = OF.matcher(before);
-    Matcher current = OF.matcher(now);
+    return differ(OF, before, now)
+        || (PublicationMark.areOfOnePublication(before, now) && differ(MEMBER, before, now));
+  }
+
+  private static boolean differ(Pattern id, String before, String now) {
+    Matcher old = id.matcher(before);
+    Matcher current = id.matcher(now);
     return old.find() && current.find() && !old.group(1).equals(current.group(1));
   }
 

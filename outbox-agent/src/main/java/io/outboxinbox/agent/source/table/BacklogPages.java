@@ -193,7 +193,7 @@ public final class BacklogPages {
 
   /** Not by their number: rows that share an id are several in one place. */
   private String ofNone() {
-    return "SELECT %sWHERE (%s) IS NOT TRUE"
+    return "SELECT 1 %sWHERE (%s) IS NOT TRUE"
         .formatted(
             listed(),
             outboxes.stream().map(BacklogPages::isOf).collect(Collectors.joining(" OR ")));

@@ -35,7 +35,11 @@ class CoveredTablesTest {
   @Test
   void oneTableIsCoveredUnlessItsMarkSaysThatItIsAnother() {
     String all = "publication 1/2 all tables of 10";
-    assertThat(between(ONE, "publication 1/9 table 8/8", "a").of("a")).isEqualTo(COVERED);
+    assertThat(between(ONE, "publication 1/9 table 3/8", "a").of("a")).isEqualTo(COVERED);
+    assertThat(between(ONE, "publication 2/9 table 8/8", "a").of("a")).isEqualTo(COVERED);
+    assertThat(between(ONE, "publication 1/2 table 5/6", "b").of("b"))
+        .as("another member, whose rows no position has covered")
+        .isEqualTo(REPLACED);
     assertThat(between(all, all, "a").of("a")).isEqualTo(COVERED);
     assertThat(between("publication 1/2 all tables", all, "a").of("a")).isEqualTo(COVERED);
     assertThat(between(all, all.replace("of 10", "of 11"), "a").of("a")).isEqualTo(REPLACED);
