@@ -13,6 +13,7 @@ import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.reconcile.Reconcile;
 import io.outboxinbox.agent.route.Router;
 import io.outboxinbox.agent.source.RowCheck;
+import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.inspect.Findings;
 import io.outboxinbox.agent.source.inspect.SourcePreflight;
@@ -158,6 +159,11 @@ final class LeadingSession {
   /** Takes over what is parked; what a crash has left half published comes first. */
   private Checkpoint open(Publisher publisher, Parking parking, Checkpoint from)
       throws SQLException {
+    SourceConfiguration source = pipeline.source();
+    if (source.outboxes().size() == 1) {
+      new ParkedTable(source.schema(), leadership.source().id())
+          .nameTable(leadership.connection(), source.outboxes().get(0));
+    }
     parking.lot().align(from);
     Checkpoint checkpoint = from;
     if (publisher.mayRepeat()) {

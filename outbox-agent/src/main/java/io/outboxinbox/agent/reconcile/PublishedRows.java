@@ -326,7 +326,10 @@ final class PublishedRows {
       }
     }
     Map<Boolean, List<PublishedEvent>> ofAny =
-        ours.stream().collect(Collectors.partitioningBy(event -> tablesOf(event).size() > 1));
+        ours.stream()
+            .collect(
+                Collectors.partitioningBy(
+                    event -> tables.isUnknown(event.table()) || tablesOf(event).size() > 1));
     takeOut(ofAny.getOrDefault(false, List.of()));
     foundOfAny += takeOut(ofAny.getOrDefault(true, List.of()));
     foundByName += takeOut(byName);

@@ -42,9 +42,12 @@ public record OutboxTable(
         .formatted(name, Identifiers.literal(this.name), exists(schema, name));
   }
 
-  /** A condition, true where a schema has a table of a name, in SQL. */
+  /**
+   * A condition, true where a schema has a table of a name, in SQL. A view may stand where a table
+   * was that is called otherwise now.
+   */
   public static String exists(String schema, String name) {
-    return "pg_catalog.to_regclass(%s || pg_catalog.quote_ident(%s)) IS NOT NULL"
+    return "EXISTS (SELECT FROM pg_catalog.pg_class there WHERE there.oid = pg_catalog.to_regclass(%s || pg_catalog.quote_ident(%s)) AND there.relkind IN ('r', 'p'))"
         .formatted(Identifiers.literal(Identifiers.quoted(schema) + "."), name);
   }
 

@@ -115,6 +115,22 @@ public final class CoveredTables {
     return old.find() && current.find() && !old.group(1).equals(current.group(1));
   }
 
+  /**
+   * Says which tables there are beside those that are read: what names one of them is of none of
+   * these. A mark forgets a table that was given up; its messages stay.
+   */
+  CoveredTables beside(List<String> there) {
+    there.stream()
+        .filter(name -> !states.containsKey(name))
+        .forEach(name -> names.putIfAbsent(name, Optional.empty()));
+    return this;
+  }
+
+  /** Whether a name says nothing: no table is, or is known to have been, called so. */
+  public boolean isUnknown(@Nullable String named) {
+    return named != null && !states.containsKey(named) && !names.containsKey(named);
+  }
+
   /** What the position has to do with a table that is read now. */
   public State of(String table) {
     return states.getOrDefault(table, State.UNKNOWN);

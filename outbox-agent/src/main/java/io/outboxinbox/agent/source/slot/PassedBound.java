@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.source.slot;
 
 import io.outboxinbox.agent.event.Checkpoint;
+import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.PublicationMark;
 import io.outboxinbox.agent.source.SourceConfiguration;
@@ -45,11 +46,13 @@ public record PassedBound(long endedXid, boolean isPositionLost, CoveredTables t
       @Nullable Checkpoint base)
       throws SQLException {
     if (base == null || !base.source().equals(SourceNames.identity(server.systemId(), source))) {
-      return new PassedBound(0, false, CoveredTables.unknown(source));
+      return new PassedBound(
+          0, false, CoveredTables.unknown(source).beside(tables(connection, source)));
     }
     CoveredTables tables =
         CoveredTables.between(
-            source, base.publicationMark(), PublicationMark.of(connection, source));
+                source, base.publicationMark(), PublicationMark.of(connection, source))
+            .beside(tables(connection, source));
     boolean isOnThisLog =
         TimelineHistory.of(connections, server, base).contains(base)
             && base.position().commitLsn() <= server.currentWalLsn()
@@ -63,6 +66,15 @@ public record PassedBound(long endedXid, boolean isPositionLost, CoveredTables t
         server.nextXid() - base.endedXid() < COMPARABLE_XIDS
             && !ParkedTable.areMissing(connection, source.schema(), base, server.timeline());
     return new PassedBound(isComparable ? base.endedXid() : 0, false, tables);
+  }
+
+  private static List<String> tables(Connection connection, SourceConfiguration source)
+      throws SQLException {
+    return CatalogQuery.list(
+        connection,
+        "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = ?)",
+        row -> row.getString(1),
+        source.schema());
   }
 
   /** The bound for rows of one table. */

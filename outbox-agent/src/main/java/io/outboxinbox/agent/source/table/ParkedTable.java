@@ -8,6 +8,7 @@ import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.InTransaction;
 import io.outboxinbox.agent.source.LongText;
+import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.Sql;
 import io.outboxinbox.agent.source.outbox.RawRows;
 import java.nio.charset.StandardCharsets;
@@ -205,6 +206,17 @@ public final class ParkedTable {
     refuseLaterEpoch(leader, epoch, lastOrdinal);
     String sql = "DELETE FROM %s WHERE source = ? AND ordinal > ? AND epoch <= ?".formatted(table);
     Sql.update(leader, sql, source, lastOrdinal, epoch);
+  }
+
+  /**
+   * Gives what can only be of the one table its name of today: a table that gets the name of before
+   * later has no part in it. Needs the leader's connection.
+   */
+  public void nameTable(Connection leader, OutboxTable of) throws SQLException {
+    String sql =
+        "UPDATE %s SET source_table = ? WHERE source = ? AND source_table IS DISTINCT FROM ? AND NOT %s"
+            .formatted(table, of.isOther("source_table"));
+    Sql.update(leader, sql, of.name(), source, of.name());
   }
 
   /**

@@ -91,6 +91,21 @@ class CoveredTablesTest {
     assertThat(two.renamed()).containsExactly("event, now outbox_event", "outbox_event, now event");
   }
 
+  /** The mark forgets a table that was given up, and so may the next reconciliation. */
+  @Test
+  void messagesThatNameATableWhichIsThereAndNotReadAreOfNone() {
+    for (CoveredTables one :
+        List.of(between(ONE, ONE, "b"), CoveredTables.unknown(Sources.standard()))) {
+      assertThat(one.isUnknown("a")).isTrue();
+      assertThat(one.ofMessage("a", true)).isNotEmpty();
+      one.beside(List.of("a", "b", "outbox_event"));
+      assertThat(one.ofMessage("a", true)).isEmpty();
+      assertThat(one.isUnknown("a")).isFalse();
+    }
+    CoveredTables renamed = between(TWO, ONE, "called otherwise").beside(List.of("outbox_event"));
+    assertThat(renamed.ofMessage("outbox_event", true)).containsExactly("called otherwise");
+  }
+
   /** Ours were sent while there was one table, and that one is not the new one. */
   @Test
   void messagesWithoutATableAreOurOldTablesAndOthersAreTheNewOnes() {

@@ -224,6 +224,21 @@ class SeveralTablesBacklogIT {
         .containsExactly("plain noon");
   }
 
+  /** Whoever renames a table may leave a view for those who know its name of before. */
+  @Test
+  void whatIsUnderATablesFormerNameTakesNoParkedEventFromIt() throws Exception {
+    insertPlain(NOON, "noon", 1);
+    park("former", "'" + NOON + "'");
+    database.execute("CREATE VIEW former AS SELECT * FROM plain");
+    Backlog ofOne = new Backlog(plainOnly());
+    assertThat(ofOne.fill(connection, "s", table -> Candidates.ALL).parked()).isEqualTo(1);
+    new ParkedTable(source.schema(), "s").nameTable(connection, plainOnly().outboxes().get(0));
+    database.execute("DROP VIEW former", "CREATE TABLE former ()");
+    assertThat(ofOne.fill(connection, "s", table -> Candidates.ALL).parked())
+        .as("a new table of that name came later")
+        .isEqualTo(1);
+  }
+
   private SourceConfiguration plainOnly() {
     return Sources.withTables(source, Sources.table("plain", Layout.DEBEZIUM, Map.of(), List.of()));
   }
