@@ -8,6 +8,7 @@ import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.source.outbox.Outboxes;
 import io.outboxinbox.agent.source.slot.PassedBound;
+import io.outboxinbox.agent.source.table.Backlog;
 import io.outboxinbox.agent.source.table.SourceRegistry;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -64,5 +65,6 @@ public final class Unhealable {
               + " to publish only what is written from now on");
     }
     new Outboxes(source.outboxes()).refuseRowsWithoutId(connection, bound::candidates);
+    new Backlog(source).refuseParkedOfUnknownTable(connection, identity.id(), bound::candidates);
   }
 }

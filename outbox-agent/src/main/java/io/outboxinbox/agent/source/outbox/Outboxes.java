@@ -92,31 +92,38 @@ public final class Outboxes {
   }
 
   /**
-   * A condition, true where the row of an id is there.
+   * A condition, true where the row of an id is there, or in a table nobody asks.
    *
-   * @param table which one it would be in, as text, in SQL; any of them where it names none
+   * @param table which one it would be in, as text, in SQL; any of them where it names none that is
+   *     there
    * @param id the id as text, in SQL; anything an operator may have written
    */
   public String contains(Connection connection, String table, String id) throws SQLException {
-    List<String> in = new ArrayList<>();
+    StringBuilder condition = new StringBuilder("CASE");
     for (OutboxTable one : tables) {
-      in.add(contains(connection, one, id));
-    }
-    if (in.size() == 1) {
-      return in.get(0);
-    }
-    StringBuilder condition = new StringBuilder("CASE ").append(table);
-    for (int i = 0; i < in.size(); i++) {
       condition
-          .append(" WHEN ")
-          .append(Identifiers.literal(tables.get(i).name()))
-          .append(" THEN ")
-          .append(in.get(i));
+          .append(" WHEN %s = %s THEN ".formatted(table, Identifiers.literal(one.name())))
+          .append(contains(connection, one, id, Candidates.ALL));
     }
-    return condition.append(" ELSE ").append(String.join(" OR ", in)).append(" END").toString();
+    return condition
+        .append(" WHEN %s THEN true".formatted(OutboxTable.exists(tables.get(0).schema(), table)))
+        .append(" ELSE " + containAny(connection, id, row -> Candidates.ALL) + " END")
+        .toString();
   }
 
-  private static String contains(Connection connection, OutboxTable table, String id)
+  /** A condition, true where one of the tables has a row of an id among the candidates. */
+  public String containAny(
+      Connection connection, String id, Function<OutboxTable, Candidates> candidates)
+      throws SQLException {
+    List<String> in = new ArrayList<>();
+    for (OutboxTable one : tables) {
+      in.add(contains(connection, one, id, candidates.apply(one)));
+    }
+    return String.join(" OR ", in);
+  }
+
+  private static String contains(
+      Connection connection, OutboxTable table, String id, Candidates candidates)
       throws SQLException {
     ColumnType type = ColumnType.of(connection, table, Column.ID);
     String column = "o." + OutboxColumns.quoted(table, Column.ID);
@@ -131,7 +138,8 @@ public final class Outboxes {
                   .formatted(column, id, Long.MIN_VALUE, Long.MAX_VALUE);
           default -> type.isSame(column, id);
         };
-    return "EXISTS (SELECT FROM %s o WHERE %s)".formatted(table.qualified(), isSame);
+    return "EXISTS (SELECT FROM %s o WHERE %s AND %s)"
+        .formatted(table.qualified(), isSame, candidates.condition());
   }
 
   /** Whether ids are unique in the world, and not only in their table. */

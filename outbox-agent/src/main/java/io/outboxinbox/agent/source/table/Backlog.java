@@ -115,6 +115,7 @@ public final class Backlog {
       throws SQLException {
     Outboxes all = new Outboxes(outboxes);
     all.refuseRowsWithoutId(connection, candidates);
+    refuseParkedOfUnknownTable(connection, sourceId, candidates);
     long written =
         isOfOne()
             ? fill(connection, sourceId, outboxes.get(0), candidates.apply(outboxes.get(0)))
@@ -208,9 +209,6 @@ public final class Backlog {
         "b.source = ? AND p.source = b.source AND "
             + LongText.isSame("b.event_id", "p.event_id")
             + " AND p.state IN ('waiting', 'discarded')";
-    if (!isOfOne()) {
-      refuseParkedOfUnknownTable(connection, sourceId, isSame);
-    }
     String sql =
         "DELETE FROM %s b USING %s p WHERE %s AND %s"
             .formatted(
@@ -226,10 +224,14 @@ public final class Backlog {
   /**
    * A row whose id such an event has might be published once more, or not at all.
    *
-   * @param isSame condition on a row {@code b} and a parked event {@code p}
+   * @throws AgentException.Misconfigured there are some, in a source of several tables
    */
-  private void refuseParkedOfUnknownTable(Connection connection, String sourceId, String isSame)
+  public void refuseParkedOfUnknownTable(
+      Connection connection, String sourceId, Function<OutboxTable, Candidates> candidates)
       throws SQLException {
+    if (isOfOne()) {
+      return;
+    }
     String isUnknown =
         "(p.source_table IN (%s) OR %s) IS NOT TRUE"
             .formatted(
@@ -238,13 +240,14 @@ public final class Backlog {
                     .map(Identifiers::literal)
                     .collect(Collectors.joining(", ")),
                 OutboxTable.exists(source.schema(), "p.source_table"));
-    String from = "FROM %s b, %s p WHERE %s AND %s".formatted(table, parked, isSame, isUnknown);
-    List<Long> unknown =
-        Sql.list(
-            connection,
-            "SELECT DISTINCT p.ordinal " + from + " ORDER BY p.ordinal LIMIT " + NAMED_MAX,
-            row -> row.getLong(1),
-            sourceId);
+    String sql =
+        "SELECT p.ordinal FROM %s p WHERE p.source = ? AND p.state IN ('waiting', 'discarded') AND %s AND (%s) ORDER BY p.ordinal LIMIT %d"
+            .formatted(
+                parked,
+                isUnknown,
+                new Outboxes(outboxes).containAny(connection, "p.event_id", candidates),
+                NAMED_MAX);
+    List<Long> unknown = Sql.list(connection, sql, row -> row.getLong(1), sourceId);
     if (!unknown.isEmpty()) {
       String which =
           "WHERE source = %s AND ordinal IN (%s)"
