@@ -366,6 +366,10 @@ public final class ParkedDesk implements AutoCloseable {
           new AgentException.Misconfigured(
               "%s has no table outbox_parked in schema %s".formatted(at, source.schema()),
               "apply schema/postgresql/04_agent.sql to it, or correct source.schema");
+      case "42703" ->
+          new AgentException.Misconfigured(
+              "%s: %s".formatted(at, ServerMessage.of(e, source)),
+              "apply schema/postgresql/04_agent.sql to it again: its tables are of an earlier version");
       case NO_RIGHT ->
           new AgentException.Misconfigured(
               "%s: %s".formatted(at, ServerMessage.of(e, source)),

@@ -215,7 +215,7 @@ final class LeadingSession {
             lot,
             new Releases.Rules(
                 EventRules.of(router, publisher, 0),
-                new RowCheck(pipeline.source()),
+                new RowCheck(pipeline.source(), leadership.source().id()),
                 memory.isolation(),
                 memory.size(),
                 System::nanoTime),

@@ -259,6 +259,8 @@ final class SessionStart {
     findings.require(SourcePreflight.checkFirstStart(control, source, identity.id(), slot));
     long epoch = registration.nextEpoch(clock.instant());
     Durability.await(leadership.connections());
+    // Before the slot: what is altered from now on, the next look sees.
+    String mark = PublicationMark.of(control, source);
     // One that is taken over is its own once a position is.
     registry.beginEpoch(
         control, identity.id(), epoch, slot.isPresent() && !isOurs ? null : source.slot());
@@ -267,7 +269,8 @@ final class SessionStart {
             slot,
             new SourceRegistry.Turn(epoch, registration.reconciliation()),
             registration.ownSlot(null));
-    Checkpoint checkpoint = seedCheckpoint(epoch, seed.position(), seed.filled().candidates() > 0);
+    Checkpoint checkpoint =
+        seedCheckpoint(epoch, mark, seed.position(), seed.filled().candidates() > 0);
     // Without a durable seed, a crash in the very first batch could not be resumed exactly.
     publisher.write(checkpoint);
     registry.markSeeded(control, identity.id(), publisher.cluster().orElse(null));
@@ -323,14 +326,14 @@ final class SessionStart {
         .orElseThrow(() -> new AgentException.Retryable("the leader's row disappeared", null));
   }
 
-  private Checkpoint seedCheckpoint(long epoch, SourcePosition position, boolean hasBacklog)
-      throws SQLException {
+  private Checkpoint seedCheckpoint(
+      long epoch, String mark, SourcePosition position, boolean hasBacklog) throws SQLException {
     return new Checkpoint(
         identity,
         pipeline.name(),
         ServerState.of(control).timeline(),
         source.slot(),
-        PublicationMark.of(control, source),
+        mark,
         epoch,
         0,
         hasBacklog ? 0 : Checkpoint.BACKLOG_DONE,

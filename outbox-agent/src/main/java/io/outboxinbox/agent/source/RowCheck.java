@@ -17,8 +17,15 @@ public final class RowCheck {
   private final Map<String, RowReader> readers = new HashMap<>();
   private final @Nullable RowReader only;
   private final String parked;
+  private final String sourceId;
 
-  public RowCheck(SourceConfiguration source) {
+  /**
+   * Makes the check.
+   *
+   * @param sourceId whose rows are checked; others may have parked events of the same table names
+   */
+  public RowCheck(SourceConfiguration source, String sourceId) {
+    this.sourceId = sourceId;
     List<OutboxTable> outboxes = source.outboxes();
     this.parked = Identifiers.qualified(source.schema(), "outbox_parked");
     outboxes.forEach(outbox -> readers.put(outbox.name(), new RowReader(outbox)));
@@ -38,10 +45,11 @@ public final class RowCheck {
     @Nullable RowReader reader = row.table() == null ? only : readers.get(row.table());
     if (reader == null) {
       throw new RowReader.BadRowException(
-          "it is of table %s, which is not configured; name it in source, or discard the event, or, if the table is called otherwise now: UPDATE %s SET source_table = '<its name now>' WHERE source_table IS NOT DISTINCT FROM %s"
+          "it is of table %s, which is not configured; name it in source, or discard the event, or, if the table is called otherwise now: UPDATE %s SET source_table = '<its name now>' WHERE source = %s AND source_table IS NOT DISTINCT FROM %s"
               .formatted(
                   row.table(),
                   parked,
+                  Identifiers.literal(sourceId),
                   row.table() == null ? "NULL" : Identifiers.literal(row.table())));
     }
     return reader;

@@ -20,7 +20,8 @@ class RowCheckTest {
               Sources.standard(),
               Sources.table("outbox_event"),
               Sources.table(
-                  "event", Layout.STANDARD, Map.of(Column.AGGREGATE_ID, "stream_id"), List.of())));
+                  "event", Layout.STANDARD, Map.of(Column.AGGREGATE_ID, "stream_id"), List.of())),
+          "1/db/p");
 
   private static Captured check(RowCheck check, @Nullable String table, @Nullable String key) {
     RawRow row =
@@ -49,14 +50,16 @@ class RowCheckTest {
       assertThat(check(ofTwo, table, "k"))
           .isInstanceOfSatisfying(
               Captured.BadRow.class,
-              bad -> assertThat(bad.reason()).contains("table " + table, "not configured"));
+              bad ->
+                  assertThat(bad.reason())
+                      .contains("table " + table, "not configured", "WHERE source = '1/db/p' AND"));
     }
   }
 
   /** An earlier version parked it, which knew one table and noted none. */
   @Test
   void aRowWithoutATableIsOfTheOnlyOne() {
-    RowCheck ofOne = new RowCheck(Sources.standard());
+    RowCheck ofOne = new RowCheck(Sources.standard(), "1/db/p");
     assertThat(check(ofOne, null, "k"))
         .isInstanceOfSatisfying(
             Captured.Row.class, row -> assertThat(row.event().table()).isEqualTo("outbox_event"));

@@ -164,7 +164,7 @@ final class PublicationPreflight {
           Finding.misconfigured(
               "publication %s sends the rows of %s as rows of its parent %s"
                   .formatted(names.publication(), names.table(), facts.sentAs()),
-              "set source.schema and source.table to " + facts.sentAs()));
+              "name %s in source, and its schema in source.schema".formatted(facts.sentAs())));
       return;
     }
     // Without publishing through the root the view shows partitions only; that is said already,

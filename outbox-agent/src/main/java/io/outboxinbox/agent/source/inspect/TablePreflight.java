@@ -173,7 +173,7 @@ final class TablePreflight {
     return Finding.misconfigured(
         "table %s.%s does not exist in database %s%s"
             .formatted(outbox.schema(), outbox.name(), config.database(), hint),
-        "apply schema/postgresql to the database, or correct source.schema and source.table");
+        "apply schema/postgresql to the database, or correct source.schema and the name in source.table or source.tables");
   }
 
   static List<Finding> check(
@@ -203,7 +203,7 @@ final class TablePreflight {
           Finding.misconfigured(
               "%s is no table (relkind=%s): only tables and partitioned tables write a log of rows"
                   .formatted(names.table(), relation.kind()),
-              "set source.table to the table behind it"));
+              "name the table behind it in source"));
     } else if (!relation.persistence().equals("p")) {
       findings.add(unlogged(names.table()));
     }

@@ -190,7 +190,7 @@ public final class StoredRows {
       throw new AgentException.Misconfigured(
           "table %s has no column for occurred_at, so events cannot be chosen by time"
               .formatted(outbox),
-          "choose them by ids or by aggregate, or name the column in source.columns");
+          "choose them by ids or by aggregate, or name the column in the columns of the table");
     }
     return OutboxColumns.instant(
         OutboxColumns.quoted(table, Column.OCCURRED_AT),

@@ -158,9 +158,10 @@ public final class Backlog {
   }
 
   /**
-   * In the order of the times that rows tell, so that what an aggregate has in two tables comes as
-   * it says; those that tell none come first. Of the same time, in the order of the list, and of
-   * one table in its own.
+   * Rows of one table as they come where it is alone, and tables in the order of the times that
+   * rows tell, so that what an aggregate has in two comes as it says. A row that tells none, or an
+   * earlier one than the row before, comes right after that. Of the same time, in the order of the
+   * list.
    */
   private long fillFromSeveral(
       Connection connection, String sourceId, Function<OutboxTable, Candidates> candidates)
@@ -170,18 +171,18 @@ public final class Backlog {
       String id = OutboxColumns.logText(OutboxColumns.quoted(outbox, Column.ID));
       rows.add(
           """
-          SELECT %s AS told, %d AS place, row_number() OVER (ORDER BY %s) AS nth,
+          SELECT max(%s) OVER own AS told, %d AS place, row_number() OVER own AS nth,
                  %s AS event_id, %s AS source_table
-            FROM %s WHERE %s
+            FROM %s WHERE %s WINDOW own AS (ORDER BY %s)
           """
               .formatted(
                   toldTime(connection, outbox, id),
                   rows.size(),
-                  order(outbox),
                   id,
                   Identifiers.literal(outbox.name()),
                   outbox.qualified(),
-                  candidates.apply(outbox).condition()));
+                  candidates.apply(outbox).condition(),
+                  order(outbox)));
     }
     String sql =
         """

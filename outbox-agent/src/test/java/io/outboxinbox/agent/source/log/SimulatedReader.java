@@ -82,6 +82,7 @@ public final class SimulatedReader {
   /** What asks of released rows what is asked of rows from the log. */
   public static RowCheck rowCheck() {
     return new RowCheck(
-        Sources.withTables(Sources.standard(), Sources.table(TABLE), Sources.table(OTHER_TABLE)));
+        Sources.withTables(Sources.standard(), Sources.table(TABLE), Sources.table(OTHER_TABLE)),
+        "s");
   }
 }
