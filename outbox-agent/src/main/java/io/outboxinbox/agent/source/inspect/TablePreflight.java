@@ -181,6 +181,7 @@ final class TablePreflight {
       throws SQLException {
     List<Finding> findings = new ArrayList<>();
     checkStorage(findings, names, relation);
+    checkChildren(findings, connection, names, relation);
     checkPrivileges(findings, names, relation);
     checkColumns(findings, connection, outbox, names, relation);
     if (!relation.idIsUnique()) {
@@ -208,6 +209,29 @@ final class TablePreflight {
       findings.add(unlogged(names.table()));
     }
     relation.unloggedPartitions().forEach(partition -> findings.add(unlogged(partition)));
+  }
+
+  /** Partitions are of a partitioned table; what else inherits has a log of its own. */
+  private static void checkChildren(
+      List<Finding> findings, Connection connection, SqlNames names, Relation relation)
+      throws SQLException {
+    if (!relation.kind().equals("r")) {
+      return;
+    }
+    String sql =
+        "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS child FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE i.inhparent = CAST(? AS bigint)::oid ORDER BY 1";
+    for (String child :
+        CatalogQuery.list(connection, sql, row -> row.getString("child"), relation.oid())) {
+      String what =
+          "table %s inherits from %s: a query of the parent brings its rows too, as older rows, and the log does not"
+              .formatted(child, names.table());
+      String fix = "ALTER TABLE %s NO INHERIT %s".formatted(child, names.table());
+      // With both in the list each of its rows would be two events.
+      findings.add(
+          names.isOneOfSeveral()
+              ? Finding.misconfigured(what, fix)
+              : Finding.warning(what, fix));
+    }
   }
 
   private static Finding unlogged(String table) {

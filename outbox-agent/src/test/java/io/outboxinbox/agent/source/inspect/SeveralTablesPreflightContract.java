@@ -66,6 +66,15 @@ abstract class SeveralTablesPreflightContract extends AgentTablesContract {
     assertThat(two.onlyProblem().severity()).isEqualTo(Finding.Severity.WARNING);
   }
 
+  /** Each row of the child would be one of the parent too. */
+  @Test
+  void refusesAParentWhoseQueriesBringRowsOfAnother() throws SQLException {
+    PreflightSource two = two();
+    source.execute("ALTER TABLE event INHERIT outbox_event");
+    two.expectProblemThatItsFixMends(
+        Finding.Severity.MISCONFIGURED, "table public.event inherits from public.outbox_event");
+  }
+
   /** What all tables share is said once, and a publication that is made anew has all of them. */
   @Test
   void namesAllTablesWhereThereIsNoPublication() throws SQLException {
