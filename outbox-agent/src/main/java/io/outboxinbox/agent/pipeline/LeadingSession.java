@@ -162,7 +162,7 @@ final class LeadingSession {
     SourceConfiguration source = pipeline.source();
     if (source.outboxes().size() == 1) {
       new ParkedTable(source.schema(), leadership.source().id())
-          .nameTable(leadership.connection(), source.outboxes().get(0));
+          .nameTable(leadership.connection(), source.outboxes().get(0).name());
     }
     parking.lot().align(from);
     Checkpoint checkpoint = from;

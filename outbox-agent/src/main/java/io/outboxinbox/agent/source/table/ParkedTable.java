@@ -8,7 +8,6 @@ import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.InTransaction;
 import io.outboxinbox.agent.source.LongText;
-import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.Sql;
 import io.outboxinbox.agent.source.outbox.RawRows;
 import java.nio.charset.StandardCharsets;
@@ -209,14 +208,12 @@ public final class ParkedTable {
   }
 
   /**
-   * Gives what can only be of the one table its name of today: a table that gets the name of before
-   * later has no part in it. Needs the leader's connection.
+   * Notes what earlier versions left open, while there is one table: among several nobody could
+   * tell. Another name stays, since it may be of a table that is gone. Needs the leader's connection.
    */
-  public void nameTable(Connection leader, OutboxTable of) throws SQLException {
-    String sql =
-        "UPDATE %s SET source_table = ? WHERE source = ? AND source_table IS DISTINCT FROM ? AND NOT %s"
-            .formatted(table, of.isOther("source_table"));
-    Sql.update(leader, sql, of.name(), source, of.name());
+  public void nameTable(Connection leader, String name) throws SQLException {
+    String sql = "UPDATE %s SET source_table = ? WHERE source = ? AND source_table IS NULL";
+    Sql.update(leader, sql.formatted(table), name, source);
   }
 
   /**
