@@ -54,7 +54,7 @@ final class TableRoute {
       throw Rejection.of(
           event,
           "key from template '" + key + "' is empty, so no order would be kept",
-          "make the column non-empty or change route.key");
+          "make the column non-empty or change key of route or of its table");
     }
     return filled;
   }

@@ -70,7 +70,7 @@ final class TopicRules {
       throw Rejection.of(
           event,
           "topic " + Rejection.shown(topic) + " " + problem,
-          "correct the row's topic, route.topic or route.allowedTopics");
+          "correct the row's topic, or topic or allowedTopics of route or of its table");
     }
     if (knownGood.size() < CACHED_MAX) {
       knownGood.add(topic);

@@ -173,7 +173,7 @@ class RouterTest {
     assertThatThrownBy(() -> router.route(Rows.usual().withTopic(topic).sequenced()))
         .isInstanceOf(RejectedEvent.class)
         .hasMessageStartingWith("event '" + Rows.ID + "': topic '" + topic + "' " + rule)
-        .hasMessageEndingWith("; correct the row's topic, route.topic or route.allowedTopics");
+        .hasMessageEndingWith("; correct the row's topic, or topic or allowedTopics of route or of its table");
   }
 
   @Test

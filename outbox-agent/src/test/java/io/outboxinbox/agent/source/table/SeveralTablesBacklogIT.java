@@ -103,8 +103,8 @@ class SeveralTablesBacklogIT {
     insertTimed("c", "2026-11-24T12:00:30Z", "between");
     insertTimed("b", "2026-11-24T11:00:00Z", "early");
     insertTimed("a", null, "of no time");
-    insertPlain(LATER, "later", 1);
     insertPlain(NOON, "noon", 1);
+    insertPlain(LATER, "later", 1);
     assertThat(fill())
         .as("one tells no time, so no time is the oldest")
         .isEqualTo(new Backlog.Filled(5, 5, 0, null));
