@@ -209,7 +209,8 @@ public final class ParkedTable {
 
   /**
    * Notes what earlier versions left open, while there is one table: among several nobody could
-   * tell. Another name stays, since it may be of a table that is gone. Needs the leader's connection.
+   * tell. Another name stays, since it may be of a table that is gone. Needs the leader's
+   * connection.
    */
   public void nameTable(Connection leader, String name) throws SQLException {
     String sql = "UPDATE %s SET source_table = ? WHERE source = ? AND source_table IS NULL";

@@ -74,6 +74,12 @@ class ParkedCommandIT extends ParkedCommandSetUp {
   }
 
   @Test
+  void saysThatTheSqlHasToBeAppliedAgain() throws Exception {
+    database.execute("ALTER TABLE outbox_parked DROP COLUMN source_table");
+    assertThat(run("list").err()).contains("apply schema/postgresql/04_agent.sql to it again");
+  }
+
+  @Test
   void showsOneEventAndWritesItsPayloadWhereAsked() throws Exception {
     park(1, "k1", false, "why");
     CommandRun shown = succeed("show", "1");
