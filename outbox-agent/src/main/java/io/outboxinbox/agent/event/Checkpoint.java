@@ -51,33 +51,6 @@ public record Checkpoint(
     public static final Parking NONE = new Parking(0, 0);
   }
 
-  /** A checkpoint of a source that has parked nothing, with {@code endedXid} not known. */
-  public Checkpoint(
-      SourceIdentity source,
-      String pipeline,
-      int timeline,
-      String slot,
-      String publicationMark,
-      long epoch,
-      long sequence,
-      long backlogOrdinal,
-      SourcePosition position) {
-    this(
-        source,
-        pipeline,
-        timeline,
-        slot,
-        publicationMark,
-        epoch,
-        sequence,
-        backlogOrdinal,
-        position,
-        Parking.NONE,
-        0,
-        0,
-        0);
-  }
-
   public boolean isBacklogDone() {
     return backlogOrdinal == BACKLOG_DONE;
   }
@@ -112,44 +85,32 @@ public record Checkpoint(
 
   /** The same source after its server was promoted; the position is on the new timeline too. */
   public Checkpoint onTimeline(int newTimeline) {
-    return with(newTimeline, slot, publicationMark);
+    return with(newTimeline, slot, publicationMark, epoch);
   }
 
   /** The same source read from this slot from now on. */
   public Checkpoint throughSlot(String newSlot) {
-    return with(timeline, newSlot, publicationMark);
+    return with(timeline, newSlot, publicationMark, epoch);
   }
 
   /** The same source with a mark that says more. */
   public Checkpoint withPublicationMark(String newPublicationMark) {
-    return with(timeline, slot, newPublicationMark);
+    return with(timeline, slot, newPublicationMark, epoch);
   }
 
-  private Checkpoint with(int newTimeline, String newSlot, String newPublicationMark) {
+  /** The same place, from which on numbers may have been given to other events before. */
+  public Checkpoint inEpoch(long newEpoch) {
+    return with(timeline, slot, publicationMark, newEpoch);
+  }
+
+  private Checkpoint with(
+      int newTimeline, String newSlot, String newPublicationMark, long newEpoch) {
     return new Checkpoint(
         source,
         pipeline,
         newTimeline,
         newSlot,
         newPublicationMark,
-        epoch,
-        sequence,
-        backlogOrdinal,
-        position,
-        parking,
-        endedXid,
-        reconciliation,
-        backlogEnd);
-  }
-
-  /** The same place, from which on numbers may have been given to other events before. */
-  public Checkpoint inEpoch(long newEpoch) {
-    return new Checkpoint(
-        source,
-        pipeline,
-        timeline,
-        slot,
-        publicationMark,
         newEpoch,
         sequence,
         backlogOrdinal,

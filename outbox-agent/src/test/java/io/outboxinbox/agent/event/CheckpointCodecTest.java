@@ -18,7 +18,11 @@ class CheckpointCodecTest {
           1795500000L,
           42,
           Checkpoint.BACKLOG_DONE,
-          new SourcePosition(0x16_B374D848L, 4_294_967_295L, 0x16_B374D900L, 7));
+          new SourcePosition(0x16_B374D848L, 4_294_967_295L, 0x16_B374D900L, 7),
+          Checkpoint.Parking.NONE,
+          0,
+          0,
+          0);
 
   @Test
   void readsBackWhatItWrote() {

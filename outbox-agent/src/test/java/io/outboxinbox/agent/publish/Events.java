@@ -46,7 +46,11 @@ public final class Events {
         1,
         sequence,
         Checkpoint.BACKLOG_DONE,
-        position(sequence));
+        position(sequence),
+        Checkpoint.Parking.NONE,
+        0,
+        0,
+        0);
   }
 
   private static SourcePosition position(long sequence) {

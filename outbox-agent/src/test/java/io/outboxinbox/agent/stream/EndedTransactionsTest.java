@@ -19,7 +19,11 @@ class EndedTransactionsTest {
           1,
           10,
           Checkpoint.BACKLOG_DONE,
-          SourcePosition.atCommit(100));
+          SourcePosition.atCommit(100),
+          Checkpoint.Parking.NONE,
+          0,
+          0,
+          0);
 
   private final EndedTransactions ended = new EndedTransactions("mark");
 

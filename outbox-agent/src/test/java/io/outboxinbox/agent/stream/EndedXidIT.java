@@ -251,6 +251,10 @@ class EndedXidIT {
         1,
         0,
         Checkpoint.BACKLOG_DONE,
-        start);
+        start,
+        Checkpoint.Parking.NONE,
+        0,
+        0,
+        0);
   }
 }

@@ -167,6 +167,10 @@ class ExactlyOnceProperties {
         1,
         0,
         Checkpoint.BACKLOG_DONE,
-        SourcePosition.atCommit(log.start()));
+        SourcePosition.atCommit(log.start()),
+        Checkpoint.Parking.NONE,
+        0,
+        0,
+        0);
   }
 }

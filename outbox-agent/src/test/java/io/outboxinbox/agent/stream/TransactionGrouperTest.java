@@ -30,7 +30,11 @@ class TransactionGrouperTest {
           4,
           10,
           Checkpoint.BACKLOG_DONE,
-          SourcePosition.atCommit(100));
+          SourcePosition.atCommit(100),
+          Checkpoint.Parking.NONE,
+          0,
+          0,
+          0);
 
   private final ScriptedRules rules = new ScriptedRules();
   private final TransactionGrouper grouper = grouper(3, 1000);

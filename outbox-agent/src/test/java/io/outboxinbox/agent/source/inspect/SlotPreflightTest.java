@@ -57,7 +57,11 @@ class SlotPreflightTest {
         1,
         5,
         Checkpoint.BACKLOG_DONE,
-        SourcePosition.atCommit(commitLsn));
+        SourcePosition.atCommit(commitLsn),
+        Checkpoint.Parking.NONE,
+        0,
+        0,
+        0);
   }
 
   private static Finding only(Optional<SlotState> slot, ServerState server, Checkpoint checkpoint) {
