@@ -8,8 +8,7 @@ public final class WayOut {
 
   /** Compares table and topics, publishes what is missing, goes on; only when asked. */
   public static final String RECONCILE_ONCE =
-      "'java -jar outbox-agent.jar reconcile agent.yml --pipeline NAME --yes' publishes what is in"
-          + " the table and not in the topics, then goes on";
+      "'java -jar outbox-agent.jar reconcile agent.yml --pipeline NAME --yes' publishes what is in the table and not in the topics, then goes on";
 
   /** The same where the agent may do so by itself. */
   public static final String RECONCILE =
@@ -26,13 +25,6 @@ public final class WayOut {
   /** The same where older rows were never to be published. */
   public static final String RESET_LEAVING_OUT_COMMAND =
       "'java -jar outbox-agent.jar reset agent.yml --pipeline NAME --leave-out-existing-rows --yes'";
-
-  /** Where the table cannot be compared any more. */
-  public static final String RESET =
-      "if consumers can stand repeats of rows still in the table (same ids), stop every agent of"
-          + " the source and run "
-          + RESET_COMMAND
-          + "; it starts a new epoch";
 
   private static final String ANY_PIPELINE = "--pipeline NAME";
 

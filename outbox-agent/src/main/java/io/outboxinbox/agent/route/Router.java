@@ -16,10 +16,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -236,12 +234,5 @@ public final class Router {
     return new RoutedEvent(
         event.sequenced(),
         new Destination(event.destination().topic(), event.destination().key(), marked));
-  }
-
-  /** Columns the templates need beyond the standard ones; they belong in source.extraColumns. */
-  public Set<String> columns() {
-    Set<String> columns = new LinkedHashSet<>();
-    routes().forEach(route -> columns.addAll(route.columns()));
-    return columns;
   }
 }

@@ -98,11 +98,4 @@ final class TableRoute {
     fixed.addAll(rules.fixedTopics());
     return fixed;
   }
-
-  /** Columns the templates need beyond the standard ones. */
-  Set<String> columns() {
-    Set<String> columns = new LinkedHashSet<>(topic.columns());
-    columns.addAll(key.columns());
-    return columns;
-  }
 }
