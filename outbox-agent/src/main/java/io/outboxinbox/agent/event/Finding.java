@@ -1,5 +1,8 @@
 package io.outboxinbox.agent.event;
 
+import java.util.ArrayList;
+import java.util.List;
+
 /**
  * One result of looking at the surroundings before or while running.
  *
@@ -47,5 +50,40 @@ public record Finding(Severity severity, String what, String fix) {
 
   public static Finding fatal(String what, String fix) {
     return new Finding(Severity.FATAL, what, fix);
+  }
+
+  /** Findings in the order in which they are made. Used by one thread. */
+  public static final class Collector {
+    private final List<Finding> found = new ArrayList<>();
+
+    public void add(Finding finding) {
+      found.add(finding);
+    }
+
+    public void ok(String what) {
+      add(Finding.ok(what));
+    }
+
+    public void warning(String what, String fix) {
+      add(Finding.warning(what, fix));
+    }
+
+    public void misconfigured(String what, String fix) {
+      add(Finding.misconfigured(what, fix));
+    }
+
+    public void gap(String what, String fix) {
+      add(Finding.gap(what, fix));
+    }
+
+    /** All of them. */
+    public List<Finding> found() {
+      return List.copyOf(found);
+    }
+
+    /** All of them; where there is none, that all is as it should be. */
+    public List<Finding> orOk(String what) {
+      return found.isEmpty() ? List.of(Finding.ok(what)) : found();
+    }
   }
 }

@@ -110,10 +110,8 @@ public final class PublicationMark {
    * @throws SQLException the connection broke or an answer took too long; look again later
    */
   public static String of(Connection connection, SourceConfiguration config) throws SQLException {
-    return CatalogQuery.list(
+    return CatalogQuery.first(
             connection, sql(connection, config), row -> row.getString("mark"), parameters(config))
-        .stream()
-        .findFirst()
         .orElse(NONE);
   }
 
@@ -178,39 +176,30 @@ public final class PublicationMark {
     if (!change.isOfKnown()) {
       return List.of(edited(source, source.tableNames(), before, now));
     }
-    List<Finding> findings = new ArrayList<>();
+    Finding.Collector findings = new Finding.Collector();
     if (!change.altered().isEmpty()) {
       findings.add(edited(source, String.join(", ", change.altered()), before, now));
     }
     for (String table : change.added()) {
-      findings.add(
-          Finding.gap(
-              "table %s is read from now on, and the last position does not cover it: rows it has already are in no stream"
-                  .formatted(table),
-              WayOut.RECONCILE));
+      findings.gap(
+          "table %s is read from now on, and the last position does not cover it: rows it has already are in no stream"
+              .formatted(table),
+          WayOut.RECONCILE);
     }
     for (String table : change.left()) {
-      findings.add(
-          Finding.gap(
-              "table %s is covered by the last position and not read any more: rows it gets would never be published"
-                  .formatted(table),
-              "name it in source.tables again, or, to give it up: " + WayOut.RECONCILE));
+      findings.gap(
+          "table %s is covered by the last position and not read any more: rows it gets would never be published"
+              .formatted(table),
+          "name it in source.tables again, or, to give it up: " + WayOut.RECONCILE);
     }
-    return findings;
+    return findings.found();
   }
 
   private static Finding edited(
       SourceConfiguration source, String tables, String before, String now) {
     return Finding.gap(
-        "publication "
-            + source.publication()
-            + " was altered or created again, or table "
-            + tables
-            + " was taken out and put back, or is another one, since the last position (mark "
-            + before
-            + ", now "
-            + now
-            + "); rows written in between are in no stream",
+        "publication %s was altered or created again, or table %s was taken out and put back, or is another one, since the last position (mark %s, now %s); rows written in between are in no stream"
+            .formatted(source.publication(), tables, before, now),
         WayOut.RECONCILE);
   }
 

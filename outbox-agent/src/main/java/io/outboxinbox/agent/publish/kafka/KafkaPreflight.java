@@ -2,7 +2,6 @@ package io.outboxinbox.agent.publish.kafka;
 
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Finding;
-import java.util.ArrayList;
 import java.util.List;
 import org.apache.kafka.common.KafkaException;
 
@@ -18,7 +17,7 @@ final class KafkaPreflight {
    * @throws AgentException.Retryable the broker is away or does not answer
    */
   static List<Finding> check(KafkaConfiguration kafka, List<String> fixedTopics) {
-    List<Finding> findings = new ArrayList<>();
+    Finding.Collector findings = new Finding.Collector();
     KafkaTools tools = new KafkaTools(kafka);
     try (TopicCatalog topics = new TopicCatalog(kafka)) {
       findings.add(transactions(topics, tools));
@@ -27,21 +26,19 @@ final class KafkaPreflight {
         findings.add(topic(topics, topic, tools));
       }
       if (topics.makesTopicsByItself()) {
-        findings.add(
-            Finding.warning(
-                "kafka auto.create.topics.enable=true: a topic deleted while the agent runs comes back with the broker's number of partitions, made by the broker",
-                "set auto.create.topics.enable=false in server.properties of each broker, then restart them one by one"));
+        findings.warning(
+            "kafka auto.create.topics.enable=true: a topic deleted while the agent runs comes back with the broker's number of partitions, made by the broker",
+            "set auto.create.topics.enable=false in server.properties of each broker, then restart them one by one");
       }
     } catch (AgentException.Retryable e) {
       // A broker that is away passes by itself; nobody has to mend the configuration.
       throw e;
     } catch (AgentException | KafkaException e) {
-      findings.add(
-          Finding.misconfigured(
-              "kafka %s: %s".formatted(kafka.bootstrapServers(), e.getMessage()),
-              "check bootstrapServers and security settings"));
+      findings.misconfigured(
+          "kafka %s: %s".formatted(kafka.bootstrapServers(), e.getMessage()),
+          "check bootstrapServers and security settings");
     }
-    return findings;
+    return findings.found();
   }
 
   private static Finding transactions(TopicCatalog topics, KafkaTools tools) {
@@ -49,11 +46,8 @@ final class KafkaPreflight {
     return version >= TRANSACTION_VERSION
         ? Finding.ok("kafka transaction.version=" + version)
         : Finding.misconfigured(
-            "kafka transaction.version is "
-                + version
-                + "; exactly-once needs "
-                + TRANSACTION_VERSION
-                + ", where the broker can tell a zombie's writes from ours",
+            "kafka transaction.version is %d; exactly-once needs %d, where the broker can tell a zombie's writes from ours"
+                .formatted(version, TRANSACTION_VERSION),
             tools.upgrade("transaction.version", TRANSACTION_VERSION));
   }
 
@@ -67,11 +61,8 @@ final class KafkaPreflight {
                 topic.cleanupPolicy().equals("compact")
                     ? Finding.ok("kafka topic " + name + " is compacted")
                     : Finding.misconfigured(
-                        "kafka topic "
-                            + name
-                            + " has cleanup.policy="
-                            + topic.cleanupPolicy()
-                            + "; checkpoints would expire, it must be compact",
+                        "kafka topic %s has cleanup.policy=%s; checkpoints would expire, it must be compact"
+                            .formatted(name, topic.cleanupPolicy()),
                         tools.compact(name)))
         .orElseGet(() -> newPositionTopic(kafka, topics));
   }

@@ -80,7 +80,7 @@ final class AgentTablesPreflight {
     }
     Map<String, List<String>> present = new LinkedHashMap<>();
     Map<String, List<String>> columns = new LinkedHashMap<>();
-    List<Finding> findings = new ArrayList<>();
+    Finding.Collector findings = new Finding.Collector();
     CatalogQuery.list(
         connection,
         TABLES,
@@ -98,18 +98,16 @@ final class AgentTablesPreflight {
           String name = names.schema() + "." + table;
           @Nullable List<String> granted = present.get(table);
           if (granted == null) {
-            findings.add(
-                Finding.misconfigured(
-                    "the agent's table %s does not exist".formatted(name),
-                    "apply schema/postgresql to schema " + names.schema()));
+            findings.misconfigured(
+                "the agent's table %s does not exist".formatted(name),
+                "apply schema/postgresql to schema " + names.schema());
           } else if (!granted.containsAll(privileges)) {
             List<String> missing = new ArrayList<>(privileges);
             missing.removeAll(granted);
             String verbs = String.join(", ", missing);
-            findings.add(
-                Finding.misconfigured(
-                    "role %s lacks %s on the agent's table %s".formatted(names.role(), verbs, name),
-                    "GRANT %s ON %s TO %s".formatted(verbs, name, names.role())));
+            findings.misconfigured(
+                "role %s lacks %s on the agent's table %s".formatted(names.role(), verbs, name),
+                "GRANT %s ON %s TO %s".formatted(verbs, name, names.role()));
           }
         });
     ADDED.forEach(
@@ -117,46 +115,42 @@ final class AgentTablesPreflight {
           List<String> missing = new ArrayList<>(added);
           missing.removeAll(columns.getOrDefault(table, added));
           if (!missing.isEmpty()) {
-            findings.add(
-                Finding.misconfigured(
-                    "the agent's table %s.%s was made by an earlier version and lacks %s"
-                        .formatted(names.schema(), table, String.join(", ", missing)),
-                    applyAgain(names)));
+            findings.misconfigured(
+                "the agent's table %s.%s was made by an earlier version and lacks %s"
+                    .formatted(names.schema(), table, String.join(", ", missing)),
+                applyAgain(names));
           }
         });
     if (present.keySet().containsAll(List.of("outbox_backlog", "outbox_parked"))) {
-      findings.addAll(indexes(connection, config, names));
+      checkIndexes(findings, connection, config, names);
     }
-    return findings;
+    return findings.found();
   }
 
-  private static List<Finding> indexes(
-      Connection connection, SourceConfiguration config, SqlNames names) throws SQLException {
+  private static void checkIndexes(
+      Finding.Collector findings, Connection connection, SourceConfiguration config, SqlNames names)
+      throws SQLException {
     Map<String, Boolean> isValid = new LinkedHashMap<>();
     CatalogQuery.list(
         connection,
         INDEX_STATES,
         row -> isValid.put(row.getString("name"), row.getBoolean("is_valid")),
         config.schema());
-    List<Finding> findings = new ArrayList<>();
     List<String> old = OLD_INDEXES.stream().filter(isValid::containsKey).toList();
     if (!old.isEmpty()) {
-      findings.add(
-          Finding.misconfigured(
-              "indexes %s of an earlier version are still in schema %s: an event with a long id or key would hold up all others"
-                  .formatted(String.join(", ", old), names.schema()),
-              applyAgain(names)));
+      findings.misconfigured(
+          "indexes %s of an earlier version are still in schema %s: an event with a long id or key would hold up all others"
+              .formatted(String.join(", ", old), names.schema()),
+          applyAgain(names));
     }
     List<String> missing =
         INDEXES.stream().filter(name -> !isValid.getOrDefault(name, false)).toList();
     if (!missing.isEmpty()) {
-      findings.add(
-          Finding.warning(
-              "indexes %s are missing or invalid in schema %s: with many rows the agent's statements take long"
-                  .formatted(String.join(", ", missing), names.schema()),
-              applyAgain(names)));
+      findings.warning(
+          "indexes %s are missing or invalid in schema %s: with many rows the agent's statements take long"
+              .formatted(String.join(", ", missing), names.schema()),
+          applyAgain(names));
     }
-    return findings;
   }
 
   private static String applyAgain(SqlNames names) {

@@ -130,11 +130,11 @@ public final class MissingPosition {
     return Finding.gap(
         "source %s may have published before as %s, whose database or publication is not there any more: nothing tells whether that was this table"
             .formatted(identity.id(), before),
-        "if it was, "
-            + RENAME_BACK
-            + ", since what is parked or was discarded is known under that name alone; else "
-            + WayOut.RECONCILE_ONCE
-            + "; to begin from slot %s where that is there already, ".formatted(source.slot())
-            + WayOut.beginFrom(source.slot()));
+        "if it was, %s, since what is parked or was discarded is known under that name alone; else %s; to begin from slot %s where that is there already, %s"
+            .formatted(
+                RENAME_BACK,
+                WayOut.RECONCILE_ONCE,
+                source.slot(),
+                WayOut.beginFrom(source.slot())));
   }
 }

@@ -9,7 +9,6 @@ import io.outboxinbox.agent.source.inspect.TablePreflight.Relation;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -124,85 +123,75 @@ final class PublicationPreflight {
 
   private static List<Finding> check(
       Facts facts, OutboxTable outbox, SqlNames names, boolean isPartitioned) {
-    List<Finding> findings = new ArrayList<>();
+    Finding.Collector findings = new Finding.Collector();
     if (!facts.inserts()) {
-      findings.add(
-          Finding.misconfigured(
-              "publication %s does not publish inserts: new rows are in no stream"
-                  .formatted(names.publication()),
-              "ALTER PUBLICATION %s SET (publish = 'insert')".formatted(names.publication())));
+      findings.misconfigured(
+          "publication %s does not publish inserts: new rows are in no stream"
+              .formatted(names.publication()),
+          "ALTER PUBLICATION %s SET (publish = 'insert')".formatted(names.publication()));
     }
     if (isPartitioned && !facts.viaRoot()) {
-      findings.add(
-          Finding.misconfigured(
-              "publication %s sends rows of partitioned table %s under the partitions' names, where nobody looks for them"
-                  .formatted(names.publication(), names.table()),
-              "ALTER PUBLICATION %s SET (publish_via_partition_root = true)"
-                  .formatted(names.publication())));
+      findings.misconfigured(
+          "publication %s sends rows of partitioned table %s under the partitions' names, where nobody looks for them"
+              .formatted(names.publication(), names.table()),
+          "ALTER PUBLICATION %s SET (publish_via_partition_root = true)"
+              .formatted(names.publication()));
     }
     checkMembership(findings, facts, names, isPartitioned);
     checkFilters(findings, facts, outbox, names);
-    if (findings.isEmpty()) {
-      findings.add(
-          Finding.ok(
-              "publication %s sends inserts into %s%s"
-                  .formatted(
-                      names.publication(),
-                      names.table(),
-                      facts.moreThanInserts() ? ", and other changes, which are skipped" : "")));
-    }
-    return findings;
+    return findings.orOk(
+        "publication %s sends inserts into %s%s"
+            .formatted(
+                names.publication(),
+                names.table(),
+                facts.moreThanInserts() ? ", and other changes, which are skipped" : ""));
   }
 
   private static void checkMembership(
-      List<Finding> findings, Facts facts, SqlNames names, boolean isPartitioned) {
+      Finding.Collector findings, Facts facts, SqlNames names, boolean isPartitioned) {
     if (facts.hasTable()) {
       return;
     }
     if (facts.sentAs() != null) {
-      findings.add(
-          Finding.misconfigured(
-              "publication %s sends the rows of %s as rows of its parent %s"
-                  .formatted(names.publication(), names.table(), facts.sentAs()),
-              "set source.schema and source.table to " + facts.sentAs()));
+      findings.misconfigured(
+          "publication %s sends the rows of %s as rows of its parent %s"
+              .formatted(names.publication(), names.table(), facts.sentAs()),
+          "set source.schema and source.table to " + facts.sentAs());
       return;
     }
     // Without publishing through the root the view shows partitions only; that is said already,
     // unless the root itself was never added and only single partitions were.
     boolean isHiddenByPartitions = isPartitioned && !facts.viaRoot() && facts.hasPartition();
     if (!isHiddenByPartitions && !facts.allTables()) {
-      findings.add(
-          Finding.misconfigured(
-              "table %s is not in publication %s%s: rows written meanwhile are in no stream"
-                  .formatted(
-                      names.table(),
-                      names.publication(),
-                      facts.hasPartition() ? ", only single partitions are" : ""),
-              "ALTER PUBLICATION %s ADD TABLE %s; /* then what was written meanwhile is a gap: %s */"
-                  .formatted(names.publication(), names.table(), WayOut.RECONCILE)));
+      findings.misconfigured(
+          "table %s is not in publication %s%s: rows written meanwhile are in no stream"
+              .formatted(
+                  names.table(),
+                  names.publication(),
+                  facts.hasPartition() ? ", only single partitions are" : ""),
+          "ALTER PUBLICATION %s ADD TABLE %s; /* then what was written meanwhile is a gap: %s */"
+              .formatted(names.publication(), names.table(), WayOut.RECONCILE));
     }
   }
 
   private static void checkFilters(
-      List<Finding> findings, Facts facts, OutboxTable outbox, SqlNames names) {
+      Finding.Collector findings, Facts facts, OutboxTable outbox, SqlNames names) {
     String fix =
         "ALTER PUBLICATION %s DROP TABLE %s; ALTER PUBLICATION %s ADD TABLE %s"
             .formatted(names.publication(), names.table(), names.publication(), names.table());
     if (facts.rowFilter() != null) {
-      findings.add(
-          Finding.misconfigured(
-              "publication %s has a row filter on %s: rows outside it are never published"
-                  .formatted(names.publication(), names.table()),
-              fix));
+      findings.misconfigured(
+          "publication %s has a row filter on %s: rows outside it are never published"
+              .formatted(names.publication(), names.table()),
+          fix);
     }
     Set<String> needed = outbox.columnsRead();
     needed.retainAll(facts.hiddenColumns());
     if (!needed.isEmpty()) {
-      findings.add(
-          Finding.misconfigured(
-              "publication %s has a column list on %s without %s"
-                  .formatted(names.publication(), names.table(), String.join(", ", needed)),
-              fix));
+      findings.misconfigured(
+          "publication %s has a column list on %s without %s"
+              .formatted(names.publication(), names.table(), String.join(", ", needed)),
+          fix);
     }
   }
 }

@@ -7,7 +7,6 @@ import io.outboxinbox.agent.source.SourceConfiguration;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -161,118 +160,103 @@ final class ServerPreflight {
   }
 
   static List<Finding> check(Facts facts, SourceConfiguration config) {
-    List<Finding> findings = new ArrayList<>();
+    Finding.Collector findings = new Finding.Collector();
     if (facts.isTooOld()) {
-      findings.add(
-          Finding.misconfigured(
-              "PostgreSQL %s is older than 14, the oldest version supported"
-                  .formatted(facts.version()),
-              "upgrade the server to PostgreSQL 14 or later"));
-      return findings;
+      findings.misconfigured(
+          "PostgreSQL %s is older than 14, the oldest version supported".formatted(facts.version()),
+          "upgrade the server to PostgreSQL 14 or later");
+      return findings.found();
     }
     checkServer(findings, facts, config);
     if (facts.inRecovery()) {
       // What it lacks, the primary may have.
-      return findings;
+      return findings.found();
     }
     checkCapacity(findings, facts, config);
     checkRole(findings, facts);
     checkSettings(findings, facts, config);
-    return findings;
+    return findings.found();
   }
 
-  private static void checkServer(List<Finding> findings, Facts facts, SourceConfiguration config) {
+  private static void checkServer(
+      Finding.Collector findings, Facts facts, SourceConfiguration config) {
     if (facts.inRecovery()) {
-      findings.add(
-          Finding.misconfigured(
-              "server %s:%d is in recovery (a standby): the agent writes its sign of life into the log, which only a primary can"
-                  .formatted(config.host(), config.port()),
-              "set source.host to the primary"));
+      findings.misconfigured(
+          "server %s:%d is in recovery (a standby): the agent writes its sign of life into the log, which only a primary can"
+              .formatted(config.host(), config.port()),
+          "set source.host to the primary");
     }
     if (!facts.walLevel().equals("logical")) {
-      findings.add(
-          Finding.misconfigured(
-              "wal_level=%s, needed is logical".formatted(facts.walLevel()),
-              facts.role().onRds()
-                  ? "set rds.logical_replication = 1 in the parameter group, then reboot the instance"
-                  : "ALTER SYSTEM SET wal_level = logical; /* then restart PostgreSQL */"));
+      findings.misconfigured(
+          "wal_level=%s, needed is logical".formatted(facts.walLevel()),
+          facts.role().onRds()
+              ? "set rds.logical_replication = 1 in the parameter group, then reboot the instance"
+              : "ALTER SYSTEM SET wal_level = logical; /* then restart PostgreSQL */");
     } else if (!facts.inRecovery()) {
-      findings.add(
-          Finding.ok(
-              "PostgreSQL %s is a primary with wal_level=logical".formatted(facts.version())));
+      findings.ok("PostgreSQL %s is a primary with wal_level=logical".formatted(facts.version()));
     }
   }
 
   private static void checkCapacity(
-      List<Finding> findings, Facts facts, SourceConfiguration config) {
+      Finding.Collector findings, Facts facts, SourceConfiguration config) {
     if (facts.slotActive() == null && facts.slots().isExhausted()) {
-      findings.add(
-          Finding.misconfigured(
-              "no room for slot %s: %s replication slots taken (max_replication_slots)"
-                  .formatted(config.slot(), facts.slots()),
-              "ALTER SYSTEM SET max_replication_slots = %d; /* then restart PostgreSQL, or drop a slot that nobody uses */"
-                  .formatted(facts.slots().max() + 5)));
+      findings.misconfigured(
+          "no room for slot %s: %s replication slots taken (max_replication_slots)"
+              .formatted(config.slot(), facts.slots()),
+          "ALTER SYSTEM SET max_replication_slots = %d; /* then restart PostgreSQL, or drop a slot that nobody uses */"
+              .formatted(facts.slots().max() + 5));
     }
     if (!Boolean.TRUE.equals(facts.slotActive()) && facts.senders().isExhausted()) {
-      findings.add(
-          Finding.misconfigured(
-              "no walsender left for slot %s: %s taken (max_wal_senders)"
-                  .formatted(config.slot(), facts.senders()),
-              "ALTER SYSTEM SET max_wal_senders = %d; /* then restart PostgreSQL */"
-                  .formatted(facts.senders().max() + 5)));
+      findings.misconfigured(
+          "no walsender left for slot %s: %s taken (max_wal_senders)"
+              .formatted(config.slot(), facts.senders()),
+          "ALTER SYSTEM SET max_wal_senders = %d; /* then restart PostgreSQL */"
+              .formatted(facts.senders().max() + 5));
     }
   }
 
-  private static void checkRole(List<Finding> findings, Facts facts) {
+  private static void checkRole(Finding.Collector findings, Facts facts) {
     Role role = facts.role();
     if (!role.mayReplicate()) {
-      findings.add(
-          Finding.misconfigured(
-              "role %s may not replicate".formatted(role.name()),
-              role.onRds()
-                  ? "GRANT rds_replication TO " + facts.names().role()
-                  : "ALTER ROLE " + facts.names().role() + " REPLICATION"));
+      findings.misconfigured(
+          "role %s may not replicate".formatted(role.name()),
+          role.onRds()
+              ? "GRANT rds_replication TO " + facts.names().role()
+              : "ALTER ROLE " + facts.names().role() + " REPLICATION");
     }
     if (!role.mayConnect()) {
-      findings.add(
-          Finding.misconfigured(
-              "role %s may not connect to database %s again"
-                  .formatted(role.name(), facts.names().database()),
-              "GRANT CONNECT ON DATABASE %s TO %s"
-                  .formatted(facts.names().database(), facts.names().role())));
+      findings.misconfigured(
+          "role %s may not connect to database %s again"
+              .formatted(role.name(), facts.names().database()),
+          "GRANT CONNECT ON DATABASE %s TO %s"
+              .formatted(facts.names().database(), facts.names().role()));
     }
     if (role.isSuperuser()) {
-      findings.add(
-          Finding.warning(
-              "role %s is superuser: whoever gets its password owns the server"
-                  .formatted(role.name()),
-              "set source.username to a role of its own that has REPLICATION, USAGE on the schema and SELECT on the table"));
+      findings.warning(
+          "role %s is superuser: whoever gets its password owns the server".formatted(role.name()),
+          "set source.username to a role of its own that has REPLICATION, USAGE on the schema and SELECT on the table");
     } else if (role.mayReplicate() && role.mayConnect()) {
-      findings.add(Finding.ok("role %s may replicate".formatted(role.name())));
+      findings.ok("role %s may replicate".formatted(role.name()));
     }
   }
 
   private static void checkSettings(
-      List<Finding> findings, Facts facts, SourceConfiguration config) {
+      Finding.Collector findings, Facts facts, SourceConfiguration config) {
     if (facts.idleTimeout() != null) {
-      findings.add(
-          Finding.warning(
-              "idle_replication_slot_timeout=%s: an agent that is down for longer loses slot %s and the events behind it"
-                  .formatted(facts.idleTimeout(), config.slot()),
-              "ALTER SYSTEM SET idle_replication_slot_timeout = 0; SELECT pg_reload_conf()"));
+      findings.warning(
+          "idle_replication_slot_timeout=%s: an agent that is down for longer loses slot %s and the events behind it"
+              .formatted(facts.idleTimeout(), config.slot()),
+          "ALTER SYSTEM SET idle_replication_slot_timeout = 0; SELECT pg_reload_conf()");
     }
     if (facts.encoding().equals("SQL_ASCII")) {
-      findings.add(
-          Finding.warning(
-              "database %s has encoding SQL_ASCII and takes bytes that are no UTF-8: one row with such bytes stops the stream, as the server cannot send it"
-                  .formatted(facts.names().database()),
-              "let the table refuse such rows, as docs/RUNBOOK.md shows, or move to a database with"
-                  + " encoding UTF8"));
+      findings.warning(
+          "database %s has encoding SQL_ASCII and takes bytes that are no UTF-8: one row with such bytes stops the stream, as the server cannot send it"
+              .formatted(facts.names().database()),
+          "let the table refuse such rows, as docs/RUNBOOK.md shows, or move to a database with encoding UTF8");
     }
     if (facts.senderTimeout().equals("0")) {
-      findings.add(
-          Finding.ok(
-              "wal_sender_timeout=0: the server never ends the walsender of an agent that went away without a word"));
+      findings.ok(
+          "wal_sender_timeout=0: the server never ends the walsender of an agent that went away without a word");
     }
     findings.add(
         facts.keepSize().equals("-1")

@@ -12,7 +12,6 @@ import io.outboxinbox.agent.source.slot.TimelineHistory;
 import io.outboxinbox.agent.source.table.SourceRegistry;
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -30,7 +29,7 @@ final class SlotPreflight {
       ServerState server,
       TimelineHistory history,
       @Nullable Checkpoint checkpoint) {
-    List<Finding> findings = new ArrayList<>();
+    Finding.Collector findings = new Finding.Collector();
     if (checkpoint != null) {
       checkServer(findings, config, server, history, checkpoint);
     }
@@ -41,30 +40,23 @@ final class SlotPreflight {
         checkConfirmed(findings, config, slot.get(), checkpoint);
       }
     } else if (checkpoint != null) {
-      findings.add(
-          Finding.gap(
-              "slot %s does not exist, but events up to %s were read through slot %s"
-                  .formatted(
-                      config.slot(),
-                      Lsn.format(checkpoint.position().commitLsn()),
-                      checkpoint.slot()),
-              config.slot().equals(checkpoint.slot())
-                  ? WayOut.RECONCILE
-                  : "if slot %s is still there, set source.slot to it; else: %s"
-                      .formatted(checkpoint.slot(), WayOut.RECONCILE)));
+      findings.gap(
+          "slot %s does not exist, but events up to %s were read through slot %s"
+              .formatted(
+                  config.slot(), Lsn.format(checkpoint.position().commitLsn()), checkpoint.slot()),
+          config.slot().equals(checkpoint.slot())
+              ? WayOut.RECONCILE
+              : "if slot %s is still there, set source.slot to it; else: %s"
+                  .formatted(checkpoint.slot(), WayOut.RECONCILE));
     }
-    if (findings.isEmpty()) {
-      findings.add(
-          Finding.ok(
-              slot.isPresent()
-                  ? "slot %s holds all that is still to be read".formatted(config.slot())
-                  : "slot %s will be created".formatted(config.slot())));
-    }
-    return findings;
+    return findings.orOk(
+        slot.isPresent()
+            ? "slot %s holds all that is still to be read".formatted(config.slot())
+            : "slot %s will be created".formatted(config.slot()));
   }
 
   private static void checkServer(
-      List<Finding> findings,
+      Finding.Collector findings,
       SourceConfiguration config,
       ServerState server,
       TimelineHistory history,
@@ -84,36 +76,33 @@ final class SlotPreflight {
     }
     long position = checkpoint.position().commitLsn();
     if (!history.contains(checkpoint)) {
-      findings.add(
-          Finding.gap(
-              "the server is on timeline %d, whose history %s, but events up to %s of timeline %d were published: the server was promoted or restored without the last of them"
-                  .formatted(
-                      server.timeline(),
-                      history.endOf(checkpoint.timeline()).isPresent()
-                          ? "leaves timeline %d at %s"
-                              .formatted(
-                                  checkpoint.timeline(),
-                                  Lsn.format(history.endOf(checkpoint.timeline()).getAsLong()))
-                          : "has no timeline " + checkpoint.timeline(),
-                      Lsn.format(position),
-                      checkpoint.timeline()),
-              WayOut.RECONCILE));
+      findings.gap(
+          "the server is on timeline %d, whose history %s, but events up to %s of timeline %d were published: the server was promoted or restored without the last of them"
+              .formatted(
+                  server.timeline(),
+                  history.endOf(checkpoint.timeline()).isPresent()
+                      ? "leaves timeline %d at %s"
+                          .formatted(
+                              checkpoint.timeline(),
+                              Lsn.format(history.endOf(checkpoint.timeline()).getAsLong()))
+                      : "has no timeline " + checkpoint.timeline(),
+                  Lsn.format(position),
+                  checkpoint.timeline()),
+          WayOut.RECONCILE);
     } else if (position > server.currentWalLsn()) {
-      findings.add(
-          Finding.gap(
-              "position %s is %d bytes ahead of the server's log, which ends at %s on timeline %d: the server was restored from an older state"
-                  .formatted(
-                      Lsn.format(position),
-                      position - server.currentWalLsn(),
-                      Lsn.format(server.currentWalLsn()),
-                      server.timeline()),
-              WayOut.RECONCILE));
+      findings.gap(
+          "position %s is %d bytes ahead of the server's log, which ends at %s on timeline %d: the server was restored from an older state"
+              .formatted(
+                  Lsn.format(position),
+                  position - server.currentWalLsn(),
+                  Lsn.format(server.currentWalLsn()),
+                  server.timeline()),
+          WayOut.RECONCILE);
     } else if (checkpoint.endedXid() > server.nextXid()) {
-      findings.add(
-          Finding.gap(
-              "transaction %d had ended at the position, but the server's next one is %d: the server was restored from an older state"
-                  .formatted(checkpoint.endedXid(), server.nextXid()),
-              WayOut.RECONCILE));
+      findings.gap(
+          "transaction %d had ended at the position, but the server's next one is %d: the server was restored from an older state"
+              .formatted(checkpoint.endedXid(), server.nextXid()),
+          WayOut.RECONCILE);
     }
   }
 
@@ -150,23 +139,21 @@ final class SlotPreflight {
     return List.of(
         Finding.misconfigured(
             "slot " + config.slot() + " exists already, so its snapshot of existing rows is gone",
-            "set source.slot to a name that no slot of the server has, so that the agent creates it;"
-                + " or set source.existingRows to skip to start where this slot stands;"
-                + " or, if only this source has ever made or read it, say so: "
+            "set source.slot to a name that no slot of the server has, so that the agent creates it; or set source.existingRows to skip to start where this slot stands; or, if only this source has ever made or read it, say so: "
                 + registry.claim(sourceId)));
   }
 
   /** Whether a slot of that name is one we may read, before anybody is shut out for it. */
   static List<Finding> checkKind(Connection connection, SourceConfiguration config)
       throws SQLException {
-    List<Finding> findings = new ArrayList<>();
+    Finding.Collector findings = new Finding.Collector();
     SlotState.of(connection, config.slot()).ifPresent(slot -> checkKind(findings, config, slot));
-    return findings;
+    return findings.found();
   }
 
   /** Such a slot is somebody's; so the fix leaves it as it is. */
   private static void checkKind(
-      List<Finding> findings, SourceConfiguration config, SlotState slot) {
+      Finding.Collector findings, SourceConfiguration config, SlotState slot) {
     String rename =
         SourceNames.other(config)
             .map(
@@ -174,68 +161,66 @@ final class SlotPreflight {
                     ::formatted)
             .orElse("set source.slot to a name that no other slot of the server has");
     if (!"pgoutput".equals(slot.plugin())) {
-      findings.add(
-          Finding.misconfigured(
-              slot.plugin() == null
-                  ? "slot %s is a physical slot, needed is a logical one".formatted(config.slot())
-                  : "slot %s decodes with plugin %s, needed is pgoutput"
-                      .formatted(config.slot(), slot.plugin()),
-              rename));
+      findings.misconfigured(
+          slot.plugin() == null
+              ? "slot %s is a physical slot, needed is a logical one".formatted(config.slot())
+              : "slot %s decodes with plugin %s, needed is pgoutput"
+                  .formatted(config.slot(), slot.plugin()),
+          rename);
     } else if (!config.database().equals(slot.database())) {
-      findings.add(
-          Finding.misconfigured(
-              "slot %s belongs to database %s, not %s"
-                  .formatted(config.slot(), slot.database(), config.database()),
-              rename));
+      findings.misconfigured(
+          "slot %s belongs to database %s, not %s"
+              .formatted(config.slot(), slot.database(), config.database()),
+          rename);
     }
     if (slot.temporary() || slot.twoPhase()) {
-      findings.add(
-          Finding.misconfigured(
-              slot.temporary()
-                  ? "slot %s is temporary: it ends with its session".formatted(config.slot())
-                  : "slot %s sends transactions when they are prepared, before it is known whether they commit"
-                      .formatted(config.slot()),
-              rename));
+      findings.misconfigured(
+          slot.temporary()
+              ? "slot %s is temporary: it ends with its session".formatted(config.slot())
+              : "slot %s sends transactions when they are prepared, before it is known whether they commit"
+                  .formatted(config.slot()),
+          rename);
     }
   }
 
-  private static void checkWal(List<Finding> findings, SourceConfiguration config, SlotState slot) {
+  private static void checkWal(
+      Finding.Collector findings, SourceConfiguration config, SlotState slot) {
     if ("lost".equals(slot.walStatus()) || slot.invalidationReason() != null) {
-      findings.add(
-          Finding.gap(
-              "slot %s is lost (wal_status=%s, invalidation_reason=%s): log after %s was removed before it was read"
-                  .formatted(
-                      config.slot(),
-                      slot.walStatus(),
-                      slot.invalidationReason() == null
-                          ? "unknown before PostgreSQL 17"
-                          : slot.invalidationReason(),
-                      Lsn.format(slot.confirmedFlushLsn())),
-              WayOut.RECONCILE));
+      findings.gap(
+          "slot %s is lost (wal_status=%s, invalidation_reason=%s): log after %s was removed before it was read"
+              .formatted(
+                  config.slot(),
+                  slot.walStatus(),
+                  slot.invalidationReason() == null
+                      ? "unknown before PostgreSQL 17"
+                      : slot.invalidationReason(),
+                  Lsn.format(slot.confirmedFlushLsn())),
+          WayOut.RECONCILE);
     } else if ("unreserved".equals(slot.walStatus())) {
       // Not fatal: reading on is the only thing that can still save the slot, and the server
       // refuses to stream from one that is lost.
-      findings.add(
-          Finding.warning(
-              "slot %s is about to be lost (wal_status=unreserved): log after %s goes with the next checkpoint"
-                  .formatted(config.slot(), Lsn.format(slot.restartLsn())),
-              "ALTER SYSTEM SET max_slot_wal_keep_size = -1; SELECT pg_reload_conf()"));
+      findings.warning(
+          "slot %s is about to be lost (wal_status=unreserved): log after %s goes with the next checkpoint"
+              .formatted(config.slot(), Lsn.format(slot.restartLsn())),
+          "ALTER SYSTEM SET max_slot_wal_keep_size = -1; SELECT pg_reload_conf()");
     }
   }
 
   private static void checkConfirmed(
-      List<Finding> findings, SourceConfiguration config, SlotState slot, Checkpoint checkpoint) {
+      Finding.Collector findings,
+      SourceConfiguration config,
+      SlotState slot,
+      Checkpoint checkpoint) {
     long position = checkpoint.position().commitLsn();
     if (slot.isBeyond(checkpoint)) {
-      findings.add(
-          Finding.gap(
-              "slot %s starts at %s, %d bytes after position %s: transactions in between are not sent any more (the slot was made anew or moved by somebody else)"
-                  .formatted(
-                      config.slot(),
-                      Lsn.format(slot.confirmedFlushLsn()),
-                      slot.confirmedFlushLsn() - position,
-                      Lsn.format(position)),
-              WayOut.RECONCILE));
+      findings.gap(
+          "slot %s starts at %s, %d bytes after position %s: transactions in between are not sent any more (the slot was made anew or moved by somebody else)"
+              .formatted(
+                  config.slot(),
+                  Lsn.format(slot.confirmedFlushLsn()),
+                  slot.confirmedFlushLsn() - position,
+                  Lsn.format(position)),
+          WayOut.RECONCILE);
     }
   }
 }

@@ -11,6 +11,7 @@ import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
+import io.outboxinbox.agent.source.Sql;
 import io.outboxinbox.agent.source.slot.FailoverSlot;
 import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.slot.SlotState;
@@ -18,7 +19,6 @@ import io.outboxinbox.agent.source.slot.TimelineHistory;
 import io.outboxinbox.agent.source.table.ParkedTable;
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -76,9 +76,8 @@ public final class SourcePreflight {
   private static Optional<Finding> replication(
       SourceConnections connections, SourceConfiguration config) {
     try (Connection replication =
-            connections.openReplication("preflight", SourceConnections.ANSWER_TIMEOUT_SECONDS);
-        Statement statement = replication.createStatement()) {
-      statement.execute("IDENTIFY_SYSTEM");
+        connections.openReplication("preflight", SourceConnections.ANSWER_TIMEOUT_SECONDS)) {
+      Sql.run(replication, "IDENTIFY_SYSTEM");
       return Optional.empty();
     } catch (SQLException e) {
       return ConnectionFailure.explainReplication(e, config);

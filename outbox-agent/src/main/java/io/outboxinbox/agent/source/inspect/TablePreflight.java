@@ -129,15 +129,13 @@ final class TablePreflight {
 
   static Optional<Relation> relation(Connection connection, OutboxTable outbox)
       throws SQLException {
-    return CatalogQuery.list(
-            connection,
-            RELATION,
-            TablePreflight::read,
-            outbox.mappedColumns().getOrDefault(Column.ID, "id"),
-            outbox.schema(),
-            outbox.name())
-        .stream()
-        .findFirst();
+    return CatalogQuery.first(
+        connection,
+        RELATION,
+        TablePreflight::read,
+        outbox.mappedColumns().getOrDefault(Column.ID, "id"),
+        outbox.schema(),
+        outbox.name());
   }
 
   private static Relation read(ResultSet row) throws SQLException {
@@ -179,31 +177,26 @@ final class TablePreflight {
   static List<Finding> check(
       Connection connection, OutboxTable outbox, SqlNames names, Relation relation)
       throws SQLException {
-    List<Finding> findings = new ArrayList<>();
+    Finding.Collector findings = new Finding.Collector();
     checkStorage(findings, names, relation);
     checkPrivileges(findings, names, relation);
     checkColumns(findings, connection, outbox, names, relation);
     if (!relation.idIsUnique()) {
       String id = Identifiers.quoted(outbox.mappedColumns().getOrDefault(Column.ID, "id"));
-      findings.add(
-          Finding.warning(
-              "column %s of %s is not unique: consumers drop a second event with the same id"
-                  .formatted(id, names.table()),
-              "ALTER TABLE %s ADD PRIMARY KEY (%s)".formatted(names.table(), id)));
+      findings.warning(
+          "column %s of %s is not unique: consumers drop a second event with the same id"
+              .formatted(id, names.table()),
+          "ALTER TABLE %s ADD PRIMARY KEY (%s)".formatted(names.table(), id));
     }
-    if (findings.isEmpty()) {
-      findings.add(Finding.ok("table %s has every column needed".formatted(names.table())));
-    }
-    return findings;
+    return findings.orOk("table %s has every column needed".formatted(names.table()));
   }
 
-  private static void checkStorage(List<Finding> findings, SqlNames names, Relation relation) {
+  private static void checkStorage(Finding.Collector findings, SqlNames names, Relation relation) {
     if (!relation.isTable()) {
-      findings.add(
-          Finding.misconfigured(
-              "%s is no table (relkind=%s): only tables and partitioned tables write a log of rows"
-                  .formatted(names.table(), relation.kind()),
-              "set source.table to the table behind it"));
+      findings.misconfigured(
+          "%s is no table (relkind=%s): only tables and partitioned tables write a log of rows"
+              .formatted(names.table(), relation.kind()),
+          "set source.table to the table behind it");
     } else if (!relation.persistence().equals("p")) {
       findings.add(unlogged(names.table()));
     }
@@ -218,19 +211,18 @@ final class TablePreflight {
             .formatted(table, WayOut.RECONCILE));
   }
 
-  private static void checkPrivileges(List<Finding> findings, SqlNames names, Relation relation) {
+  private static void checkPrivileges(
+      Finding.Collector findings, SqlNames names, Relation relation) {
     if (!relation.mayUseSchema()) {
-      findings.add(
-          Finding.misconfigured(
-              "role %s may not use schema %s".formatted(names.role(), names.schema()),
-              "GRANT USAGE ON SCHEMA %s TO %s".formatted(names.schema(), names.role())));
+      findings.misconfigured(
+          "role %s may not use schema %s".formatted(names.role(), names.schema()),
+          "GRANT USAGE ON SCHEMA %s TO %s".formatted(names.schema(), names.role()));
     }
     if (!relation.maySelect()) {
-      findings.add(
-          Finding.misconfigured(
-              "role %s may not read table %s: rows older than the slot, and what has to be healed, come from there"
-                  .formatted(names.role(), names.table()),
-              "GRANT SELECT ON %s TO %s".formatted(names.table(), names.role())));
+      findings.misconfigured(
+          "role %s may not read table %s: rows older than the slot, and what has to be healed, come from there"
+              .formatted(names.role(), names.table()),
+          "GRANT SELECT ON %s TO %s".formatted(names.table(), names.role()));
     }
     if (relation.isFiltered()) {
       findings.add(filtered(names, names.table()));
@@ -247,7 +239,7 @@ final class TablePreflight {
   }
 
   private static void checkColumns(
-      List<Finding> findings,
+      Finding.Collector findings,
       Connection connection,
       OutboxTable outbox,
       SqlNames names,
@@ -281,89 +273,84 @@ final class TablePreflight {
 
   /** Debezium refuses such a table in the middle of the log, whichever columns are read. */
   private static void checkCase(
-      List<Finding> findings, SqlNames names, Collection<String> columns) {
+      Finding.Collector findings, SqlNames names, Collection<String> columns) {
     Map<String, String> seen = new HashMap<>();
     for (String name : columns) {
       @Nullable String other = seen.putIfAbsent(name.toLowerCase(Locale.ROOT), name);
       if (other != null) {
-        findings.add(
-            Finding.misconfigured(
-                "table %s has columns %s and %s, which differ only by case: its log cannot be read"
-                    .formatted(names.table(), Identifiers.quoted(other), Identifiers.quoted(name)),
-                "ALTER TABLE %s RENAME COLUMN %s TO %s; /* the one the application can spare, and name it in source.columns */"
-                    .formatted(
-                        names.table(),
-                        Identifiers.quoted(name),
-                        Identifiers.quoted(name.toLowerCase(Locale.ROOT) + "_2"))));
+        findings.misconfigured(
+            "table %s has columns %s and %s, which differ only by case: its log cannot be read"
+                .formatted(names.table(), Identifiers.quoted(other), Identifiers.quoted(name)),
+            "ALTER TABLE %s RENAME COLUMN %s TO %s; /* the one the application can spare, and name it in source.columns */"
+                .formatted(
+                    names.table(),
+                    Identifiers.quoted(name),
+                    Identifiers.quoted(name.toLowerCase(Locale.ROOT) + "_2")));
       }
     }
   }
 
   private static void checkColumn(
-      List<Finding> findings,
+      Finding.Collector findings,
       SqlNames names,
       Map<String, ColumnType> present,
       Column column,
       String name) {
     @Nullable ColumnType type = present.get(name);
     if (type == null) {
-      findings.add(
-          Finding.misconfigured(
-              "table %s has no column %s for %s%s"
-                  .formatted(names.table(), name, column, NearestName.hint(name, present.keySet())),
-              "ALTER TABLE %s ADD COLUMN %s %s; /* or name the column in source.columns */"
-                  .formatted(
-                      names.table(),
-                      Identifiers.quoted(name),
-                      OutboxColumns.definitionOf(column))));
+      findings.misconfigured(
+          "table %s has no column %s for %s%s"
+              .formatted(names.table(), name, column, NearestName.hint(name, present.keySet())),
+          "ALTER TABLE %s ADD COLUMN %s %s; /* or name the column in source.columns */"
+              .formatted(
+                  names.table(), Identifiers.quoted(name), OutboxColumns.definitionOf(column)));
     } else if (!type.generated().isEmpty()) {
       findings.add(generated(names, name, "for " + column, type));
     } else if (!type.isOneOf(OutboxColumns.typesOf(column))) {
       findings.add(wrongType(names, name, type, "for " + column, OutboxColumns.typesOf(column)));
     } else if (column == Column.ID && !type.closedSchema().isEmpty()) {
       // Values of others are read, but never compared with their type's own operators.
-      findings.add(
-          Finding.misconfigured(
-              "role %s may not use schema %s, where the type %s of column %s is: rows could not be found by their id"
-                  .formatted(names.role(), type.closedSchema(), type.shown(), name),
-              "GRANT USAGE ON SCHEMA %s TO %s".formatted(type.closedSchema(), names.role())));
+      findings.misconfigured(
+          "role %s may not use schema %s, where the type %s of column %s is: rows could not be found by their id"
+              .formatted(names.role(), type.closedSchema(), type.shown(), name),
+          "GRANT USAGE ON SCHEMA %s TO %s".formatted(type.closedSchema(), names.role()));
     }
   }
 
   /** To consumers an id is of the source, and not of a table. */
   private static void checkSharedIds(
-      List<Finding> findings, OutboxTable outbox, SqlNames names, Map<String, ColumnType> present) {
+      Finding.Collector findings,
+      OutboxTable outbox,
+      SqlNames names,
+      Map<String, ColumnType> present) {
     String name = outbox.mappedColumns().getOrDefault(Column.ID, "id");
     @Nullable ColumnType type = present.get(name);
     if (type == null || type.baseType().equals("uuid")) {
       return;
     }
     if (type.baseType().startsWith("int")) {
-      findings.add(
-          Finding.misconfigured(
-              "column %s of %s has type %s, and source.tables has several tables: consumers would take number 5 of each for the same event, and drop all but the first"
-                  .formatted(Identifiers.quoted(name), names.table(), type.shown()),
-              "ALTER TABLE %s ADD COLUMN event_id uuid NOT NULL DEFAULT gen_random_uuid(); /* and name it in the columns of the table's entry; or read the table in a pipeline of its own */"
-                  .formatted(names.table())));
+      findings.misconfigured(
+          "column %s of %s has type %s, and source.tables has several tables: consumers would take number 5 of each for the same event, and drop all but the first"
+              .formatted(Identifiers.quoted(name), names.table(), type.shown()),
+          "ALTER TABLE %s ADD COLUMN event_id uuid NOT NULL DEFAULT gen_random_uuid(); /* and name it in the columns of the table's entry; or read the table in a pipeline of its own */"
+              .formatted(names.table()));
     } else {
-      findings.add(
-          Finding.warning(
-              "column %s of %s has type %s, and source.tables has several tables: consumers take an id that is in two of them for one event"
-                  .formatted(Identifiers.quoted(name), names.table(), type.shown()),
-              "use UUIDs, or see to it that no id is in two tables"));
+      findings.warning(
+          "column %s of %s has type %s, and source.tables has several tables: consumers take an id that is in two of them for one event"
+              .formatted(Identifiers.quoted(name), names.table(), type.shown()),
+          "use UUIDs, or see to it that no id is in two tables");
     }
   }
 
   private static void checkExtraColumn(
-      List<Finding> findings, SqlNames names, Map<String, ColumnType> present, String name) {
+      Finding.Collector findings, SqlNames names, Map<String, ColumnType> present, String name) {
     @Nullable ColumnType type = present.get(name);
     if (type == null) {
-      findings.add(
-          Finding.misconfigured(
-              "table %s has no column %s of source.extraColumns%s"
-                  .formatted(names.table(), name, NearestName.hint(name, present.keySet())),
-              "ALTER TABLE %s ADD COLUMN %s text; /* or correct source.extraColumns */"
-                  .formatted(names.table(), Identifiers.quoted(name))));
+      findings.misconfigured(
+          "table %s has no column %s of source.extraColumns%s"
+              .formatted(names.table(), name, NearestName.hint(name, present.keySet())),
+          "ALTER TABLE %s ADD COLUMN %s text; /* or correct source.extraColumns */"
+              .formatted(names.table(), Identifiers.quoted(name)));
     } else if (!type.generated().isEmpty()) {
       findings.add(generated(names, name, "of source.extraColumns", type));
     } else if (!type.isOneOf(OutboxColumns.EXTRA_TYPES)) {

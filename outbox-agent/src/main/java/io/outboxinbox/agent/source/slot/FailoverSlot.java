@@ -6,7 +6,6 @@ import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -16,8 +15,7 @@ public final class FailoverSlot {
 
   /** What the standby must be told cannot be seen from here, so it is said with every fix. */
   private static final String ON_THE_STANDBY =
-      "on the standby: sync_replication_slots = on, hot_standby_feedback = on, and dbname in"
-          + " primary_conninfo";
+      "on the standby: sync_replication_slots = on, hot_standby_feedback = on, and dbname in primary_conninfo";
 
   private static final String FACTS =
       """
@@ -63,24 +61,21 @@ public final class FailoverSlot {
   }
 
   private static List<Finding> check(Facts facts, SourceConfiguration source) {
-    List<Finding> findings = new ArrayList<>();
+    Finding.Collector findings = new Finding.Collector();
     if (Boolean.FALSE.equals(facts.isFailover())) {
-      findings.add(
-          Finding.warning(
-              "slot %s was made without failover: a promoted standby will not have it"
-                  .formatted(source.slot()),
-              "stop the agents, then with psql 'dbname=%s replication=database': ALTER_REPLICATION_SLOT %s (FAILOVER true); %s; or set source.failoverSlot to false"
-                  .formatted(
-                      source.database(), Identifiers.quoted(source.slot()), ON_THE_STANDBY)));
+      findings.warning(
+          "slot %s was made without failover: a promoted standby will not have it"
+              .formatted(source.slot()),
+          "stop the agents, then with psql 'dbname=%s replication=database': ALTER_REPLICATION_SLOT %s (FAILOVER true); %s; or set source.failoverSlot to false"
+              .formatted(source.database(), Identifiers.quoted(source.slot()), ON_THE_STANDBY));
     }
     if (facts.standbys() != null && facts.waitedFor() == null) {
-      findings.add(
-          Finding.warning(
-              "synchronized_standby_slots is empty: events may be published that a standby (%s) does not have when it is promoted"
-                  .formatted(facts.standbys()),
-              "ALTER SYSTEM SET synchronized_standby_slots = %s; SELECT pg_reload_conf(); /* %s */"
-                  .formatted(Identifiers.literal(facts.standbys()), ON_THE_STANDBY)));
+      findings.warning(
+          "synchronized_standby_slots is empty: events may be published that a standby (%s) does not have when it is promoted"
+              .formatted(facts.standbys()),
+          "ALTER SYSTEM SET synchronized_standby_slots = %s; SELECT pg_reload_conf(); /* %s */"
+              .formatted(Identifiers.literal(facts.standbys()), ON_THE_STANDBY));
     }
-    return findings;
+    return findings.found();
   }
 }
