@@ -3,8 +3,6 @@ package io.outboxinbox.agent.lead;
 import io.outboxinbox.agent.source.LockHolder;
 import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.List;
 
@@ -55,20 +53,9 @@ record SourceLock(int lockClass, String publication) {
         publication);
   }
 
-  /**
-   * Ends a holder's session and waits until it is gone.
-   *
-   * @return whether it went within {@code millis}
-   */
-  static boolean end(Connection connection, LockHolder holder, long millis) throws SQLException {
-    try (PreparedStatement statement =
-        connection.prepareStatement("SELECT pg_terminate_backend(?, ?)")) {
-      statement.setInt(1, holder.pid());
-      statement.setLong(2, millis);
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        return row.getBoolean(1);
-      }
-    }
+  /** Ends a holder's session, and waits until it is gone, {@code millis} at most. */
+  static void end(Connection connection, LockHolder holder, long millis) throws SQLException {
+    String sql = "SELECT pg_terminate_backend(?, ?)";
+    Sql.one(connection, sql, row -> row.getBoolean(1), holder.pid(), millis);
   }
 }

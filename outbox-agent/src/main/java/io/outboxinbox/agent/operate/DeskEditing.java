@@ -8,9 +8,9 @@ import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.OneLine;
 import io.outboxinbox.agent.operate.DeskChange.Field;
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.Sql;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.ArrayList;
@@ -18,6 +18,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -81,27 +82,21 @@ final class DeskEditing {
    */
   List<String> apply(long ordinal, DeskChange change, String by, String reason)
       throws SQLException {
+    // The leader takes rows for publishing with an update: it waits for us, or we find release set.
     String sql =
-        "SELECT key, event_id, aggregate_type, aggregate_id, event_type, content_type, topic,"
-            + " headers, payload, extra::text AS extra, source_table FROM "
-            + table
-            + " WHERE source = ? AND ordinal = ? AND state = 'waiting' AND release IS NULL"
-            // The leader takes rows for publishing with an update: it waits for us, or we find
-            // release set.
-            + " FOR UPDATE";
-    Map<String, Edited> edited = new LinkedHashMap<>();
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      statement.setLong(2, ordinal);
-      try (ResultSet row = statement.executeQuery()) {
-        if (!row.next()) {
-          throw requests.refusal(ordinal, 1);
-        }
-        collect(edited, row, change);
-        edited.values().removeIf(value -> !value.isChange());
-        refuseOtherKey(row, edited, change);
-      }
+        """
+        SELECT key, event_id, aggregate_type, aggregate_id, event_type, content_type, topic,
+          headers, payload, extra::text AS extra, source_table
+        FROM %s WHERE source = ? AND ordinal = ? AND state = 'waiting' AND release IS NULL
+        FOR UPDATE
+        """
+            .formatted(table);
+    Optional<Map<String, Edited>> found =
+        Sql.first(connection, sql, row -> edited(row, change), sourceId, ordinal);
+    if (found.isEmpty()) {
+      throw requests.refusal(ordinal, 1);
     }
+    Map<String, Edited> edited = found.get();
     if (!edited.isEmpty()) {
       keepOld(ordinal, edited, by, reason);
       update(ordinal, edited);
@@ -109,8 +104,8 @@ final class DeskEditing {
     return List.copyOf(edited.keySet());
   }
 
-  private static void collect(Map<String, Edited> edited, ResultSet row, DeskChange change)
-      throws SQLException {
+  private Map<String, Edited> edited(ResultSet row, DeskChange change) throws SQLException {
+    Map<String, Edited> edited = new LinkedHashMap<>();
     for (Map.Entry<Field, String> value : change.values().entrySet()) {
       String column = value.getKey().column();
       @Nullable String before = row.getString(column);
@@ -135,6 +130,9 @@ final class DeskEditing {
     if (change.payload() != null) {
       edited.put(PAYLOAD, new Edited(row.getBytes(PAYLOAD), change.payload()));
     }
+    edited.values().removeIf(value -> !value.isChange());
+    refuseOtherKey(row, edited, change);
+    return edited;
   }
 
   private static String headers(@Nullable String before, DeskChange change) {
@@ -195,22 +193,19 @@ final class DeskEditing {
   private void keepOld(long ordinal, Map<String, Edited> edited, String by, String reason)
       throws SQLException {
     String sql =
-        "INSERT INTO "
-            + edits
-            + " (source, ordinal, edited_at, edited_by, reason, field, before)"
-            + " VALUES (?, ?, now(), ?, ?, ?, ?)";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      for (Map.Entry<String, Edited> value : edited.entrySet()) {
-        statement.setString(1, sourceId);
-        statement.setLong(2, ordinal);
-        statement.setString(3, by);
-        statement.setString(4, reason);
-        statement.setString(5, value.getKey());
-        statement.setBytes(6, value.getValue().beforeBytes());
-        statement.addBatch();
-      }
-      statement.executeBatch();
-    }
+        """
+        INSERT INTO %s (source, ordinal, edited_at, edited_by, reason, field, before)
+        VALUES (?, ?, now(), ?, ?, ?, ?)
+        """
+            .formatted(edits);
+    List<@Nullable Object[]> rows = new ArrayList<>();
+    edited.forEach(
+        (field, value) ->
+            rows.add(
+                new @Nullable Object[] {
+                  sourceId, ordinal, by, reason, field, value.beforeBytes()
+                }));
+    Sql.batch(connection, sql, rows);
   }
 
   private void update(long ordinal, Map<String, Edited> edited) throws SQLException {
@@ -218,19 +213,10 @@ final class DeskEditing {
         edited.keySet().stream()
             .map(column -> column + (column.equals(EXTRA) ? " = ?::jsonb" : " = ?"))
             .collect(Collectors.joining(", "));
-    String sql = "UPDATE " + table + " SET " + assignments + " WHERE source = ? AND ordinal = ?";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      int index = 1;
-      for (Map.Entry<String, Edited> value : edited.entrySet()) {
-        if (value.getKey().equals(PAYLOAD)) {
-          statement.setBytes(index++, (byte[]) value.getValue().after());
-        } else {
-          statement.setString(index++, (String) value.getValue().after());
-        }
-      }
-      statement.setString(index++, sourceId);
-      statement.setLong(index, ordinal);
-      statement.executeUpdate();
-    }
+    String sql = "UPDATE %s SET %s WHERE source = ? AND ordinal = ?".formatted(table, assignments);
+    List<@Nullable Object> values = new ArrayList<>();
+    edited.values().forEach(value -> values.add(value.after()));
+    values.addAll(List.of(sourceId, ordinal));
+    Sql.update(connection, sql, values.toArray());
   }
 }

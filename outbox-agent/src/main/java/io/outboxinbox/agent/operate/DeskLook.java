@@ -3,19 +3,14 @@ package io.outboxinbox.agent.operate;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.Sql;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.OutputStream;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Timestamp;
-import java.time.Instant;
-import java.util.ArrayList;
 import java.util.Collection;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -55,46 +50,22 @@ final class DeskLook {
   List<DeskEntry> list(DeskFilter filter, long after, int limit) throws SQLException {
     DeskWhere where =
         DeskWhere.source(sourceId).matching(filter, topicSql).and("ordinal > ?", after);
-    String sql =
-        "SELECT "
-            + entryColumns
-            + " FROM "
-            + table
-            + " WHERE "
-            + where.sql()
-            + " ORDER BY ordinal LIMIT ?";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setInt(where.bind(statement, 1), limit);
-      return entries(statement);
-    }
+    return entries(where, "ORDER BY ordinal LIMIT ?", limit);
   }
 
   List<DeskEntry> outcomes(Collection<Long> ordinals) throws SQLException {
     DeskWhere where =
-        DeskWhere.source(sourceId).and("ordinal = ANY(?)", (Object) ordinals.toArray(Long[]::new));
-    String sql =
-        "SELECT "
-            + entryColumns
-            + " FROM "
-            + table
-            + " WHERE "
-            + where.sql()
+        DeskWhere.source(sourceId)
+            .and("ordinal = ANY(?)", (Object) ordinals.toArray(Long[]::new))
             // Of what still waits in the same way there is nothing to tell.
-            + " AND (state <> 'waiting' OR requested IS NULL) ORDER BY ordinal";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      where.bind(statement, 1);
-      return entries(statement);
-    }
+            .and("(state <> 'waiting' OR requested IS NULL)");
+    return entries(where, "ORDER BY ordinal");
   }
 
-  private static List<DeskEntry> entries(PreparedStatement statement) throws SQLException {
-    List<DeskEntry> entries = new ArrayList<>();
-    try (ResultSet row = statement.executeQuery()) {
-      while (row.next()) {
-        entries.add(entry(row));
-      }
-    }
-    return entries;
+  private List<DeskEntry> entries(DeskWhere where, String end, Object... values)
+      throws SQLException {
+    String sql = "SELECT %s FROM %s WHERE %s %s".formatted(entryColumns, table, where.sql(), end);
+    return Sql.list(connection, sql, DeskLook::entry, where.values(values));
   }
 
   ParkedDesk.Totals totals(DeskFilter filter) throws SQLException {
@@ -106,26 +77,28 @@ final class DeskLook {
         FROM %s WHERE %s
         """
             .formatted(table, where.sql());
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      where.bind(statement, 1);
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        return new ParkedDesk.Totals(
-            row.getLong(1), row.getLong(2), row.getLong(3), row.getLong(4), instant(row, 5));
-      }
-    }
+    return Sql.one(
+        connection,
+        sql,
+        row ->
+            new ParkedDesk.Totals(
+                row.getLong(1),
+                row.getLong(2),
+                row.getLong(3),
+                row.getLong(4),
+                Sql.instant(row, "min")),
+        where.values());
   }
 
   /** Waiting events of other sources in the same table, by source. */
   Map<String, Long> waitingElsewhere() throws SQLException {
     String sql =
-        "SELECT source, count(*) FROM "
-            + table
-            + " WHERE source <> ? AND state = 'waiting' GROUP BY source ORDER BY 2 DESC LIMIT 10";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      return counts(statement);
-    }
+        """
+        SELECT source, count(*) FROM %s
+        WHERE source <> ? AND state = 'waiting' GROUP BY source ORDER BY 2 DESC LIMIT 10
+        """
+            .formatted(table);
+    return counts(sql, sourceId);
   }
 
   Map<String, Long> countsByTopic(DeskFilter filter, int limit) throws SQLException {
@@ -142,41 +115,25 @@ final class DeskLook {
       throws SQLException {
     DeskWhere where = DeskWhere.source(sourceId).matching(filter, topicSql);
     String sql =
-        "SELECT "
-            + expression
-            + ", count(*) FROM "
-            + table
-            + " WHERE "
-            + where.sql()
-            + " GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setInt(where.bind(statement, 1), limit);
-      return counts(statement);
-    }
+        "SELECT %s, count(*) FROM %s WHERE %s GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"
+            .formatted(expression, table, where.sql());
+    return counts(sql, where.values(limit));
   }
 
-  private static Map<String, Long> counts(PreparedStatement statement) throws SQLException {
-    Map<String, Long> counts = new LinkedHashMap<>();
-    try (ResultSet row = statement.executeQuery()) {
-      while (row.next()) {
-        counts.put(row.getString(1), row.getLong(2));
-      }
-    }
-    return counts;
+  private Map<String, Long> counts(String sql, @Nullable Object... values) throws SQLException {
+    return Sql.map(connection, sql, row -> row.getString(1), row -> row.getLong(2), values);
   }
 
   Optional<DeskDetail> find(long ordinal) throws SQLException {
     String sql =
-        "SELECT "
-            + entryColumns
-            + """
-            , aggregate_type, aggregate_id, topic, content_type, headers, occurred_at, extra::text,
-            encode(sha256(payload), 'hex') AS payload_hash, epoch, xid, lsn::text, committed_at,
-            requested_by, requested_at, requested_reason
-            """
-            + " FROM "
-            + table
-            + " WHERE source = ? AND ordinal = ?";
+        """
+        SELECT %s,
+          aggregate_type, aggregate_id, topic, content_type, headers, occurred_at, extra::text,
+          encode(sha256(payload), 'hex') AS payload_hash, epoch, xid, lsn::text, committed_at,
+          requested_by, requested_at, requested_reason
+        FROM %s WHERE source = ? AND ordinal = ?
+        """
+            .formatted(entryColumns, table);
     return Sql.first(connection, sql, row -> detail(row, ordinal), sourceId, ordinal);
   }
 
@@ -188,7 +145,7 @@ final class DeskLook {
         row.getString("topic"),
         row.getString("content_type"),
         row.getString("headers"),
-        instant(row, row.findColumn("occurred_at")),
+        Sql.instant(row, "occurred_at"),
         row.getString("extra"),
         row.getString("payload_hash"),
         row.getLong("epoch"),
@@ -196,18 +153,18 @@ final class DeskLook {
         row.getString("lsn"),
         row.getTimestamp("committed_at").toInstant(),
         row.getString("requested_by"),
-        instant(row, row.findColumn("requested_at")),
+        Sql.instant(row, "requested_at"),
         row.getString("requested_reason"),
         edits(ordinal));
   }
 
   private List<DeskDetail.Edit> edits(long ordinal) throws SQLException {
     String sql =
-        "SELECT edited_at, edited_by, reason, field, "
-            + BEFORE
-            + " FROM "
-            + edits
-            + " WHERE source = ? AND ordinal = ? ORDER BY edited_at, field";
+        """
+        SELECT edited_at, edited_by, reason, field, %s FROM %s
+        WHERE source = ? AND ordinal = ? ORDER BY edited_at, field
+        """
+            .formatted(BEFORE, edits);
     return Sql.list(
         connection,
         sql,
@@ -224,23 +181,15 @@ final class DeskLook {
 
   /** Copies a payload as it is; false for a tombstone or when there is no such event. */
   boolean copyPayload(long ordinal, OutputStream to) throws SQLException, IOException {
-    String sql = "SELECT payload FROM " + table + " WHERE source = ? AND ordinal = ?";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      statement.setLong(2, ordinal);
-      try (ResultSet row = statement.executeQuery()) {
-        if (!row.next()) {
-          return false;
-        }
-        try (InputStream payload = row.getBinaryStream(1)) {
-          if (payload == null) {
-            return false;
-          }
-          payload.transferTo(to);
-          return true;
-        }
-      }
+    String sql = "SELECT payload FROM %s WHERE source = ? AND ordinal = ?".formatted(table);
+    Optional<byte[]> payload =
+        Sql.list(connection, sql, row -> row.getBytes(1), sourceId, ordinal).stream()
+            .filter(Objects::nonNull)
+            .findFirst();
+    if (payload.isPresent()) {
+      to.write(payload.get());
     }
+    return payload.isPresent();
   }
 
   private static DeskEntry entry(ResultSet row) throws SQLException {
@@ -253,23 +202,13 @@ final class DeskLook {
         row.getString("event_type"),
         row.getString("destination"),
         row.getString("key"),
-        number(row, "payload_bytes"),
+        row.getObject("payload_bytes", Long.class),
         row.getBoolean("is_behind"),
         row.getInt("attempts"),
         row.getString("reason"),
         row.getString("requested"),
         row.getBoolean("is_on_its_way"),
-        number(row, "published_sequence"),
-        instant(row, row.findColumn("settled_at")));
-  }
-
-  private static @Nullable Long number(ResultSet row, String column) throws SQLException {
-    long value = row.getLong(column);
-    return row.wasNull() ? null : value;
-  }
-
-  private static @Nullable Instant instant(ResultSet row, int column) throws SQLException {
-    @Nullable Timestamp moment = row.getTimestamp(column);
-    return moment == null ? null : moment.toInstant();
+        row.getObject("published_sequence", Long.class),
+        Sql.instant(row, "settled_at"));
   }
 }

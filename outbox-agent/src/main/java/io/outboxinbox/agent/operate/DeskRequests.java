@@ -2,14 +2,13 @@ package io.outboxinbox.agent.operate;
 
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.Sql;
 import io.outboxinbox.agent.source.table.Lane;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Timestamp;
 import java.time.Instant;
-import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
@@ -72,11 +71,7 @@ final class DeskRequests {
         DeskWhere.source(sourceId)
             .matching(filter, topicSql)
             .and("state = 'waiting' AND release IS NULL AND requested IS NULL AND NOT is_behind");
-    String sql = updateTo(where);
-    List<DeskAnswer.Taken> taken;
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      taken = taken(statement, where, RELEASE, by, null);
-    }
+    List<DeskAnswer.Taken> taken = update(where, RELEASE, by, null);
     Map<Long, Long> blocked = takeBackBlocked();
     taken.removeIf(event -> blocked.containsKey(event.ordinal()));
     Map<Long, Long> shown = new LinkedHashMap<>();
@@ -95,11 +90,7 @@ final class DeskRequests {
   private DeskAnswer request(
       String what, DeskSelection.Ordinals selection, String by, @Nullable String reason)
       throws SQLException {
-    DeskWhere where = open(selection.ordinals());
-    List<DeskAnswer.Taken> taken;
-    try (PreparedStatement statement = connection.prepareStatement(updateTo(where))) {
-      taken = taken(statement, where, what, by, reason);
-    }
+    List<DeskAnswer.Taken> taken = update(open(selection.ordinals()), what, by, reason);
     refuseMissing(selection.ordinals(), taken);
     return new DeskAnswer(taken, Map.of(), 0);
   }
@@ -116,10 +107,7 @@ final class DeskRequests {
               .matching(filter, topicSql)
               .and("state = 'waiting' AND release IS NULL AND requested IS NOT NULL");
     }
-    List<DeskAnswer.Taken> taken;
-    try (PreparedStatement statement = connection.prepareStatement(updateTo(where))) {
-      taken = taken(statement, where, null, null, null);
-    }
+    List<DeskAnswer.Taken> taken = update(where, null, null, null);
     if (selection instanceof DeskSelection.Ordinals numbers) {
       refuseMissing(numbers.ordinals(), taken);
     }
@@ -132,33 +120,22 @@ final class DeskRequests {
         .and("state = 'waiting' AND release IS NULL");
   }
 
-  private String updateTo(DeskWhere where) {
-    return "UPDATE "
-        + table
-        + " SET requested = ?, requested_by = ?, requested_reason = ?,"
-        + " requested_at = CASE WHEN ?::text IS NULL THEN NULL ELSE now() END WHERE "
-        + where.sql()
-        + " RETURNING ordinal, attempts";
-  }
-
-  private static List<DeskAnswer.Taken> taken(
-      PreparedStatement statement,
-      DeskWhere where,
-      @Nullable String what,
-      @Nullable String by,
-      @Nullable String reason)
+  private List<DeskAnswer.Taken> update(
+      DeskWhere where, @Nullable String what, @Nullable String by, @Nullable String reason)
       throws SQLException {
-    statement.setString(1, what);
-    statement.setString(2, by);
-    statement.setString(3, reason);
-    statement.setString(4, what);
-    where.bind(statement, 5);
-    List<DeskAnswer.Taken> taken = new ArrayList<>();
-    try (ResultSet row = statement.executeQuery()) {
-      while (row.next()) {
-        taken.add(new DeskAnswer.Taken(row.getLong(1), row.getInt(2)));
-      }
-    }
+    String sql =
+        """
+        UPDATE %s SET requested = ?, requested_by = ?, requested_reason = ?,
+          requested_at = CASE WHEN ?::text IS NULL THEN NULL ELSE now() END
+        WHERE %s RETURNING ordinal, attempts
+        """
+            .formatted(table, where.sql());
+    List<DeskAnswer.Taken> taken =
+        Sql.list(
+            connection,
+            sql,
+            row -> new DeskAnswer.Taken(row.getLong(1), row.getInt(2)),
+            where.values(Arrays.asList(what, by, reason, what)));
     taken.sort(Comparator.comparingLong(DeskAnswer.Taken::ordinal));
     return taken;
   }
@@ -187,17 +164,8 @@ final class DeskRequests {
         RETURNING later.ordinal, earlier.ordinal
         """
             .formatted(table);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      statement.setString(2, sourceId);
-      Map<Long, Long> blocked = new LinkedHashMap<>();
-      try (ResultSet row = statement.executeQuery()) {
-        while (row.next()) {
-          blocked.put(row.getLong(1), row.getLong(2));
-        }
-      }
-      return blocked;
-    }
+    return Sql.map(
+        connection, sql, row -> row.getLong(1), row -> row.getLong(2), sourceId, sourceId);
   }
 
   private void refuseMissing(Collection<Long> wanted, List<DeskAnswer.Taken> taken)
@@ -213,35 +181,32 @@ final class DeskRequests {
   AgentException refusal(long ordinal, int cases) throws SQLException {
     String more = cases > 1 ? " (%d such cases; nothing was requested)".formatted(cases) : "";
     String sql =
-        "SELECT state, settled_at, published_sequence, release, requested FROM "
-            + table
-            + " WHERE source = ? AND ordinal = ?";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      statement.setLong(2, ordinal);
-      try (ResultSet row = statement.executeQuery()) {
-        if (!row.next()) {
-          return new AgentException.Misconfigured(
-              "there is no parked event %d%s".formatted(ordinal, more),
-              "see 'parked list --state all'; settled events are gone after a purge");
-        }
-        String state = row.getString("state");
-        if (!state.equals("waiting")) {
-          Instant settledAt = row.getTimestamp("settled_at").toInstant();
-          return new AgentException.Misconfigured(
-              "parked event %d was %s already, at %s%s".formatted(ordinal, state, settledAt, more),
-              "leave it out; 'parked show' says what became of it");
-        }
-        row.getLong("release");
-        if (!row.wasNull()) {
-          return new AgentException.Misconfigured(
-              "parked event %d is being published right now%s".formatted(ordinal, more),
-              "look again in some seconds: it is then released, or waiting with a new reason");
-        }
-        return new AgentException.Misconfigured(
-            "nothing was requested for parked event %d%s".formatted(ordinal, more), "leave it out");
-      }
+        "SELECT state, settled_at, release FROM %s WHERE source = ? AND ordinal = ?"
+            .formatted(table);
+    return Sql.first(connection, sql, row -> refusal(row, ordinal, more), sourceId, ordinal)
+        .orElseGet(
+            () ->
+                new AgentException.Misconfigured(
+                    "there is no parked event %d%s".formatted(ordinal, more),
+                    "see 'parked list --state all'; settled events are gone after a purge"));
+  }
+
+  private static AgentException refusal(ResultSet row, long ordinal, String more)
+      throws SQLException {
+    String state = row.getString("state");
+    if (!state.equals("waiting")) {
+      Instant settledAt = row.getTimestamp("settled_at").toInstant();
+      return new AgentException.Misconfigured(
+          "parked event %d was %s already, at %s%s".formatted(ordinal, state, settledAt, more),
+          "leave it out; 'parked show' says what became of it");
     }
+    if (row.getObject("release") != null) {
+      return new AgentException.Misconfigured(
+          "parked event %d is being published right now%s".formatted(ordinal, more),
+          "look again in some seconds: it is then released, or waiting with a new reason");
+    }
+    return new AgentException.Misconfigured(
+        "nothing was requested for parked event %d%s".formatted(ordinal, more), "leave it out");
   }
 
   /**
@@ -275,27 +240,14 @@ final class DeskRequests {
         SELECT count(*) FROM old
         """
             .formatted(table, edits, purgeable(isInOutbox));
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      int next = bindPurgeable(statement, before);
-      statement.setInt(next, rowsMax);
-      statement.setString(next + 1, PURGED);
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        return row.getInt(1);
-      }
-    }
+    return Sql.one(
+        connection, sql, row -> row.getInt(1), sourceId, sourceId, before, PURGED, rowsMax, PURGED);
   }
 
   /** How many events {@link #purge} would take in all. */
   long countPurgeable(Instant before, String isInOutbox) throws SQLException {
     String sql = "SELECT count(*) FROM " + purgeable(isInOutbox);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      bindPurgeable(statement, before);
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        return row.getLong(1);
-      }
-    }
+    return Sql.one(connection, sql, row -> row.getLong(1), sourceId, sourceId, before, PURGED);
   }
 
   /** What a purge is about: rows {@code parked}, and whether something of them {@code is_kept}. */
@@ -311,14 +263,5 @@ final class DeskRequests {
           AND NOT (parked.reason = ? AND kept.is_kept)
         """
         .formatted(table, isInOutbox);
-  }
-
-  /** Binds its parameters and returns the index of the next one. */
-  private int bindPurgeable(PreparedStatement statement, Instant before) throws SQLException {
-    statement.setString(1, sourceId);
-    statement.setString(2, sourceId);
-    statement.setTimestamp(3, Timestamp.from(before));
-    statement.setString(4, PURGED);
-    return 5;
   }
 }

@@ -2,14 +2,13 @@ package io.outboxinbox.agent.operate;
 
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.LongText;
-import java.sql.Connection;
-import java.sql.PreparedStatement;
-import java.sql.SQLException;
 import java.sql.Timestamp;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /** Conditions on table {@code outbox_parked} with their parameters, in order. */
 final class DeskWhere {
@@ -72,18 +71,14 @@ final class DeskWhere {
     return sql.toString();
   }
 
-  /** Binds the parameters and returns the index of the next one. */
-  int bind(PreparedStatement statement, int from) throws SQLException {
-    int index = from;
-    for (Object parameter : parameters) {
-      if (parameter instanceof Long[] numbers) {
-        Connection connection = statement.getConnection();
-        statement.setArray(index++, connection.createArrayOf("bigint", numbers));
-      } else {
-        statement.setObject(index++, parameter);
-      }
-    }
-    return index;
+  /** Its values, with those of what stands before and behind it. */
+  @Nullable Object[] values(List<@Nullable Object> before, Object... behind) {
+    return Stream.of(before, parameters, List.of(behind)).flatMap(List::stream).toArray();
+  }
+
+  /** The same with nothing before it. */
+  @Nullable Object[] values(Object... behind) {
+    return values(List.of(), behind);
   }
 
   /**

@@ -2,10 +2,10 @@ package io.outboxinbox.agent.source;
 
 import java.sql.Array;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /** Runs one bounded catalog query. */
@@ -18,22 +18,21 @@ public final class CatalogQuery {
   public static <T> List<T> list(
       Connection connection, String sql, Sql.RowMapper<T> reader, Object... parameters)
       throws SQLException {
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setQueryTimeout(TIMEOUT_SECONDS);
-      Sql.bind(statement, parameters);
-      return Sql.rows(statement, reader);
-    }
+    return Sql.list(connection, TIMEOUT_SECONDS, sql, reader, parameters);
+  }
+
+  /** The first row, if there is one. */
+  public static <T> Optional<T> first(
+      Connection connection, String sql, Sql.RowMapper<T> reader, Object... parameters)
+      throws SQLException {
+    return list(connection, sql, reader, parameters).stream().findFirst();
   }
 
   /** For queries that always have one row. */
   public static <T> T one(
       Connection connection, String sql, Sql.RowMapper<T> reader, Object... parameters)
       throws SQLException {
-    List<T> rows = list(connection, sql, reader, parameters);
-    if (rows.size() != 1) {
-      throw new SQLException("catalog query returned " + rows.size() + " rows instead of one");
-    }
-    return rows.get(0);
+    return Sql.only(list(connection, sql, reader, parameters));
   }
 
   /** An array of text; empty for NULL. */

@@ -1,9 +1,7 @@
 package io.outboxinbox.agent.source;
 
 import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.SQLException;
-import java.sql.Statement;
 
 /**
  * Waits for synchronous standbys without a lock. A commit that waits for one keeps all its locks:
@@ -17,9 +15,7 @@ public final class Durability {
 
   /** Lets the transaction commit without a standby; call {@link #await} before relying on it. */
   public static void later(Connection connection) throws SQLException {
-    try (Statement statement = connection.createStatement()) {
-      statement.execute("SET LOCAL synchronous_commit = local");
-    }
+    Sql.run(connection, "SET LOCAL synchronous_commit = local");
   }
 
   /**
@@ -30,11 +26,8 @@ public final class Durability {
    */
   public static void await(SourceConnections connections) throws SQLException {
     // Only what has written something waits. Of a prefix that is not the agent's, nobody reads it.
-    try (Connection connection = connections.open("durability", ANSWER_TIMEOUT_SECONDS);
-        PreparedStatement statement =
-            connection.prepareStatement(
-                "SELECT pg_logical_emit_message(true, 'outbox-agent durability', '')")) {
-      statement.execute();
+    try (Connection connection = connections.open("durability", ANSWER_TIMEOUT_SECONDS)) {
+      Sql.run(connection, "SELECT pg_logical_emit_message(true, 'outbox-agent durability', '')");
     }
   }
 }

@@ -75,11 +75,8 @@ public final class RowReader {
     Object time = value(row, Column.OCCURRED_AT);
     if (time != null && event.occurredAt() == null) {
       throw new BadRowException(
-          "column "
-              + columns.get(Column.OCCURRED_AT)
-              + " is "
-              + time
-              + "; it must be a finite timestamp");
+          "column %s is %s; it must be a finite timestamp"
+              .formatted(columns.get(Column.OCCURRED_AT), time));
     }
     return event;
   }
@@ -128,12 +125,11 @@ public final class RowReader {
   private String required(@Nullable String text, Column column) throws BadRowException {
     if (text == null || text.isEmpty()) {
       throw new BadRowException(
-          "column "
-              + columns.get(column)
-              + " is "
-              + (text == null ? "NULL" : "empty")
-              + "; it must hold the event's "
-              + column.name().toLowerCase(java.util.Locale.ROOT));
+          "column %s is %s; it must hold the event's %s"
+              .formatted(
+                  columns.get(column),
+                  text == null ? "NULL" : "empty",
+                  column.name().toLowerCase(java.util.Locale.ROOT)));
     }
     return text;
   }
@@ -199,11 +195,8 @@ public final class RowReader {
 
   private BadRowException badHeaders(String what) {
     return new BadRowException(
-        "column "
-            + columns.get(Column.HEADERS)
-            + " "
-            + what
-            + "; it must be a JSON object of names to strings, at most 64 KiB each");
+        "column %s %s; it must be a JSON object of names to strings, at most 64 KiB each"
+            .formatted(columns.get(Column.HEADERS), what));
   }
 
   /** Log neutralisation: a name from a row must not start a line of its own. */

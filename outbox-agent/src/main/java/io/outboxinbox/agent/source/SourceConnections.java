@@ -3,7 +3,6 @@ package io.outboxinbox.agent.source;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.util.Properties;
 import org.jspecify.annotations.Nullable;
 import org.postgresql.PGProperty;
@@ -86,9 +85,7 @@ public final class SourceConnections {
    * @throws SQLException the connection is dead
    */
   public static void ensureAnswers(Connection connection) throws SQLException {
-    try (Statement statement = connection.createStatement()) {
-      statement.execute("SELECT 1");
-    }
+    Sql.run(connection, "SELECT 1");
   }
 
   /**

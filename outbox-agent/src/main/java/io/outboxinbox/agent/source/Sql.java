@@ -4,8 +4,14 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
+import java.sql.Timestamp;
+import java.time.Instant;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -14,6 +20,8 @@ import org.jspecify.annotations.Nullable;
  * of its connection.
  */
 public final class Sql {
+  private static final int NO_LIMIT = 0;
+
   private Sql() {}
 
   /** Makes something of the current row. */
@@ -22,14 +30,50 @@ public final class Sql {
     T read(ResultSet row) throws SQLException;
   }
 
-  /** Every row. */
+  /**
+   * Every row, in a list of the caller's own.
+   *
+   * @param values of the question marks; {@code String[]} and {@code Long[]} are arrays of text and
+   *     bigint, an {@link Instant} is a moment
+   */
   public static <T> List<T> list(
       Connection connection, String sql, RowMapper<T> reader, @Nullable Object... values)
       throws SQLException {
+    return list(connection, NO_LIMIT, sql, reader, values);
+  }
+
+  /** The same within so many seconds. */
+  static <T> List<T> list(
+      Connection connection,
+      int timeoutSeconds,
+      String sql,
+      RowMapper<T> reader,
+      @Nullable Object... values)
+      throws SQLException {
     try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setQueryTimeout(timeoutSeconds);
       bind(statement, values);
-      return rows(statement, reader);
+      List<T> rows = new ArrayList<>();
+      try (ResultSet result = statement.executeQuery()) {
+        while (result.next()) {
+          rows.add(reader.read(result));
+        }
+      }
+      return rows;
     }
+  }
+
+  /** A value by key of each row, in the order of the rows. */
+  public static <K, V> Map<K, V> map(
+      Connection connection,
+      String sql,
+      RowMapper<K> key,
+      RowMapper<V> value,
+      @Nullable Object... values)
+      throws SQLException {
+    Map<K, V> found = new LinkedHashMap<>();
+    list(connection, sql, row -> found.put(key.read(row), value.read(row)), values);
+    return found;
   }
 
   /** The first row, if there is one. */
@@ -47,7 +91,10 @@ public final class Sql {
   public static <T> T one(
       Connection connection, String sql, RowMapper<T> reader, @Nullable Object... values)
       throws SQLException {
-    List<T> rows = list(connection, sql, reader, values);
+    return only(list(connection, sql, reader, values));
+  }
+
+  static <T> T only(List<T> rows) throws SQLException {
     if (rows.size() != 1) {
       throw new SQLException("a query has " + rows.size() + " rows instead of one");
     }
@@ -63,19 +110,44 @@ public final class Sql {
     }
   }
 
-  static void bind(PreparedStatement statement, @Nullable Object... values) throws SQLException {
-    for (int i = 0; i < values.length; i++) {
-      statement.setObject(i + 1, values[i]);
+  /** Runs a statement without values, whatever it answers. */
+  public static void run(Connection connection, String sql) throws SQLException {
+    try (Statement statement = connection.createStatement()) {
+      statement.execute(sql);
     }
   }
 
-  static <T> List<T> rows(PreparedStatement statement, RowMapper<T> reader) throws SQLException {
-    List<T> rows = new ArrayList<>();
-    try (ResultSet result = statement.executeQuery()) {
-      while (result.next()) {
-        rows.add(reader.read(result));
+  /** Runs a statement that changes rows once for each list of values, all in one go. */
+  public static void batch(Connection connection, String sql, List<@Nullable Object[]> rows)
+      throws SQLException {
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      for (@Nullable Object[] values : rows) {
+        bind(statement, values);
+        statement.addBatch();
       }
+      statement.executeBatch();
     }
-    return rows;
+  }
+
+  private static void bind(PreparedStatement statement, @Nullable Object... values)
+      throws SQLException {
+    Connection connection = statement.getConnection();
+    for (int i = 0; i < values.length; i++) {
+      @Nullable Object value = values[i];
+      if (value instanceof String[] texts) {
+        value = connection.createArrayOf("text", texts);
+      } else if (value instanceof Long[] numbers) {
+        value = connection.createArrayOf("bigint", numbers);
+      } else if (value instanceof Instant moment) {
+        value = moment.atOffset(ZoneOffset.UTC);
+      }
+      statement.setObject(i + 1, value);
+    }
+  }
+
+  /** A moment; null for NULL. */
+  public static @Nullable Instant instant(ResultSet row, String column) throws SQLException {
+    @Nullable Timestamp moment = row.getTimestamp(column);
+    return moment == null ? null : moment.toInstant();
   }
 }

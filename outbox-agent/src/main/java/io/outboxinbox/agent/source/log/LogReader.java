@@ -101,9 +101,7 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
       // The task keeps a start that failed to itself and tries again in its own time; we have a
       // recovery path of our own.
       throw new AgentException.Retryable(
-          Side.DATABASE,
-          "reading the log could not start: the task is " + task.getTaskState(),
-          null);
+          Side.DATABASE, "reading the log could not start: the task is " + task.getTaskState());
     }
   }
 

@@ -6,9 +6,9 @@ import io.debezium.connector.postgresql.PostgresConnectorTask;
 import io.outboxinbox.agent.source.SocketGroup;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
@@ -33,10 +33,9 @@ public final class LogRehearsal {
    */
   public static void run(SourceConfiguration source) throws SQLException, InterruptedException {
     try (Connection replication =
-            new SourceConnections(source)
-                .openReplication("rehearsal", SourceConnections.ANSWER_TIMEOUT_SECONDS);
-        Statement statement = replication.createStatement()) {
-      statement.execute("IDENTIFY_SYSTEM");
+        new SourceConnections(source)
+            .openReplication("rehearsal", SourceConnections.ANSWER_TIMEOUT_SECONDS)) {
+      Sql.run(replication, "IDENTIFY_SYSTEM");
     }
     PostgresConnectorTask task = new PostgresConnectorTask();
     PostgresConnector connector = new PostgresConnector();

@@ -87,28 +87,20 @@ final class ResumePoint {
   private void requireResumed(long rowXid) {
     if (rowXid != resumed.xid()) {
       throw new AgentException.Gap(
-          "the log resent from "
-              + Lsn.format(resumed.commitLsn())
-              + " starts with rows of transaction "
-              + rowXid
-              + ", but transaction "
-              + resumed.xid()
-              + " is the one partly published",
+          "the log resent from %s starts with rows of transaction %d, but transaction %d is the one partly published"
+              .formatted(Lsn.format(resumed.commitLsn()), rowXid, resumed.xid()),
           WayOut.RECONCILE);
     }
   }
 
   private AgentException.Gap notFound() {
     return new AgentException.Gap(
-        "the log resent from "
-            + Lsn.format(resumed.commitLsn())
-            + " no longer contains row "
-            + resumed.ordinal()
-            + " at "
-            + Lsn.format(resumed.lsn())
-            + " of transaction "
-            + resumed.xid()
-            + ", the last one published",
+        "the log resent from %s no longer contains row %d at %s of transaction %d, the last one published"
+            .formatted(
+                Lsn.format(resumed.commitLsn()),
+                resumed.ordinal(),
+                Lsn.format(resumed.lsn()),
+                resumed.xid()),
         WayOut.RECONCILE);
   }
 }

@@ -8,11 +8,11 @@ import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.agent.source.Sql;
 import io.outboxinbox.agent.source.outbox.Candidates;
 import io.outboxinbox.agent.source.table.Backlog;
 import io.outboxinbox.agent.source.table.SourceRegistry;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -91,10 +91,9 @@ public final class FirstStart {
       statement.setQueryTimeout(Math.toIntExact(CREATE_TIMEOUT.toSeconds()));
       long begin = System.nanoTime();
       String sql =
-          "CREATE_REPLICATION_SLOT "
-              + Identifiers.quoted(source.slot())
-              + " LOGICAL pgoutput"
-              + FailoverSlot.option(replication, source);
+          "CREATE_REPLICATION_SLOT %s LOGICAL pgoutput%s"
+              .formatted(
+                  Identifiers.quoted(source.slot()), FailoverSlot.option(replication, source));
       try (ResultSet slot = statement.executeQuery(sql)) {
         slot.next();
         SourcePosition position =
@@ -146,10 +145,8 @@ public final class FirstStart {
         Connection reader = connections.open("bootstrap", 30)) {
       connection.setAutoCommit(false);
       connection.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
-      try (Statement statement = connection.createStatement()) {
-        // Comes from the server a moment ago; the command takes no parameters.
-        statement.execute("SET TRANSACTION SNAPSHOT '" + snapshot.replace("'", "''") + "'");
-      }
+      // Comes from the server a moment ago; the command takes no parameters.
+      Sql.run(connection, "SET TRANSACTION SNAPSHOT " + Identifiers.literal(snapshot));
       Durability.later(connection);
       new SourceRegistry(source).requireTurn(reader, sourceId, turn);
       Backlog backlog = new Backlog(source);
@@ -163,13 +160,12 @@ public final class FirstStart {
 
   /** Drops a slot of which nothing was ever published, or nothing will be any more. */
   public void dropSlot(Connection connection) throws SQLException {
-    try (PreparedStatement statement =
-        connection.prepareStatement(
-            // Never one of another database, which is another agent's.
-            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
-                + " WHERE slot_name = ? AND database = current_database()")) {
-      statement.setString(1, source.slot());
-      statement.execute();
-    }
+    // Never one of another database, which is another agent's.
+    String sql =
+        """
+        SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+        WHERE slot_name = ? AND database = current_database()
+        """;
+    Sql.list(connection, sql, row -> source.slot(), source.slot());
   }
 }

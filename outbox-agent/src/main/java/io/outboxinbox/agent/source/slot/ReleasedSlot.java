@@ -42,10 +42,8 @@ public final class ReleasedSlot {
    * @throws SQLException the connection broke or an answer took too long
    */
   public static Optional<Rest> rest(Connection connection, String slot) throws SQLException {
-    return CatalogQuery.list(
-            connection, REST, row -> new Rest(row.getString(1), row.getBoolean(2)), slot)
-        .stream()
-        .findFirst();
+    return CatalogQuery.first(
+        connection, REST, row -> new Rest(row.getString(1), row.getBoolean(2)), slot);
   }
 
   /**

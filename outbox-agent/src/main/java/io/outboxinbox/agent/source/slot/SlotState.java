@@ -69,7 +69,7 @@ public record SlotState(
    * @throws SQLException the connection broke or an answer took too long; look again later
    */
   public static Optional<SlotState> of(Connection connection, String slotName) throws SQLException {
-    return CatalogQuery.list(connection, SLOT, SlotState::read, slotName).stream().findFirst();
+    return CatalogQuery.first(connection, SLOT, SlotState::read, slotName);
   }
 
   private static SlotState read(ResultSet row) throws SQLException {

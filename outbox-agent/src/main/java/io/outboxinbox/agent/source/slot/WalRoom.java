@@ -45,21 +45,19 @@ public record WalRoom(
    * @throws SQLException the connection broke or an answer took too long; look again later
    */
   public static Optional<WalRoom> of(Connection connection, String slot) throws SQLException {
-    return CatalogQuery.list(
-            connection,
-            ROOM,
-            row -> {
-              long safe = row.getLong("safe");
-              boolean hasLimit = !row.wasNull();
-              return new WalRoom(
-                  row.getLong("retained"),
-                  hasLimit ? Math.max(0, safe) : NO_LIMIT,
-                  row.getBoolean("is_lost"),
-                  row.getLong("oldest_xid"),
-                  row.getLong("next_xid"));
-            },
-            slot)
-        .stream()
-        .findFirst();
+    return CatalogQuery.first(
+        connection,
+        ROOM,
+        row -> {
+          long safe = row.getLong("safe");
+          boolean hasLimit = !row.wasNull();
+          return new WalRoom(
+              row.getLong("retained"),
+              hasLimit ? Math.max(0, safe) : NO_LIMIT,
+              row.getBoolean("is_lost"),
+              row.getLong("oldest_xid"),
+              row.getLong("next_xid"));
+        },
+        slot);
   }
 }

@@ -64,7 +64,7 @@ public final class Backlog {
     long end = Sql.one(connection, sql, row -> row.getLong(1), sourceId);
     if (end == 0) {
       throw new AgentException.Retryable(
-          "table %s was emptied while its rows were still to be published".formatted(table), null);
+          "table %s was emptied while its rows were still to be published".formatted(table));
     }
     return end;
   }
@@ -282,9 +282,8 @@ public final class Backlog {
   public List<Numbered> numbered(Connection connection, String sourceId, long after, long last)
       throws SQLException {
     String sql =
-        "SELECT event_id, ordinal, source_table FROM "
-            + table
-            + " WHERE source = ? AND ordinal > ? AND ordinal <= ?";
+        "SELECT event_id, ordinal, source_table FROM %s WHERE source = ? AND ordinal > ? AND ordinal <= ?"
+            .formatted(table);
     return Sql.list(connection, sql, this::readNumbered, sourceId, after, last);
   }
 

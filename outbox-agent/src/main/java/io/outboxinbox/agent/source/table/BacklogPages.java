@@ -142,12 +142,8 @@ public final class BacklogPages {
       size.append(isOfOne() ? sql : " WHEN %s THEN %s".formatted(isOf(outbox), sql));
       joins.append(joined(connection, outbox, alias));
     }
-    return "SELECT "
-        + (isOfOne() ? size : "CASE" + size + " END")
-        + " "
-        + listed()
-        + joins
-        + "ORDER BY b.ordinal";
+    return "SELECT %s %s%sORDER BY b.ordinal"
+        .formatted(isOfOne() ? size : "CASE" + size + " END", listed(), joins);
   }
 
   private String rows(Connection connection, OutboxTable outbox) throws SQLException {

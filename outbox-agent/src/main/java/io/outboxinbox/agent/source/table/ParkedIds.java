@@ -1,12 +1,10 @@
 package io.outboxinbox.agent.source.table;
 
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.Collection;
-import java.util.HashMap;
 import java.util.Map;
 
 /** Tells which events nobody has published because they are, or were, parked. */
@@ -40,16 +38,12 @@ public final class ParkedIds {
         HAVING bool_or(state = 'waiting') OR NOT bool_or(state = 'released')
         """
             .formatted(Identifiers.qualified(schema, "outbox_parked"));
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setArray(1, connection.createArrayOf("text", eventIds.toArray()));
-      statement.setArray(2, connection.createArrayOf("text", others.toArray()));
-      Map<String, Kept> kept = new HashMap<>();
-      try (ResultSet row = statement.executeQuery()) {
-        while (row.next()) {
-          kept.put(row.getString(1), row.getBoolean(2) ? Kept.WAITING : Kept.DISCARDED);
-        }
-      }
-      return kept;
-    }
+    return Sql.map(
+        connection,
+        sql,
+        row -> row.getString(1),
+        row -> row.getBoolean(2) ? Kept.WAITING : Kept.DISCARDED,
+        eventIds.toArray(String[]::new),
+        others.toArray(String[]::new));
   }
 }

@@ -4,7 +4,6 @@ import io.outboxinbox.agent.event.RawRow;
 import io.outboxinbox.agent.source.Sql;
 import java.sql.Array;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
@@ -117,8 +116,7 @@ public final class ParkedQueue {
 
   // Stored uncompressed, so this reads no payload. Key and id may be as long.
   private static final String BYTES =
-      "coalesce(octet_length(payload), 0) + coalesce(octet_length(headers), 0)"
-          + " + coalesce(octet_length(key), 0) + coalesce(octet_length(event_id), 0)";
+      "coalesce(octet_length(payload), 0) + coalesce(octet_length(headers), 0) + coalesce(octet_length(key), 0) + coalesce(octet_length(event_id), 0)";
 
   /**
    * The first waiting events of some lanes.
@@ -147,7 +145,7 @@ public final class ParkedQueue {
         sql,
         rows ->
             new Candidate(rows.getString(1), rows.getLong(2), rows.getLong(3), rows.getBoolean(4)),
-        connection.createArrayOf("text", keys.toArray()),
+        keys.toArray(String[]::new),
         source,
         lastOrdinal,
         perKey);
@@ -176,14 +174,16 @@ public final class ParkedQueue {
         RETURNING %2$s
         """
             .formatted(table, TAKEN, MAY_GO);
-    try (PreparedStatement statement = leader.prepareStatement(sql)) {
-      statement.setString(1, source);
-      statement.setArray(2, leader.createArrayOf("bigint", ordinals.toArray()));
-      statement.setLong(3, release);
-      statement.setLong(4, lastSequence);
-      statement.setString(5, source);
-      return allTaken(statement);
-    }
+    return inOrder(
+        Sql.list(
+            leader,
+            sql,
+            ParkedQueue::taken,
+            source,
+            numbers(ordinals),
+            release,
+            lastSequence,
+            source));
   }
 
   /**
@@ -198,12 +198,7 @@ public final class ParkedQueue {
           SELECT min(release) FROM %1$s WHERE source = ? AND state = 'waiting' AND release > ?)
         """
             .formatted(table, TAKEN);
-    try (PreparedStatement statement = leader.prepareStatement(sql)) {
-      statement.setString(1, source);
-      statement.setString(2, source);
-      statement.setLong(3, lastRelease);
-      return allTaken(statement);
-    }
+    return inOrder(Sql.list(leader, sql, ParkedQueue::taken, source, source, lastRelease));
   }
 
   /**
@@ -219,16 +214,14 @@ public final class ParkedQueue {
         WHERE source = ? AND state = 'waiting' AND release >= ? AND NOT ordinal = ANY (?)
         """
             .formatted(table);
-    Sql.update(leader, sql, source, release, leader.createArrayOf("bigint", first.toArray()));
+    Sql.update(leader, sql, source, release, numbers(first));
   }
 
-  private static List<Taken> allTaken(PreparedStatement statement) throws SQLException {
-    List<Taken> taken = new ArrayList<>();
-    try (ResultSet rows = statement.executeQuery()) {
-      while (rows.next()) {
-        taken.add(taken(rows));
-      }
-    }
+  private static Long[] numbers(List<Long> ordinals) {
+    return ordinals.toArray(Long[]::new);
+  }
+
+  private static List<Taken> inOrder(List<Taken> taken) {
     taken.sort(Comparator.comparingLong(Taken::ordinal));
     return taken;
   }
@@ -306,7 +299,7 @@ public final class ParkedQueue {
         WHERE source = ? AND state = 'waiting' AND ordinal = ANY (?)
         """
             .formatted(table);
-    Sql.update(leader, sql, source, leader.createArrayOf("bigint", ordinals.toArray()));
+    Sql.update(leader, sql, source, numbers(ordinals));
   }
 
   /**
@@ -322,15 +315,12 @@ public final class ParkedQueue {
         WHERE source = ? AND ordinal = ? AND state = 'waiting'
         """
             .formatted(table);
-    try (PreparedStatement statement = leader.prepareStatement(sql)) {
-      for (Refusal refusal : refusals) {
-        statement.setString(1, ParkedTable.storable(refusal.reason()));
-        statement.setString(2, source);
-        statement.setLong(3, refusal.ordinal());
-        statement.addBatch();
-      }
-      statement.executeBatch();
+    List<@Nullable Object[]> rows = new ArrayList<>();
+    for (Refusal refusal : refusals) {
+      String reason = ParkedTable.storable(refusal.reason());
+      rows.add(new Object[] {reason, source, refusal.ordinal()});
     }
+    Sql.batch(leader, sql, rows);
   }
 
   /**
@@ -349,12 +339,7 @@ public final class ParkedQueue {
         RETURNING %2$s
         """
             .formatted(table, Lane.SQL);
-    try (PreparedStatement statement = leader.prepareStatement(sql)) {
-      statement.setString(1, source);
-      statement.setLong(2, lastRelease);
-      statement.setString(3, source);
-      return keys(statement);
-    }
+    return Sql.list(leader, sql, row -> row.getString(1), source, lastRelease, source);
   }
 
   /**
@@ -376,22 +361,6 @@ public final class ParkedQueue {
         RETURNING %2$s
         """
             .formatted(table, Lane.SQL);
-    try (PreparedStatement statement = leader.prepareStatement(sql)) {
-      statement.setString(1, source);
-      statement.setLong(2, lastOrdinal);
-      statement.setInt(3, limit);
-      statement.setString(4, source);
-      return keys(statement);
-    }
-  }
-
-  private static List<@Nullable String> keys(PreparedStatement statement) throws SQLException {
-    List<@Nullable String> keys = new ArrayList<>();
-    try (ResultSet rows = statement.executeQuery()) {
-      while (rows.next()) {
-        keys.add(rows.getString(1));
-      }
-    }
-    return keys;
+    return Sql.list(leader, sql, row -> row.getString(1), source, lastOrdinal, limit, source);
   }
 }

@@ -11,19 +11,18 @@ import io.outboxinbox.agent.source.LongText;
 import io.outboxinbox.agent.source.Sql;
 import io.outboxinbox.agent.source.outbox.RawRows;
 import java.nio.charset.StandardCharsets;
-import java.sql.Array;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Types;
 import java.time.Instant;
 import java.time.OffsetDateTime;
-import java.time.ZoneOffset;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -87,15 +86,12 @@ public final class ParkedTable {
           : "CASE source_table%s END".formatted(" WHEN ? THEN ?".repeat(ofTables.size()));
     }
 
-    private int bind(PreparedStatement statement, int from) throws SQLException {
-      int index = from;
-      for (Map.Entry<String, String> rule : ofTables.entrySet()) {
-        if (ofTables.size() > 1) {
-          statement.setString(index++, rule.getKey());
-        }
-        statement.setString(index++, rule.getValue());
-      }
-      return index;
+    private List<String> values() {
+      return ofTables.size() == 1
+          ? List.copyOf(ofTables.values())
+          : ofTables.entrySet().stream()
+              .flatMap(rule -> Stream.of(rule.getKey(), rule.getValue()))
+              .toList();
     }
   }
 
@@ -116,64 +112,55 @@ public final class ParkedTable {
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?::jsonb, ?, ?, ?, ?, ?, ?::pg_lsn, ?, ?, ?, ?)
         """
             .formatted(table);
+    List<@Nullable Object[]> rows = new ArrayList<>();
+    for (ParkedEvent event : portion.events()) {
+      rows.add(values(event, portion.epoch(), portion.lastOrdinal() + rows.size() + 1, rules));
+    }
     try {
-      InTransaction.run(connection, () -> insert(connection, sql, portion, rules));
+      InTransaction.run(
+          connection,
+          () -> {
+            Sql.batch(connection, sql, rows);
+            return rows.size();
+          });
     } catch (SQLException e) {
       if (isUniqueViolation(e)) {
         throw new AgentException.Retryable(
-            "parked events after number "
-                + portion.lastOrdinal()
-                + " are there already: an agent that has been replaced was still writing",
+            "parked events after number %d are there already: an agent that has been replaced was still writing"
+                .formatted(portion.lastOrdinal()),
             e);
       }
       throw e;
     }
   }
 
-  private int insert(Connection connection, String sql, Portion portion, TopicTemplates rules)
-      throws SQLException {
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      long ordinal = portion.lastOrdinal();
-      for (ParkedEvent event : portion.events()) {
-        statement.setString(1, source);
-        statement.setLong(2, ++ordinal);
-        set(statement, 3, event.row());
-        statement.setString(13, event.key());
-        statement.setString(14, storable(event.reason()));
-        statement.setBoolean(15, event.isBehind());
-        statement.setLong(16, portion.epoch());
-        statement.setLong(17, event.position().xid());
-        statement.setString(18, Lsn.format(event.position().lsn()));
-        statement.setObject(19, utc(event.committedAt()));
-        statement.setString(20, event.destination());
-        statement.setString(21, event.destination() == null ? null : rules.of(event.row().table()));
-        statement.setString(22, event.row().table());
-        statement.addBatch();
-      }
-      return statement.executeBatch().length;
-    }
-  }
-
-  private static void set(PreparedStatement statement, int first, RawRow row) throws SQLException {
-    statement.setString(first, row.id());
-    statement.setString(first + 1, row.aggregateType());
-    statement.setString(first + 2, row.aggregateId());
-    statement.setString(first + 3, row.eventType());
-    statement.setBytes(first + 4, row.payload());
-    statement.setString(first + 5, row.contentType());
-    statement.setString(first + 6, row.headers());
-    statement.setString(first + 7, row.topic());
-    if (row.occurredAt() == null) {
-      statement.setNull(first + 8, Types.TIMESTAMP_WITH_TIMEZONE);
-    } else {
-      statement.setObject(first + 8, utc(row.occurredAt()));
-    }
-    Map<String, String> extra = row.extra();
-    statement.setString(first + 9, extra.isEmpty() ? "{}" : RawRows.object(extra));
-  }
-
-  private static OffsetDateTime utc(Instant instant) {
-    return instant.atOffset(ZoneOffset.UTC);
+  private @Nullable Object[] values(
+      ParkedEvent event, long epoch, long ordinal, TopicTemplates rules) {
+    RawRow row = event.row();
+    return new @Nullable Object[] {
+      source,
+      ordinal,
+      row.id(),
+      row.aggregateType(),
+      row.aggregateId(),
+      row.eventType(),
+      row.payload(),
+      row.contentType(),
+      row.headers(),
+      row.topic(),
+      row.occurredAt(),
+      row.extra().isEmpty() ? "{}" : RawRows.object(row.extra()),
+      event.key(),
+      storable(event.reason()),
+      event.isBehind(),
+      epoch,
+      event.position().xid(),
+      Lsn.format(event.position().lsn()),
+      event.committedAt(),
+      event.destination(),
+      event.destination() == null ? null : rules.of(row.table()),
+      row.table()
+    };
   }
 
   /** Reasons may quote rows and brokers; a text column takes neither NUL nor half a surrogate. */
@@ -229,15 +216,15 @@ public final class ParkedTable {
             // A window and no join: of a table filled a moment ago the server knows nothing, and
             // would compare each row with each.
             .formatted(table, JOINED_AT_ONCE, rules.sql());
-    try (PreparedStatement statement = leader.prepareStatement(sql)) {
-      statement.setString(1, source);
-      statement.setString(rules.bind(statement, 2), source);
-      // In portions, each well within what the leader's connection waits for an answer. A key
-      // joined in part is found again, by what has joined.
-      while (statement.executeUpdate() > 0) {
-        // The next portion.
-      }
-    }
+    List<Object> values = new ArrayList<>(List.of(source));
+    values.addAll(rules.values());
+    values.add(source);
+    // In portions, each well within what the leader's connection waits for an answer. A key joined
+    // in part is found again, by what has joined.
+    long joined;
+    do {
+      joined = Sql.update(leader, sql, values.toArray());
+    } while (joined > 0);
   }
 
   /**
@@ -259,7 +246,7 @@ public final class ParkedTable {
         RETURNING joined.lane
         """
             .formatted(table, Lane.SQL, LongText.isOneOf("key"));
-    Array joined = connection.createArrayOf("text", keys.toArray());
+    String[] joined = keys.toArray(String[]::new);
     return Sql.list(connection, sql, row -> row.getString(1), source, joined, joined, source)
         .stream()
         .distinct()
@@ -270,21 +257,15 @@ public final class ParkedTable {
       throws SQLException {
     String sql =
         "SELECT max(epoch) FROM %s WHERE source = ? AND ordinal > ? AND epoch > ?".formatted(table);
-    try (PreparedStatement statement = leader.prepareStatement(sql)) {
-      statement.setString(1, source);
-      statement.setLong(2, lastOrdinal);
-      statement.setLong(3, epoch);
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        long later = row.getLong(1);
-        if (!row.wasNull()) {
-          throw new AgentException.Fatal(
-              "events were parked in epoch %d, but the position at the broker is of epoch %d: the position topic was set back"
-                  .formatted(later, epoch),
-              "point publish at the right cluster; otherwise stop every agent of the source and run %s, which starts a new epoch and keeps parked events"
-                  .formatted(WayOut.RESET_COMMAND));
-        }
-      }
+    @Nullable Long later =
+        Sql.<@Nullable Long>one(
+            leader, sql, row -> row.getObject(1, Long.class), source, lastOrdinal, epoch);
+    if (later != null) {
+      throw new AgentException.Fatal(
+          "events were parked in epoch %d, but the position at the broker is of epoch %d: the position topic was set back"
+              .formatted(later, epoch),
+          "point publish at the right cluster; otherwise stop every agent of the source and run %s, which starts a new epoch and keeps parked events"
+              .formatted(WayOut.RESET_COMMAND));
     }
   }
 
@@ -403,14 +384,14 @@ public final class ParkedTable {
         ORDER BY ordinal LIMIT 1
         """
             .formatted(table);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, source);
-      statement.setLong(2, from);
-      statement.setLong(3, lastOrdinal);
-      try (ResultSet row = statement.executeQuery()) {
-        return row.next() ? new Oldest(row.getLong(1), instant(row, "parked_at")) : null;
-      }
-    }
+    return Sql.first(
+            connection,
+            sql,
+            row -> new Oldest(row.getLong(1), instant(row, "parked_at")),
+            source,
+            from,
+            lastOrdinal)
+        .orElse(null);
   }
 
   static Instant instant(ResultSet row, String column) throws SQLException {

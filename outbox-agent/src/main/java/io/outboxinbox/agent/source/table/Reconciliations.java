@@ -6,11 +6,11 @@ import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Timestamp;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -114,13 +114,11 @@ public final class Reconciliations {
         FROM %s WHERE source = ? AND reconcile_requested_at IS NOT NULL
         """
             .formatted(sources);
-    return CatalogQuery.list(
-            connection,
-            sql,
-            row -> new Request(row.getTimestamp(1).toInstant(), row.getString(2), row.getString(3)),
-            sourceId)
-        .stream()
-        .findFirst();
+    return CatalogQuery.first(
+        connection,
+        sql,
+        row -> new Request(row.getTimestamp(1).toInstant(), row.getString(2), row.getString(3)),
+        sourceId);
   }
 
   /**
@@ -204,7 +202,7 @@ public final class Reconciliations {
         sourceId,
         cause.text(),
         request == null ? null : request.by(),
-        request == null ? null : Timestamp.from(request.at()),
+        request == null ? null : request.at(),
         notes);
   }
 
@@ -220,7 +218,6 @@ public final class Reconciliations {
         WHERE source = ? AND reconciliation = ?
         """
             .formatted(table);
-    @Nullable Instant from = found.searchedFrom();
     Sql.update(
         connection,
         sql,
@@ -228,7 +225,7 @@ public final class Reconciliations {
         found.filled().rowsInTable(),
         found.filled().candidates(),
         found.filled().parked(),
-        from == null ? null : Timestamp.from(from),
+        found.searchedFrom(),
         found.recordsSearched(),
         found.found(),
         found.firstSequence(),
@@ -269,10 +266,7 @@ public final class Reconciliations {
         WHERE source = ? AND state IN ('preparing', 'publishing')
         """
             .formatted(table);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      statement.executeUpdate();
-    }
+    Sql.update(connection, sql, sourceId);
   }
 
   /** The latest reconciliation of a source, whatever became of it. */
@@ -299,9 +293,9 @@ public final class Reconciliations {
         row.getString("state"),
         row.getString("cause"),
         row.getString("requested_by"),
-        instant(row, "requested_at"),
+        Sql.instant(row, "requested_at"),
         row.getTimestamp("started_at").toInstant(),
-        instant(row, "finished_at"),
+        Sql.instant(row, "finished_at"),
         row.getLong("rows_in_table"),
         row.getLong("candidates"),
         row.getLong("already_parked"),
@@ -310,11 +304,6 @@ public final class Reconciliations {
         row.getLong("phantoms"),
         row.getString("possible_repeats"),
         row.getString("notes"));
-  }
-
-  private static @Nullable Instant instant(ResultSet row, String column) throws SQLException {
-    @Nullable Timestamp time = row.getTimestamp(column);
-    return time == null ? null : time.toInstant();
   }
 
   /** Writes events down that no row of the table stands behind. */
@@ -327,20 +316,21 @@ public final class Reconciliations {
         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
         """
             .formatted(phantoms);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      for (Phantom phantom : found) {
-        statement.setString(1, sourceId);
-        statement.setLong(2, number);
-        statement.setString(3, phantom.topic());
-        statement.setInt(4, phantom.partition());
-        statement.setLong(5, phantom.offset());
-        statement.setString(6, phantom.eventId());
-        statement.setString(7, phantom.sequence());
-        statement.setTimestamp(8, Timestamp.from(phantom.publishedAt()));
-        statement.addBatch();
-      }
-      statement.executeBatch();
+    List<@Nullable Object[]> rows = new ArrayList<>();
+    for (Phantom phantom : found) {
+      rows.add(
+          new @Nullable Object[] {
+            sourceId,
+            number,
+            phantom.topic(),
+            phantom.partition(),
+            phantom.offset(),
+            phantom.eventId(),
+            phantom.sequence(),
+            phantom.publishedAt()
+          });
     }
+    Sql.batch(connection, sql, rows);
   }
 
   /** The phantoms of one reconciliation, in the order of the topics, up to a limit. */

@@ -9,12 +9,11 @@ import io.outboxinbox.agent.source.PublicationMark;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Timestamp;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -130,7 +129,7 @@ public final class SourceRegistry {
         FROM %s WHERE source = ?
         """
             .formatted(table);
-    return Sql.first(connection, sql, row -> read(row), sourceId);
+    return Sql.first(connection, sql, SourceRegistry::read, sourceId);
   }
 
   /**
@@ -161,21 +160,18 @@ public final class SourceRegistry {
         FROM %1$s WHERE source = ?
         """
             .formatted(table);
-    return CatalogQuery.list(
+    return CatalogQuery.first(
             connection, sql, row -> new Decision(row.getString(1), row.getString(2)), sourceId)
-        .stream()
-        .findFirst()
         .orElse(new Decision(sourceId, null));
   }
 
   private static Registration read(ResultSet row) throws SQLException {
-    @Nullable Timestamp branchedAt = row.getTimestamp(5);
     return new Registration(
         row.getLong(1),
         row.getBoolean(2),
         row.getLong(3),
         row.getString(4),
-        branchedAt == null ? null : branchedAt.toInstant(),
+        Sql.instant(row, "branched_at"),
         row.getString(6));
   }
 
@@ -203,9 +199,8 @@ public final class SourceRegistry {
       Connection connection, String sourceId, long epoch, boolean isSeeded, @Nullable String slot)
       throws SQLException {
     String sql =
-        "UPDATE "
-            + table
-            + " SET epoch = ?, seeded_at = CASE WHEN ? THEN now() END, slot = ? WHERE source = ?";
+        "UPDATE %s SET epoch = ?, seeded_at = CASE WHEN ? THEN now() END, slot = ? WHERE source = ?"
+            .formatted(table);
     Sql.update(connection, sql, epoch, isSeeded, slot, sourceId);
   }
 
@@ -220,8 +215,7 @@ public final class SourceRegistry {
     if (!now.equals(turn)) {
       throw new AgentException.Retryable(
           "another agent, or a reset, has begun epoch %d, reconciliation %d while this one prepared epoch %d, reconciliation %d"
-              .formatted(now.epoch(), now.reconciliation(), turn.epoch(), turn.reconciliation()),
-          null);
+              .formatted(now.epoch(), now.reconciliation(), turn.epoch(), turn.reconciliation()));
     }
   }
 
@@ -231,22 +225,14 @@ public final class SourceRegistry {
    * @param slot empty for none
    */
   public void noteSlot(Connection connection, String sourceId, String slot) throws SQLException {
-    String sql = "UPDATE " + table + " SET slot = ? WHERE source = ?";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, slot);
-      statement.setString(2, sourceId);
-      statement.executeUpdate();
-    }
+    String sql = "UPDATE %s SET slot = ? WHERE source = ?".formatted(table);
+    Sql.update(connection, sql, slot, sourceId);
   }
 
   /** Notes that the source's own slot is not there any more: whoever makes one now owns it. */
   public void forgetSlot(Connection connection, String sourceId, String slot) throws SQLException {
-    String sql = "UPDATE " + table + " SET slot = '' WHERE source = ? AND slot = ?";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      statement.setString(2, slot);
-      statement.executeUpdate();
-    }
+    String sql = "UPDATE %s SET slot = '' WHERE source = ? AND slot = ?".formatted(table);
+    Sql.update(connection, sql, sourceId, slot);
   }
 
   /** What an operator says who knows that a slot is a source's own though nothing tells. */
@@ -319,28 +305,20 @@ public final class SourceRegistry {
         RETURNING paused_at, paused_by, paused_reason, pulse
         """
             .formatted(PublicationMark.sql(connection, source), table);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      int next = 1;
-      for (Object parameter : PublicationMark.parameters(source)) {
-        statement.setObject(next++, parameter);
-      }
-      statement.setString(next++, PULSE_PREFIX);
-      statement.setString(next++, content);
-      statement.setString(next++, PublicationMark.NONE);
-      statement.setString(next++, holder);
-      statement.setString(next, sourceId);
-      try (ResultSet row = statement.executeQuery()) {
-        if (!row.next()) {
-          return new Pulsed(LastPulse.NEVER.number(), Optional.empty());
-        }
-        @Nullable Timestamp since = row.getTimestamp(1);
-        return new Pulsed(
-            row.getLong(4),
-            since == null
-                ? Optional.empty()
-                : Optional.of(new Pause(since.toInstant(), row.getString(2), row.getString(3))));
-      }
-    }
+    List<Object> values = new ArrayList<>(List.of(PublicationMark.parameters(source)));
+    values.addAll(List.of(PULSE_PREFIX, content, PublicationMark.NONE, holder, sourceId));
+    return Sql.first(connection, sql, SourceRegistry::pulsed, values.toArray())
+        .orElse(new Pulsed(LastPulse.NEVER.number(), Optional.empty()));
+  }
+
+  private static Pulsed pulsed(ResultSet row) throws SQLException {
+    @Nullable Instant since = Sql.instant(row, "paused_at");
+    return new Pulsed(
+        row.getLong("pulse"),
+        since == null
+            ? Optional.empty()
+            : Optional.of(
+                new Pause(since, row.getString("paused_by"), row.getString("paused_reason"))));
   }
 
   /**
@@ -352,10 +330,11 @@ public final class SourceRegistry {
   public boolean pause(Connection connection, String sourceId, String by, String reason)
       throws SQLException {
     String sql =
-        "UPDATE "
-            + table
-            + " SET paused_at = now(), paused_by = ?, paused_reason = ?"
-            + " WHERE source = ? AND paused_at IS NULL";
+        """
+        UPDATE %s SET paused_at = now(), paused_by = ?, paused_reason = ?
+        WHERE source = ? AND paused_at IS NULL
+        """
+            .formatted(table);
     return Sql.update(connection, sql, by, reason, sourceId) > 0;
   }
 
@@ -366,10 +345,11 @@ public final class SourceRegistry {
    */
   public boolean resume(Connection connection, String sourceId) throws SQLException {
     String sql =
-        "UPDATE "
-            + table
-            + " SET paused_at = NULL, paused_by = NULL, paused_reason = NULL"
-            + " WHERE source = ? AND paused_at IS NOT NULL";
+        """
+        UPDATE %s SET paused_at = NULL, paused_by = NULL, paused_reason = NULL
+        WHERE source = ? AND paused_at IS NOT NULL
+        """
+            .formatted(table);
     return Sql.update(connection, sql, sourceId) > 0;
   }
 
@@ -413,9 +393,11 @@ public final class SourceRegistry {
   /** How long ago somebody last pulsed, by the database's clock alone; empty if nobody ever did. */
   public Optional<Duration> sincePulse(Connection connection, String sourceId) throws SQLException {
     String sql =
-        "SELECT extract(epoch FROM clock_timestamp() - pulsed_at) * 1000 FROM "
-            + table
-            + " WHERE source = ? AND pulsed_at IS NOT NULL";
+        """
+        SELECT extract(epoch FROM clock_timestamp() - pulsed_at) * 1000 FROM %s
+        WHERE source = ? AND pulsed_at IS NOT NULL
+        """
+            .formatted(table);
     return Sql.first(connection, sql, row -> Duration.ofMillis((long) row.getDouble(1)), sourceId);
   }
 
@@ -425,12 +407,9 @@ public final class SourceRegistry {
    * <p>Compare it with itself over time on one's own clock; clocks of two hosts do not compare.
    */
   public LastPulse lastPulse(Connection connection, String sourceId) throws SQLException {
-    String sql = "SELECT pulse, coalesce(holder, '') FROM " + table + " WHERE source = ?";
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, sourceId);
-      try (ResultSet row = statement.executeQuery()) {
-        return row.next() ? new LastPulse(row.getLong(1), row.getString(2)) : LastPulse.NEVER;
-      }
-    }
+    String sql = "SELECT pulse, coalesce(holder, '') FROM %s WHERE source = ?".formatted(table);
+    return Sql.first(
+            connection, sql, row -> new LastPulse(row.getLong(1), row.getString(2)), sourceId)
+        .orElse(LastPulse.NEVER);
   }
 }

@@ -10,10 +10,9 @@ import io.outboxinbox.agent.source.ConnectionFailure;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.Sql;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -78,13 +77,15 @@ public final class TablePositions implements Positions {
         RETURNING turn, checkpoint
         """
             .formatted(DURABILITY, table);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, source.id());
-      try (ResultSet row = statement.executeQuery()) {
-        row.next();
-        turns.put(source.id(), row.getLong(1));
-        return row.getString(2);
-      }
+    try {
+      return Sql.<@Nullable String>one(
+          connection,
+          sql,
+          row -> {
+            turns.put(source.id(), row.getLong(1));
+            return row.getString(2);
+          },
+          source.id());
     } catch (SQLException e) {
       throw failed("taking over " + source.id(), e);
     }
@@ -92,13 +93,12 @@ public final class TablePositions implements Positions {
 
   @Override
   public List<Checkpoint> allCheckpoints() {
-    String sql = "SELECT checkpoint FROM " + table + " WHERE checkpoint IS NOT NULL";
-    try (PreparedStatement statement = connection.prepareStatement(sql);
-        ResultSet row = statement.executeQuery()) {
-      List<Checkpoint> checkpoints = new ArrayList<>();
-      while (row.next()) {
+    String sql = "SELECT checkpoint FROM %s WHERE checkpoint IS NOT NULL".formatted(table);
+    List<Checkpoint> checkpoints = new ArrayList<>();
+    try {
+      for (String checkpoint : Sql.list(connection, sql, row -> row.getString(1))) {
         try {
-          checkpoints.add(read(row.getString(1)));
+          checkpoints.add(read(checkpoint));
         } catch (AgentException.Fatal e) {
           // Another source's, perhaps of a newer agent: no reason for this one not to start.
           LOG.warn("table {}: {}", table, e.getMessage());
@@ -133,13 +133,11 @@ public final class TablePositions implements Positions {
         FROM durability WHERE durability.commit = 'local' AND source = ? AND turn = ?
         """
             .formatted(DURABILITY, table);
-    try (PreparedStatement statement = connection.prepareStatement(sql)) {
-      statement.setString(1, checkpoint);
-      statement.setString(2, source.id());
-      statement.setLong(3, turns.getOrDefault(source.id(), NO_TURN));
-      if (statement.executeUpdate() != 1) {
+    long turn = turns.getOrDefault(source.id(), NO_TURN);
+    try {
+      if (Sql.update(connection, sql, checkpoint, source.id(), turn) != 1) {
         throw new AgentException.Retryable(
-            "the position of %s is another agent's now".formatted(source.id()), null);
+            "the position of %s is another agent's now".formatted(source.id()));
       }
     } catch (SQLException e) {
       throw failed("writing the position of " + source.id(), e);

@@ -9,10 +9,9 @@ import io.outboxinbox.agent.source.LockHolder;
 import io.outboxinbox.agent.source.LockLimit;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
+import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
-import java.sql.PreparedStatement;
 import java.sql.SQLException;
-import java.sql.Statement;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -107,14 +106,14 @@ public final class WholeChange {
   }
 
   private void lock(Connection connection, Set<String> sources) throws SQLException {
-    String parked = LOCK.formatted(ParkedTable.qualified(source.schema()));
-    try (Statement statement = connection.createStatement();
-        PreparedStatement rows = connection.prepareStatement(parked)) {
-      statement.execute(
-          LOCK_BACKLOG.formatted(Identifiers.qualified(source.schema(), "outbox_backlog")));
-      rows.setArray(1, connection.createArrayOf("text", sources.toArray()));
-      rows.execute();
-    }
+    String schema = source.schema();
+    Sql.run(connection, LOCK_BACKLOG.formatted(Identifiers.qualified(schema, "outbox_backlog")));
+    String[] ids = sources.toArray(String[]::new);
+    Sql.one(
+        connection,
+        LOCK.formatted(ParkedTable.qualified(schema)),
+        row -> row.getLong(1),
+        (Object) ids);
   }
 
   private AgentException explained(Connection connection, String what, SQLException e)
