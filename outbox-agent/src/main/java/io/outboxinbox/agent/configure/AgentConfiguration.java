@@ -118,22 +118,14 @@ public final class AgentConfiguration extends Configuration {
       if (sameStream != null) {
         faults.addViolation(
             path + ".source.publication",
-            "must not be read twice; pipelines["
-                + sameStream
-                + "] reads "
-                + pipeline.source().publication()
-                + " from the same database");
+            "must not be read twice; pipelines[%d] reads %s from the same database"
+                .formatted(sameStream, pipeline.source().publication()));
       }
     }
   }
 
   private static String streamOf(SourceConfiguration source) {
-    return source.host()
-        + ":"
-        + source.port()
-        + "/"
-        + source.database()
-        + "/"
-        + source.publication();
+    return "%s:%d/%s/%s"
+        .formatted(source.host(), source.port(), source.database(), source.publication());
   }
 }

@@ -21,6 +21,14 @@ public abstract sealed class AgentException extends RuntimeException {
 
     private final Side side;
 
+    public Retryable(String message) {
+      this(message, null);
+    }
+
+    public Retryable(Side side, String message) {
+      this(side, message, null);
+    }
+
     public Retryable(String message, @Nullable Throwable cause) {
       this(Side.NEITHER, message, cause);
     }

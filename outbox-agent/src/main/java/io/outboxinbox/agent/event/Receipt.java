@@ -24,8 +24,7 @@ public record Receipt(long sequence, SourcePosition position) {
     if (missing > 0) {
       throw new AgentException.Retryable(
           "the broker confirmed only %d of %d events"
-              .formatted(events.size() - missing, events.size()),
-          null);
+              .formatted(events.size() - missing, events.size()));
     }
   }
 }

@@ -17,15 +17,8 @@ public record SourcePosition(long commitLsn, long xid, long lsn, int ordinal) {
   public SourcePosition {
     if (commitLsn <= 0 || xid < 0 || lsn < 0 || ordinal < 0) {
       throw new IllegalArgumentException(
-          "position commitLsn="
-              + commitLsn
-              + " xid="
-              + xid
-              + " lsn="
-              + lsn
-              + " ordinal="
-              + ordinal
-              + ": commitLsn must be positive, the others not negative");
+          "position commitLsn=%d xid=%d lsn=%d ordinal=%d: commitLsn must be positive, the others not negative"
+              .formatted(commitLsn, xid, lsn, ordinal));
     }
   }
 

@@ -234,8 +234,7 @@ public final class Leadership implements AutoCloseable {
                   now.slot(),
                   now.publication(),
                   configuration.slot(),
-                  configuration.publication()),
-          null);
+                  configuration.publication()));
     }
   }
 
@@ -299,8 +298,7 @@ public final class Leadership implements AutoCloseable {
                 source.id(),
                 left.stream()
                     .map(holder -> Integer.toString(holder.pid()))
-                    .collect(Collectors.joining(" "))),
-        null);
+                    .collect(Collectors.joining(" "))));
   }
 
   /** Only our own role's: another's session is not ours to end, whatever lock it holds. */
@@ -346,8 +344,7 @@ public final class Leadership implements AutoCloseable {
       if (!left.isEmpty() && System.nanoTime() - deadline > 0) {
         throw new AgentException.Retryable(
             AgentException.Retryable.Side.DATABASE,
-            "a session of an earlier lead does not end: " + LockHolder.names(left),
-            null);
+            "a session of an earlier lead does not end: " + LockHolder.names(left));
       }
     }
   }
@@ -395,7 +392,7 @@ public final class Leadership implements AutoCloseable {
    */
   public void ensureHeld() throws SQLException {
     if (!lock.isHeld(connection)) {
-      throw new AgentException.Retryable("the leadership lock is no longer held", null);
+      throw new AgentException.Retryable("the leadership lock is no longer held");
     }
   }
 

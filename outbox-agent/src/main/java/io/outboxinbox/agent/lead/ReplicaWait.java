@@ -67,7 +67,6 @@ public final class ReplicaWait {
             new AgentException.Retryable(
                 AgentException.Retryable.Side.DATABASE,
                 "process %d (%s) waits for a synchronous standby to confirm its commit (synchronous_standby_names = '%s'), as every writer does; fix: bring the standby back, or ALTER SYSTEM SET synchronous_standby_names = ''; SELECT pg_reload_conf(); /* gives up that commits survive the loss of this server */"
-                    .formatted(row.getInt(1), row.getString(2), row.getString(3)),
-                null));
+                    .formatted(row.getInt(1), row.getString(2), row.getString(3))));
   }
 }

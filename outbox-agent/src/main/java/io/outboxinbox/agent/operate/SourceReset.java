@@ -70,10 +70,8 @@ public final class SourceReset {
       return source;
     } catch (SQLException e) {
       throw new AgentException.Retryable(
-          "database "
-              + pipeline.source().database()
-              + ": "
-              + ServerMessage.of(e, pipeline.source()),
+          "database %s: %s"
+              .formatted(pipeline.source().database(), ServerMessage.of(e, pipeline.source())),
           e);
     }
   }
@@ -133,8 +131,7 @@ public final class SourceReset {
       if (System.nanoTime() - deadline > 0) {
         throw new AgentException.Retryable(
             "slot %1$s is still read by process %2$d, and nothing is forgotten yet; stop what reads it, or where its host is gone: SELECT pg_terminate_backend(%2$d)"
-                .formatted(slot, read.get().activePid()),
-            null);
+                .formatted(slot, read.get().activePid()));
       }
       leadership.showLife();
       Thread.sleep(LOOK_EVERY_MILLIS);

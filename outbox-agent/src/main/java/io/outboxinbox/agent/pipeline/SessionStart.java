@@ -144,8 +144,7 @@ final class SessionStart {
   private static AgentException takenBack(Checkpoint accepted) {
     return new AgentException.Retryable(
         "the request to go on from the position of %s was taken back meanwhile"
-            .formatted(accepted.source().id()),
-        null);
+            .formatted(accepted.source().id()));
   }
 
   /**
@@ -227,7 +226,7 @@ final class SessionStart {
       LOG.info("ended walsender {} that still held slot {}", ended.get(), source.slot());
       if (System.nanoTime() - deadline > 0) {
         throw new AgentException.Retryable(
-            "slot " + source.slot() + " is still in use by process " + ended.get(), null);
+            "slot " + source.slot() + " is still in use by process " + ended.get());
       }
       Thread.sleep(50);
       ended = leadership.freeSlot(source.slot());
@@ -320,7 +319,7 @@ final class SessionStart {
   private SourceRegistry.Registration registration() throws SQLException {
     return registry
         .find(control, identity.id())
-        .orElseThrow(() -> new AgentException.Retryable("the leader's row disappeared", null));
+        .orElseThrow(() -> new AgentException.Retryable("the leader's row disappeared"));
   }
 
   private Checkpoint seedCheckpoint(long epoch, SourcePosition position, boolean hasBacklog)

@@ -38,8 +38,7 @@ final class CarryOver {
     if (base != null && goesOnFromFormer() && !base.source().equals(former)) {
       throw new AgentException.Retryable(
           "the request to go on from the position of %s was replaced meanwhile"
-              .formatted(base.source().id()),
-          null);
+              .formatted(base.source().id()));
     }
   }
 

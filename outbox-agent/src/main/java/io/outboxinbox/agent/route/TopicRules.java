@@ -36,8 +36,7 @@ final class TopicRules {
     this.reserved = Set.copyOf(reserved);
     if (allowed.isEmpty()) {
       throw new IllegalArgumentException(
-          "route.allowedTopics is empty: every event would be rejected; name the topics, or"
-              + " patterns with *");
+          "route.allowedTopics is empty: every event would be rejected; name the topics, or patterns with *");
     }
     for (String pattern : allowed) {
       String name = pattern.replace("*", "");

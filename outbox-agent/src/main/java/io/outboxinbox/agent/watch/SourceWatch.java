@@ -37,6 +37,7 @@ public final class SourceWatch implements AutoCloseable {
   /** Partitions are made days ahead, so one that fails has many more chances. */
   private static final Duration PARTITIONS_INTERVAL = Duration.ofHours(1);
 
+  private static final String NOT_MADE = "partitions could not be made ahead of time: ";
   private static final int QUERY_TIMEOUT_SECONDS = 10;
 
   private final PipelineConfiguration pipeline;
@@ -137,16 +138,13 @@ public final class SourceWatch implements AutoCloseable {
       report.madeAhead("");
     } catch (SQLException e) {
       if (!isClosed) {
-        String failure =
-            OneLine.of(
-                "partitions could not be made ahead of time: "
-                    + ServerMessage.of(e, pipeline.source()));
+        String failure = OneLine.of(NOT_MADE + ServerMessage.of(e, pipeline.source()));
         LOG.warn("{}", failure);
         report.madeAhead(failure);
       }
     } catch (RuntimeException e) {
       LOG.warn("partitions could not be made ahead of time", e);
-      report.madeAhead(OneLine.of("partitions could not be made ahead of time: " + e));
+      report.madeAhead(OneLine.of(NOT_MADE + e));
     }
   }
 
@@ -166,7 +164,7 @@ public final class SourceWatch implements AutoCloseable {
         new Reconciliations(pipeline.source()).request(open, checkpoint.source().id());
     if (request.isPresent()) {
       throw new AgentException.Retryable(
-          request.get().by() + " asked for a reconciliation at " + request.get().at(), null);
+          request.get().by() + " asked for a reconciliation at " + request.get().at());
     }
   }
 
@@ -187,16 +185,14 @@ public final class SourceWatch implements AutoCloseable {
     if (blind.compareTo(limit.plusSeconds(QUERY_TIMEOUT_SECONDS)) > 0) {
       throw new AgentException.Retryable(
           AgentException.Retryable.Side.DATABASE,
-          "server, publication and slot could not be looked at for " + blind.toSeconds() + " s",
-          null);
+          "server, publication and slot could not be looked at for " + blind.toSeconds() + " s");
     }
     if (!isServerBusy
         && sincePulse.compareTo(limit) > 0
         && reader.sinceActivity().compareTo(limit) > 0) {
       throw new AgentException.Retryable(
           AgentException.Retryable.Side.DATABASE,
-          "the log has stopped coming: no pulse has come back for " + sincePulse,
-          null);
+          "the log has stopped coming: no pulse has come back for " + sincePulse);
     }
   }
 

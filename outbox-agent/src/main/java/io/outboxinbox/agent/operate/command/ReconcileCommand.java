@@ -93,8 +93,7 @@ public final class ReconcileCommand extends PipelineCommand {
       return;
     }
     out.printf(
-        "would make slot %s anew, take out of these what is found in the topics, and publish the"
-            + " rest%s. Add --yes to do it.%n",
+        "would make slot %s anew, take out of these what is found in the topics, and publish the rest%s. Add --yes to do it.%n",
         preview.slot(),
         accepted == null ? "" : ", going on from what cluster " + accepted + " published");
   }

@@ -155,10 +155,8 @@ final class CheckpointTopic {
       if (System.nanoTime() - deadline > 0) {
         throw new AgentException.Retryable(
             Side.BROKER,
-            "kafka topic="
-                + kafka.positionTopic()
-                + ": an open transaction hides the last checkpoint",
-            null);
+            "kafka topic=%s: an open transaction hides the last checkpoint"
+                .formatted(kafka.positionTopic()));
       }
     }
   }

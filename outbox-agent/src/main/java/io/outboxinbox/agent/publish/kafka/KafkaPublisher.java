@@ -204,8 +204,7 @@ final class KafkaPublisher implements Publisher {
       throw rejected(
           event,
           "message of " + bytes + " bytes exceeds the limit of " + limit + " for " + to.topic(),
-          "raise max.message.bytes of the topic and max.request.size in publish.properties, or"
-              + " shrink the event");
+          "raise max.message.bytes of the topic and max.request.size in publish.properties, or shrink the event");
     }
   }
 

@@ -34,9 +34,7 @@ final class KafkaTools {
   }
 
   String upgrade(String feature, int version) {
-    return "kafka-features.sh"
-        + connection
-        + " upgrade --feature %s=%d".formatted(feature, version);
+    return "kafka-features.sh%s upgrade --feature %s=%d".formatted(connection, feature, version);
   }
 
   private String topics(String what) {

@@ -59,8 +59,7 @@ final class PropertyFaults {
     return Nearest.of(key, OwnedProperties.PASSED_ON)
         .map(nearest -> "did you mean " + nearest + "?")
         .orElse(
-            "remove it: allowed are security.*, sasl.*, ssl.*, compression.* and what else tunes"
-                + " connections and batches of a producer");
+            "remove it: allowed are security.*, sasl.*, ssl.*, compression.* and what else tunes connections and batches of a producer");
   }
 
   /** Kafka's own words, behind its repetition of key and value. */

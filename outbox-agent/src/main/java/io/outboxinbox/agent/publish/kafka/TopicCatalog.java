@@ -128,7 +128,7 @@ final class TopicCatalog implements AutoCloseable {
         .orElseThrow(
             () ->
                 new AgentException.Retryable(
-                    Side.BROKER, "kafka topic=" + name + " does not exist", null));
+                    Side.BROKER, "kafka topic=" + name + " does not exist"));
   }
 
   /** Creates the compacted topic for checkpoints unless it is there. */

@@ -137,8 +137,7 @@ final class TopicSearch implements PublishedSearch {
     if (System.nanoTime() - movedNanos > STUCK_AFTER.toNanos()) {
       throw new AgentException.Retryable(
           "kafka: reading %s has not moved on for %s: a topic was deleted, or a transaction of another program hangs"
-              .formatted(open.iterator().next(), STUCK_AFTER),
-          null);
+              .formatted(open.iterator().next(), STUCK_AFTER));
     }
     return found;
   }
