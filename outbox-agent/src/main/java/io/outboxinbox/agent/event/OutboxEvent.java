@@ -28,7 +28,8 @@ public record OutboxEvent(
     Map<String, String> headers,
     @Nullable String topic,
     @Nullable Instant occurredAt,
-    Map<String, String> extra) {
+    Map<String, String> extra)
+    implements OutboxRow {
 
   /** Never prints the payload: events carry personal data, logs must not. */
   @Override

@@ -26,7 +26,8 @@ public record RawRow(
     @Nullable String headers,
     @Nullable String topic,
     @Nullable Instant occurredAt,
-    Map<String, String> extra) {
+    Map<String, String> extra)
+    implements OutboxRow {
 
   private static final int ID_CHARS_SHOWN = 120;
 

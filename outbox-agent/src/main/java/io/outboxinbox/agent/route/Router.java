@@ -5,15 +5,13 @@ import io.outboxinbox.agent.event.AgentException.RejectedEvent;
 import io.outboxinbox.agent.event.Destination;
 import io.outboxinbox.agent.event.HeaderNames;
 import io.outboxinbox.agent.event.OutboxEvent;
-import io.outboxinbox.agent.event.RawRow;
+import io.outboxinbox.agent.event.OutboxRow;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SequencedEvent;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.route.RouteConfiguration.HeaderStyle;
 import java.net.URI;
 import java.net.URISyntaxException;
-import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -128,41 +126,22 @@ public final class Router {
   }
 
   /**
-   * The key the event has wherever it goes, also where {@link #route} rejects it.
+   * The key an event has wherever it goes, also where {@link #route} rejects it, or where it is
+   * none.
    *
    * @return null when its row does not tell the key
    */
-  public @Nullable String keyOrNull(OutboxEvent event) {
-    @Nullable TableRoute route = routeOrNull(event.table());
-    return route == null ? null : route.keyOrNull(event);
-  }
-
-  /**
-   * The key of a row that is no event.
-   *
-   * @return null when the row does not tell it
-   */
-  public @Nullable String keyOrNull(RawRow row) {
+  public @Nullable String keyOrNull(OutboxRow row) {
     @Nullable TableRoute route = routeOrNull(row.table());
     return route == null ? null : route.keyOrNull(row);
   }
 
   /**
-   * The topic an event belongs to, also where {@link #route} rejects it.
+   * The topic an event belongs to, also where {@link #route} rejects it, or where it is none.
    *
-   * @return null when it may not go where its row says
+   * @return null when its row does not tell it, or it may not go there
    */
-  public @Nullable String topicOrNull(OutboxEvent event) {
-    @Nullable TableRoute route = routeOrNull(event.table());
-    return route == null ? null : route.topicOrNull(event);
-  }
-
-  /**
-   * The topic of a row that is no event.
-   *
-   * @return null when the row does not tell it, or it may not go there
-   */
-  public @Nullable String topicOrNull(RawRow row) {
+  public @Nullable String topicOrNull(OutboxRow row) {
     @Nullable TableRoute route = routeOrNull(row.table());
     return route == null ? null : route.topicOrNull(row);
   }
@@ -222,17 +201,5 @@ public final class Router {
                     style == HeaderStyle.CLOUDEVENTS ? MessageHeaders.SOURCE : null,
                     MessageHeaders.sequenceHeader(style)))
         .toList();
-  }
-
-  /** The same event, marked as found missing by a reconciliation. */
-  public static RoutedEvent reconciled(RoutedEvent event, long reconciliation) {
-    List<Destination.Header> marked = new ArrayList<>(event.destination().headers());
-    marked.add(
-        new Destination.Header(
-            "outbox_reconciled",
-            Long.toString(reconciliation).getBytes(StandardCharsets.US_ASCII)));
-    return new RoutedEvent(
-        event.sequenced(),
-        new Destination(event.destination().topic(), event.destination().key(), marked));
   }
 }

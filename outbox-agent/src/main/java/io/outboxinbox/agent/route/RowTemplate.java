@@ -1,7 +1,7 @@
 package io.outboxinbox.agent.route;
 
 import io.outboxinbox.agent.event.OutboxEvent;
-import io.outboxinbox.agent.event.RawRow;
+import io.outboxinbox.agent.event.OutboxRow;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -127,8 +127,8 @@ public final class RowTemplate {
     return filled.toString();
   }
 
-  /** Puts the values of a row in that may be no event; null when a column needed is null. */
-  @Nullable String fill(RawRow row) {
+  /** The same; null when a column is null. */
+  @Nullable String fillOrNull(OutboxRow row) {
     StringBuilder filled = new StringBuilder(64);
     for (Part part : parts) {
       @Nullable String value = part.isColumn() ? columnOf(row, part.text()) : part.text();
@@ -140,23 +140,13 @@ public final class RowTemplate {
     return filled.toString();
   }
 
-  private static @Nullable String columnOf(RawRow row, String column) {
+  private static @Nullable String columnOf(OutboxRow row, String column) {
     return switch (column) {
       case ID -> row.id();
       case AGGREGATE_TYPE -> row.aggregateType();
       case AGGREGATE_ID -> row.aggregateId();
       case EVENT_TYPE -> row.eventType();
       default -> row.extra().get(column);
-    };
-  }
-
-  private static @Nullable String columnOf(OutboxEvent event, String column) {
-    return switch (column) {
-      case ID -> event.id();
-      case AGGREGATE_TYPE -> event.aggregateType();
-      case AGGREGATE_ID -> event.aggregateId();
-      case EVENT_TYPE -> event.eventType();
-      default -> event.extra().get(column);
     };
   }
 

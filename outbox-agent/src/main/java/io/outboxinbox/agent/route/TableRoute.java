@@ -1,8 +1,7 @@
 package io.outboxinbox.agent.route;
 
-import io.outboxinbox.agent.event.AgentException.RejectedEvent;
 import io.outboxinbox.agent.event.OutboxEvent;
-import io.outboxinbox.agent.event.RawRow;
+import io.outboxinbox.agent.event.OutboxRow;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
@@ -39,12 +38,8 @@ final class TableRoute {
 
   /** The topic of an event; it is rejected where it may not go there. */
   String topicOf(OutboxEvent event) {
-    return rules.allowedTopic(wantedTopic(event), event);
-  }
-
-  private String wantedTopic(OutboxEvent event) {
     @Nullable String own = event.topic();
-    return own == null ? topic.fill(event) : own;
+    return rules.allowedTopic(own == null ? topic.fill(event) : own, event);
   }
 
   /** The key of an event; it is rejected where it has none. */
@@ -59,33 +54,14 @@ final class TableRoute {
     return filled;
   }
 
-  @Nullable String keyOrNull(OutboxEvent event) {
-    try {
-      return keyOf(event);
-    } catch (RejectedEvent noKey) {
-      return null;
-    }
-  }
-
-  @Nullable String keyOrNull(RawRow row) {
-    @Nullable String filled = key.fill(row);
+  @Nullable String keyOrNull(OutboxRow row) {
+    @Nullable String filled = key.fillOrNull(row);
     return filled == null || filled.isEmpty() ? null : filled;
   }
 
-  @Nullable String topicOrNull(OutboxEvent event) {
-    try {
-      return allowedOrNull(wantedTopic(event));
-    } catch (RejectedEvent noTopic) {
-      return null;
-    }
-  }
-
-  @Nullable String topicOrNull(RawRow row) {
+  @Nullable String topicOrNull(OutboxRow row) {
     @Nullable String own = row.topic();
-    return allowedOrNull(own == null ? topic.fill(row) : own);
-  }
-
-  private @Nullable String allowedOrNull(@Nullable String name) {
+    @Nullable String name = own == null ? topic.fillOrNull(row) : own;
     return name != null && rules.problemWith(name) == null ? name : null;
   }
 

@@ -1,16 +1,11 @@
 package io.outboxinbox.agent.stream;
 
-import io.outboxinbox.agent.event.Destination;
-import io.outboxinbox.agent.event.OutboxEvent;
-import io.outboxinbox.agent.event.RawRow;
+import io.outboxinbox.agent.event.OutboxRow;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SequencedEvent;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.route.Router;
-import java.nio.charset.StandardCharsets;
 import java.time.Instant;
-import java.util.ArrayList;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** Where an event goes, and whether the broker would take it. */
@@ -30,17 +25,11 @@ public interface EventRules {
    */
   RoutedEvent route(SequencedEvent event, Instant parkedAt);
 
-  /** The event's key wherever it goes; null when it has none. */
-  @Nullable String key(OutboxEvent event);
+  /** The key of an event or of a row that is none; null when the row does not tell it. */
+  @Nullable String key(OutboxRow row);
 
-  /** The key of a row that is no event; null when the row does not tell it. */
-  @Nullable String key(RawRow row);
-
-  /** The topic the event belongs to, also where it cannot be published; null if nobody can tell. */
-  @Nullable String topic(OutboxEvent event);
-
-  /** The topic of a row that is no event; null if nobody can tell. */
-  @Nullable String topic(RawRow row);
+  /** The topic it belongs to, also where it cannot be published; null if nobody can tell. */
+  @Nullable String topic(OutboxRow row);
 
   /**
    * The rules of a running pipeline.
@@ -54,13 +43,14 @@ public interface EventRules {
   /** The rules of a running pipeline. */
   record RouterAndBroker(Router router, Publisher publisher, long reconciliation)
       implements EventRules {
+    private static final String RECONCILED = "outbox_reconciled";
     private static final String PARKED_AT = "outbox_parked_at";
 
     @Override
     public RoutedEvent route(SequencedEvent event) {
       RoutedEvent routed = router.route(event);
       if (reconciliation != 0) {
-        routed = Router.reconciled(routed, reconciliation);
+        routed = routed.with(RECONCILED, Long.toString(reconciliation));
       }
       publisher.check(routed);
       return routed;
@@ -68,34 +58,18 @@ public interface EventRules {
 
     @Override
     public RoutedEvent route(SequencedEvent event, Instant parkedAt) {
-      RoutedEvent routed = router.route(event);
-      Destination to = routed.destination();
-      List<Destination.Header> headers = new ArrayList<>(to.headers());
-      headers.add(
-          new Destination.Header(PARKED_AT, parkedAt.toString().getBytes(StandardCharsets.UTF_8)));
-      RoutedEvent marked =
-          new RoutedEvent(event, new Destination(to.topic(), to.key(), List.copyOf(headers)));
+      RoutedEvent marked = router.route(event).with(PARKED_AT, parkedAt.toString());
       publisher.check(marked);
       return marked;
     }
 
     @Override
-    public @Nullable String key(OutboxEvent event) {
-      return router.keyOrNull(event);
-    }
-
-    @Override
-    public @Nullable String key(RawRow row) {
+    public @Nullable String key(OutboxRow row) {
       return router.keyOrNull(row);
     }
 
     @Override
-    public @Nullable String topic(OutboxEvent event) {
-      return router.topicOrNull(event);
-    }
-
-    @Override
-    public @Nullable String topic(RawRow row) {
+    public @Nullable String topic(OutboxRow row) {
       return router.topicOrNull(row);
     }
   }

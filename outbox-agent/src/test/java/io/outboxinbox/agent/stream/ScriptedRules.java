@@ -2,8 +2,7 @@ package io.outboxinbox.agent.stream;
 
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Destination;
-import io.outboxinbox.agent.event.OutboxEvent;
-import io.outboxinbox.agent.event.RawRow;
+import io.outboxinbox.agent.event.OutboxRow;
 import io.outboxinbox.agent.event.RoutedEvent;
 import io.outboxinbox.agent.event.SequencedEvent;
 import java.time.Instant;
@@ -61,26 +60,13 @@ final class ScriptedRules implements EventRules {
   }
 
   @Override
-  public String key(OutboxEvent event) {
-    return event.aggregateId();
-  }
-
-  @Override
-  public String key(RawRow row) {
+  public @Nullable String key(OutboxRow row) {
     return row.aggregateId();
   }
 
   @Override
-  public @Nullable String topic(OutboxEvent event) {
-    return topic(event.id());
-  }
-
-  @Override
-  public @Nullable String topic(RawRow row) {
-    return topic(row.id());
-  }
-
-  private @Nullable String topic(String id) {
+  public @Nullable String topic(OutboxRow row) {
+    String id = row.id();
     return unknown.contains(id) && refused.contains(id) ? null : topics.apply(id);
   }
 }
