@@ -42,14 +42,12 @@ public final class SourceWatch implements AutoCloseable {
 
   private final PipelineConfiguration pipeline;
   private final Checkpoint checkpoint;
-  private final SourceConnections connections;
+  private final Reopened connection;
   private final LogReader reader;
   private final WatchReport report;
   private final Repeating thread;
 
-  private volatile @Nullable Connection connection;
   private boolean isFailing;
-  private volatile boolean isClosed;
   private volatile long lookedNanos = System.nanoTime();
   private volatile @Nullable AgentException problem;
   private volatile boolean isServerBusy;
@@ -61,7 +59,7 @@ public final class SourceWatch implements AutoCloseable {
       LogReader reader,
       WatchReport report) {
     this.report = report;
-    this.connections = connections;
+    this.connection = new Reopened(connections, "watch", QUERY_TIMEOUT_SECONDS);
     this.pipeline = pipeline;
     this.checkpoint = checkpoint;
     this.reader = reader;
@@ -69,7 +67,7 @@ public final class SourceWatch implements AutoCloseable {
   }
 
   public void start() throws SQLException {
-    open();
+    connection.open();
     lookedNanos = System.nanoTime();
     thread.withRests(INTERVAL, INTERVAL, this::look);
     thread.withRests(Duration.ZERO, PARTITIONS_INTERVAL, this::createPartitions);
@@ -81,7 +79,7 @@ public final class SourceWatch implements AutoCloseable {
       return;
     }
     try {
-      look(open());
+      look(connection.open());
       lookedNanos = System.nanoTime();
       isFailing = false;
     } catch (AgentException e) {
@@ -97,47 +95,22 @@ public final class SourceWatch implements AutoCloseable {
 
   /** One slow look harms nothing; when none succeeds for long, {@link #ensureSound} ends it all. */
   private void failed(Exception e) {
-    disconnect();
-    if (!isFailing && !isClosed) {
+    connection.disconnect();
+    if (!isFailing && !connection.isClosed()) {
       LOG.warn("looking at the source failed; looking again on a new connection", e);
     }
     isFailing = true;
   }
 
-  private Connection open() throws SQLException {
-    Connection open = connection;
-    if (open == null) {
-      open = connections.open("watch", QUERY_TIMEOUT_SECONDS);
-      connection = open;
-      if (isClosed) {
-        // The closing thread may have looked before it was there.
-        disconnect();
-      }
-    }
-    return open;
-  }
-
-  private void disconnect() {
-    Connection open = connection;
-    connection = null;
-    if (open != null) {
-      try {
-        open.close();
-      } catch (SQLException e) {
-        LOG.debug("closing the watch connection failed", e);
-      }
-    }
-  }
-
   private void createPartitions() {
     try {
-      int made = Partitions.createAhead(open(), pipeline.source());
+      int made = Partitions.createAhead(connection.open(), pipeline.source());
       if (made > 0) {
         LOG.info("made {} partitions of {} ahead of time", made, OutboxTable.OURS);
       }
       report.madeAhead("");
     } catch (SQLException e) {
-      if (!isClosed) {
+      if (!connection.isClosed()) {
         String failure = OneLine.of(NOT_MADE + ServerMessage.of(e, pipeline.source()));
         LOG.warn("{}", failure);
         report.madeAhead(failure);
@@ -198,8 +171,8 @@ public final class SourceWatch implements AutoCloseable {
 
   @Override
   public void close() {
-    isClosed = true;
+    // First, so that a look that fails with it is no news.
+    connection.close();
     thread.close();
-    disconnect();
   }
 }

@@ -7,11 +7,9 @@ import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
 import io.outboxinbox.agent.source.slot.WalRoom;
-import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Optional;
-import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.slf4j.MDC;
@@ -33,7 +31,7 @@ public final class WalWatch implements AutoCloseable {
   private static final String SLOT_IN_USE = "55006";
 
   private final PipelineConfiguration pipeline;
-  private final SourceConnections connections;
+  private final Reopened connection;
   private final WatchReport report;
   private final OwnLead own;
   private final WalMeter meter;
@@ -41,7 +39,6 @@ public final class WalWatch implements AutoCloseable {
   private final WalAlarm alarm = new WalAlarm();
   private final Repeating thread;
 
-  private @Nullable Connection connection;
   private String lastWarned = "";
 
   /**
@@ -51,7 +48,8 @@ public final class WalWatch implements AutoCloseable {
    */
   public WalWatch(PipelineConfiguration pipeline, WatchReport report, OwnLead own) {
     this.pipeline = pipeline;
-    this.connections = new SourceConnections(pipeline.source());
+    this.connection =
+        new Reopened(new SourceConnections(pipeline.source()), "wal", ANSWER_TIMEOUT_SECONDS);
     this.report = report;
     this.own = own;
     this.meter = new WalMeter(pipeline.wal().budgetBytes());
@@ -67,13 +65,13 @@ public final class WalWatch implements AutoCloseable {
   void look() {
     MDC.put("pipeline", pipeline.name());
     try {
-      SourceConfiguration source = SourceNames.resolved(open(), pipeline.source());
-      Optional<WalRoom> room = WalRoom.of(open(), source.slot());
+      SourceConfiguration source = SourceNames.resolved(connection.open(), pipeline.source());
+      Optional<WalRoom> room = WalRoom.of(connection.open(), source.slot());
       if (room.isPresent()) {
         WalBudget budget = meter.add(System.nanoTime(), room.get());
         report.wal(room.get().retainedBytes(), budget);
         alarm.level(budget).ifPresent(LOG::warn);
-        if (valve.isDue(open(), budget)) {
+        if (valve.isDue(connection.open(), budget)) {
           openValve(budget);
         }
       } else {
@@ -83,20 +81,20 @@ public final class WalWatch implements AutoCloseable {
       // The pipeline itself finds out, and says so, when the database is away.
       LOG.debug("looking at the slot failed", e);
       forget();
-      disconnect();
+      connection.disconnect();
     } catch (RuntimeException e) {
       LOG.debug("looking at the slot failed", e);
       forget();
     } finally {
       if (own.isStopped()) {
-        disconnect();
+        connection.disconnect();
       }
     }
   }
 
   private void openValve(WalBudget budget) throws SQLException {
     try {
-      valve.open(open(), budget);
+      valve.open(connection.open(), budget);
     } catch (SQLException e) {
       // An agent that began to read just now is as good; anything else stays until it is mended.
       String why = ServerMessage.of(e, pipeline.source());
@@ -108,15 +106,6 @@ public final class WalWatch implements AutoCloseable {
     }
   }
 
-  private Connection open() throws SQLException {
-    Connection open = connection;
-    if (open == null) {
-      open = connections.open("wal", ANSWER_TIMEOUT_SECONDS);
-      connection = open;
-    }
-    return open;
-  }
-
   /** An old figure would be taken for a current one. */
   private void forget() {
     meter.reset();
@@ -124,21 +113,9 @@ public final class WalWatch implements AutoCloseable {
     report.wal(-1, WalBudget.UNKNOWN);
   }
 
-  private void disconnect() {
-    Connection open = connection;
-    connection = null;
-    if (open != null) {
-      try {
-        open.close();
-      } catch (SQLException e) {
-        LOG.debug("closing the connection failed", e);
-      }
-    }
-  }
-
   @Override
   public void close() {
     // In turn, because the connection belongs to that thread.
-    thread.closeAfter(this::disconnect);
+    thread.closeAfter(connection::close);
   }
 }
