@@ -27,7 +27,7 @@ import net.sourceforge.argparse4j.inf.Subparsers;
 import org.jspecify.annotations.Nullable;
 
 /** The arguments of command {@code parked}: declares them, and reads what was given. */
-final class ParkedArguments {
+record ParkedArguments(Namespace given, Clock clock) {
   private static final int PAGE_DEFAULT = 50;
   private static final int PAGE_MAX = 10_000;
   private static final int ORDINALS_MAX = 1_000;
@@ -38,14 +38,6 @@ final class ParkedArguments {
   private static final String ORDINAL = "ordinal";
   private static final String REASON = "reason";
   private static final String TIMEOUT = "timeout";
-
-  private final Namespace given;
-  private final Clock clock;
-
-  ParkedArguments(Namespace given, Clock clock) {
-    this.given = given;
-    this.clock = clock;
-  }
 
   static void declare(Subparser command) {
     Subparsers actions = command.addSubparsers().dest("action").title("actions").metavar("ACTION");
@@ -67,9 +59,8 @@ final class ParkedArguments {
     Subparser show =
         action(actions, "show", "shows one event: columns, hash of the payload, edits");
     show.addArgument(ORDINAL).type(Long.class).help("number as in the list");
-    show.addArgument("--payload")
-        .action(Arguments.storeTrue())
-        .help("write the payload, and nothing else, to standard output");
+    PipelineCommand.addFlag(
+        show, "--payload", "write the payload, and nothing else, to standard output");
     show.addArgument("--out").metavar("FILE").help("write the payload to a new file");
 
     Subparser release =
@@ -115,14 +106,13 @@ final class ParkedArguments {
         .action(Arguments.append())
         .metavar("NAME")
         .help("remove it");
-    edit.addArgument("--clear-headers")
-        .action(Arguments.storeTrue())
-        .help("remove all of them first; the way out when they are no JSON object");
+    PipelineCommand.addFlag(
+        edit,
+        "--clear-headers",
+        "remove all of them first; the way out when they are no JSON object");
     edit.addArgument("--topic")
         .help("topic for this event alone; route.allowedTopics must allow it");
-    edit.addArgument("--no-topic")
-        .action(Arguments.storeTrue())
-        .help("remove its own topic: the route decides");
+    PipelineCommand.addFlag(edit, "--no-topic", "remove its own topic: the route decides");
     edit.addArgument("--type").help("event type");
     edit.addArgument("--content-type").help("media type of the payload");
     edit.addArgument("--aggregate-type").help("usually names the topic");
@@ -132,9 +122,10 @@ final class ParkedArguments {
         .action(Arguments.append())
         .metavar("NAME=VALUE")
         .help("one of source.extraColumns");
-    edit.addArgument("--change-key")
-        .action(Arguments.storeTrue())
-        .help("allow what changes the message key: the event leaves the order of its old key");
+    PipelineCommand.addFlag(
+        edit,
+        "--change-key",
+        "allow what changes the message key: the event leaves the order of its old key");
     by(edit);
   }
 
@@ -153,12 +144,12 @@ final class ParkedArguments {
   private static void selection(Subparser action) {
     ordinals(action, "*");
     filters(action);
-    action.addArgument("--all").action(Arguments.storeTrue()).help("everything that waits");
+    PipelineCommand.addFlag(action, "--all", "everything that waits");
     yes(action, "needed without numbers; else the command only says how many it would be");
   }
 
   private static void yes(Subparser action, String help) {
-    action.addArgument("--yes").action(Arguments.storeTrue()).help(help);
+    PipelineCommand.addFlag(action, "--yes", help);
   }
 
   private static void filters(Subparser action) {
@@ -179,10 +170,7 @@ final class ParkedArguments {
   }
 
   private static void waiting(Subparser action) {
-    action
-        .addArgument("--wait")
-        .action(Arguments.storeTrue())
-        .help("wait until it is done, and say what became of them");
+    PipelineCommand.addFlag(action, "--wait", "wait until it is done, and say what became of them");
     action
         .addArgument("--" + TIMEOUT)
         .setDefault("60s")

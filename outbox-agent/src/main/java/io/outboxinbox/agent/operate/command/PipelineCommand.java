@@ -6,6 +6,7 @@ import io.dropwizard.core.setup.Bootstrap;
 import io.outboxinbox.agent.configure.AgentConfiguration;
 import io.outboxinbox.agent.configure.PipelineConfiguration;
 import java.io.PrintStream;
+import net.sourceforge.argparse4j.impl.Arguments;
 import net.sourceforge.argparse4j.inf.Namespace;
 import net.sourceforge.argparse4j.inf.Subparser;
 
@@ -37,6 +38,11 @@ abstract class PipelineCommand extends ConfiguredCommand<AgentConfiguration> {
     addPipelineTo(subparser);
     subparser.epilog(ExitCode.HELP);
     addArguments(subparser);
+  }
+
+  /** Adds an argument without a value. */
+  static void addFlag(Subparser to, String name, String help) {
+    to.addArgument(name).action(Arguments.storeTrue()).help(help);
   }
 
   static void addPipelineTo(Subparser subparser) {

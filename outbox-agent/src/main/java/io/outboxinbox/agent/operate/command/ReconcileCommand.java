@@ -8,7 +8,6 @@ import io.outboxinbox.agent.source.table.Reconciliations.Request;
 import java.io.PrintStream;
 import java.util.List;
 import java.util.Optional;
-import net.sourceforge.argparse4j.impl.Arguments;
 import net.sourceforge.argparse4j.inf.Namespace;
 import net.sourceforge.argparse4j.inf.Subparser;
 import org.jspecify.annotations.Nullable;
@@ -32,19 +31,12 @@ public final class ReconcileCommand extends PipelineCommand {
 
   @Override
   void addArguments(Subparser subparser) {
-    subparser
-        .addArgument("--yes")
-        .action(Arguments.storeTrue())
-        .help("do it; without this the command only says what it would do");
-    subparser
-        .addArgument("--wait")
-        .action(Arguments.storeTrue())
-        .help(
-            "with --yes: wait until the agents are done, and print the report; fails when there will be none");
-    subparser
-        .addArgument("--report")
-        .action(Arguments.storeTrue())
-        .help("list what earlier reconciliations did, and nothing else");
+    addFlag(subparser, "--yes", "do it; without this the command only says what it would do");
+    addFlag(
+        subparser,
+        "--wait",
+        "with --yes: wait until the agents are done, and print the report; fails when there will be none");
+    addFlag(subparser, "--report", "list what earlier reconciliations did, and nothing else");
     subparser
         .addArgument("--accept-cluster")
         .metavar("OLD_ID")

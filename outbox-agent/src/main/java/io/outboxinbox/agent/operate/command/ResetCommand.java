@@ -6,7 +6,6 @@ import io.outboxinbox.agent.source.SourceConfiguration;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.List;
-import net.sourceforge.argparse4j.impl.Arguments;
 import net.sourceforge.argparse4j.inf.Namespace;
 import net.sourceforge.argparse4j.inf.Subparser;
 
@@ -24,15 +23,14 @@ public final class ResetCommand extends PipelineCommand {
 
   @Override
   void addArguments(Subparser subparser) {
-    subparser
-        .addArgument("--yes")
-        .action(Arguments.storeTrue())
-        .help(
-            "do it, with every agent of the source stopped; without this the command only says what it would do");
-    subparser
-        .addArgument("--leave-out-existing-rows")
-        .action(Arguments.storeTrue())
-        .help("needed with existingRows: skip; rows in the table will then never be published");
+    addFlag(
+        subparser,
+        "--yes",
+        "do it, with every agent of the source stopped; without this the command only says what it would do");
+    addFlag(
+        subparser,
+        "--leave-out-existing-rows",
+        "needed with existingRows: skip; rows in the table will then never be published");
   }
 
   @Override

@@ -7,7 +7,6 @@ import io.outboxinbox.agent.source.Identifiers;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.Map;
-import net.sourceforge.argparse4j.impl.Arguments;
 import net.sourceforge.argparse4j.inf.ArgumentParser;
 import net.sourceforge.argparse4j.inf.ArgumentParserException;
 import net.sourceforge.argparse4j.inf.Namespace;
@@ -43,11 +42,10 @@ public final class SchemaCommand extends Command {
         .metavar("NUMBER")
         .dest(ONLY)
         .help("print one file, by the number its name begins with, such as 03");
-    subparser
-        .addArgument("--" + CONSUMER)
-        .dest(CONSUMER)
-        .action(Arguments.storeTrue())
-        .help("print the inbox tables instead, which inbox-lib needs in a consumer's database");
+    PipelineCommand.addFlag(
+        subparser,
+        "--" + CONSUMER,
+        "print the inbox tables instead, which inbox-lib needs in a consumer's database");
     subparser
         .addArgument("--" + SCHEMA_NAME)
         .metavar("NAME")
