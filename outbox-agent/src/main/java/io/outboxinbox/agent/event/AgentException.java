@@ -1,5 +1,7 @@
 package io.outboxinbox.agent.event;
 
+import java.util.Objects;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** A failure whose type says what to do about it. */
@@ -7,6 +9,11 @@ public abstract sealed class AgentException extends RuntimeException {
 
   private AgentException(String message, @Nullable Throwable cause) {
     super(message, cause);
+  }
+
+  /** A failure and what has caused it, one behind the other. */
+  public static Stream<Throwable> causes(@Nullable Throwable failure) {
+    return Stream.iterate(failure, Objects::nonNull, Throwable::getCause);
   }
 
   /** Passes by itself: close everything, wait, start again from the last durable position. */
@@ -120,12 +127,7 @@ public abstract sealed class AgentException extends RuntimeException {
 
     /** Whether a failure comes from a full heap, wherever it was met. */
     public static boolean isCauseOf(@Nullable Throwable failure) {
-      for (Throwable at = failure; at != null; at = at.getCause()) {
-        if (at instanceof OutOfMemoryError) {
-          return true;
-        }
-      }
-      return false;
+      return causes(failure).anyMatch(OutOfMemoryError.class::isInstance);
     }
   }
 

@@ -24,7 +24,7 @@ public final class ReplicaWait {
    * @throws AgentException.Retryable an answer did not come because of such a wait
    */
   public static void throwIfWaiting(SQLException failure, SourceConfiguration source) {
-    if (!isTimeout(failure)) {
+    if (AgentException.causes(failure).noneMatch(SocketTimeoutException.class::isInstance)) {
       return;
     }
     Optional<AgentException> wait;
@@ -39,15 +39,6 @@ public final class ReplicaWait {
       wait.get().addSuppressed(failure);
       throw wait.get();
     }
-  }
-
-  private static boolean isTimeout(Throwable failure) {
-    for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
-      if (cause instanceof SocketTimeoutException) {
-        return true;
-      }
-    }
-    return false;
   }
 
   /** The wait of a session of this role in this database; empty if there is none. */

@@ -5,6 +5,7 @@ import io.outboxinbox.agent.event.AgentException;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.net.BindException;
+import java.util.stream.Collectors;
 import net.sourceforge.argparse4j.inf.ArgumentParserException;
 
 /** How a command ends, for scripts. */
@@ -71,20 +72,14 @@ public enum ExitCode {
   }
 
   private static boolean isPortTaken(Throwable failure) {
-    for (Throwable at = failure; at != null; at = at.getCause()) {
-      if (at instanceof BindException) {
-        return true;
-      }
-    }
-    return false;
+    return AgentException.causes(failure).anyMatch(BindException.class::isInstance);
   }
 
   private static String reasons(Throwable failure) {
-    StringBuilder reasons = new StringBuilder();
-    for (Throwable at = failure; at != null; at = at.getCause()) {
-      reasons.append(reasons.isEmpty() ? "" : ": ").append(at.getMessage());
-    }
-    return reasons.toString();
+    return AgentException.causes(failure)
+        .map(Throwable::getMessage)
+        .map(String::valueOf)
+        .collect(Collectors.joining(": "));
   }
 
   /** A check has found something and printed it. */

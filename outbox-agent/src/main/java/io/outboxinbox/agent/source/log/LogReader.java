@@ -201,10 +201,7 @@ public final class LogReader implements PositionCommitter, AutoCloseable {
   }
 
   private static String rootMessage(Throwable e) {
-    Throwable root = e;
-    while (root.getCause() != null && root.getCause() != root) {
-      root = root.getCause();
-    }
+    Throwable root = AgentException.causes(e).reduce((outer, cause) -> cause).orElse(e);
     return root.getMessage() == null ? root.getClass().getSimpleName() : root.getMessage();
   }
 }
