@@ -26,7 +26,7 @@ import org.slf4j.LoggerFactory;
  * The compacted topic that holds one checkpoint per source. It has one partition per few sources,
  * chosen by the source's id.
  */
-final class CheckpointTopic {
+record CheckpointTopic(KafkaConfiguration kafka, TopicCatalog topics) {
   private static final Logger LOG = LoggerFactory.getLogger(CheckpointTopic.class);
   private static final Duration POLL = Duration.ofMillis(100);
 
@@ -34,14 +34,6 @@ final class CheckpointTopic {
   private static final long TAIL_RECORDS = 1_000;
 
   private static final long TAIL_GROWTH = 20;
-
-  private final KafkaConfiguration kafka;
-  private final TopicCatalog topics;
-
-  CheckpointTopic(KafkaConfiguration kafka, TopicCatalog topics) {
-    this.kafka = kafka;
-    this.topics = topics;
-  }
 
   /** The record that makes {@code checkpoint} durable when its transaction commits. */
   ProducerRecord<byte[], byte[]> record(Checkpoint checkpoint) {

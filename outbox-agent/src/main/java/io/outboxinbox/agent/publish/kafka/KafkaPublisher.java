@@ -177,11 +177,10 @@ final class KafkaPublisher implements Publisher {
   }
 
   private static List<Receipt> receipts(List<RoutedEvent> batch) {
-    List<Receipt> receipts = new ArrayList<>(batch.size());
-    for (RoutedEvent event : batch) {
-      receipts.add(new Receipt(event.sequenced().sequence(), event.sequenced().position()));
-    }
-    return receipts;
+    return batch.stream()
+        .map(RoutedEvent::sequenced)
+        .map(event -> new Receipt(event.sequence(), event.position()))
+        .toList();
   }
 
   /** In a transaction one record the client or broker refuses poisons all others (KAFKA-9279). */

@@ -170,20 +170,12 @@ final class TopicCatalog implements AutoCloseable {
 
   /** Every topic this client may see, without the broker's own. */
   Set<String> names() {
-    try {
-      return get(admin.listTopics().names());
-    } catch (ExecutionException e) {
-      throw retryable("listing topics", e);
-    }
+    return ask("listing topics", admin.listTopics().names());
   }
 
   /** The cluster's id; null where it has none. */
   @Nullable String cluster() {
-    try {
-      return get(admin.describeCluster().clusterId());
-    } catch (ExecutionException e) {
-      throw retryable("reading the cluster's id", e);
-    }
+    return ask("reading the cluster's id", admin.describeCluster().clusterId());
   }
 
   /** How many brokers the cluster has at present. */
@@ -208,11 +200,7 @@ final class TopicCatalog implements AutoCloseable {
   }
 
   private Collection<Node> nodes() {
-    try {
-      return get(admin.describeCluster().nodes());
-    } catch (ExecutionException e) {
-      throw retryable("listing the brokers", e);
-    }
+    return ask("listing the brokers", admin.describeCluster().nodes());
   }
 
   Map<TopicPartition, Long> highWatermarks(List<TopicPartition> partitions) {
@@ -262,32 +250,24 @@ final class TopicCatalog implements AutoCloseable {
       int to = Math.min(from + PARTITIONS_AT_ONCE, partitions.size());
       Map<TopicPartition, OffsetSpec> portion =
           partitions.subList(from, to).stream().collect(Collectors.toMap(p -> p, p -> spec));
-      try {
-        get(admin.listOffsets(portion, options).all())
-            .forEach(
-                (partition, info) -> {
-                  if (info.offset() >= 0) {
-                    offsets.put(partition, info.offset());
-                  }
-                });
-      } catch (ExecutionException e) {
-        throw retryable("reading offsets of " + portion.keySet(), e);
-      }
+      ask("reading offsets of " + portion.keySet(), admin.listOffsets(portion, options).all())
+          .forEach(
+              (partition, info) -> {
+                if (info.offset() >= 0) {
+                  offsets.put(partition, info.offset());
+                }
+              });
     }
     return offsets;
   }
 
   /** The finalized level of {@code transaction.version}; 0 where the cluster knows none. */
   int transactionVersion() {
-    try {
-      var feature =
-          get(admin.describeFeatures().featureMetadata())
-              .finalizedFeatures()
-              .get("transaction.version");
-      return feature == null ? 0 : feature.maxVersionLevel();
-    } catch (ExecutionException e) {
-      throw retryable("reading the cluster's features", e);
-    }
+    var feature =
+        ask("reading the cluster's features", admin.describeFeatures().featureMetadata())
+            .finalizedFeatures()
+            .get("transaction.version");
+    return feature == null ? 0 : feature.maxVersionLevel();
   }
 
   private @Nullable Topic describe(String name) {
@@ -307,6 +287,15 @@ final class TopicCatalog implements AutoCloseable {
         return null;
       }
       throw retryable("describing topic " + name, e);
+    }
+  }
+
+  /** As {@link #get}, where whatever the broker says passes by itself. */
+  private <T> T ask(String doing, KafkaFuture<T> future) {
+    try {
+      return get(future);
+    } catch (ExecutionException e) {
+      throw retryable(doing, e);
     }
   }
 
