@@ -19,15 +19,9 @@ import io.prometheus.metrics.model.snapshots.SummarySnapshot;
 import org.jspecify.annotations.Nullable;
 
 /** The server's own metrics, such as those of its Java machine and its threads. */
-final class DropwizardMetrics implements MultiCollector {
+record DropwizardMetrics(MetricRegistry registry) implements MultiCollector {
   private static final double NANOS_PER_SECOND = 1e9;
   private static final double[] QUANTILES = {0.5, 0.95, 0.99};
-
-  private final MetricRegistry registry;
-
-  DropwizardMetrics(MetricRegistry registry) {
-    this.registry = registry;
-  }
 
   @Override
   public MetricSnapshots collect() {

@@ -1,6 +1,5 @@
 package io.outboxinbox.agent.observe;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.outboxinbox.agent.event.AgentException;
@@ -109,12 +108,7 @@ final class ParkedView {
   private Page json(Seen seen) {
     ObjectNode root = mapper.valueToTree(seen);
     root.putPOJO("next", seen.next());
-    try {
-      String body = mapper.writerWithDefaultPrettyPrinter().writeValueAsString(root);
-      return new Page(Page.OK, "application/json", body + "\n");
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException("parked events cannot be written as JSON", e);
-    }
+    return Page.json(mapper, root);
   }
 
   private Page html(Seen seen) {

@@ -15,19 +15,9 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** The pipelines' status for people: what is wrong before any figure, on any width of screen. */
-final class StatusPage {
+record StatusPage(RunningAgent agent, List<ObservedPipeline> pipelines, Clock clock) {
   private static final String REFRESH = "<meta http-equiv=\"refresh\" content=\"5\">";
   private static final int BYTES_PER_MIB = 1 << 20;
-
-  private final RunningAgent agent;
-  private final List<ObservedPipeline> pipelines;
-  private final Clock clock;
-
-  StatusPage(RunningAgent agent, List<ObservedPipeline> pipelines, Clock clock) {
-    this.agent = agent;
-    this.pipelines = List.copyOf(pipelines);
-    this.clock = clock;
-  }
 
   Page html() {
     Instant now = clock.instant();

@@ -1,6 +1,5 @@
 package io.outboxinbox.agent.observe;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -10,19 +9,8 @@ import java.time.Instant;
 import java.util.List;
 
 /** The pipelines' status for programs and for orchestrators. */
-final class StatusView {
-  private final RunningAgent agent;
-  private final List<ObservedPipeline> pipelines;
-  private final Clock clock;
-  private final ObjectMapper mapper;
-
-  StatusView(
-      RunningAgent agent, List<ObservedPipeline> pipelines, Clock clock, ObjectMapper mapper) {
-    this.agent = agent;
-    this.pipelines = List.copyOf(pipelines);
-    this.clock = clock;
-    this.mapper = mapper;
-  }
+record StatusView(
+    RunningAgent agent, List<ObservedPipeline> pipelines, Clock clock, ObjectMapper mapper) {
 
   private List<Seen> look() {
     Instant now = clock.instant();
@@ -42,12 +30,7 @@ final class StatusView {
     }
     root.put("ready", allReady).set("agent", mapper.valueToTree(agent));
     root.set("pipelines", list);
-    try {
-      String body = mapper.writerWithDefaultPrettyPrinter().writeValueAsString(root);
-      return new Page(Page.OK, "application/json", body + "\n");
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException("status cannot be written as JSON", e);
-    }
+    return Page.json(mapper, root);
   }
 
   /** Whether another start of the process would help; a broker or database away does not count. */
