@@ -103,11 +103,10 @@ final class LeadingSession {
                 .publish()
                 .newPublisher(new TablePositions(leadership.connection(), pipeline.source()));
         Connection control = connections.open("control", ANSWER_SECONDS)) {
-      SessionStart start =
-          new SessionStart(
-              pipeline, findings, leadership, control, publisher, monitor::aboutToRead, clock);
+      Reconcile.Lead lead = lead(publisher, control);
+      SessionStart start = new SessionStart(lead, findings, monitor::aboutToRead);
       times.done("connect");
-      Reconcile reconcile = reconcile(publisher, control);
+      Reconcile reconcile = new Reconcile(lead);
       Checkpoint checkpoint = start.run(router.fixedTopics(), reconcile, times);
       times.done("compare");
       LOG.info(
@@ -173,19 +172,18 @@ final class LeadingSession {
     return new Commit(publisher, parking.lot(), memory, position -> {});
   }
 
-  private Reconcile reconcile(Publisher publisher, Connection control) {
-    return new Reconcile(
-        new Reconcile.Lead(
-            pipeline,
-            leadership,
-            control,
-            publisher,
-            router,
-            pulse,
-            monitor::explain,
-            clock,
-            mustEnd,
-            seen));
+  private Reconcile.Lead lead(Publisher publisher, Connection control) {
+    return new Reconcile.Lead(
+        pipeline,
+        leadership,
+        control,
+        publisher,
+        router,
+        pulse,
+        monitor::explain,
+        clock,
+        mustEnd,
+        seen);
   }
 
   /** What deals with events that cannot be published. */

@@ -1,6 +1,5 @@
 package io.outboxinbox.agent.pipeline;
 
-import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.event.Finding;
@@ -28,7 +27,6 @@ import io.outboxinbox.agent.source.table.Reconciliations;
 import io.outboxinbox.agent.source.table.SourceRegistry;
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
@@ -46,7 +44,7 @@ final class SessionStart {
   private static final Logger LOG = LoggerFactory.getLogger(SessionStart.class);
   private static final Duration SLOT_FREE_WITHIN = Duration.ofSeconds(10);
 
-  private final PipelineConfiguration pipeline;
+  private final Reconcile.Lead lead;
   private final SourceConfiguration source;
   private final Leadership leadership;
   private final SourceIdentity identity;
@@ -55,28 +53,17 @@ final class SessionStart {
   private final Runnable onLetIn;
   private final SourceRegistry registry;
   private final Findings findings;
-  private final boolean keepsPositions;
-  private final Clock clock;
 
-  SessionStart(
-      PipelineConfiguration pipeline,
-      Findings findings,
-      Leadership leadership,
-      Connection control,
-      Publisher publisher,
-      Runnable onLetIn,
-      Clock clock) {
-    this.pipeline = pipeline;
+  SessionStart(Reconcile.Lead lead, Findings findings, Runnable onLetIn) {
+    this.lead = lead;
     this.findings = findings;
-    this.source = pipeline.source();
-    this.keepsPositions = pipeline.needsPositions();
-    this.leadership = leadership;
+    this.source = lead.pipeline().source();
+    this.leadership = lead.leadership();
     this.identity = leadership.source();
-    this.control = control;
-    this.publisher = publisher;
+    this.control = lead.control();
+    this.publisher = lead.publisher();
     this.onLetIn = onLetIn;
     this.registry = new SourceRegistry(source);
-    this.clock = clock;
   }
 
   /**
@@ -89,18 +76,19 @@ final class SessionStart {
       throws SQLException, InterruptedException {
     // Before the broker is asked, which may be slow or away, and before a leader that could publish
     // is shut out. What changes from here on, the comparison with the checkpoint and the watch see.
-    findings.require(SourcePreflight.check(control, source, keepsPositions));
+    findings.require(SourcePreflight.check(control, source, lead.pipeline().needsPositions()));
     times.done("look at source");
     Optional<Checkpoint> found = publisher.takeOver(identity);
     times.done("shut out and read position");
     leadership.ensureHeld();
-    Optional<Finding> otherBroker = OtherBroker.of(pipeline, control, publisher, identity.id());
+    Optional<Finding> otherBroker =
+        OtherBroker.of(lead.pipeline(), control, publisher, identity.id());
     if (otherBroker.isPresent()) {
       found = Optional.empty();
     }
     onLetIn.run();
     reconcile.noteTopics();
-    findings.require(pipeline.publish().preflight(fixedTopics));
+    findings.require(lead.pipeline().publish().preflight(fixedTopics));
     times.done("look at broker");
     freeSlot(found);
     times.done("free slot");
@@ -153,10 +141,10 @@ final class SessionStart {
    */
   private Checkpoint onTimeline(Checkpoint checkpoint, int timeline) throws SQLException {
     Checkpoint moved = checkpoint.onTimeline(timeline);
-    if (!keepsPositions || checkpoint.timeline() == timeline) {
+    if (!lead.pipeline().needsPositions() || checkpoint.timeline() == timeline) {
       return moved;
     }
-    long epoch = Math.max(registration().nextEpoch(clock.instant()), checkpoint.epoch() + 1);
+    long epoch = Math.max(registration().nextEpoch(lead.clock().instant()), checkpoint.epoch() + 1);
     registry.beginSeededEpoch(leadership.connection(), identity.id(), epoch);
     Checkpoint begun = moved.inEpoch(epoch);
     publisher.write(begun);
@@ -175,11 +163,12 @@ final class SessionStart {
   }
 
   private List<Finding> missing() throws SQLException {
-    Optional<Finding> otherBroker = OtherBroker.of(pipeline, control, publisher, identity.id());
+    Optional<Finding> otherBroker =
+        OtherBroker.of(lead.pipeline(), control, publisher, identity.id());
     return otherBroker.isPresent()
         ? List.of(otherBroker.get())
         : MissingPosition.explain(
-            control, source, pipeline.name(), identity, publisher.allCheckpoints());
+            control, source, lead.pipeline().name(), identity, publisher.allCheckpoints());
   }
 
   private List<Finding> compared(Checkpoint found) throws SQLException {
@@ -242,7 +231,7 @@ final class SessionStart {
     }
     throw new AgentException.Misconfigured(
         "slot %s is being read by process %d, and not for pipeline %s: it may be somebody else's"
-            .formatted(source.slot(), slot.activePid(), pipeline.name()),
+            .formatted(source.slot(), slot.activePid(), lead.pipeline().name()),
         found
                 .map(Checkpoint::slot)
                 .filter(before -> !before.equals(source.slot()))
@@ -256,7 +245,7 @@ final class SessionStart {
     Optional<SlotState> slot = SlotState.of(control, source.slot());
     boolean isOurs = registration.owns(source.slot(), null);
     findings.require(SourcePreflight.checkFirstStart(control, source, identity.id(), slot));
-    long epoch = registration.nextEpoch(clock.instant());
+    long epoch = registration.nextEpoch(lead.clock().instant());
     Durability.await(leadership.connections());
     // One that is taken over is its own once a position is.
     registry.beginEpoch(
@@ -302,18 +291,16 @@ final class SessionStart {
    * whatever the pipeline was called there.
    */
   private @Nullable Checkpoint ofAcceptedCluster() throws SQLException {
-    @Nullable SourceIdentity former =
+    Optional<SourceIdentity> former =
         new Reconciliations(source)
             .request(control, identity.id())
-            .flatMap(request -> request.former(identity))
+            .flatMap(request -> request.former(identity));
+    return former.isEmpty()
+        ? null
+        : publisher.allCheckpoints().stream()
+            .filter(other -> other.source().equals(former.get()))
+            .findFirst()
             .orElse(null);
-    if (former == null) {
-      return null;
-    }
-    return publisher.allCheckpoints().stream()
-        .filter(other -> other.source().equals(former))
-        .findFirst()
-        .orElse(null);
   }
 
   private SourceRegistry.Registration registration() throws SQLException {
@@ -326,7 +313,7 @@ final class SessionStart {
       throws SQLException {
     return new Checkpoint(
         identity,
-        pipeline.name(),
+        lead.pipeline().name(),
         ServerState.of(control).timeline(),
         source.slot(),
         PublicationMark.of(control, source),
@@ -334,7 +321,7 @@ final class SessionStart {
         0,
         hasBacklog ? 0 : Checkpoint.BACKLOG_DONE,
         position,
-        ParkingCarryOver.adopt(leadership.connection(), source, identity.id()),
+        new ParkingCarryOver(leadership.connection(), source, identity.id()).adopt(),
         0,
         0,
         hasBacklog ? new Backlog(source).end(control, identity.id()) : 0);

@@ -76,7 +76,7 @@ final class CarryOver {
               sources(),
               connection -> {
                 ParkingCarryOver.takeBack(connection, source, own);
-                return ParkingCarryOver.highest(connection, source, identity.id(), other.id());
+                return new ParkingCarryOver(connection, source, identity.id()).highest(other.id());
               });
       Parking covered =
           new Parking(Math.max(parking.lastOrdinal(), highest), parking.lastRelease());
@@ -101,15 +101,14 @@ final class CarryOver {
 
   /** How far the next position covers what is parked. */
   Parking parking() throws SQLException {
-    Connection leader = lead.leadership().connection();
+    ParkingCarryOver parked =
+        new ParkingCarryOver(lead.leadership().connection(), source, identity.id());
     if (base == null) {
-      return ParkingCarryOver.adopt(leader, source, identity.id());
+      return parked.adopt();
     }
     if (goesOnFromFormer()) {
-      return ParkingCarryOver.moved(leader, source, identity.id(), base.parking());
+      return parked.moved(base.parking());
     }
-    return former == null
-        ? base.parking()
-        : ParkingCarryOver.joined(leader, source, identity.id(), base.parking());
+    return former == null ? base.parking() : parked.joined(base.parking());
   }
 }
