@@ -25,6 +25,8 @@ final class DeskLook {
            ELSE convert_from(before, 'UTF8') END
       """;
 
+  private static final Sql.RowMapper<DeskEntry> ENTRY = Sql.as(DeskEntry.class);
+
   private final Connection connection;
   private final String sourceId;
   private final String table;
@@ -40,7 +42,7 @@ final class DeskLook {
     this.topicSql = templates.topicSql();
     this.entryColumns =
         """
-        ordinal, state, parked_at, %s AS of_table, event_id, event_type, %s AS destination, key,
+        ordinal, state, parked_at, %s AS "table", event_id, event_type, %s AS topic, key,
         octet_length(payload)::bigint AS payload_bytes, is_behind, attempts, reason, requested,
         release IS NOT NULL AND state = 'waiting' AS is_on_its_way, published_sequence, settled_at
         """
@@ -65,29 +67,21 @@ final class DeskLook {
   private List<DeskEntry> entries(DeskWhere where, String end, Object... values)
       throws SQLException {
     String sql = "SELECT %s FROM %s WHERE %s %s".formatted(entryColumns, table, where.sql(), end);
-    return Sql.list(connection, sql, DeskLook::entry, where.values(values));
+    return Sql.list(connection, sql, ENTRY, where.values(values));
   }
 
   ParkedDesk.Totals totals(DeskFilter filter) throws SQLException {
     DeskWhere where = DeskWhere.source(sourceId).matching(filter, topicSql);
     String sql =
         """
-        SELECT count(*), count(*) FILTER (WHERE state = 'waiting' AND NOT is_behind),
-          count(*) FILTER (WHERE state = 'waiting' AND is_behind), count(DISTINCT key), min(parked_at)
+        SELECT count(*) AS events,
+          count(*) FILTER (WHERE state = 'waiting' AND NOT is_behind) AS culprits,
+          count(*) FILTER (WHERE state = 'waiting' AND is_behind) AS behind,
+          count(DISTINCT key) AS keys, min(parked_at) AS oldest
         FROM %s WHERE %s
         """
             .formatted(table, where.sql());
-    return Sql.one(
-        connection,
-        sql,
-        row ->
-            new ParkedDesk.Totals(
-                row.getLong(1),
-                row.getLong(2),
-                row.getLong(3),
-                row.getLong(4),
-                Sql.instant(row, "min")),
-        where.values());
+    return Sql.one(connection, sql, Sql.as(ParkedDesk.Totals.class), where.values());
   }
 
   /** Waiting events of other sources in the same table, by source. */
@@ -128,7 +122,7 @@ final class DeskLook {
     String sql =
         """
         SELECT %s,
-          aggregate_type, aggregate_id, topic, content_type, headers, occurred_at, extra::text,
+          aggregate_type, aggregate_id, topic AS own_topic, content_type, headers, occurred_at, extra::text,
           encode(sha256(payload), 'hex') AS payload_hash, epoch, xid, lsn::text, committed_at,
           requested_by, requested_at, requested_reason
         FROM %s WHERE source = ? AND ordinal = ?
@@ -139,10 +133,10 @@ final class DeskLook {
 
   private DeskDetail detail(ResultSet row, long ordinal) throws SQLException {
     return new DeskDetail(
-        entry(row),
+        ENTRY.read(row),
         row.getString("aggregate_type"),
         row.getString("aggregate_id"),
-        row.getString("topic"),
+        row.getString("own_topic"),
         row.getString("content_type"),
         row.getString("headers"),
         Sql.instant(row, "occurred_at"),
@@ -161,22 +155,11 @@ final class DeskLook {
   private List<DeskDetail.Edit> edits(long ordinal) throws SQLException {
     String sql =
         """
-        SELECT edited_at, edited_by, reason, field, %s FROM %s
+        SELECT edited_at AS at, edited_by AS by, reason, field, %s AS before FROM %s
         WHERE source = ? AND ordinal = ? ORDER BY edited_at, field
         """
             .formatted(BEFORE, edits);
-    return Sql.list(
-        connection,
-        sql,
-        row ->
-            new DeskDetail.Edit(
-                row.getTimestamp(1).toInstant(),
-                row.getString(2),
-                row.getString(3),
-                row.getString(4),
-                row.getString(5)),
-        sourceId,
-        ordinal);
+    return Sql.list(connection, sql, Sql.as(DeskDetail.Edit.class), sourceId, ordinal);
   }
 
   /** Copies a payload as it is; false for a tombstone or when there is no such event. */
@@ -190,25 +173,5 @@ final class DeskLook {
       to.write(payload.get());
     }
     return payload.isPresent();
-  }
-
-  private static DeskEntry entry(ResultSet row) throws SQLException {
-    return new DeskEntry(
-        row.getLong("ordinal"),
-        row.getString("state"),
-        row.getTimestamp("parked_at").toInstant(),
-        row.getString("of_table"),
-        row.getString("event_id"),
-        row.getString("event_type"),
-        row.getString("destination"),
-        row.getString("key"),
-        row.getObject("payload_bytes", Long.class),
-        row.getBoolean("is_behind"),
-        row.getInt("attempts"),
-        row.getString("reason"),
-        row.getString("requested"),
-        row.getBoolean("is_on_its_way"),
-        row.getObject("published_sequence", Long.class),
-        Sql.instant(row, "settled_at"));
   }
 }

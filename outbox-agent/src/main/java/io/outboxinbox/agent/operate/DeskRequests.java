@@ -134,7 +134,7 @@ final class DeskRequests {
         Sql.list(
             connection,
             sql,
-            row -> new DeskAnswer.Taken(row.getLong(1), row.getInt(2)),
+            Sql.as(DeskAnswer.Taken.class),
             where.values(Arrays.asList(what, by, reason, what)));
     taken.sort(Comparator.comparingLong(DeskAnswer.Taken::ordinal));
     return taken;

@@ -38,9 +38,10 @@ public record LockHolder(
       Connection connection, String condition, Object... parameters) throws SQLException {
     String sql =
         """
-        SELECT DISTINCT coalesce(l.pid, 0), coalesce(a.usename, p.owner),
-          coalesce(a.application_name, ''), host(a.client_addr), p.gid,
-          coalesce(a.usename = current_user, false), coalesce(a.wait_event = 'SyncRep', false)
+        SELECT DISTINCT coalesce(l.pid, 0) AS pid, coalesce(a.usename, p.owner) AS role,
+          coalesce(a.application_name, '') AS application, host(a.client_addr) AS address,
+          p.gid AS prepared, coalesce(a.usename = current_user, false) AS is_ours,
+          coalesce(a.wait_event = 'SyncRep', false) AS waits_for_replica
         FROM pg_locks l
         LEFT JOIN pg_stat_activity a ON a.pid = l.pid
         LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
@@ -51,19 +52,7 @@ public record LockHolder(
           AND %s
         """
             .formatted(condition);
-    return CatalogQuery.list(
-        connection,
-        sql,
-        row ->
-            new LockHolder(
-                row.getInt(1),
-                row.getString(2),
-                row.getString(3),
-                row.getString(4),
-                row.getString(5),
-                row.getBoolean(6),
-                row.getBoolean(7)),
-        parameters);
+    return CatalogQuery.list(connection, sql, Sql.as(LockHolder.class), parameters);
   }
 
   /** For a message. */

@@ -1,5 +1,7 @@
 package io.outboxinbox.agent.source;
 
+import java.lang.reflect.Constructor;
+import java.lang.reflect.RecordComponent;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -9,8 +11,10 @@ import java.sql.Timestamp;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -28,6 +32,52 @@ public final class Sql {
   @FunctionalInterface
   public interface RowMapper<T> {
     T read(ResultSet row) throws SQLException;
+  }
+
+  /**
+   * Makes a record of a row: a component has the value of the column of its name, {@code isLost}
+   * that of {@code is_lost}. NULL is null, and 0 or false where the component is a primitive.
+   */
+  public static <T extends Record> RowMapper<T> as(Class<T> type) {
+    RecordComponent[] components = type.getRecordComponents();
+    Class<?>[] types =
+        Arrays.stream(components).map(RecordComponent::getType).toArray(Class<?>[]::new);
+    List<String> columns =
+        Arrays.stream(components)
+            .map(component -> component.getName().replaceAll("([A-Z])", "_$1"))
+            .map(name -> name.toLowerCase(Locale.ROOT))
+            .toList();
+    return row -> {
+      @Nullable Object[] values = new @Nullable Object[types.length];
+      for (int i = 0; i < types.length; i++) {
+        values[i] = value(row, columns.get(i), types[i]);
+      }
+      try {
+        Constructor<T> constructor = type.getDeclaredConstructor(types);
+        constructor.setAccessible(true);
+        return constructor.newInstance(values);
+      } catch (ReflectiveOperationException e) {
+        throw new IllegalStateException("a row makes no " + type.getSimpleName(), e);
+      }
+    };
+  }
+
+  private static @Nullable Object value(ResultSet row, String column, Class<?> type)
+      throws SQLException {
+    if (type == String.class) {
+      return row.getString(column);
+    } else if (type == long.class) {
+      return row.getLong(column);
+    } else if (type == int.class) {
+      return row.getInt(column);
+    } else if (type == boolean.class) {
+      return row.getBoolean(column);
+    } else if (type == Instant.class) {
+      return instant(row, column);
+    } else if (type == List.class) {
+      return CatalogQuery.texts(row, column);
+    }
+    return row.getObject(column, type);
   }
 
   /**

@@ -2,6 +2,7 @@ package io.outboxinbox.agent.source.inspect;
 
 import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.source.CatalogQuery;
+import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
@@ -25,15 +26,7 @@ final class MessagePreflight {
   private MessagePreflight() {}
 
   static List<Finding> check(Connection connection, SqlNames names) throws SQLException {
-    Rights rights =
-        CatalogQuery.one(
-            connection,
-            FUNCTIONS,
-            row ->
-                new Rights(
-                    row.getString("functions"),
-                    row.getBoolean("may_agent"),
-                    row.getBoolean("may_everybody")));
+    Rights rights = CatalogQuery.one(connection, FUNCTIONS, Sql.as(Rights.class));
     String grant = "GRANT EXECUTE ON FUNCTION %s TO %s".formatted(rights.functions(), names.role());
     if (!rights.mayAgent()) {
       return List.of(

@@ -1,13 +1,14 @@
 package io.outboxinbox.agent.source.inspect;
 
 import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.event.Nearest;
 import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.Sql;
 import io.outboxinbox.agent.source.inspect.TablePreflight.Relation;
 import java.sql.Connection;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.Optional;
@@ -83,7 +84,7 @@ final class PublicationPreflight {
         CatalogQuery.list(
             connection,
             FACTS,
-            PublicationPreflight::read,
+            Sql.as(Facts.class),
             config.publication(),
             oid,
             config.publication());
@@ -95,19 +96,6 @@ final class PublicationPreflight {
         : check(facts.get(0), outbox, names, relation.get().isPartitioned());
   }
 
-  private static Facts read(ResultSet row) throws SQLException {
-    return new Facts(
-        row.getBoolean("inserts"),
-        row.getBoolean("via_root"),
-        row.getBoolean("all_tables"),
-        row.getBoolean("more_than_inserts"),
-        row.getBoolean("has_table"),
-        row.getString("row_filter"),
-        CatalogQuery.texts(row, "hidden_columns"),
-        row.getBoolean("has_partition"),
-        row.getString("sent_as"));
-  }
-
   private static Finding missing(Connection connection, SourceConfiguration config, SqlNames names)
       throws SQLException {
     List<String> present = CatalogQuery.list(connection, NAMES, row -> row.getString("pubname"));
@@ -116,7 +104,7 @@ final class PublicationPreflight {
             .formatted(
                 config.publication(),
                 config.database(),
-                NearestName.hint(config.publication(), present)),
+                Nearest.hint(config.publication(), present)),
         "CREATE PUBLICATION %s FOR TABLE %s WITH (publish = 'insert', publish_via_partition_root = true); /* if there was one before, what was written meanwhile is a gap: %s */"
             .formatted(names.publication(), names.tables(), WayOut.RECONCILE));
   }

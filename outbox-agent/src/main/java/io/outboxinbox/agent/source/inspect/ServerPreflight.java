@@ -4,6 +4,7 @@ import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -33,7 +34,7 @@ final class ServerPreflight {
              current_setting('max_slot_wal_keep_size') AS keep_size,
              current_setting('wal_sender_timeout') AS sender_timeout,
              nullif(current_setting('idle_replication_slot_timeout', true), '0') AS idle_timeout,
-             current_user AS role_name,
+             current_user AS name,
              r.rolsuper AS is_superuser,
              r.rolreplication AS has_replication,
              EXISTS (SELECT FROM pg_roles m WHERE m.rolname = 'rds_replication') AS on_rds,
@@ -142,13 +143,7 @@ final class ServerPreflight {
         row.getString("keep_size"),
         row.getString("sender_timeout"),
         row.getString("idle_timeout"),
-        new Role(
-            row.getString("role_name"),
-            row.getBoolean("is_superuser"),
-            row.getBoolean("has_replication"),
-            row.getBoolean("on_rds"),
-            row.getBoolean("has_rds_replication"),
-            row.getBoolean("may_connect")),
+        Sql.as(Role.class).read(row),
         new SqlNames(
             row.getString("role"),
             row.getString("database"),

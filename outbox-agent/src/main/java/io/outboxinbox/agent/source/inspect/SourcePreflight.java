@@ -85,15 +85,6 @@ public final class SourcePreflight {
   }
 
   /**
-   * Whether the server answered and said no: to the role, its password, its rights, or for want of
-   * the agent's tables. {@link #check(SourceConfiguration, boolean)} then says what to mend.
-   * Everything else passes by itself.
-   */
-  public static boolean isRefusal(SQLException failure) {
-    return ConnectionFailure.isRefusal(failure);
-  }
-
-  /**
    * Looks at server, role, table, publication and the agent's tables. Whether rows were missed in
    * the meantime is not seen here: call {@link #checkPosition}.
    *

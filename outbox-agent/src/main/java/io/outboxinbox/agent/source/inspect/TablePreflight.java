@@ -1,15 +1,16 @@
 package io.outboxinbox.agent.source.inspect;
 
 import io.outboxinbox.agent.event.Finding;
+import io.outboxinbox.agent.event.Nearest;
 import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConfiguration.Column;
+import io.outboxinbox.agent.source.Sql;
 import io.outboxinbox.agent.source.outbox.OutboxColumns;
 import java.sql.Connection;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -65,7 +66,7 @@ final class TablePreflight {
       )
       SELECT a.attname AS name,
              CASE b.typtype WHEN 'e' THEN 'enum' WHEN 'b' THEN b.typname ELSE '' END AS base_type,
-             format_type(a.atttypid, a.atttypmod) AS shown_type,
+             format_type(a.atttypid, a.atttypmod) AS shown,
              a.attgenerated::text AS generated,
              t.modifier,
              CASE WHEN b.typtype <> 'e' AND NOT has_schema_privilege(n.oid, 'USAGE')
@@ -132,22 +133,10 @@ final class TablePreflight {
     return CatalogQuery.first(
         connection,
         RELATION,
-        TablePreflight::read,
+        Sql.as(Relation.class),
         outbox.mappedColumns().getOrDefault(Column.ID, "id"),
         outbox.schema(),
         outbox.name());
-  }
-
-  private static Relation read(ResultSet row) throws SQLException {
-    return new Relation(
-        row.getLong("oid"),
-        row.getString("kind"),
-        row.getString("persistence"),
-        row.getBoolean("may_use_schema"),
-        row.getBoolean("may_select"),
-        row.getBoolean("is_filtered"),
-        row.getBoolean("id_is_unique"),
-        CatalogQuery.texts(row, "unlogged_partitions"));
   }
 
   static Finding missing(Connection connection, SourceConfiguration config, OutboxTable outbox)
@@ -166,7 +155,7 @@ final class TablePreflight {
         outbox.schema());
     String hint =
         elsewhere.isEmpty()
-            ? NearestName.hint(outbox.name(), near)
+            ? Nearest.hint(outbox.name(), near)
             : " (did you mean " + elsewhere.get(0) + "?)";
     return Finding.misconfigured(
         "table %s.%s does not exist in database %s%s"
@@ -246,18 +235,11 @@ final class TablePreflight {
       Relation relation)
       throws SQLException {
     Map<String, ColumnType> present = new LinkedHashMap<>();
+    Sql.RowMapper<ColumnType> type = Sql.as(ColumnType.class);
     CatalogQuery.list(
         connection,
         COLUMNS,
-        row ->
-            present.put(
-                row.getString("name"),
-                new ColumnType(
-                    row.getString("base_type"),
-                    row.getString("shown_type"),
-                    row.getString("generated"),
-                    row.getInt("modifier"),
-                    row.getString("closed_schema"))),
+        row -> present.put(row.getString("name"), type.read(row)),
         relation.oid());
     checkCase(findings, names, present.keySet());
     outbox
@@ -300,7 +282,7 @@ final class TablePreflight {
     if (type == null) {
       findings.misconfigured(
           "table %s has no column %s for %s%s"
-              .formatted(names.table(), name, column, NearestName.hint(name, present.keySet())),
+              .formatted(names.table(), name, column, Nearest.hint(name, present.keySet())),
           "ALTER TABLE %s ADD COLUMN %s %s; /* or name the column in source.columns */"
               .formatted(
                   names.table(), Identifiers.quoted(name), OutboxColumns.definitionOf(column)));
@@ -348,7 +330,7 @@ final class TablePreflight {
     if (type == null) {
       findings.misconfigured(
           "table %s has no column %s of source.extraColumns%s"
-              .formatted(names.table(), name, NearestName.hint(name, present.keySet())),
+              .formatted(names.table(), name, Nearest.hint(name, present.keySet())),
           "ALTER TABLE %s ADD COLUMN %s text; /* or correct source.extraColumns */"
               .formatted(names.table(), Identifiers.quoted(name)));
     } else if (!type.generated().isEmpty()) {

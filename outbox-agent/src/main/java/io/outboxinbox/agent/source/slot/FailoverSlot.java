@@ -4,6 +4,7 @@ import io.outboxinbox.agent.event.Finding;
 import io.outboxinbox.agent.source.CatalogQuery;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
@@ -47,16 +48,7 @@ public final class FailoverSlot {
     if (!isWanted(connection, source)) {
       return List.of();
     }
-    Facts facts =
-        CatalogQuery.one(
-            connection,
-            FACTS,
-            row ->
-                new Facts(
-                    row.getString("waited_for"),
-                    row.getString("standbys"),
-                    row.getObject("is_failover", Boolean.class)),
-            source.slot());
+    Facts facts = CatalogQuery.one(connection, FACTS, Sql.as(Facts.class), source.slot());
     return check(facts, source);
   }
 

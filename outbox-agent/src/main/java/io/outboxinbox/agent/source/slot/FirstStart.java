@@ -26,8 +26,11 @@ import java.util.function.Function;
  * <p>The slot's exported snapshot shows exactly the rows whose transactions the slot will not send.
  * A snapshot dies with its connection, so their ids are copied into a table of ours at once: the
  * bootstrap can then be interrupted anywhere and goes on without asking what was visible when.
+ *
+ * @param source whose slot it is
+ * @param connections of this lead, which end with it
  */
-public final class FirstStart {
+public record FirstStart(SourceConfiguration source, SourceConnections connections) {
 
   /** Creating a slot waits for all transactions then running; say so instead of hanging. */
   private static final Duration CREATE_TIMEOUT = Duration.ofSeconds(60);
@@ -37,14 +40,6 @@ public final class FirstStart {
       Math.toIntExact(CREATE_TIMEOUT.toSeconds()) + SourceConnections.ANSWER_TIMEOUT_SECONDS;
 
   private static final String DUPLICATE_OBJECT = "42710";
-
-  private final SourceConfiguration source;
-  private final SourceConnections connections;
-
-  public FirstStart(SourceConfiguration source, SourceConnections connections) {
-    this.source = source;
-    this.connections = connections;
-  }
 
   /**
    * What the slot's snapshot showed.

@@ -2,6 +2,7 @@ package io.outboxinbox.agent.source.slot;
 
 import io.outboxinbox.agent.event.Lsn;
 import io.outboxinbox.agent.source.CatalogQuery;
+import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
 import java.sql.SQLException;
 
@@ -35,7 +36,7 @@ public record ServerState(
                   ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int
              END AS timeline,
              (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
-                   ELSE pg_current_wal_flush_lsn() END - '0/0'::pg_lsn)::bigint AS current_lsn,
+                   ELSE pg_current_wal_flush_lsn() END - '0/0'::pg_lsn)::bigint AS current_wal_lsn,
              current_setting('server_version_num')::int AS version_num,
              pg_is_in_recovery() AS in_recovery,
              pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next_xid
@@ -47,17 +48,7 @@ public record ServerState(
    * @throws SQLException the connection broke or an answer took too long; look again later
    */
   public static ServerState of(Connection connection) throws SQLException {
-    return CatalogQuery.one(
-        connection,
-        SERVER,
-        row ->
-            new ServerState(
-                row.getString("system_id"),
-                row.getInt("timeline"),
-                row.getLong("current_lsn"),
-                row.getInt("version_num"),
-                row.getBoolean("in_recovery"),
-                row.getLong("next_xid")));
+    return CatalogQuery.one(connection, SERVER, Sql.as(ServerState.class));
   }
 
   /** Where the primary's log ends now: everything committed before is in front of it. */

@@ -2,8 +2,8 @@ package io.outboxinbox.agent.source.slot;
 
 import io.outboxinbox.agent.event.Checkpoint;
 import io.outboxinbox.agent.source.CatalogQuery;
+import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -69,21 +69,7 @@ public record SlotState(
    * @throws SQLException the connection broke or an answer took too long; look again later
    */
   public static Optional<SlotState> of(Connection connection, String slotName) throws SQLException {
-    return CatalogQuery.first(connection, SLOT, SlotState::read, slotName);
-  }
-
-  private static SlotState read(ResultSet row) throws SQLException {
-    return new SlotState(
-        row.getString("plugin"),
-        row.getString("database"),
-        row.getBoolean("active"),
-        row.getInt("active_pid"),
-        row.getLong("confirmed_flush_lsn"),
-        row.getLong("restart_lsn"),
-        row.getString("wal_status"),
-        row.getString("invalidation_reason"),
-        row.getBoolean("temporary"),
-        row.getBoolean("two_phase"));
+    return CatalogQuery.first(connection, SLOT, Sql.as(SlotState.class), slotName);
   }
 
   /**

@@ -21,6 +21,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -170,12 +171,8 @@ public final class ParkedTable {
   }
 
   private static boolean isUniqueViolation(SQLException e) {
-    for (SQLException at = e; at != null; at = at.getNextException()) {
-      if (UNIQUE_VIOLATION.equals(at.getSQLState())) {
-        return true;
-      }
-    }
-    return false;
+    return Stream.iterate(e, Objects::nonNull, SQLException::getNextException)
+        .anyMatch(each -> UNIQUE_VIOLATION.equals(each.getSQLState()));
   }
 
   /**
@@ -384,14 +381,7 @@ public final class ParkedTable {
         ORDER BY ordinal LIMIT 1
         """
             .formatted(table);
-    return Sql.first(
-            connection,
-            sql,
-            row -> new Oldest(row.getLong(1), instant(row, "parked_at")),
-            source,
-            from,
-            lastOrdinal)
-        .orElse(null);
+    return Sql.first(connection, sql, Sql.as(Oldest.class), source, from, lastOrdinal).orElse(null);
   }
 
   static Instant instant(ResultSet row, String column) throws SQLException {

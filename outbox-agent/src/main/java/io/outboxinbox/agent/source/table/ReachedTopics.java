@@ -7,7 +7,6 @@ import io.outboxinbox.agent.source.Sql;
 import java.sql.Array;
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.sql.Timestamp;
 import java.time.Instant;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -86,7 +85,7 @@ public final class ReachedTopics {
   public Reached find(Connection connection, String sourceId) throws SQLException {
     String sql =
         """
-        SELECT topic.key, (topic.value #>> '{}')::timestamptz, source.topics_since,
+        SELECT topic.key, (topic.value #>> '{}')::timestamptz AS until, source.topics_since,
           source.former_ids
         FROM %s source, jsonb_each(source.topics) topic WHERE source.source = ?
         """
@@ -98,16 +97,12 @@ public final class ReachedTopics {
             connection,
             sql,
             row -> {
-              until.put(row.getString(1), instant(row.getTimestamp(2)));
+              until.put(row.getString(1), Sql.instant(row, "until"));
               formerIds.addAll(CatalogQuery.texts(row, "former_ids"));
-              return Optional.ofNullable(instant(row.getTimestamp(3)));
+              return Optional.ofNullable(Sql.instant(row, "topics_since"));
             },
             sourceId);
     return new Reached(
         until, since.isEmpty() ? Instant.MAX : since.get(0).orElse(null), List.copyOf(formerIds));
-  }
-
-  private static @Nullable Instant instant(@Nullable Timestamp time) {
-    return time == null ? null : time.toInstant();
   }
 }

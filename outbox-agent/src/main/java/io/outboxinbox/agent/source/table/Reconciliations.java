@@ -6,7 +6,6 @@ import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Timestamp;
 import java.time.Instant;
@@ -110,15 +109,12 @@ public final class Reconciliations {
   public Optional<Request> request(Connection connection, String sourceId) throws SQLException {
     String sql =
         """
-        SELECT reconcile_requested_at, coalesce(reconcile_requested_by, ''), reconcile_accepts
+        SELECT reconcile_requested_at AS at, coalesce(reconcile_requested_by, '') AS by,
+          reconcile_accepts AS accepts
         FROM %s WHERE source = ? AND reconcile_requested_at IS NOT NULL
         """
             .formatted(sources);
-    return CatalogQuery.first(
-        connection,
-        sql,
-        row -> new Request(row.getTimestamp(1).toInstant(), row.getString(2), row.getString(3)),
-        sourceId);
+    return CatalogQuery.first(connection, sql, Sql.as(Request.class), sourceId);
   }
 
   /**
@@ -278,32 +274,13 @@ public final class Reconciliations {
   public List<Report> list(Connection connection, String sourceId) throws SQLException {
     String sql =
         """
-        SELECT reconciliation, state, cause, requested_by, requested_at, started_at, finished_at,
+        SELECT reconciliation AS number, state, cause, requested_by, requested_at, started_at, finished_at,
           rows_in_table, candidates, already_parked, found_in_topics, published, phantoms,
           possible_repeats, notes
         FROM %s WHERE source = ? ORDER BY reconciliation DESC LIMIT 100
         """
             .formatted(table);
-    return CatalogQuery.list(connection, sql, Reconciliations::report, sourceId);
-  }
-
-  private static Report report(ResultSet row) throws SQLException {
-    return new Report(
-        row.getLong("reconciliation"),
-        row.getString("state"),
-        row.getString("cause"),
-        row.getString("requested_by"),
-        Sql.instant(row, "requested_at"),
-        row.getTimestamp("started_at").toInstant(),
-        Sql.instant(row, "finished_at"),
-        row.getLong("rows_in_table"),
-        row.getLong("candidates"),
-        row.getLong("already_parked"),
-        row.getLong("found_in_topics"),
-        row.getLong("published"),
-        row.getLong("phantoms"),
-        row.getString("possible_repeats"),
-        row.getString("notes"));
+    return CatalogQuery.list(connection, sql, Sql.as(Report.class), sourceId);
   }
 
   /** Writes events down that no row of the table stands behind. */
@@ -338,23 +315,10 @@ public final class Reconciliations {
       throws SQLException {
     String sql =
         """
-        SELECT event_id, topic, partition, broker_offset, sequence, published_at FROM %s
+        SELECT event_id, topic, partition, broker_offset AS offset, sequence, published_at FROM %s
         WHERE source = ? AND reconciliation = ? ORDER BY topic, partition, broker_offset LIMIT ?
         """
             .formatted(phantoms);
-    return CatalogQuery.list(
-        connection,
-        sql,
-        row ->
-            new Phantom(
-                row.getString(1),
-                row.getString(2),
-                row.getInt(3),
-                row.getLong(4),
-                row.getString(5),
-                row.getTimestamp(6).toInstant()),
-        sourceId,
-        number,
-        limit);
+    return CatalogQuery.list(connection, sql, Sql.as(Phantom.class), sourceId, number, limit);
   }
 }

@@ -125,11 +125,12 @@ public final class SourceRegistry {
   public Optional<Registration> find(Connection connection, String sourceId) throws SQLException {
     String sql =
         """
-        SELECT coalesce(epoch, 0), seeded_at IS NOT NULL, reconciliation, broker, branched_at, slot
+        SELECT coalesce(epoch, 0) AS epoch, seeded_at IS NOT NULL AS is_seeded, reconciliation, broker,
+          branched_at, slot
         FROM %s WHERE source = ?
         """
             .formatted(table);
-    return Sql.first(connection, sql, SourceRegistry::read, sourceId);
+    return Sql.first(connection, sql, Sql.as(Registration.class), sourceId);
   }
 
   /**
@@ -163,16 +164,6 @@ public final class SourceRegistry {
     return CatalogQuery.first(
             connection, sql, row -> new Decision(row.getString(1), row.getString(2)), sourceId)
         .orElse(new Decision(sourceId, null));
-  }
-
-  private static Registration read(ResultSet row) throws SQLException {
-    return new Registration(
-        row.getLong(1),
-        row.getBoolean(2),
-        row.getLong(3),
-        row.getString(4),
-        Sql.instant(row, "branched_at"),
-        row.getString(6));
   }
 
   /**
@@ -407,9 +398,9 @@ public final class SourceRegistry {
    * <p>Compare it with itself over time on one's own clock; clocks of two hosts do not compare.
    */
   public LastPulse lastPulse(Connection connection, String sourceId) throws SQLException {
-    String sql = "SELECT pulse, coalesce(holder, '') FROM %s WHERE source = ?".formatted(table);
-    return Sql.first(
-            connection, sql, row -> new LastPulse(row.getLong(1), row.getString(2)), sourceId)
-        .orElse(LastPulse.NEVER);
+    String sql =
+        "SELECT pulse AS number, coalesce(holder, '') AS holder FROM %s WHERE source = ?"
+            .formatted(table);
+    return Sql.first(connection, sql, Sql.as(LastPulse.class), sourceId).orElse(LastPulse.NEVER);
   }
 }

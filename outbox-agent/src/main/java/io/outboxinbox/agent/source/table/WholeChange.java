@@ -21,8 +21,11 @@ import java.util.Set;
  * long as it takes, and the leader's own session goes on pulsing beside it; but nobody's lock is
  * waited for longer than a moment, and the next try begins where this one began. What belongs to
  * other sources is free meanwhile.
+ *
+ * @param source in whose schema the tables are
+ * @param connections of this lead, so that whoever leads next ends what still runs
  */
-public final class WholeChange {
+public record WholeChange(SourceConfiguration source, SourceConnections connections) {
   /** No time limit to an answer, as when the list of older rows is made: tables have any size. */
   private static final int ANSWER_TIMEOUT_SECONDS = 0;
 
@@ -44,19 +47,6 @@ public final class WholeChange {
         l.granted AND l.mode IN ('RowShareLock', 'RowExclusiveLock')
         OR l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
       """;
-
-  private final SourceConfiguration source;
-  private final SourceConnections connections;
-
-  /**
-   * Makes changes of one source's tables.
-   *
-   * @param connections of this lead, so that whoever leads next ends what still runs
-   */
-  public WholeChange(SourceConfiguration source, SourceConnections connections) {
-    this.source = source;
-    this.connections = connections;
-  }
 
   /** Statements that belong together. */
   @FunctionalInterface
