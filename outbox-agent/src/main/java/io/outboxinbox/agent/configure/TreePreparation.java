@@ -19,16 +19,8 @@ import org.jspecify.annotations.Nullable;
  * {@code @JsonProperty}, and translates what people write into what Jackson reads. May run again on
  * its own result.
  */
-final class TreePreparation {
+record TreePreparation(ObjectMapper mapper, FaultList faults) {
   private static final String BYTES_SUFFIX = "Bytes";
-
-  private final ObjectMapper mapper;
-  private final FaultList faults;
-
-  TreePreparation(ObjectMapper mapper, FaultList faults) {
-    this.mapper = mapper;
-    this.faults = faults;
-  }
 
   /** Prepares a block whose keys are the type's properties. */
   void prepare(ObjectNode block, JavaType type, String path) {

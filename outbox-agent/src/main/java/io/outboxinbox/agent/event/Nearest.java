@@ -25,6 +25,11 @@ public final class Nearest {
                 .thenComparing(candidate -> candidate));
   }
 
+  /** The same as half a sentence to append; empty without one that is near. */
+  public static String hint(String word, Collection<String> candidates) {
+    return of(word, candidates).map(" (did you mean %s?)"::formatted).orElse("");
+  }
+
   private static int distance(String left, String right) {
     return DISTANCE.apply(left.toLowerCase(Locale.ROOT), right.toLowerCase(Locale.ROOT));
   }

@@ -20,31 +20,22 @@ import org.slf4j.MDC;
  * the time of a first start goes into loading classes, and consumers would wait for that. Runs on a
  * thread of its own, so that the standby notices meanwhile when the leader is gone.
  */
-public final class Rehearsal implements Runnable {
+public final class Rehearsal {
   private static final Logger LOG = LoggerFactory.getLogger(Rehearsal.class);
   private static final int ANSWER_TIMEOUT_SECONDS = 10;
 
-  private final PipelineConfiguration pipeline;
-  private final SourceIdentity source;
-  private final List<String> fixedTopics;
-
-  Rehearsal(PipelineConfiguration pipeline, SourceIdentity source, List<String> fixedTopics) {
-    this.pipeline = pipeline;
-    this.source = source;
-    this.fixedTopics = fixedTopics;
-  }
+  private Rehearsal() {}
 
   /** Starts it in the background. */
   public static void start(
       PipelineConfiguration pipeline, SourceIdentity source, List<String> topics) {
-    Thread thread =
-        new Thread(new Rehearsal(pipeline, source, topics), "rehearsal-" + pipeline.name());
+    Thread thread = new Thread(() -> run(pipeline, source, topics), "rehearsal-" + pipeline.name());
     thread.setDaemon(true);
     thread.start();
   }
 
-  @Override
-  public void run() {
+  private static void run(
+      PipelineConfiguration pipeline, SourceIdentity source, List<String> fixedTopics) {
     MDC.put("pipeline", pipeline.name());
     try (Connection connection =
             new SourceConnections(pipeline.source()).open("rehearsal", ANSWER_TIMEOUT_SECONDS);

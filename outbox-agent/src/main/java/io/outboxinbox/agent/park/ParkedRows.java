@@ -18,25 +18,13 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** Gives each statement the connection it needs. */
-final class ParkedRows implements ParkedEvents {
-  private final ParkedTable table;
-  private final ParkedQueue queue;
-  private final Connection leader;
-  private final Connection control;
-  private final TopicTemplates rules;
-
-  ParkedRows(
-      ParkedTable table,
-      ParkedQueue queue,
-      Connection leader,
-      Connection control,
-      TopicTemplates rules) {
-    this.table = table;
-    this.queue = queue;
-    this.leader = leader;
-    this.control = control;
-    this.rules = rules;
-  }
+record ParkedRows(
+    ParkedTable table,
+    ParkedQueue queue,
+    Connection leader,
+    Connection control,
+    TopicTemplates rules)
+    implements ParkedEvents {
 
   @Override
   public void insert(Portion portion) throws SQLException {

@@ -8,6 +8,7 @@ import io.outboxinbox.agent.lead.Pulse;
 import io.outboxinbox.agent.lead.Rehearsal;
 import io.outboxinbox.agent.lead.ReplicaWait;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
+import io.outboxinbox.agent.source.ConnectionFailure;
 import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConfiguration.OnGap;
 import io.outboxinbox.agent.source.inspect.Findings;
@@ -290,7 +291,7 @@ public final class Pipeline {
 
   /** A lost connection passes by itself; a server that refuses wants something mended. */
   private void waitAfterDatabaseFailure(SQLException e) throws InterruptedException {
-    if (!SourcePreflight.isRefusal(e)) {
+    if (!ConnectionFailure.isRefusal(e)) {
       waitAfter(State.WAITING_FOR_DATABASE, e);
       return;
     }

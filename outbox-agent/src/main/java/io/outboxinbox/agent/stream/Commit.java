@@ -16,8 +16,11 @@ import java.util.List;
  * gets events and checkpoint, confirms each, and only then may the source forget its log up to
  * there. A crash between two of these does again what is not durable yet, and loses nothing. Used
  * by one thread, one session long.
+ *
+ * @param log learns how far it will not be read again
  */
-public final class Commit {
+public record Commit(
+    Publisher publisher, ParkingLot lot, StreamMemory memory, PositionCommitter log) {
 
   /**
    * What becomes durable together.
@@ -32,23 +35,6 @@ public final class Commit {
   @FunctionalInterface
   public interface OnRefused {
     void note(AgentException.RejectedEvent refusal) throws SQLException;
-  }
-
-  private final Publisher publisher;
-  private final ParkingLot lot;
-  private final StreamMemory memory;
-  private final PositionCommitter log;
-
-  /**
-   * Makes steps of one session.
-   *
-   * @param log learns how far it will not be read again
-   */
-  public Commit(Publisher publisher, ParkingLot lot, StreamMemory memory, PositionCommitter log) {
-    this.publisher = publisher;
-    this.lot = lot;
-    this.memory = memory;
-    this.log = log;
   }
 
   /** {@link Publisher#mayRepeat}. */

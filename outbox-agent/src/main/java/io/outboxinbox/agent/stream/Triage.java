@@ -18,7 +18,8 @@ import org.jspecify.annotations.Nullable;
  * Decides for each row of the log whether it is published, parked, or whether all has to wait. Used
  * by one thread, and by one session: it holds keys of events that are not durably parked yet.
  */
-public final class Triage {
+public record Triage(
+    EventRules rules, HeldKeys held, StreamMemory memory, UnknownTopic unknownTopic) {
 
   /** What becomes of a row. */
   sealed interface Verdict {}
@@ -31,18 +32,6 @@ public final class Triage {
 
   /** Neither: nothing behind it may go on before somebody has mended the cause. */
   record Wait(AgentException cause) implements Verdict {}
-
-  private final EventRules rules;
-  private final HeldKeys held;
-  private final StreamMemory memory;
-  private final UnknownTopic unknownTopic;
-
-  public Triage(EventRules rules, HeldKeys held, StreamMemory memory, UnknownTopic unknownTopic) {
-    this.rules = rules;
-    this.held = held;
-    this.memory = memory;
-    this.unknownTopic = unknownTopic;
-  }
 
   Verdict judge(SequencedEvent sequenced) {
     OutboxEvent event = sequenced.event();
