@@ -13,7 +13,6 @@ import io.outboxinbox.agent.publish.Replayer;
 import jakarta.validation.constraints.NotBlank;
 import jakarta.validation.constraints.Pattern;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -155,26 +154,24 @@ public record KafkaConfiguration(
 
   @Override
   public List<Finding> cautions() {
-    List<Finding> cautions = new ArrayList<>();
+    Finding.Collector cautions = new Finding.Collector();
     String protocol =
         properties.getOrDefault(
             CommonClientConfigs.SECURITY_PROTOCOL_CONFIG,
             CommonClientConfigs.DEFAULT_SECURITY_PROTOCOL);
     if (protocol.endsWith("PLAINTEXT")) {
-      cautions.add(
-          Finding.warning(
-              "publish.properties security.protocol is %s: events cross the network in clear text"
-                  .formatted(protocol),
-              "set security.protocol: SASL_SSL or SSL"));
+      cautions.warning(
+          "publish.properties security.protocol is %s: events cross the network in clear text"
+              .formatted(protocol),
+          "set security.protocol: SASL_SSL or SSL");
     } else if (properties
         .getOrDefault(SslConfigs.SSL_ENDPOINT_IDENTIFICATION_ALGORITHM_CONFIG, "https")
         .isBlank()) {
-      cautions.add(
-          Finding.warning(
-              "publish.properties ssl.endpoint.identification.algorithm is empty: the broker's name is not checked",
-              "remove the key"));
+      cautions.warning(
+          "publish.properties ssl.endpoint.identification.algorithm is empty: the broker's name is not checked",
+          "remove the key");
     }
-    return cautions;
+    return cautions.found();
   }
 
   /** Without the properties' values, which hold credentials. */
