@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -217,8 +218,17 @@ public record PipelineConfiguration(
 
   /** How topics are chosen where a row has none of its own, by table. */
   public Map<String, String> topicTemplates() {
+    return templates(RouteConfiguration::topic);
+  }
+
+  /** How message keys are made, by table, in the same order. */
+  public Map<String, String> keyTemplates() {
+    return templates(RouteConfiguration::key);
+  }
+
+  private Map<String, String> templates(Function<RouteConfiguration, String> of) {
     Map<String, String> templates = new LinkedHashMap<>();
-    routes().forEach((table, route) -> templates.put(table, route.topic()));
+    routes().forEach((table, route) -> templates.put(table, of.apply(route)));
     return templates;
   }
 

@@ -6,6 +6,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * Which parked events; null stands for any.
  *
+ * @param table whose row it is
  * @param key message key
  * @param topic where the event would go: its own topic or the route's
  * @param type event type
@@ -14,6 +15,7 @@ import org.jspecify.annotations.Nullable;
  */
 public record DeskFilter(
     State state,
+    @Nullable String table,
     @Nullable String key,
     @Nullable String topic,
     @Nullable String type,
@@ -33,6 +35,6 @@ public record DeskFilter(
 
   /** Everything in that state. */
   public static DeskFilter of(State state) {
-    return new DeskFilter(state, null, null, null, null, null);
+    return new DeskFilter(state, null, null, null, null, null, null);
   }
 }

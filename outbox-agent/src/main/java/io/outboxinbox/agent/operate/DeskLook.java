@@ -46,7 +46,7 @@ final class DeskLook {
         octet_length(payload)::bigint AS payload_bytes, is_behind, attempts, reason, requested,
         release IS NOT NULL AND state = 'waiting' AS is_on_its_way, published_sequence, settled_at
         """
-            .formatted(templates.areOfSeveral() ? "source_table" : "NULL::text", topicSql);
+            .formatted(templates.otherTableSql(), topicSql);
   }
 
   List<DeskEntry> list(DeskFilter filter, long after, int limit) throws SQLException {

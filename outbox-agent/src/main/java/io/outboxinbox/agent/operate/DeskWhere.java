@@ -49,6 +49,9 @@ final class DeskWhere {
         // No condition.
       }
     }
+    if (filter.table() != null) {
+      and("source_table = ?", filter.table());
+    }
     if (filter.key() != null) {
       and(LongText.isSame("key", "?"), filter.key(), filter.key());
     }

@@ -102,16 +102,25 @@ public final class ParkedDesk implements AutoCloseable {
 
     /** As the configuration says. */
     public static Templates of(PipelineConfiguration pipeline) {
+      Map<String, String> keys = pipeline.keyTemplates();
       return new Templates(
-          pipeline.routes().entrySet().stream()
+          pipeline.topicTemplates().entrySet().stream()
               .map(
-                  route ->
-                      new OfTable(route.getKey(), route.getValue().topic(), route.getValue().key()))
+                  topic ->
+                      new OfTable(
+                          topic.getKey(), topic.getValue(), keys.getOrDefault(topic.getKey(), "")))
               .toList());
     }
 
     boolean areOfSeveral() {
       return tables.size() > 1;
+    }
+
+    /** The table of an event, as SQL; NULL for the only one. */
+    String otherTableSql() {
+      return areOfSeveral()
+          ? "source_table"
+          : "nullif(source_table, %s)".formatted(DeskWhere.literal(tables.get(0).table()));
     }
 
     /** Where an event would go, as SQL; NULL for one of a table that is not configured. */

@@ -8,6 +8,7 @@ import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.reconcile.Unhealable;
+import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
@@ -23,6 +24,7 @@ import io.outboxinbox.agent.source.table.SourceRegistry;
 import io.outboxinbox.agent.source.table.TablePositions;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -52,18 +54,31 @@ public final class ReconcileRequest {
    * What a reconciliation would find, before the topics are searched.
    *
    * @param causes why one is needed; empty when position and log fit together
-   * @param candidates rows that may not have been published
-   * @param boundXid rows of older transactions are known to be published; 0 when that is unknown
+   * @param tables in the order of the configuration
    * @param refusal why the agents would refuse it, and what to do; null when they would not
    */
   public record Preview(
       String source,
       String slot,
       List<String> causes,
-      long rowsInTable,
-      long candidates,
-      long boundXid,
-      @Nullable String refusal) {}
+      List<OfTable> tables,
+      @Nullable String refusal) {
+    public long rowsInTable() {
+      return tables.stream().mapToLong(OfTable::rows).sum();
+    }
+
+    public long candidates() {
+      return tables.stream().mapToLong(OfTable::candidates).sum();
+    }
+  }
+
+  /**
+   * One table in a preview.
+   *
+   * @param candidates rows that may not have been published
+   * @param knowsPublished whether of the others it is known that they are, or need not be
+   */
+  public record OfTable(String name, long rows, long candidates, boolean knowsPublished) {}
 
   /**
    * Looks, and changes nothing.
@@ -86,18 +101,30 @@ public final class ReconcileRequest {
       refuseMisconfigured(findings);
       Optional<String> fatal = fatal(findings, look, acceptedCluster);
       Optional<String> refusal = fatal.isPresent() ? fatal : unhealable(connection, look, bound);
-      Outboxes outboxes = new Outboxes(source.outboxes());
       return new Preview(
           look.identity().id(),
           source.slot(),
           causes(findings),
-          outboxes.count(connection),
-          outboxes.count(connection, table -> Candidates.notEndedAt(bound.endedXid())),
-          bound.endedXid(),
+          tables(connection, source, bound),
           refusal.map(text -> WayOut.of(pipeline.name(), text)).orElse(null));
     } catch (SQLException e) {
       throw away(e);
     }
+  }
+
+  private static List<OfTable> tables(
+      Connection connection, SourceConfiguration source, PassedBound bound) throws SQLException {
+    List<OfTable> tables = new ArrayList<>();
+    for (OutboxTable table : source.outboxes()) {
+      Outboxes outbox = new Outboxes(List.of(table));
+      tables.add(
+          new OfTable(
+              table.name(),
+              outbox.count(connection),
+              outbox.count(connection, bound::candidates),
+              !bound.candidates(table).equals(Candidates.ALL)));
+    }
+    return tables;
   }
 
   /** What keeps the agents stopped, asked or not, but for a cluster of before that is accepted. */

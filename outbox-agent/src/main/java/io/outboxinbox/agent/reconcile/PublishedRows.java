@@ -10,10 +10,11 @@ import io.outboxinbox.agent.publish.PublishedSearch;
 import io.outboxinbox.agent.publish.PublishedSearch.PublishedEvent;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.route.Router;
-import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.outbox.Outboxes;
 import io.outboxinbox.agent.source.outbox.PageLimit;
+import io.outboxinbox.agent.source.slot.CoveredTables;
+import io.outboxinbox.agent.source.slot.PassedBound;
 import io.outboxinbox.agent.source.table.Backlog;
 import io.outboxinbox.agent.source.table.Backlog.RowId;
 import io.outboxinbox.agent.source.table.BacklogPages;
@@ -29,13 +30,16 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.UUID;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -74,7 +78,7 @@ final class PublishedRows {
   private final Connection control;
   private final Backlog backlog;
   private final Outboxes outboxes;
-  private final Set<String> tables;
+  private final CoveredTables tables;
   private final Reconciliations reconciliations;
 
   /** Of this source: an accepted cluster has changed its id. */
@@ -89,22 +93,30 @@ final class PublishedRows {
   /** Of those found, which only a name tells that others may have too. */
   private long foundByName;
 
+  /** Of those found, which may be of one table or another. */
+  private long foundOfAny;
+
   /** Messages that may be ours, but do not say so. */
   private long untold;
 
   private long phantoms;
   private long shownNanos = System.nanoTime();
 
-  PublishedRows(Reconcile.Lead lead, long number, boolean listsPhantoms) {
+  /**
+   * Makes a search.
+   *
+   * @param bound what the position tells, of which tables
+   */
+  PublishedRows(Reconcile.Lead lead, long number, PassedBound bound) {
     this.lead = lead;
     this.number = number;
-    this.listsPhantoms = listsPhantoms;
+    this.listsPhantoms = bound.isPositionLost();
     this.sourceId = lead.leadership().source().id();
     this.control = lead.control();
     SourceConfiguration source = lead.pipeline().source();
     this.backlog = new Backlog(source);
     this.outboxes = new Outboxes(source.outboxes());
-    this.tables = source.outboxes().stream().map(OutboxTable::name).collect(Collectors.toSet());
+    this.tables = bound.tables();
     this.reconciliations = new Reconciliations(lead.pipeline().source());
     this.sourceIds = new HashSet<>(Set.of(sourceId));
     this.ceSource = lead.router().ceSource();
@@ -185,6 +197,12 @@ final class PublishedRows {
     if (untold > 0) {
       doubts.add(untold + " messages do not tell from which table an id comes");
     }
+    Set<String> came = tables.those(CoveredTables.State.NEW);
+    if (!came.isEmpty() && !outboxes.haveUuids(control)) {
+      doubts.add(
+          "what others have published of table %s, which is new to this source, cannot be recognised, since not all ids are UUIDs"
+              .formatted(String.join(", ", came)));
+    }
     if (latest.isOverfull()) {
       doubts.add("compacted topics have more keys than were remembered");
     }
@@ -198,6 +216,11 @@ final class PublishedRows {
           overtaken
               + " events count as published, because a compacted topic has a later event of their"
               + " key");
+    }
+    if (foundOfAny > 0) {
+      notes.add(
+          "%d events count as published by messages that do not name one of the tables: if rows of several tables share ids, some of these may be missing"
+              .formatted(foundOfAny));
     }
     if (foundByName > 0) {
       notes.add(
@@ -302,7 +325,10 @@ final class PublishedRows {
         }
       }
     }
-    takeOut(ours);
+    Map<Boolean, List<PublishedEvent>> ofAny =
+        ours.stream().collect(Collectors.partitioningBy(event -> tablesOf(event).size() > 1));
+    takeOut(ofAny.getOrDefault(false, List.of()));
+    foundOfAny += takeOut(ofAny.getOrDefault(true, List.of()));
     foundByName += takeOut(byName);
     if (lostSince != null && !ours.isEmpty()) {
       takePhantoms(ours, lostSince);
@@ -310,27 +336,31 @@ final class PublishedRows {
   }
 
   private int takeOut(List<PublishedEvent> events) throws SQLException {
-    if (events.isEmpty()) {
+    List<RowId> rows = events.stream().flatMap(this::rowsOf).toList();
+    if (rows.isEmpty()) {
       return 0;
     }
-    List<Backlog.Numbered> removed =
-        backlog.remove(control, sourceId, events.stream().map(this::rowOf).toList());
+    List<Backlog.Numbered> removed = backlog.remove(control, sourceId, rows);
     Map<RowId, Long> ordinals = Backlog.latest(removed);
     for (PublishedEvent event : events) {
       byte @Nullable [] key = event.key();
-      Long ordinal = ordinals.get(rowOf(event));
-      if (key != null && ordinal != null) {
-        latest.put(event.topic(), key, ordinal);
+      OptionalLong ordinal =
+          rowsOf(event).filter(ordinals::containsKey).mapToLong(ordinals::get).max();
+      if (key != null && ordinal.isPresent()) {
+        latest.put(event.topic(), key, ordinal.getAsLong());
       }
     }
     found += removed.size();
     return removed.size();
   }
 
-  /** Of any table where the message was sent while there was one, or names one of before. */
-  private RowId rowOf(PublishedEvent event) {
-    boolean isKnown = event.table() != null && tables.contains(event.table());
-    return new RowId(isKnown ? event.table() : null, event.id());
+  private Set<String> tablesOf(PublishedEvent event) {
+    return tables.ofMessage(event.table(), isOurs(event));
+  }
+
+  /** The rows a message may be of; none where its table is not read any more. */
+  private Stream<RowId> rowsOf(PublishedEvent event) {
+    return tablesOf(event).stream().map(table -> new RowId(table, event.id()));
   }
 
   /** Whether a message says that it is ours, as far as it says anything. */
@@ -351,23 +381,37 @@ final class PublishedRows {
     if (late.isEmpty()) {
       return;
     }
-    Set<String> missing =
-        outboxes.missing(control, late.stream().map(PublishedEvent::id).distinct().toList());
     List<Phantom> listed = new ArrayList<>();
-    for (PublishedEvent event : late) {
-      if (missing.contains(event.id())) {
-        listed.add(
-            new Phantom(
-                event.id(),
-                event.topic(),
-                event.partition(),
-                event.offset(),
-                event.sequence(),
-                event.publishedAt()));
-      }
+    for (PublishedEvent event : withoutRow(late)) {
+      listed.add(
+          new Phantom(
+              event.id(),
+              event.topic(),
+              event.partition(),
+              event.offset(),
+              event.sequence(),
+              event.publishedAt()));
     }
     phantoms += listed.size();
     reconciliations.addPhantoms(control, sourceId, number, listed);
+  }
+
+  /** Those of which no table that they may be of has the row, in order. */
+  private List<PublishedEvent> withoutRow(List<PublishedEvent> events) throws SQLException {
+    Map<Set<String>, List<String>> ids =
+        events.stream()
+            .collect(
+                Collectors.groupingBy(
+                    this::tablesOf, Collectors.mapping(PublishedEvent::id, Collectors.toList())));
+    // Nobody knows what is in a table that is not read any more.
+    ids.remove(Set.of());
+    Map<Set<String>, Set<String>> missing = new HashMap<>();
+    for (Map.Entry<Set<String>, List<String>> of : ids.entrySet()) {
+      missing.put(of.getKey(), outboxes.only(of.getKey()).missing(control, of.getValue()));
+    }
+    return events.stream()
+        .filter(event -> missing.getOrDefault(tablesOf(event), Set.of()).contains(event.id()))
+        .toList();
   }
 
   private static boolean isUuid(String id) {

@@ -13,7 +13,6 @@ import io.outboxinbox.agent.source.PublicationMark;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConfiguration.OnGap;
 import io.outboxinbox.agent.source.SourceConnections;
-import io.outboxinbox.agent.source.outbox.Candidates;
 import io.outboxinbox.agent.source.slot.FirstStart;
 import io.outboxinbox.agent.source.slot.LeftSlot;
 import io.outboxinbox.agent.source.slot.PassedBound;
@@ -178,6 +177,8 @@ public final class Reconcile {
   public Checkpoint run(Cause cause, @Nullable Checkpoint base)
       throws SQLException, InterruptedException {
     ServerState server = ServerState.of(lead.control());
+    // Before the slot: what is altered from now on, the next look sees.
+    String mark = PublicationMark.of(lead.control(), source);
     PassedBound bound = PassedBound.of(lead.control(), connections, source, server, base);
     // On another cluster a slot of the same name is another slot.
     Optional<Checkpoint> position =
@@ -206,9 +207,34 @@ public final class Reconcile {
         filled.candidates(),
         filled.parked());
     PublishedRows.Outcome published =
-        new PublishedRows(lead, number, bound.isPositionLost()).takeOut(filled, seed.position());
+        new PublishedRows(lead, number, bound).takeOut(filled, seed.position());
     Checkpoint checkpoint =
-        checkpoint(base, turn, bound, seed, published.remaining()).withParking(carryOver.parking());
+        checkpoint(base, turn, bound, seed, published.remaining())
+            .withParking(carryOver.parking())
+            .withPublicationMark(mark);
+    notePrepared(number, bound, filled, published, checkpoint);
+    makeDurable(checkpoint, cause);
+    LeftSlot.warn(lead.control(), position, own, source.slot());
+    LOG.info(
+        "reconciliation {}: {} of {} candidates are in the topics, {} will be published; epoch {}"
+            + " from sequence {}; log from {}",
+        number,
+        published.found(),
+        filled.candidates(),
+        published.remaining(),
+        checkpoint.epoch(),
+        checkpoint.sequence(),
+        Lsn.format(checkpoint.position().commitLsn()));
+    return checkpoint;
+  }
+
+  private void notePrepared(
+      long number,
+      PassedBound bound,
+      Backlog.Filled filled,
+      PublishedRows.Outcome published,
+      Checkpoint checkpoint)
+      throws SQLException {
     reconciliations.prepared(
         lead.control(),
         identity.id(),
@@ -223,19 +249,6 @@ public final class Reconcile {
             published.phantoms(),
             published.possibleRepeats(),
             published.notes()));
-    makeDurable(checkpoint, cause);
-    LeftSlot.warn(lead.control(), position, own, source.slot());
-    LOG.info(
-        "reconciliation {}: {} of {} candidates are in the topics, {} will be published; epoch {}"
-            + " from sequence {}; log from {}",
-        number,
-        published.found(),
-        filled.candidates(),
-        published.remaining(),
-        checkpoint.epoch(),
-        checkpoint.sequence(),
-        Lsn.format(checkpoint.position().commitLsn()));
-    return checkpoint;
   }
 
   private void refuseUnhealable(boolean hasSlot, Optional<String> own, PassedBound bound)
@@ -287,8 +300,7 @@ public final class Reconcile {
     if (hasSlot) {
       firstStart.dropSlot(leader);
     }
-    return firstStart.createSlot(
-        identity.id(), turn, table -> Candidates.notEndedAt(bound.endedXid()), own);
+    return firstStart.createSlot(identity.id(), turn, bound::candidates, own);
   }
 
   private Checkpoint checkpoint(
@@ -303,13 +315,14 @@ public final class Reconcile {
         lead.pipeline().name(),
         ServerState.of(lead.control()).timeline(),
         source.slot(),
-        PublicationMark.of(lead.control(), source),
+        PublicationMark.NONE,
         turn.epoch(),
         base == null ? 0 : lastNumber(base),
         remaining == 0 ? Checkpoint.BACKLOG_DONE : 0,
         seed.position(),
         Checkpoint.Parking.NONE,
-        bound.endedXid(),
+        // A second gap must take no older row of a new table for passed.
+        bound.endedXidOfAll(source.outboxes()),
         turn.reconciliation(),
         remaining == 0 ? 0 : new Backlog(source).end(lead.control(), identity.id()));
   }

@@ -3,13 +3,15 @@ package io.outboxinbox.agent.reconcile;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.SourceIdentity;
 import io.outboxinbox.agent.event.WayOut;
+import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration;
-import io.outboxinbox.agent.source.outbox.Candidates;
+import io.outboxinbox.agent.source.SourceConfiguration.ExistingRows;
 import io.outboxinbox.agent.source.outbox.Outboxes;
 import io.outboxinbox.agent.source.slot.PassedBound;
 import io.outboxinbox.agent.source.table.SourceRegistry;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -36,11 +38,6 @@ public final class Unhealable {
   public void refuse(
       Connection connection, boolean hasSlot, Optional<String> own, PassedBound bound)
       throws SQLException {
-    if (source.outboxes().size() > 1) {
-      throw new AgentException.Misconfigured(
-          "source.tables has several tables, and this version cannot reconcile them",
-          "run a version that can");
-    }
     // It makes room for a new one; who has not read it has nothing to do with it.
     if (hasSlot && own.filter(source.slot()::equals).isEmpty()) {
       throw new AgentException.Misconfigured(
@@ -51,16 +48,21 @@ public final class Unhealable {
               + "; or, if it is this source's own, such as from before an upgrade, say so: "
               + new SourceRegistry(source).claim(identity.id()));
     }
-    if (!source.skippedTables().isEmpty() && bound.endedXid() == 0) {
+    List<String> skipped =
+        source.outboxes().stream()
+            .filter(table -> table.existingRows() == ExistingRows.SKIP)
+            .filter(table -> !bound.tellsSkippedRows(table))
+            .map(OutboxTable::name)
+            .toList();
+    if (!skipped.isEmpty()) {
       throw new AgentException.Misconfigured(
-          "source.existingRows is skip, and without a known position rows that were never to be"
-              + " published cannot be told from rows that were missed",
-          "set source.existingRows to publish, which publishes every row that is in no topic, or"
+          "existingRows of table %s is skip, and without a known position rows that were never to be published cannot be told from rows that were missed"
+              .formatted(String.join(", ", skipped)),
+          "set existingRows to publish, which publishes every row that is in no topic, or"
               + " stop every agent of the source and run "
               + WayOut.RESET_LEAVING_OUT_COMMAND
               + " to publish only what is written from now on");
     }
-    new Outboxes(source.outboxes())
-        .refuseRowsWithoutId(connection, table -> Candidates.notEndedAt(bound.endedXid()));
+    new Outboxes(source.outboxes()).refuseRowsWithoutId(connection, bound::candidates);
   }
 }

@@ -14,6 +14,7 @@ import io.outboxinbox.agent.event.SourcePosition;
 import io.outboxinbox.agent.publish.Publisher;
 import io.outboxinbox.agent.publish.Replayer;
 import io.outboxinbox.agent.route.Router;
+import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.ServerMessage;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
@@ -65,12 +66,14 @@ public final class Replay {
   /**
    * What is to be published.
    *
+   * @param table whose rows; null for the only one
    * @param topic instead of the event's own; null for the original one
    * @param perSecond events, at least 1
    * @param after id behind which to begin; null for the first
    */
   public record Order(
       String id,
+      @Nullable String table,
       StoredRows.Selection selection,
       @Nullable String topic,
       int perSecond,
@@ -135,24 +138,33 @@ public final class Replay {
    * @throws AgentException.Retryable the database is away
    */
   public long count(Order order) {
-    requireTopic(order);
+    OutboxTable table = table(order);
     try (Connection connection = new SourceConnections(source).open("replay", ANSWER_SECONDS)) {
-      return new StoredRows(source.outboxes().get(0), 0)
-          .count(connection, order.selection(), order.after());
+      return new StoredRows(table, 0).count(connection, order.selection(), order.after());
     } catch (SQLException e) {
       throw failed(e);
     }
   }
 
-  private void requireTopic(Order order) {
-    if (source.outboxes().size() > 1) {
-      throw new AgentException.Misconfigured(
-          "source.tables has several tables, and this version cannot replay them",
-          "run a version that can");
+  /** One at a time: an id alone is no place in several tables to go on from. */
+  private OutboxTable table(Order order) {
+    List<OutboxTable> outboxes = source.outboxes();
+    String fix = "add --table with one of these: " + source.tableNames();
+    if (order.table() == null && outboxes.size() > 1) {
+      throw new AgentException.Misconfigured("source.tables has several tables", fix);
     }
+    OutboxTable table =
+        outboxes.stream()
+            .filter(outbox -> order.table() == null || outbox.name().equals(order.table()))
+            .findFirst()
+            .orElseThrow(
+                () ->
+                    new AgentException.Misconfigured(
+                        "table %s is not configured".formatted(order.table()), fix));
     if (order.topic() != null) {
-      router.requireTopic(source.outboxes().get(0).name(), order.topic());
+      router.requireTopic(table.name(), order.topic());
     }
+    return table;
   }
 
   /**
@@ -164,13 +176,13 @@ public final class Replay {
    *     the last id
    */
   public Progress run(Order order, Consumer<Progress> watcher) throws InterruptedException {
-    requireTopic(order);
+    OutboxTable table = table(order);
     Pace pace = new Pace(order.perSecond(), System::nanoTime);
     try (Connection connection = new SourceConnections(source).open("replay", ANSWER_SECONDS);
         Replayer replayer = pipeline.publish().newReplayer()) {
       SourceIdentity identity = SourceNames.identify(connection, pipeline.source());
       router = router.forSource(identity);
-      StoredRows rows = new StoredRows(source.outboxes().get(0), endedXid(connection, identity));
+      StoredRows rows = new StoredRows(table, endedXid(connection, identity, table));
       @Nullable String after = order.after();
       List<StoredRows.Stored> page = rows.page(connection, order.selection(), after, limit(order));
       while (!page.isEmpty()) {
@@ -178,7 +190,7 @@ public final class Replay {
         if (!order.selection().ids().isEmpty()) {
           found.addAll(ids);
         }
-        Map<String, Kept> parked = ParkedIds.among(connection, source.schema(), List.of(), ids);
+        Map<String, Kept> parked = ParkedIds.among(connection, table, ids);
         after = ids.get(ids.size() - 1);
         List<StoredRows.Stored> rest = page;
         while (!rest.isEmpty()) {
@@ -232,7 +244,8 @@ public final class Replay {
    * What the agent that leads has surely published; asked without disturbing it. The server may
    * have been restored since: then ids below that of the position were given out once more.
    */
-  private long endedXid(Connection connection, SourceIdentity identity) throws SQLException {
+  private long endedXid(Connection connection, SourceIdentity identity, OutboxTable table)
+      throws SQLException {
     Optional<Checkpoint> position;
     try (Publisher publisher =
         pipeline.publish().newPublisher(new TablePositions(connection, pipeline.source()))) {
@@ -249,7 +262,7 @@ public final class Replay {
                 SourceNames.resolved(connection, source),
                 ServerState.of(connection),
                 position.get())
-            .endedXid();
+            .endedXid(table);
   }
 
   private void publish(

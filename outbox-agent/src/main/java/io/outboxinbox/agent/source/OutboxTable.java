@@ -31,6 +31,23 @@ public record OutboxTable(
     return Identifiers.qualified(schema, name);
   }
 
+  /**
+   * A condition, true where a name is surely that of another table, which is there. What has no
+   * name, or one that no table has any more, may be of this one under a name of before.
+   *
+   * @param name in SQL
+   */
+  public String isOther(String name) {
+    return "(%1$s <> %2$s AND %3$s) IS TRUE"
+        .formatted(name, Identifiers.literal(this.name), exists(schema, name));
+  }
+
+  /** A condition, true where a schema has a table of a name, in SQL. */
+  public static String exists(String schema, String name) {
+    return "pg_catalog.to_regclass(%s || pg_catalog.quote_ident(%s)) IS NOT NULL"
+        .formatted(Identifiers.literal(Identifiers.quoted(schema) + "."), name);
+  }
+
   /** Whether it is made as the schema's files make it, with partitions that can be dropped. */
   public boolean isOurs() {
     return name.equals(OURS) && layout == Layout.STANDARD;

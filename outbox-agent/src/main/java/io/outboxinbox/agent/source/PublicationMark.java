@@ -184,13 +184,13 @@ public final class PublicationMark {
       findings.gap(
           "table %s is read from now on, and the last position does not cover it: rows it has already are in no stream"
               .formatted(table),
-          WayOut.RECONCILE);
+          WayOut.RECONCILE_ONCE);
     }
     for (String table : change.left()) {
       findings.gap(
-          "table %s is covered by the last position and not read any more: rows it gets would never be published"
+          "table %s is covered by the last position and not read any more: rows of it that are not published yet, and those it gets, would never be"
               .formatted(table),
-          "name it in source.tables again, or, to give it up: " + WayOut.RECONCILE);
+          "name it in source.tables again, or, to give it up: " + WayOut.RECONCILE_ONCE);
     }
     return findings.found();
   }
@@ -203,7 +203,8 @@ public final class PublicationMark {
         WayOut.RECONCILE);
   }
 
-  private static boolean isSameOrMore(String before, String now) {
+  /** Whether a mark says what another one says, and perhaps what earlier versions left out. */
+  public static boolean isSameOrMore(String before, String now) {
     return now.equals(before) || now.startsWith(before + TABLE);
   }
 
@@ -212,7 +213,11 @@ public final class PublicationMark {
    *
    * @param oid 0 where there is no such table
    */
-  private record Part(long oid, String name, String membership) {}
+  public record Part(long oid, String name, String membership) {
+    public boolean isSameTable(Part other) {
+      return oid == other.oid() && oid > 0;
+    }
+  }
 
   /**
    * A mark taken apart.
@@ -220,8 +225,8 @@ public final class PublicationMark {
    * @param publication all of it where it is of one table
    * @param parts none where it is of one table
    */
-  private record Parsed(String publication, List<Part> parts) {
-    static Parsed of(String mark) {
+  public record Parsed(String publication, List<Part> parts) {
+    public static Parsed of(String mark) {
       Matcher part = PART.matcher(mark);
       List<Part> parts = new ArrayList<>();
       int end = mark.length();
@@ -232,13 +237,23 @@ public final class PublicationMark {
       return new Parsed(mark.substring(0, end), parts);
     }
 
-    boolean isOfOne() {
+    public boolean isOfOne() {
       return parts.isEmpty();
     }
 
     /** The mark that one of the tables has where it is the only one. */
-    String own(Part part) {
+    public String own(Part part) {
       return publication + part.membership();
+    }
+
+    /** The part that is meant; none where it may be one or another: old marks name no table. */
+    public Optional<Part> only(Predicate<Part> isIt) {
+      List<Part> found = parts.stream().filter(isIt).toList();
+      return found.size() == 1 ? Optional.of(found.get(0)) : Optional.empty();
+    }
+
+    public Optional<Part> first(Predicate<Part> isIt) {
+      return parts.stream().filter(isIt).findFirst();
     }
   }
 
@@ -266,7 +281,8 @@ public final class PublicationMark {
         return new Change(false, List.of(), List.of(), List.of());
       }
       if (old.isOfOne()) {
-        return ofOne(current, part -> isSameOrMore(before, current.own(part)), true);
+        Optional<Part> only = current.only(part -> isSameOrMore(before, current.own(part)));
+        return ofOne(current, part -> only.filter(part::equals).isPresent(), true);
       }
       if (current.isOfOne()) {
         return ofOne(old, part -> isSameOrMore(old.own(part), now), false);
@@ -293,21 +309,16 @@ public final class PublicationMark {
       for (Part now : current.parts()) {
         // A renamed table keeps its id, and one that was made anew has the name.
         Optional<Part> before =
-            find(old, part -> part.oid() == now.oid() && now.oid() > 0)
-                .or(() -> find(old, part -> part.name().equals(now.name())));
+            old.first(now::isSameTable).or(() -> old.first(part -> part.name().equals(now.name())));
         before.ifPresent(gone::remove);
         if (before.isEmpty()) {
           added.add(now.name());
-        } else if (before.get().oid() != now.oid()
+        } else if (!now.isSameTable(before.get())
             || !isSameOrMore(before.get().membership(), now.membership())) {
           altered.add(now.name());
         }
       }
       return new Change(true, altered, added, gone.stream().map(Part::name).toList());
-    }
-
-    private static Optional<Part> find(Parsed mark, Predicate<Part> isIt) {
-      return mark.parts().stream().filter(isIt).findFirst();
     }
   }
 }

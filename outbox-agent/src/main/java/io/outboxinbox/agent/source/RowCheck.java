@@ -38,7 +38,7 @@ public final class RowCheck {
     @Nullable RowReader reader = row.table() == null ? only : readers.get(row.table());
     if (reader == null) {
       throw new RowReader.BadRowException(
-          "it is of table %s, which is not configured; name it in source, or, if it is called otherwise now: UPDATE %s SET source_table = '<its name now>' WHERE source_table IS NOT DISTINCT FROM %s"
+          "it is of table %s, which is not configured; name it in source, or discard the event, or, if the table is called otherwise now: UPDATE %s SET source_table = '<its name now>' WHERE source_table IS NOT DISTINCT FROM %s"
               .formatted(
                   row.table(),
                   parked,

@@ -237,7 +237,14 @@ public final class SourceNames {
     } else {
       // Made by hand, by that name as a rule; and who else has a position is not known, because
       // tables of one schema share what the agent's own table knows.
-      isOurs = !asks(connection, source, IS_OF_OTHERS);
+      // One that has begun under its own name keeps it when its table joins another pipeline.
+      isOurs =
+          !asks(connection, source, IS_OF_OTHERS)
+              && !registered.has(
+                  source,
+                  source.publication(),
+                  "seeded_at IS NOT NULL AND EXISTS (SELECT FROM pg_publication WHERE pubname = %s)"
+                      .formatted(Identifiers.literal(source.publication())));
     }
     return isOurs ? FIRST_PUBLICATION : source.publication();
   }

@@ -1,5 +1,6 @@
 package io.outboxinbox.agent.configure;
 
+import static java.util.stream.Collectors.joining;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.agent.source.OutboxTable;
@@ -7,6 +8,7 @@ import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConfiguration.ExistingRows;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 /** One table, named by keys of the source, or a list of them. */
@@ -87,7 +89,9 @@ class SourceTablesTest {
         .asString()
         .contains("source.tables[2].table: is b; must be named once");
     assertThat(reader.faultsOf(inSource("tables: [~]"))).isNotEmpty();
-    assertThat(reader.faultsOf(inSource("tables: [" + "{},".repeat(17) + "]")))
+    String seventeen =
+        IntStream.range(0, 17).mapToObj("{table: t%d}"::formatted).collect(joining(", "));
+    assertThat(reader.faultsOf(inSource("publication: p", "tables: [" + seventeen + "]")))
         .anyMatch(
             fault -> fault.contains("source.tables: ") && fault.contains("must have 1 to 16"));
     assertThat(reader.faultsOf(inSource("tables: []")))

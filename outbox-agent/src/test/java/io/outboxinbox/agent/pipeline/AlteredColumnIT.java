@@ -166,7 +166,7 @@ class AlteredColumnIT {
     assertThatThrownBy(
             () ->
                 new Replay(rig.configuration(""))
-                    .run(new Replay.Order("r", all, null, 1000, null), progress -> {}))
+                    .run(new Replay.Order("r", null, all, null, 1000, null), progress -> {}))
         .isInstanceOf(AgentException.Misconfigured.class)
         .hasMessageContaining("has no column payload");
     assertThat(rig.consume()).isEmpty();

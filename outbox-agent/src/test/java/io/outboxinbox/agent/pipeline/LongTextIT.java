@@ -80,7 +80,7 @@ class LongTextIT {
 
   private List<DeskEntry> list(String key) throws Exception {
     try (ParkedDesk desk = desk()) {
-      return desk.list(new DeskFilter(State.WAITING, key, null, null, null, null), 0, 10);
+      return desk.list(new DeskFilter(State.WAITING, null, key, null, null, null, null), 0, 10);
     }
   }
 

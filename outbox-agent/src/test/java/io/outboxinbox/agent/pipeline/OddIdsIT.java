@@ -179,7 +179,7 @@ class OddIdsIT {
         new StoredRows.Selection(null, null, List.of(id[0], id[3]), "order", null);
     Replay.Progress done =
         new Replay(rig.configuration(source))
-            .run(new Replay.Order("again", some, null, 100_000, null), progress -> {});
+            .run(new Replay.Order("again", null, some, null, 100_000, null), progress -> {});
     assertThat(done.rows()).isEqualTo(2);
     assertThat(done.parked()).isEqualTo(1);
   }
@@ -289,7 +289,7 @@ class OddIdsIT {
     StoredRows.Selection all = new StoredRows.Selection(null, null, List.of(), "order", null);
     Replay.Progress done =
         new Replay(rig.configuration(source))
-            .run(new Replay.Order("again", all, null, 100_000, null), progress -> {});
+            .run(new Replay.Order("again", null, all, null, 100_000, null), progress -> {});
     assertThat(done.rows()).isEqualTo(2);
   }
 }

@@ -355,12 +355,13 @@ class OddRowsIT {
         () ->
             new Replay(configuration)
                     .run(
-                        new Replay.Order("r", all, kafka.newTopic("probe", 1), 100_000, null),
+                        new Replay.Order("r", null, all, kafka.newTopic("probe", 1), 100_000, null),
                         p -> {})
                     .unpublished()
                 == 0);
     Replay replay = new Replay(configuration);
-    Replay.Progress done = replay.run(new Replay.Order("r", all, again, 100_000, null), p -> {});
+    Replay.Progress done =
+        replay.run(new Replay.Order("r", null, all, again, 100_000, null), p -> {});
     Map<String, String> replayed = new TreeMap<>();
     for (ConsumerRecord<String, byte[]> record : rig.consume(again)) {
       if (record.key().startsWith("log: ")) {

@@ -347,7 +347,11 @@ public final class PipelineRig implements AutoCloseable {
         once.add(record);
         continue;
       }
-      String event = header(record, "ce_id") + " of " + header(record, "ce_sourceid");
+      Header table = record.headers().lastHeader("outbox_table");
+      String event =
+          (table == null ? "" : header(record, "outbox_table"))
+              + header(record, "ce_id")
+              + header(record, "ce_sourceid");
       ConsumerRecord<String, byte[]> first = firsts.putIfAbsent(event, record);
       if (first == null) {
         once.add(record);

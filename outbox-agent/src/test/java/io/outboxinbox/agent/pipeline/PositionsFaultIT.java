@@ -22,11 +22,14 @@ import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * What can go wrong only where the position is written after the events, into the source database.
@@ -71,12 +74,14 @@ class PositionsFaultIT {
   }
 
   /** At any wave of any batch; another agent goes on each time, as after a crash of the process. */
-  @Test
-  void repeatsWithTheNumbersTheyHadWhereverItDies() throws Exception {
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2})
+  void repeatsWithTheNumbersTheyHadWhereverItDies(int tables) throws Exception {
+    @Nullable TwoTables two = tables == 2 ? new TwoTables(rig) : null;
     long seed = System.nanoTime();
     System.out.println("PositionsFaultIT seed " + seed);
     Random random = new Random(seed);
-    rig.insert(0, 60);
+    insert(two, 0, 60);
     for (int round = 0; round < 6; round++) {
       AtomicInteger waves = new AtomicInteger(1 + random.nextInt(8));
       AtomicInteger deaths = new AtomicInteger();
@@ -91,7 +96,7 @@ class PositionsFaultIT {
                     }
                     return true;
                   }));
-      rig.insert(60 + round * 40, 100 + round * 40);
+      insert(two, 60 + round * 40, 100 + round * 40);
       rig.await(() -> deaths.get() > 0);
       assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
     }
@@ -100,6 +105,14 @@ class PositionsFaultIT {
     rig.assertThatEventsAreExactly(300);
     System.out.println("PositionsFaultIT: " + rig.repeats() + " repeats");
     assertThat(rig.repeats()).isPositive();
+  }
+
+  private void insert(@Nullable TwoTables two, int from, int to) throws Exception {
+    if (two == null) {
+      rig.insert(from, to);
+    } else {
+      two.insert(from, to, true);
+    }
   }
 
   /** The process is gone at once, with whatever it had on its connections. */

@@ -157,18 +157,24 @@ class QuotedNamesIT {
         "GRANT SELECT ON %s TO outbox_agent"
             .formatted(Identifiers.qualified(names.schema(), names.decoy())));
     insert(names, "old", 0, 20);
-    rig.awaitLeading(
-        rig.start(
-            "schema: '%s'\n      publication: %s\n      tables: [{%s}, {%s}]"
-                .formatted(
-                    names.schema(),
-                    publication,
-                    names.entry(names.table()),
-                    names.entry(names.decoy()))));
+    rig.names =
+        "schema: '%s'\n      publication: %s\n      tables: [{%s}, {%s}]"
+            .formatted(
+                names.schema(),
+                publication,
+                names.entry(names.table()),
+                names.entry(names.decoy()));
+    Pipeline first = rig.start("");
+    rig.awaitLeading(first);
     insert(names, "log", 20, 40);
     rig.awaitEvents(80);
+    assertThat(first.stop(Duration.ofSeconds(20))).isTrue();
+    rig.forgetPosition();
+    insert(names, "late", 40, 50);
+    rig.awaitLeading(rig.start("onGap: reconcile"));
+    rig.awaitEvents(100);
     assertThat(rig.consume())
-        .hasSize(80)
+        .hasSize(100)
         .allSatisfy(
             record ->
                 assertThat(PipelineRig.header(record, "outbox_table"))
@@ -176,6 +182,9 @@ class QuotedNamesIT {
                         PipelineRig.header(record, "ce_type").equals("made")
                             ? names.table()
                             : names.decoy()));
+    Selection some = new Selection(null, null, List.of(), "Order", "log-21");
+    Replay.Order order = new Replay.Order("r", names.decoy(), some, rig.topic, 1000, null);
+    rig.await(() -> new Replay(rig.configuration("")).run(order, progress -> {}).published() == 1);
   }
 
   private void parkAndRelease(Names names) throws Exception {
@@ -210,7 +219,7 @@ class QuotedNamesIT {
 
   private long replayed(Names names, Selection selection) throws Exception {
     return new Replay(rig.configuration(names.yaml()))
-        .run(new Replay.Order("r", selection, rig.topic, 1000, null), progress -> {})
+        .run(new Replay.Order("r", null, selection, rig.topic, 1000, null), progress -> {})
         .published();
   }
 

@@ -1,5 +1,8 @@
 package io.outboxinbox.agent.pipeline;
 
+import static io.outboxinbox.agent.pipeline.TwoTables.ONE;
+import static io.outboxinbox.agent.pipeline.TwoTables.insert;
+import static io.outboxinbox.agent.pipeline.TwoTables.tableOf;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
@@ -7,9 +10,6 @@ import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
-import java.sql.Connection;
-import java.sql.SQLException;
-import java.sql.Statement;
 import java.time.Duration;
 import java.util.Comparator;
 import java.util.List;
@@ -27,8 +27,6 @@ import org.junit.jupiter.params.provider.EnumSource;
 @ParameterizedClass
 @EnumSource(Memory.class)
 class SeveralTablesIT {
-  private static final String ONE = "slot: " + PipelineRig.SLOT;
-
   @Parameter Memory memory;
 
   @RegisterExtension
@@ -37,50 +35,17 @@ class SeveralTablesIT {
   @RegisterExtension static final KafkaExtension kafka = KafkaExtension.shared();
 
   private PipelineRig rig;
+  private TwoTables tables;
 
   @BeforeEach
   void setUp() throws Exception {
     rig = new PipelineRig(postgres, kafka, memory);
-    rig.execute(
-        "CREATE TABLE event (LIKE outbox_event INCLUDING ALL)",
-        "GRANT SELECT ON event TO outbox_agent",
-        "ALTER PUBLICATION outbox_publication ADD TABLE event");
-    tables("{table: outbox_event}, {table: event}");
+    tables = new TwoTables(rig);
   }
 
   @AfterEach
   void tearDown() {
     rig.close();
-  }
-
-  private void tables(String entries) {
-    rig.names = ONE + "\n      tables: [" + entries + "]";
-  }
-
-  private static String insert(String table, int number) {
-    return """
-        INSERT INTO %s (aggregate_type, aggregate_id, event_type, payload)
-        VALUES ('order', 'key-%d', 'placed', '{"n":%d}')
-        """
-        .formatted(table, number % 5, number);
-  }
-
-  private static String tableOf(int number) {
-    return number % 2 == 0 ? "outbox_event" : "event";
-  }
-
-  /** In turn into both tables, as one transaction or as many. */
-  private void insertBoth(int from, int to, boolean isOne) throws SQLException {
-    try (Connection connection = rig.database.connect();
-        Statement statement = connection.createStatement()) {
-      connection.setAutoCommit(!isOne);
-      for (int i = from; i < to; i++) {
-        statement.execute(insert(tableOf(i), i));
-      }
-      if (isOne) {
-        connection.commit();
-      }
-    }
   }
 
   private void assertThatAllCameInOrder(int count) {
@@ -101,23 +66,23 @@ class SeveralTablesIT {
   @Test
   void publishesTransactionsOverTwoTablesInTheOrderTheyWereWritten() throws Exception {
     rig.awaitLeading(rig.start(""));
-    insertBoth(0, 40, true);
-    insertBoth(40, 80, true);
-    insertBoth(80, 100, false);
+    tables.insert(0, 40, true);
+    tables.insert(40, 80, true);
+    tables.insert(80, 100, false);
     assertThatAllCameInOrder(100);
   }
 
   @Test
   void publishesOlderRowsOfAllTablesOnceAndInOrder() throws Exception {
-    insertBoth(0, 60, false);
+    tables.insert(0, 60, false);
     rig.awaitLeading(rig.start(""));
-    insertBoth(60, 100, true);
+    tables.insert(60, 100, true);
     assertThatAllCameInOrder(100);
   }
 
   @Test
   void skipsOlderRowsOfOneTableOnly() throws Exception {
-    tables("{table: outbox_event}, {table: event, existingRows: skip}");
+    tables.list("{table: outbox_event}, {table: event, existingRows: skip}");
     rig.execute(insert("outbox_event", 0), insert("event", 99));
     rig.awaitLeading(rig.start(""));
     rig.execute(insert("event", 1), insert("outbox_event", 2));
@@ -127,9 +92,9 @@ class SeveralTablesIT {
   @Test
   void routesEachTableByItsOwnTemplates() throws Exception {
     String other = kafka.newTopic("private", 1);
-    tables("{table: outbox_event}, {table: event, topic: %s, key: '{id}'}".formatted(other));
+    tables.list("{table: outbox_event}, {table: event, topic: %s, key: '{id}'}".formatted(other));
     rig.awaitLeading(rig.start(""));
-    insertBoth(0, 4, true);
+    tables.insert(0, 4, true);
     rig.awaitEvents(2);
     rig.await(() -> rig.consume(other).size() == 2);
     assertThat(rig.numbersOf(rig.consume())).containsExactlyInAnyOrder(0, 2);
@@ -141,11 +106,11 @@ class SeveralTablesIT {
 
   @Test
   void goesOnInTheMiddleOfATransactionOverTwoTables() throws Exception {
-    insertBoth(0, 20, true);
+    tables.insert(0, 20, true);
     for (int round = 0; round < 4; round++) {
       Pipeline pipeline = rig.start(rig.batch("{maxEvents: 3, atomicEvents: 3}"));
       rig.awaitLeading(pipeline);
-      insertBoth(20 + round * 60, 80 + round * 60, true);
+      tables.insert(20 + round * 60, 80 + round * 60, true);
       rig.awaitEvents(40 + round * 60);
       assertThat(pipeline.stop(Duration.ofSeconds(20))).isTrue();
     }
@@ -201,6 +166,25 @@ class SeveralTablesIT {
     rig.awaitEvents(3);
   }
 
+  @Test
+  void aTableThatIsNotInThePublicationIsNamed() throws Exception {
+    rig.execute("ALTER PUBLICATION outbox_publication DROP TABLE event");
+    Pipeline pipeline = rig.start("");
+    rig.awaitState(pipeline, State.MISCONFIGURED);
+    assertThat(pipeline.status().reason()).contains("ADD TABLE public.event");
+    rig.execute("ALTER PUBLICATION outbox_publication ADD TABLE event");
+    rig.awaitLeading(pipeline);
+  }
+
+  @Test
+  void refusesNumbersAsIdsOfSeveralTables() throws Exception {
+    rig.execute(
+        "ALTER TABLE event ALTER COLUMN id DROP DEFAULT, ALTER COLUMN id TYPE bigint USING 0");
+    Pipeline pipeline = rig.start("");
+    rig.awaitState(pipeline, State.MISCONFIGURED);
+    assertThat(pipeline.status().reason()).contains("and source.tables has several tables");
+  }
+
   /** A row that fits no message, until its headers are corrected. */
   private static String unfit(String table, int number) {
     return insert(table, number)
@@ -217,7 +201,7 @@ class SeveralTablesIT {
     rig.awaitEvents(10);
     String mark = rig.checkpoint().publicationMark();
     assertThat(before.stop(Duration.ofSeconds(20))).isTrue();
-    tables("{table: outbox_event}");
+    tables.list("{table: outbox_event}");
     rig.awaitLeading(rig.start(""));
     rig.insert(10, 20);
     rig.awaitEvents(20);
@@ -236,7 +220,7 @@ class SeveralTablesIT {
     rig.insert(0, 10);
     rig.awaitEvents(10);
     assertThat(before.stop(Duration.ofSeconds(20))).isTrue();
-    tables("{table: outbox_event}, {table: event}");
+    tables.list("{table: outbox_event}, {table: event}");
     rig.names += "\n      onGap: reconcile";
     Pipeline after = rig.start("");
     rig.awaitState(after, State.STOPPED);

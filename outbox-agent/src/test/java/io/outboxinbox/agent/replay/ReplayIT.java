@@ -11,6 +11,7 @@ import io.outboxinbox.agent.pipeline.Pipeline;
 import io.outboxinbox.agent.pipeline.PipelineRig;
 import io.outboxinbox.agent.pipeline.PipelineRig.Memory;
 import io.outboxinbox.agent.pipeline.PipelineStatus;
+import io.outboxinbox.agent.pipeline.TwoTables;
 import io.outboxinbox.agent.source.outbox.StoredRows.Selection;
 import io.outboxinbox.testkit.KafkaExtension;
 import io.outboxinbox.testkit.PostgresExtension;
@@ -58,7 +59,7 @@ class ReplayIT {
   }
 
   private static Replay.Order order(Selection selection, String topic, String after) {
-    return new Replay.Order("again-1", selection, topic, 100_000, after);
+    return new Replay.Order("again-1", null, selection, topic, 100_000, after);
   }
 
   private Pipeline leader() {
@@ -242,6 +243,62 @@ class ReplayIT {
         .hasMessageContaining("outbox-agent-positions");
   }
 
+  /** An id alone is no place in several tables, and one table's parked event is not the other's. */
+  @Test
+  void replaysOneOfSeveralTables() throws Exception {
+    TwoTables tables = new TwoTables(rig);
+    configuration = rig.configuration("");
+    leader();
+    tables.insert(0, 10, true);
+    String probe = kafka.newTopic("probe", 1);
+    await()
+        .atMost(Duration.ofSeconds(60))
+        .until(() -> replayed("outbox_event", probe).published() == 5);
+    rig.execute(
+        "INSERT INTO event SELECT * FROM outbox_event",
+        """
+        INSERT INTO outbox_parked (source, ordinal, event_id, reason, is_behind, epoch, xid, lsn,
+          committed_at, source_table)
+        SELECT 's', 1, id::text, 'why', false, 1, 1, '0/1', now(), 'event' FROM outbox_event LIMIT 1
+        """);
+    String other = kafka.newTopic("other", 1);
+    await().atMost(Duration.ofSeconds(60)).until(() -> replayed("event", probe).published() == 9);
+    Replay.Progress events = replayed("event", other);
+    assertThat(events.published()).isEqualTo(9);
+    assertThat(events.parked()).isEqualTo(1);
+    assertThat(replayed(other))
+        .hasSize(9)
+        .allMatch(record -> PipelineRig.header(record, "outbox_table").equals("event"));
+    assertThat(replayed("outbox_event", other).published()).isEqualTo(5);
+    assertThatThrownBy(() -> new Replay(configuration).count(order(ORDERS, null, null)))
+        .isInstanceOf(AgentException.Misconfigured.class)
+        .hasMessageContaining("add --table with one of these: outbox_event, event");
+    assertThatThrownBy(() -> replayed("gone", other))
+        .isInstanceOf(AgentException.Misconfigured.class)
+        .hasMessageContaining("table gone is not configured");
+  }
+
+  /** Nobody has published its rows yet, however old their transactions are. */
+  @Test
+  void takesNoRowOfATableThatThePositionDoesNotCoverForPublished() throws Exception {
+    new TwoTables(rig);
+    PipelineConfiguration both = rig.configuration("");
+    rig.execute(TwoTables.insert("event", 1));
+    rig.names = TwoTables.ONE;
+    configuration = rig.configuration("");
+    leader();
+    published(5);
+    configuration = both;
+    Replay.Progress done = replayed("event", kafka.newTopic("other", 1));
+    assertThat(done.published()).isZero();
+    assertThat(done.unpublished()).isEqualTo(1);
+  }
+
+  private Replay.Progress replayed(String table, String to) throws Exception {
+    return new Replay(configuration)
+        .run(new Replay.Order("again-1", table, ORDERS, to, 100_000, null), progress -> {});
+  }
+
   private static final class CutShort extends RuntimeException {
     private static final long serialVersionUID = 1;
   }
@@ -267,7 +324,7 @@ class ReplayIT {
       assertThatThrownBy(
               () ->
                   cut.run(
-                      new Replay.Order("again-1", ORDERS, to, 3, null),
+                      new Replay.Order("again-1", null, ORDERS, to, 3, null),
                       progress -> {
                         if (--left[0] == 0) {
                           throw new CutShort();

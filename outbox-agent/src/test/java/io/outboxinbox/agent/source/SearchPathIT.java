@@ -90,7 +90,7 @@ class SearchPathIT {
         StoredRows.Selection some =
             new StoredRows.Selection(null, null, List.of("a", "c"), "order", "k");
         new Replay(rig.configuration(source))
-            .run(new Replay.Order("again", some, null, 1, null), progress -> {});
+            .run(new Replay.Order("again", null, some, null, 1, null), progress -> {});
         assertThat(rig.query("SELECT coalesce(string_agg(DISTINCT what, ', '), '') FROM app.loot"))
             .isEmpty();
       } finally {

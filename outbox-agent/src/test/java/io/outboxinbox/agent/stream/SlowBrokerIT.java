@@ -90,7 +90,7 @@ class SlowBrokerIT {
 
   private static Replay.Order order(String topic) {
     return new Replay.Order(
-        "again-1", new Selection(null, null, List.of(), "order", null), topic, 100_000, null);
+        "again-1", null, new Selection(null, null, List.of(), "order", null), topic, 100_000, null);
   }
 
   @Test

@@ -256,6 +256,24 @@ class RetentionIT {
   }
 
   @Test
+  void parkedEventsOfAnotherTableKeepNoPartition() throws Exception {
+    awaitLeading(rig.start(configuration));
+    await().atMost(Duration.ofSeconds(60)).until(() -> checkpoint().endedXid() > 0);
+    rig.execute(
+        "CREATE TABLE event ()",
+        """
+        INSERT INTO outbox_parked (source, ordinal, event_id, reason, is_behind, epoch, xid, lsn,
+          committed_at, source_table)
+        SELECT 's', 1, %s::text, 'why', false, 1, 1, '0/1', now(), 'name of before'
+        """
+            .formatted(idOf(PARKED_DAY)));
+    cleaner.clean();
+    assertThat(lastReason()).contains("parked event 1 is from there");
+    rig.execute("UPDATE outbox_parked SET source_table = 'event'");
+    cleanDownTo(0);
+  }
+
+  @Test
   void keepsWhatAnOpenTransactionHasWritten() throws Exception {
     awaitLeading(rig.start(configuration));
     await().atMost(Duration.ofSeconds(60)).until(() -> checkpoint().endedXid() > 0);

@@ -153,6 +153,7 @@ record ParkedArguments(Namespace given, Clock clock) {
   }
 
   private static void filters(Subparser action) {
+    action.addArgument("--table").metavar("NAME").help("of this table");
     action
         .addArgument("--key")
         .help("message key as the list has it; that of a char(n) with its blanks");
@@ -249,6 +250,7 @@ record ParkedArguments(Namespace given, Clock clock) {
   private DeskFilter filter(State state) throws ArgumentParserException {
     return new DeskFilter(
         state,
+        given.getString("table"),
         given.getString("key"),
         given.getString("topic"),
         given.getString("type"),

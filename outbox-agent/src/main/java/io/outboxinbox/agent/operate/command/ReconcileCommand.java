@@ -54,7 +54,7 @@ public final class ReconcileCommand extends PipelineCommand {
     }
     @Nullable String accepted = namespace.getString("accept_cluster");
     if (!namespace.getBoolean("yes")) {
-      preview(reconcile.preview(accepted), pipeline, accepted);
+      preview(reconcile.preview(accepted), accepted);
       return;
     }
     Request request = reconcile.ask(accepted);
@@ -66,20 +66,23 @@ public final class ReconcileCommand extends PipelineCommand {
     }
   }
 
-  private void preview(
-      ReconcileRequest.Preview preview, PipelineConfiguration pipeline, @Nullable String accepted) {
+  private void preview(ReconcileRequest.Preview preview, @Nullable String accepted) {
     if (preview.causes().isEmpty()) {
       out.println("position and log fit together; a reconciliation is not needed");
     }
     preview.causes().forEach(cause -> out.println("cause: " + cause));
-    out.printf(
-        "table %s has %d rows; %d of them may not have been published%s%n",
-        pipeline.source().tableNames(),
-        preview.rowsInTable(),
-        preview.candidates(),
-        preview.boundXid() == 0
-            ? " (nothing is known of any row)"
-            : ", the others belong to transactions known to be published");
+    preview
+        .tables()
+        .forEach(
+            table ->
+                out.printf(
+                    "table %s has %d rows; %d of them may not have been published%s%n",
+                    table.name(),
+                    table.rows(),
+                    table.candidates(),
+                    table.knowsPublished()
+                        ? ", the others belong to transactions known to be published"
+                        : " (nothing is known of any row)"));
     if (preview.refusal() != null) {
       out.println("asked with --yes, the agents would refuse: " + preview.refusal());
       return;

@@ -54,6 +54,10 @@ public final class ReplayCommand extends PipelineCommand {
   @Override
   void addArguments(Subparser subparser) {
     subparser
+        .addArgument("--table")
+        .metavar("NAME")
+        .help("events of this table; needed where source.tables has several");
+    subparser
         .addArgument("--from")
         .metavar("TIME")
         .help("events that happened (occurred_at) then or later, such as 2026-11-24T10:00:00Z");
@@ -221,7 +225,12 @@ public final class ReplayCommand extends PipelineCommand {
       throw wrong("--id must be 1 to 64 letters, digits, '.', '_' and '-'");
     }
     return new Replay.Order(
-        id, selection, given.getString("topic"), rate(given), given.getString("after"));
+        id,
+        given.getString("table"),
+        selection,
+        given.getString("topic"),
+        rate(given),
+        given.getString("after"));
   }
 
   private static int rate(Namespace given) throws ArgumentParserException {

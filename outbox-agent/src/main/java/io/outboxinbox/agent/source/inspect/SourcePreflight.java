@@ -12,6 +12,7 @@ import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
 import io.outboxinbox.agent.source.Sql;
+import io.outboxinbox.agent.source.slot.CoveredTables;
 import io.outboxinbox.agent.source.slot.FailoverSlot;
 import io.outboxinbox.agent.source.slot.ServerState;
 import io.outboxinbox.agent.source.slot.SlotState;
@@ -233,6 +234,15 @@ public final class SourcePreflight {
     }
     String mark = PublicationMark.of(connection, config);
     findings.addAll(PublicationMark.compare(config, checkpoint.publicationMark(), mark));
+    List<String> renamed =
+        CoveredTables.between(config, checkpoint.publicationMark(), mark).renamed();
+    if (!renamed.isEmpty() && !checkpoint.isBacklogDone()) {
+      findings.add(
+          Finding.gap(
+              "table %s, was renamed while rows older than the slot were still to be published: their list has the name of before"
+                  .formatted(String.join(", ", renamed)),
+              WayOut.RECONCILE));
+    }
     if (ParkedTable.areMissing(connection, config.schema(), checkpoint, server.timeline())) {
       findings.add(
           Finding.gap(

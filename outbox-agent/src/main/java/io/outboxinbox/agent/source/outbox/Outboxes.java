@@ -19,9 +19,13 @@ import java.util.stream.Collectors;
 public final class Outboxes {
   private final List<OutboxTable> tables;
 
-  /** At least one table. */
   public Outboxes(List<OutboxTable> tables) {
     this.tables = List.copyOf(tables);
+  }
+
+  /** Those of the names. */
+  public Outboxes only(Set<String> names) {
+    return new Outboxes(tables.stream().filter(table -> names.contains(table.name())).toList());
   }
 
   /**
@@ -140,7 +144,7 @@ public final class Outboxes {
     return true;
   }
 
-  /** Which of the ids no row of any table has; only where all have UUIDs. */
+  /** Which of the ids no row has; only where all tables have UUIDs. */
   public Set<String> missing(Connection connection, List<String> ids) throws SQLException {
     String sql =
         "SELECT i.id::text FROM pg_catalog.unnest(?::uuid[]) AS i(id) WHERE "

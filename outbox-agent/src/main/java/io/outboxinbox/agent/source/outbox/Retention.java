@@ -55,13 +55,15 @@ public final class Retention {
 
   private final SourceConfiguration source;
   private final Duration keep;
+  private final OutboxTable ours;
   private final String outbox;
   private final String parked;
 
   public Retention(SourceConfiguration source, Duration keep) {
     this.source = source;
     this.keep = keep;
-    this.outbox = Identifiers.qualified(source.schema(), OutboxTable.OURS);
+    this.ours = source.outboxes().stream().filter(OutboxTable::isOurs).findFirst().orElseThrow();
+    this.outbox = ours.qualified();
     this.parked = Identifiers.qualified(source.schema(), "outbox_parked");
   }
 
@@ -142,14 +144,14 @@ public final class Retention {
     String sql =
         """
         SELECT ordinal FROM %s
-        WHERE state = 'waiting'
+        WHERE state = 'waiting' AND NOT %s
           AND CASE WHEN %s
                    THEN event_id::uuid >= ?::uuid AND event_id::uuid < ?::uuid
                    ELSE coalesce(occurred_at, committed_at) < ?
                         AND coalesce(occurred_at, committed_at) >= coalesce(?::timestamptz, '-infinity') END
         ORDER BY ordinal LIMIT 1
         """
-            .formatted(parked, UuidText.isUuid("event_id"));
+            .formatted(parked, ours.isOther("source_table"), UuidText.isUuid("event_id"));
     return Sql.first(
         connection,
         sql,

@@ -34,6 +34,9 @@ import org.jspecify.annotations.Nullable;
 public final class Backlog {
   private static final int CLEARED_AT_ONCE = 10_000;
 
+  /** What a statement for people may name. */
+  private static final int NAMED_MAX = 20;
+
   private final SourceConfiguration source;
   private final List<OutboxTable> outboxes;
   private final BacklogPages pages;
@@ -201,44 +204,57 @@ public final class Backlog {
   }
 
   private long removeParked(Connection connection, String sourceId) throws SQLException {
+    String isSame =
+        "b.source = ? AND p.source = b.source AND "
+            + LongText.isSame("b.event_id", "p.event_id")
+            + " AND p.state IN ('waiting', 'discarded')";
     if (!isOfOne()) {
-      refuseParkedOfUnknownTable(connection, sourceId);
+      refuseParkedOfUnknownTable(connection, sourceId, isSame);
     }
     String sql =
-        """
-        DELETE FROM %s b USING %s p
-        WHERE b.source = ? AND p.source = b.source AND %s
-          AND p.state IN ('waiting', 'discarded')%s
-        """
+        "DELETE FROM %s b USING %s p WHERE %s AND %s"
             .formatted(
                 table,
                 parked,
-                LongText.isSame("b.event_id", "p.event_id"),
-                isOfOne() ? "" : " AND p.source_table = b.source_table");
+                isSame,
+                isOfOne()
+                    ? "NOT " + outboxes.get(0).isOther("p.source_table")
+                    : "p.source_table = b.source_table");
     return Sql.update(connection, sql, sourceId);
   }
 
-  /** Its row might be published once more, or that of another table with its id not at all. */
-  private void refuseParkedOfUnknownTable(Connection connection, String sourceId)
+  /**
+   * A row whose id such an event has might be published once more, or not at all.
+   *
+   * @param isSame condition on a row {@code b} and a parked event {@code p}
+   */
+  private void refuseParkedOfUnknownTable(Connection connection, String sourceId, String isSame)
       throws SQLException {
-    String which =
-        "source = %s AND state <> 'released' AND (source_table IN (%s)) IS NOT TRUE"
+    String isUnknown =
+        "(p.source_table IN (%s) OR %s) IS NOT TRUE"
             .formatted(
-                Identifiers.literal(sourceId),
                 outboxes.stream()
                     .map(OutboxTable::name)
                     .map(Identifiers::literal)
-                    .collect(Collectors.joining(", ")));
-    long unknown =
-        Sql.one(
+                    .collect(Collectors.joining(", ")),
+                OutboxTable.exists(source.schema(), "p.source_table"));
+    String from = "FROM %s b, %s p WHERE %s AND %s".formatted(table, parked, isSame, isUnknown);
+    List<Long> unknown =
+        Sql.list(
             connection,
-            "SELECT count(*) FROM %s WHERE %s".formatted(parked, which),
-            row -> row.getLong(1));
-    if (unknown > 0) {
+            "SELECT DISTINCT p.ordinal " + from + " ORDER BY p.ordinal LIMIT " + NAMED_MAX,
+            row -> row.getLong(1),
+            sourceId);
+    if (!unknown.isEmpty()) {
+      String which =
+          "WHERE source = %s AND ordinal IN (%s)"
+              .formatted(
+                  Identifiers.literal(sourceId),
+                  unknown.stream().map(String::valueOf).collect(Collectors.joining(", ")));
       throw new AgentException.Misconfigured(
-          "%d parked events of source %s are of a table that is not configured, or do not say of which"
+          "parked events %s of source %s do not say of which table they are, or one that is not there, and a row that may not be published yet has the same id"
               .formatted(unknown, sourceId),
-          "name it in source.tables, or say which one it is: UPDATE %s SET source_table = '<table>' WHERE %s"
+          "say which one it is: UPDATE %s SET source_table = '<table>' %s; of a table that was dropped for good: DELETE FROM %1$s %2$s"
               .formatted(parked, which));
     }
   }
@@ -266,7 +282,9 @@ public final class Backlog {
     }
     String sql =
         """
-        DELETE FROM %s b USING pg_catalog.unnest(?::text[], ?::text[]) AS found(id, of_table)
+        DELETE FROM %s b
+        USING ROWS FROM (pg_catalog.unnest(?::text[]), pg_catalog.unnest(?::text[]))
+          AS found(id, of_table)
         WHERE b.source = ? AND %s AND (found.of_table IS NULL OR found.of_table = b.source_table)
         RETURNING b.event_id, b.ordinal, b.source_table
         """

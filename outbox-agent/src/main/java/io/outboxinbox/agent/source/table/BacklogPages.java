@@ -3,6 +3,7 @@ package io.outboxinbox.agent.source.table;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.Captured;
 import io.outboxinbox.agent.event.SourcePosition;
+import io.outboxinbox.agent.event.WayOut;
 import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.InTransaction;
 import io.outboxinbox.agent.source.LongText;
@@ -184,8 +185,7 @@ public final class BacklogPages {
   private void requireAll(List<Place> places, int count) {
     if (!isOfOne() && places.stream().mapToLong(Place::ordinal).distinct().count() < count) {
       throw new AgentException.Misconfigured(
-          "table %s has rows of a table that is not configured".formatted(table),
-          "name in source.tables each one it names in column source_table");
+          "table %s has rows of a table that is not configured".formatted(table), WayOut.RECONCILE);
     }
   }
 

@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.source.table;
 
 import io.outboxinbox.agent.source.Identifiers;
+import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -24,26 +25,26 @@ public final class ParkedIds {
    * table. Of several with one id, such as copies of which one was released and the others
    * discarded, a released one says that it was published.
    *
-   * @param others tables the ids are not of
+   * @param table whose rows the ids are of
    * @param eventIds some thousands at most
    */
   public static Map<String, Kept> among(
-      Connection connection, String schema, Collection<String> others, Collection<String> eventIds)
-      throws SQLException {
+      Connection connection, OutboxTable table, Collection<String> eventIds) throws SQLException {
     String sql =
         """
         SELECT event_id, bool_or(state = 'waiting') FROM %s WHERE event_id = ANY(?)
-          AND source_table = ANY(?) IS NOT TRUE
+          AND NOT %s
         GROUP BY event_id
         HAVING bool_or(state = 'waiting') OR NOT bool_or(state = 'released')
         """
-            .formatted(Identifiers.qualified(schema, "outbox_parked"));
+            .formatted(
+                Identifiers.qualified(table.schema(), "outbox_parked"),
+                table.isOther("source_table"));
     return Sql.map(
         connection,
         sql,
         row -> row.getString(1),
         row -> row.getBoolean(2) ? Kept.WAITING : Kept.DISCARDED,
-        eventIds.toArray(String[]::new),
-        others.toArray(String[]::new));
+        (Object) eventIds.toArray(String[]::new));
   }
 }

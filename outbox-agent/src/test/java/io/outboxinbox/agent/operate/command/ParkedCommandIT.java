@@ -57,6 +57,20 @@ class ParkedCommandIT extends ParkedCommandSetUp {
     assertThat(run("list", "--state", "gone").err()).contains("must be waiting, requested");
   }
 
+  /** Such as of one that was taken from the list, whose events wait for a decision. */
+  @Test
+  void choosesByTableAndNamesOneThatIsNotConfigured() throws Exception {
+    park(1, "k1", false, "why");
+    park(2, "k2", false, "why");
+    park(3, "k3", false, "parked by a version that noted no table");
+    database.execute(
+        "UPDATE outbox_parked SET source_table = CASE ordinal WHEN 1 THEN 'outbox_event' WHEN 2 THEN 'gone' END");
+    assertThat(succeed("list", "--table", "gone").out())
+        .contains("table gone, id id-2")
+        .doesNotContain("id-1", "id-3");
+    assertThat(succeed("list").out()).contains("id-1", "id-3").doesNotContain("table outbox_event");
+  }
+
   @Test
   void showsOneEventAndWritesItsPayloadWhereAsked() throws Exception {
     park(1, "k1", false, "why");

@@ -164,6 +164,6 @@ class ReplayCommandIT {
 
   private static Replay.Order anyOrder() {
     return new Replay.Order(
-        "r1", new StoredRows.Selection(null, null, List.of(), "order", null), null, 1, null);
+        "r1", null, new StoredRows.Selection(null, null, List.of(), "order", null), null, 1, null);
   }
 }

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.outboxinbox.agent.event.RawRow;
 import io.outboxinbox.agent.event.SourcePosition;
+import io.outboxinbox.agent.source.SourceConfiguration;
+import io.outboxinbox.agent.source.Sources;
 import io.outboxinbox.agent.source.table.ParkedTable.TopicTemplates;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
@@ -116,23 +118,28 @@ class ParkedTableIT {
         .containsExactly("fine");
   }
 
-  /** A parked event of the other table says nothing of this one. */
+  /** A parked event of the other table says nothing of this one; one of no table may be of it. */
   @Test
   void tellsWhichIdsAreParkedOfATable() throws Exception {
     PostgresDatabase database = postgres.newDatabase("04_agent");
     database.execute(
+        "CREATE TABLE event ()",
         """
         INSERT INTO outbox_parked (source, ordinal, event_id, source_table, reason, is_behind,
           epoch, xid, lsn, committed_at)
-        VALUES ('s', 1, 'a', 'event', 'r', false, 1, 1, '0/1', now()),
-               ('s', 2, 'b', 'outbox_event', 'r', false, 1, 1, '0/1', now()),
-               ('s', 3, 'c', NULL, 'r', false, 1, 1, '0/1', now())
+        SELECT 's', n, id, of_table, 'r', false, 1, 1, '0/1', now()
+        FROM (VALUES (1, 'a', 'event'), (2, 'b', 'outbox_event'), (3, 'c', NULL),
+                     (4, 'd', 'name of before')) AS parked (n, id, of_table)
         """);
     try (Connection connection = database.connect()) {
-      List<String> ids = List.of("a", "b", "c");
-      assertThat(ParkedIds.among(connection, "public", List.of(), ids)).containsOnlyKeys(ids);
-      assertThat(ParkedIds.among(connection, "public", List.of("event"), ids))
-          .containsOnlyKeys("b", "c");
+      SourceConfiguration source = Sources.standard();
+      List<String> ids = List.of("a", "b", "c", "d");
+      assertThat(ParkedIds.among(connection, source.outboxes().get(0), ids))
+          .containsOnlyKeys("b", "c", "d");
+      SourceConfiguration other = Sources.withTables(source, Sources.table("event"));
+      assertThat(ParkedIds.among(connection, other.outboxes().get(0), ids))
+          .as("table outbox_event is not there")
+          .containsOnlyKeys(ids);
     }
   }
 }
