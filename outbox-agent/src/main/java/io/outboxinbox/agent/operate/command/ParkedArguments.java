@@ -19,7 +19,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
-import net.sourceforge.argparse4j.impl.Arguments;
 import net.sourceforge.argparse4j.inf.ArgumentParserException;
 import net.sourceforge.argparse4j.inf.Namespace;
 import net.sourceforge.argparse4j.inf.Subparser;
@@ -36,163 +35,131 @@ record ParkedArguments(Namespace given, Clock clock) {
   private static final long PAYLOAD_BYTES_MAX = 64L << 20;
 
   private static final String ORDINAL = "ordinal";
-  private static final String REASON = "reason";
-  private static final String TIMEOUT = "timeout";
+  private static final String REASON = "--reason";
 
   static void declare(Subparser command) {
     Subparsers actions = command.addSubparsers().dest("action").title("actions").metavar("ACTION");
-    Subparser list = action(actions, "list", "shows parked events, newest last, without payloads");
-    filters(list);
-    list.addArgument("--state")
-        .setDefault("waiting")
-        .help("waiting (default), requested, released, discarded or all");
-    list.addArgument("--limit")
-        .type(Integer.class)
-        .setDefault(PAGE_DEFAULT)
-        .help("at most so many (default " + PAGE_DEFAULT + ")");
-    list.addArgument("--after")
-        .type(Long.class)
-        .setDefault(0L)
-        .metavar("ORDINAL")
-        .help("go on behind this one");
+    filters(action(actions, "list", "shows parked events, newest last, without payloads"))
+        .value(
+            "--state",
+            "STATE",
+            "waiting",
+            "waiting (default), requested, released, discarded or all")
+        .value("--limit", "LIMIT", PAGE_DEFAULT, "at most so many (default " + PAGE_DEFAULT + ")")
+        .value("--after", "ORDINAL", 0L, "go on behind this one");
 
-    Subparser show =
-        action(actions, "show", "shows one event: columns, hash of the payload, edits");
-    show.addArgument(ORDINAL).type(Long.class).help("number as in the list");
-    PipelineCommand.addFlag(
-        show, "--payload", "write the payload, and nothing else, to standard output");
-    show.addArgument("--out").metavar("FILE").help("write the payload to a new file");
+    ordinal(action(actions, "show", "shows one event: columns, hash of the payload, edits"))
+        .flag("--payload", "write the payload, and nothing else, to standard output")
+        .value("--out", "FILE", "write the payload to a new file");
 
-    Subparser release =
-        action(
-            actions,
-            "release",
-            "asks the leading agent to publish events; those behind them follow by themselves");
-    selection(release);
-    waiting(release);
-    by(release);
+    requesting(
+        selection(
+            action(
+                actions,
+                "release",
+                "asks the leading agent to publish events; those behind them follow by themselves")));
 
-    Subparser discard =
-        action(actions, "discard", "asks the leading agent to give events up for ever");
-    ordinals(discard, "+");
-    reason(discard, "why consumers need not have them; kept with the event");
-    waiting(discard);
-    by(discard);
+    requesting(
+        ordinals(
+                action(actions, "discard", "asks the leading agent to give events up for ever"),
+                "+")
+            .required(REASON, "TEXT", "why consumers need not have them; kept with the event"));
 
-    Subparser cancel = action(actions, "cancel", "takes requests back that are not begun");
-    selection(cancel);
+    selection(action(actions, "cancel", "takes requests back that are not begun"));
 
     declareEdit(action(actions, "edit", "corrects one event; what it was before is kept"));
 
-    Subparser purge =
-        action(actions, "purge", "deletes settled events and the story of their edits");
-    purge
-        .addArgument("--older-than")
-        .required(true)
-        .metavar("DURATION")
-        .help("settled longer ago than this, such as 30d; what waits is never deleted");
-    yes(purge, "needed; else the command only says how many it would be");
+    action(actions, "purge", "deletes settled events and the story of their edits")
+        .required(
+            "--older-than",
+            "DURATION",
+            "settled longer ago than this, such as 30d; what waits is never deleted")
+        .flag("--yes", "needed; else the command only says how many it would be");
   }
 
-  private static void declareEdit(Subparser edit) {
-    edit.addArgument(ORDINAL).type(Long.class).help("number as in the list");
-    reason(edit, "why; kept with the old value");
-    edit.addArgument("--payload-file").metavar("FILE").help("new payload, taken as it is");
-    edit.addArgument("--header")
-        .action(Arguments.append())
-        .metavar("NAME=VALUE")
-        .help("set a header; may be given several times");
-    edit.addArgument("--remove-header")
-        .action(Arguments.append())
-        .metavar("NAME")
-        .help("remove it");
-    PipelineCommand.addFlag(
-        edit,
-        "--clear-headers",
-        "remove all of them first; the way out when they are no JSON object");
-    edit.addArgument("--topic")
-        .help("topic for this event alone; route.allowedTopics must allow it");
-    PipelineCommand.addFlag(edit, "--no-topic", "remove its own topic: the route decides");
-    edit.addArgument("--type").help("event type");
-    edit.addArgument("--content-type").help("media type of the payload");
-    edit.addArgument("--aggregate-type").help("usually names the topic");
-    edit.addArgument("--aggregate-id").help("usually the message key: see --change-key");
-    edit.addArgument("--id").help("only where the event has none");
-    edit.addArgument("--column")
-        .action(Arguments.append())
-        .metavar("NAME=VALUE")
-        .help("one of source.extraColumns");
-    PipelineCommand.addFlag(
-        edit,
-        "--change-key",
-        "allow what changes the message key: the event leaves the order of its old key");
+  private static void declareEdit(Options edit) {
+    ordinal(edit)
+        .required(REASON, "TEXT", "why; kept with the old value")
+        .value("--payload-file", "FILE", "new payload, taken as it is")
+        .values("--header", "NAME=VALUE", "set a header; may be given several times")
+        .values("--remove-header", "NAME", "remove it")
+        .flag(
+            "--clear-headers", "remove all of them first; the way out when they are no JSON object")
+        .value("--topic", "TOPIC", "topic for this event alone; route.allowedTopics must allow it")
+        .flag("--no-topic", "remove its own topic: the route decides")
+        .value("--type", "TYPE", "event type")
+        .value("--content-type", "CONTENT_TYPE", "media type of the payload")
+        .value("--aggregate-type", "AGGREGATE_TYPE", "usually names the topic")
+        .value("--aggregate-id", "AGGREGATE_ID", "usually the message key: see --change-key")
+        .value("--id", "ID", "only where the event has none")
+        .values("--column", "NAME=VALUE", "one of source.extraColumns")
+        .flag(
+            "--change-key",
+            "allow what changes the message key: the event leaves the order of its old key");
     by(edit);
   }
 
-  private static Subparser action(Subparsers actions, String name, String help) {
-    Subparser action = actions.addParser(name).help(help).description(help);
+  private static Options action(Subparsers actions, String name, String help) {
+    Subparser action = actions.addParser(name).help(help).description(help).epilog(ExitCode.HELP);
     action.addArgument("file").help("configuration of the agent");
-    PipelineCommand.addPipelineTo(action);
-    action.epilog(ExitCode.HELP);
+    return new Options(action).pipeline();
+  }
+
+  private static Options ordinal(Options action) {
+    action.command().addArgument(ORDINAL).type(Long.class).help("number as in the list");
     return action;
   }
 
-  private static void ordinals(Subparser action, String count) {
-    action.addArgument(ORDINAL).nargs(count).type(Long.class).help("numbers as in the list");
-  }
-
-  private static void selection(Subparser action) {
-    ordinals(action, "*");
-    filters(action);
-    PipelineCommand.addFlag(action, "--all", "everything that waits");
-    yes(action, "needed without numbers; else the command only says how many it would be");
-  }
-
-  private static void yes(Subparser action, String help) {
-    PipelineCommand.addFlag(action, "--yes", help);
-  }
-
-  private static void filters(Subparser action) {
-    action.addArgument("--table").metavar("NAME").help("of this table");
+  private static Options ordinals(Options action, String count) {
     action
-        .addArgument("--key")
-        .help("message key as the list has it; that of a char(n) with its blanks");
-    action.addArgument("--topic").help("where the event would go");
-    action.addArgument("--type").help("event type");
-    action.addArgument("--reason").metavar("TEXT").help("part of the reason");
-    action
-        .addArgument("--since")
-        .metavar("WHEN")
-        .help("parked since: a time such as 2026-11-24T10:00:00Z, or 2h for two hours ago");
+        .command()
+        .addArgument(ORDINAL)
+        .nargs(count)
+        .type(Long.class)
+        .help("numbers as in the list");
+    return action;
   }
 
-  private static void reason(Subparser action, String help) {
-    action.addArgument("--" + REASON).required(true).metavar("TEXT").help(help);
+  private static Options selection(Options action) {
+    return filters(ordinals(action, "*"))
+        .flag("--all", "everything that waits")
+        .flag("--yes", "needed without numbers; else the command only says how many it would be");
   }
 
-  private static void waiting(Subparser action) {
-    PipelineCommand.addFlag(action, "--wait", "wait until it is done, and say what became of them");
-    action
-        .addArgument("--" + TIMEOUT)
-        .setDefault("60s")
-        .metavar("DURATION")
-        .help("how long to wait (default 60s); the request stands whatever happens");
+  private static Options filters(Options action) {
+    return action
+        .value("--table", "NAME", "of this table")
+        .value("--key", "KEY", "message key as the list has it; that of a char(n) with its blanks")
+        .value("--topic", "TOPIC", "where the event would go")
+        .value("--type", "TYPE", "event type")
+        .value(REASON, "TEXT", "part of the reason")
+        .value(
+            "--since",
+            "WHEN",
+            "parked since: a time such as 2026-11-24T10:00:00Z, or 2h for two hours ago");
   }
 
-  private static void by(Subparser action) {
-    action
-        .addArgument("--by")
-        .metavar("NAME")
-        .setDefault(System.getProperty("user.name"))
-        .help("who asks; default: the user of the operating system");
+  private static void requesting(Options action) {
+    by(
+        action
+            .flag("--wait", "wait until it is done, and say what became of them")
+            .value(
+                "--timeout",
+                "DURATION",
+                "60s",
+                "how long to wait (default 60s); the request stands whatever happens"));
+  }
+
+  private static void by(Options action) {
+    action.value(
+        "--by",
+        "NAME",
+        System.getProperty("user.name", ""),
+        "who asks; default: the user of the operating system");
   }
 
   String action() {
     return text("action");
-  }
-
-  @Nullable String pipeline() {
-    return given.getString("pipeline");
   }
 
   String by() throws ArgumentParserException {
@@ -200,7 +167,7 @@ record ParkedArguments(Namespace given, Clock clock) {
   }
 
   String reason() throws ArgumentParserException {
-    return notBlank(REASON);
+    return notBlank("reason");
   }
 
   boolean has(String flag) {
@@ -228,11 +195,11 @@ record ParkedArguments(Namespace given, Clock clock) {
   }
 
   java.time.Duration timeout() throws ArgumentParserException {
-    return duration("--" + TIMEOUT, text(TIMEOUT));
+    return duration("timeout");
   }
 
   java.time.Duration olderThan() throws ArgumentParserException {
-    return duration("--older-than", text("older_than"));
+    return duration("older_than");
   }
 
   /** The filter of {@code list}. */
@@ -254,7 +221,7 @@ record ParkedArguments(Namespace given, Clock clock) {
         given.getString("key"),
         given.getString("topic"),
         given.getString("type"),
-        given.getString(REASON),
+        given.getString("reason"),
         since());
   }
 
@@ -368,26 +335,31 @@ record ParkedArguments(Namespace given, Clock clock) {
     try {
       return OffsetDateTime.parse(text).toInstant();
     } catch (DateTimeException notATime) {
-      return clock.instant().minus(duration("--since", text));
+      return clock.instant().minus(duration("since"));
     }
   }
 
-  private static java.time.Duration duration(String name, String text)
-      throws ArgumentParserException {
+  private java.time.Duration duration(String name) throws ArgumentParserException {
+    String text = text(name);
     try {
       return Duration.parse(text).toJavaDuration();
     } catch (IllegalArgumentException e) {
       throw wrong(
-          "%s is '%s'; it must be a number with a unit: ms, s, m, h or d".formatted(name, text));
+          "%s is '%s'; it must be a number with a unit: ms, s, m, h or d"
+              .formatted(option(name), text));
     }
   }
 
   private String notBlank(String name) throws ArgumentParserException {
     String text = text(name);
     if (text.isBlank()) {
-      throw wrong("--%s must not be empty".formatted(name.replace('_', '-')));
+      throw wrong(option(name) + " must not be empty");
     }
     return text;
+  }
+
+  private static String option(String name) {
+    return "--" + name.replace('_', '-');
   }
 
   private String text(String name) {

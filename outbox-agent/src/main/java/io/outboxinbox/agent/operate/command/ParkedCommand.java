@@ -1,9 +1,5 @@
 package io.outboxinbox.agent.operate.command;
 
-import io.dropwizard.core.cli.Cli;
-import io.dropwizard.core.cli.ConfiguredCommand;
-import io.dropwizard.core.setup.Bootstrap;
-import io.outboxinbox.agent.configure.AgentConfiguration;
 import io.outboxinbox.agent.configure.PipelineConfiguration;
 import io.outboxinbox.agent.operate.DeskAnswer;
 import io.outboxinbox.agent.operate.DeskChange;
@@ -35,42 +31,38 @@ import org.jspecify.annotations.Nullable;
  * {@code parked ACTION CONFIG --pipeline NAME}: what operators do with events that could not be
  * published. It writes requests into the table; the leading agent does what they say.
  */
-public final class ParkedCommand extends ConfiguredCommand<AgentConfiguration> {
+public final class ParkedCommand extends PipelineCommand {
   /** For ever: many events take as long as they take, and whoever waits can end it. */
   private static final int ANSWER_SECONDS = 0;
 
   private static final Duration LOOK_AGAIN = Duration.ofMillis(500);
   private static final int OUTCOMES_SHOWN_MAX = 50;
 
-  private final PrintStream out;
   private final Clock clock;
   private final ParkedPrinter printer;
 
   public ParkedCommand(PrintStream out, Clock clock) {
-    super("parked", "lists, corrects, releases and discards events that could not be published");
-    this.out = out;
+    super(
+        "parked", "lists, corrects, releases and discards events that could not be published", out);
     this.clock = clock;
     this.printer = new ParkedPrinter(out);
-  }
-
-  @Override
-  protected Class<AgentConfiguration> getConfigurationClass() {
-    return AgentConfiguration.class;
   }
 
   // Not super.configure: each action takes the file behind its own name.
   @Override
   public void configure(Subparser subparser) {
     subparser.help(getDescription());
-    ParkedArguments.declare(subparser);
+    addOptions(new Options(subparser));
   }
 
   @Override
-  protected void run(
-      Bootstrap<AgentConfiguration> bootstrap, Namespace namespace, AgentConfiguration config)
-      throws Exception {
-    ParkedArguments arguments = new ParkedArguments(namespace, clock);
-    PipelineConfiguration pipeline = config.pipeline(arguments.pipeline());
+  void addOptions(Options options) {
+    ParkedArguments.declare(options.command());
+  }
+
+  @Override
+  void run(Namespace given, PipelineConfiguration pipeline) throws Exception {
+    ParkedArguments arguments = new ParkedArguments(given, clock);
     ParkedDesk.Templates templates = ParkedDesk.Templates.of(pipeline);
     try (ParkedDesk desk = ParkedDesk.open(pipeline.source(), templates, ANSWER_SECONDS)) {
       switch (arguments.action()) {
@@ -250,10 +242,5 @@ public final class ParkedCommand extends ConfiguredCommand<AgentConfiguration> {
       out.printf(
           "would delete %,d settled events; add --yes to do it%n", desk.countPurgeable(olderThan));
     }
-  }
-
-  @Override
-  public void onError(Cli cli, Namespace namespace, Throwable failure) {
-    ExitCode.explain(failure, cli.getStdErr());
   }
 }

@@ -5,7 +5,6 @@ import io.outboxinbox.agent.operate.SourcePause;
 import java.io.IOException;
 import java.io.PrintStream;
 import net.sourceforge.argparse4j.inf.Namespace;
-import net.sourceforge.argparse4j.inf.Subparser;
 
 /**
  * {@code pause CONFIG --pipeline NAME --reason TEXT} and {@code resume CONFIG --pipeline NAME}: for
@@ -41,9 +40,9 @@ public final class PauseCommand extends PipelineCommand {
   }
 
   @Override
-  void addArguments(Subparser subparser) {
+  void addOptions(Options options) {
     if (verb == Verb.PAUSE) {
-      subparser.addArgument("--reason").required(true).help("shown wherever the state is");
+      options.required("--reason", "REASON", "shown wherever the state is");
     }
   }
 

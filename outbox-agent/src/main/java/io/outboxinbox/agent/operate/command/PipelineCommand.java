@@ -6,7 +6,6 @@ import io.dropwizard.core.setup.Bootstrap;
 import io.outboxinbox.agent.configure.AgentConfiguration;
 import io.outboxinbox.agent.configure.PipelineConfiguration;
 import java.io.PrintStream;
-import net.sourceforge.argparse4j.impl.Arguments;
 import net.sourceforge.argparse4j.inf.Namespace;
 import net.sourceforge.argparse4j.inf.Subparser;
 
@@ -21,7 +20,7 @@ abstract class PipelineCommand extends ConfiguredCommand<AgentConfiguration> {
   }
 
   /** Adds what this command needs beside the pipeline. */
-  abstract void addArguments(Subparser subparser);
+  abstract void addOptions(Options options);
 
   /** Does it; whatever it throws is explained to the user, with an exit code. */
   abstract void run(Namespace given, PipelineConfiguration pipeline) throws Exception;
@@ -32,24 +31,11 @@ abstract class PipelineCommand extends ConfiguredCommand<AgentConfiguration> {
   }
 
   @Override
-  public final void configure(Subparser subparser) {
+  public void configure(Subparser subparser) {
     super.configure(subparser);
     subparser.help(getDescription());
-    addPipelineTo(subparser);
     subparser.epilog(ExitCode.HELP);
-    addArguments(subparser);
-  }
-
-  /** Adds an argument without a value. */
-  static void addFlag(Subparser to, String name, String help) {
-    to.addArgument(name).action(Arguments.storeTrue()).help(help);
-  }
-
-  static void addPipelineTo(Subparser subparser) {
-    subparser
-        .addArgument("--pipeline")
-        .metavar("NAME")
-        .help("name of the pipeline; not needed where the configuration has one only");
+    addOptions(new Options(subparser).pipeline());
   }
 
   @Override

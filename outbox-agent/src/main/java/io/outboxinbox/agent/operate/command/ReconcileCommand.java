@@ -9,7 +9,6 @@ import java.io.PrintStream;
 import java.util.List;
 import java.util.Optional;
 import net.sourceforge.argparse4j.inf.Namespace;
-import net.sourceforge.argparse4j.inf.Subparser;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,17 +29,17 @@ public final class ReconcileCommand extends PipelineCommand {
   }
 
   @Override
-  void addArguments(Subparser subparser) {
-    addFlag(subparser, "--yes", "do it; without this the command only says what it would do");
-    addFlag(
-        subparser,
-        "--wait",
-        "with --yes: wait until the agents are done, and print the report; fails when there will be none");
-    addFlag(subparser, "--report", "list what earlier reconciliations did, and nothing else");
-    subparser
-        .addArgument("--accept-cluster")
-        .metavar("OLD_ID")
-        .help("system identifier of the cluster this database was before it was rebuilt");
+  void addOptions(Options options) {
+    options
+        .flag("--yes", "do it; without this the command only says what it would do")
+        .flag(
+            "--wait",
+            "with --yes: wait until the agents are done, and print the report; fails when there will be none")
+        .flag("--report", "list what earlier reconciliations did, and nothing else")
+        .value(
+            "--accept-cluster",
+            "OLD_ID",
+            "system identifier of the cluster this database was before it was rebuilt");
   }
 
   @Override

@@ -21,10 +21,8 @@ import java.util.Set;
 import java.util.UUID;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import net.sourceforge.argparse4j.impl.Arguments;
 import net.sourceforge.argparse4j.inf.ArgumentParserException;
 import net.sourceforge.argparse4j.inf.Namespace;
-import net.sourceforge.argparse4j.inf.Subparser;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -52,49 +50,34 @@ public final class ReplayCommand extends PipelineCommand {
   }
 
   @Override
-  void addArguments(Subparser subparser) {
-    subparser
-        .addArgument("--table")
-        .metavar("NAME")
-        .help("events of this table; needed where source.tables has several");
-    subparser
-        .addArgument("--from")
-        .metavar("TIME")
-        .help("events that happened (occurred_at) then or later, such as 2026-11-24T10:00:00Z");
-    subparser.addArgument("--until").metavar("TIME").help("events that happened before then");
-    subparser
-        .addArgument("--ids")
-        .metavar("LIST")
-        .help("ids separated by commas, or the name of a file with one a line");
-    subparser.addArgument("--aggregate-type").metavar("TYPE").help("events of this type of thing");
-    subparser.addArgument("--aggregate-id").metavar("ID").help("events about this one");
-    subparser
-        .addArgument("--topic")
-        .help(
-            "publish to this topic instead of the original one; route.allowedTopics must allow it");
-    subparser
-        .addArgument("--rate")
-        .setDefault("500/s")
-        .metavar("RATE")
-        .help("events a second at most (default 500/s)");
-    subparser
-        .addArgument("--id")
-        .metavar("NAME")
-        .help(
+  void addOptions(Options options) {
+    options
+        .value("--table", "NAME", "events of this table; needed where source.tables has several")
+        .value(
+            "--from",
+            "TIME",
+            "events that happened (occurred_at) then or later, such as 2026-11-24T10:00:00Z")
+        .value("--until", "TIME", "events that happened before then")
+        .value("--ids", "LIST", "ids separated by commas, or the name of a file with one a line")
+        .value("--aggregate-type", "TYPE", "events of this type of thing")
+        .value("--aggregate-id", "ID", "events about this one")
+        .value(
+            "--topic",
+            "TOPIC",
+            "publish to this topic instead of the original one; route.allowedTopics must allow it")
+        .value("--rate", "RATE", "500/s", "events a second at most (default 500/s)")
+        .value(
+            "--id",
+            "NAME",
             "value of header "
                 + HeaderNames.REPLAY_ID
-                + ", of letters, digits, '.', '_' and '-'; default: a new one");
-    subparser
-        .addArgument("--after")
-        .metavar("EVENT_ID")
-        .help("go on behind this event, after a replay that was cut short");
-    subparser
-        .addArgument("--yes")
-        .action(Arguments.storeTrue())
-        .help("do it; without this the command only counts");
-    subparser.epilog(
-        "Criteria add up. Messages keep their id, so a consumer that keeps ids drops what it had. "
-            + ExitCode.HELP);
+                + ", of letters, digits, '.', '_' and '-'; default: a new one")
+        .value("--after", "EVENT_ID", "go on behind this event, after a replay that was cut short")
+        .flag("--yes", "do it; without this the command only counts")
+        .command()
+        .epilog(
+            "Criteria add up. Messages keep their id, so a consumer that keeps ids drops what it had. "
+                + ExitCode.HELP);
   }
 
   @Override

@@ -7,7 +7,6 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.util.List;
 import net.sourceforge.argparse4j.inf.Namespace;
-import net.sourceforge.argparse4j.inf.Subparser;
 
 /**
  * {@code reset CONFIG --pipeline NAME --yes}: forgets slot, position and backlog of one source; its
@@ -22,15 +21,14 @@ public final class ResetCommand extends PipelineCommand {
   }
 
   @Override
-  void addArguments(Subparser subparser) {
-    addFlag(
-        subparser,
-        "--yes",
-        "do it, with every agent of the source stopped; without this the command only says what it would do");
-    addFlag(
-        subparser,
-        "--leave-out-existing-rows",
-        "needed with existingRows: skip; rows in the table will then never be published");
+  void addOptions(Options options) {
+    options
+        .flag(
+            "--yes",
+            "do it, with every agent of the source stopped; without this the command only says what it would do")
+        .flag(
+            "--leave-out-existing-rows",
+            "needed with existingRows: skip; rows in the table will then never be published");
   }
 
   @Override

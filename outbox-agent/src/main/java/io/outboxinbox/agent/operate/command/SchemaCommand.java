@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
 public final class SchemaCommand extends Command {
   private static final String ONLY = "only";
   private static final String CONSUMER = "consumer";
-  private static final String SCHEMA_NAME = "schema-name";
+  private static final String SCHEMA_NAME = "schema_name";
 
   /** Files numbered from 10 on belong into the databases of consumers. */
   private static final String OF_CONSUMERS = "[1-9][0-9]_.*";
@@ -37,20 +37,16 @@ public final class SchemaCommand extends Command {
   public void configure(Subparser subparser) {
     parser = subparser;
     subparser.help(getDescription());
-    subparser
-        .addArgument("--" + ONLY)
-        .metavar("NUMBER")
-        .dest(ONLY)
-        .help("print one file, by the number its name begins with, such as 03");
-    PipelineCommand.addFlag(
-        subparser,
-        "--" + CONSUMER,
-        "print the inbox tables instead, which inbox-lib needs in a consumer's database");
-    subparser
-        .addArgument("--" + SCHEMA_NAME)
-        .metavar("NAME")
-        .dest(SCHEMA_NAME)
-        .help("create everything in this schema; default: the first of the session's search_path");
+    new Options(subparser)
+        .value(
+            "--" + ONLY, "NUMBER", "print one file, by the number its name begins with, such as 03")
+        .flag(
+            "--" + CONSUMER,
+            "print the inbox tables instead, which inbox-lib needs in a consumer's database")
+        .value(
+            "--schema-name",
+            "NAME",
+            "create everything in this schema; default: the first of the session's search_path");
     subparser.epilog("example: java -jar outbox-agent.jar schema | psql -v ON_ERROR_STOP=1 shop");
   }
 
