@@ -33,8 +33,15 @@ final class MessageHeaders {
   private static final Instant RFC3339_FIRST = Instant.parse("0000-01-01T00:00:00Z");
   private static final Instant RFC3339_LAST = Instant.parse("9999-12-31T23:59:59.999999999Z");
 
-  /** Name of the header with the pipeline's name, in the style that has one. */
-  static final String SOURCE = "ce_source";
+  /**
+   * The source's id says for certain who counts, which {@code ce_source} does not: that is a name
+   * people choose, and two databases may have the same. Consumers keep a mark for each id.
+   */
+  static final HeaderNames CLOUDEVENTS =
+      new HeaderNames("ce_id", "ce_sourceid", "ce_source", "ce_sequence");
+
+  static final HeaderNames DEBEZIUM =
+      new HeaderNames("id", "outbox_source", null, "outbox_sequence");
 
   private final HeaderStyle style;
   private final byte[] source;
@@ -61,22 +68,6 @@ final class MessageHeaders {
             });
   }
 
-  static String idHeader(HeaderStyle style) {
-    return style == HeaderStyle.CLOUDEVENTS ? "ce_id" : "id";
-  }
-
-  static String sequenceHeader(HeaderStyle style) {
-    return style == HeaderStyle.CLOUDEVENTS ? "ce_sequence" : "outbox_sequence";
-  }
-
-  /**
-   * Says for certain who counts, which {@code ce_source} does not: that is a name people choose,
-   * and two databases may have the same. Consumers keep a mark for each of it.
-   */
-  static String sourceIdHeader(HeaderStyle style) {
-    return style == HeaderStyle.CLOUDEVENTS ? "ce_sourceid" : "outbox_source";
-  }
-
   /** All headers of the event, ours first; names are unique. */
   List<Header> of(SequencedEvent sequenced) {
     OutboxEvent event = sequenced.event();
@@ -98,14 +89,14 @@ final class MessageHeaders {
     OutboxEvent event = sequenced.event();
     RowHeaders.checkValue("aggregate id", event.aggregateId(), event);
     headers.add(new Header("ce_specversion", SPEC_VERSION));
-    headers.add(new Header(idHeader(style), utf8(event.id())));
-    headers.add(new Header(SOURCE, source));
+    headers.add(new Header(CLOUDEVENTS.id(), utf8(event.id())));
+    headers.add(new Header("ce_source", source));
     headers.add(new Header("ce_type", utf8(event.eventType())));
     headers.add(new Header("ce_subject", utf8(event.aggregateId())));
     headers.add(new Header("ce_time", ascii(time(sequenced))));
-    headers.add(new Header(sequenceHeader(style), padded(sequenced.sequence())));
+    headers.add(new Header(CLOUDEVENTS.sequence(), padded(sequenced.sequence())));
     headers.add(new Header("ce_epoch", ascii(Long.toString(sequenced.epoch()))));
-    addSourceId(headers);
+    addSourceId(headers, CLOUDEVENTS);
     if (event.payload() != null) {
       byte @Nullable [] contentType = contentType(event);
       headers.add(new Header("content-type", contentType == null ? JSON : contentType));
@@ -118,20 +109,20 @@ final class MessageHeaders {
    */
   private void addDebezium(List<Header> headers, SequencedEvent sequenced) {
     OutboxEvent event = sequenced.event();
-    headers.add(new Header(idHeader(HeaderStyle.DEBEZIUM), utf8(event.id())));
+    headers.add(new Header(DEBEZIUM.id(), utf8(event.id())));
     headers.add(new Header("eventType", utf8(event.eventType())));
-    headers.add(new Header(sequenceHeader(HeaderStyle.DEBEZIUM), padded(sequenced.sequence())));
+    headers.add(new Header(DEBEZIUM.sequence(), padded(sequenced.sequence())));
     headers.add(new Header("outbox_epoch", ascii(Long.toString(sequenced.epoch()))));
-    addSourceId(headers);
+    addSourceId(headers, DEBEZIUM);
     byte @Nullable [] contentType = event.payload() == null ? null : contentType(event);
     if (contentType != null) {
       headers.add(new Header("content-type", contentType));
     }
   }
 
-  private void addSourceId(List<Header> headers) {
+  private void addSourceId(List<Header> headers, HeaderNames names) {
     if (sourceId != null) {
-      headers.add(new Header(sourceIdHeader(style), sourceId));
+      headers.add(new Header(names.sourceId(), sourceId));
     }
   }
 

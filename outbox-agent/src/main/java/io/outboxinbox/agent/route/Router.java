@@ -192,14 +192,6 @@ public final class Router {
   /** How a message may tell what it is, in every style: the style of today may be a new one. */
   public static List<HeaderNames> marks() {
     // Cloud events first: these may have a header of the application's own that is called id.
-    return Stream.of(HeaderStyle.CLOUDEVENTS, HeaderStyle.DEBEZIUM)
-        .map(
-            style ->
-                new HeaderNames(
-                    MessageHeaders.idHeader(style),
-                    MessageHeaders.sourceIdHeader(style),
-                    style == HeaderStyle.CLOUDEVENTS ? MessageHeaders.SOURCE : null,
-                    MessageHeaders.sequenceHeader(style)))
-        .toList();
+    return List.of(MessageHeaders.CLOUDEVENTS, MessageHeaders.DEBEZIUM);
   }
 }
