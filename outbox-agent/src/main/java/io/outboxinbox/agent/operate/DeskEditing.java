@@ -7,10 +7,8 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.outboxinbox.agent.event.AgentException;
 import io.outboxinbox.agent.event.OneLine;
 import io.outboxinbox.agent.operate.DeskChange.Field;
-import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.Sql;
 import java.nio.charset.StandardCharsets;
-import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.ArrayList;
@@ -27,39 +25,13 @@ import org.jspecify.annotations.Nullable;
  * Corrects one parked event and keeps what it was before. Its connection is in a transaction that
  * the caller ends.
  */
-final class DeskEditing {
+record DeskEditing(DeskTable table, DeskRequests requests) {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final int KEY_CHARS_MAX = 60;
 
   private static final String PAYLOAD = "payload";
   private static final String HEADERS = "headers";
   private static final String EXTRA = "extra";
-
-  private final Connection connection;
-  private final String sourceId;
-  private final String table;
-  private final String edits;
-  private final ParkedDesk.Templates templates;
-  private final DeskRequests requests;
-
-  /**
-   * Edits the events of one source.
-   *
-   * @param templates tell which columns the message key is made of
-   */
-  DeskEditing(
-      Connection connection,
-      String schema,
-      String sourceId,
-      ParkedDesk.Templates templates,
-      DeskRequests requests) {
-    this.requests = requests;
-    this.connection = connection;
-    this.sourceId = sourceId;
-    this.table = Identifiers.qualified(schema, "outbox_parked");
-    this.edits = Identifiers.qualified(schema, "outbox_parked_edit");
-    this.templates = templates;
-  }
 
   /** A column's new and old value, as the table stores them. */
   private record Edited(@Nullable Object before, @Nullable Object after) {
@@ -90,9 +62,9 @@ final class DeskEditing {
         FROM %s WHERE source = ? AND ordinal = ? AND state = 'waiting' AND release IS NULL
         FOR UPDATE
         """
-            .formatted(table);
+            .formatted(table.name());
     Optional<Map<String, Edited>> found =
-        Sql.first(connection, sql, row -> edited(row, change), sourceId, ordinal);
+        Sql.first(table.connection(), sql, row -> edited(row, change), table.sourceId(), ordinal);
     if (found.isEmpty()) {
       throw requests.refusal(ordinal, 1);
     }
@@ -174,7 +146,7 @@ final class DeskEditing {
     if (key == null || change.mayChangeKey()) {
       return;
     }
-    Set<String> keyColumns = templates.keyColumns(row.getString("source_table"));
+    Set<String> keyColumns = table.templates().keyColumns(row.getString("source_table"));
     List<String> touched = new ArrayList<>();
     for (Field field : Field.values()) {
       if (edited.containsKey(field.column()) && keyColumns.contains(field.templateName())) {
@@ -197,15 +169,15 @@ final class DeskEditing {
         INSERT INTO %s (source, ordinal, edited_at, edited_by, reason, field, before)
         VALUES (?, ?, now(), ?, ?, ?, ?)
         """
-            .formatted(edits);
+            .formatted(table.edits());
     List<@Nullable Object[]> rows = new ArrayList<>();
     edited.forEach(
         (field, value) ->
             rows.add(
                 new @Nullable Object[] {
-                  sourceId, ordinal, by, reason, field, value.beforeBytes()
+                  table.sourceId(), ordinal, by, reason, field, value.beforeBytes()
                 }));
-    Sql.batch(connection, sql, rows);
+    Sql.batch(table.connection(), sql, rows);
   }
 
   private void update(long ordinal, Map<String, Edited> edited) throws SQLException {
@@ -213,10 +185,11 @@ final class DeskEditing {
         edited.keySet().stream()
             .map(column -> column + (column.equals(EXTRA) ? " = ?::jsonb" : " = ?"))
             .collect(Collectors.joining(", "));
-    String sql = "UPDATE %s SET %s WHERE source = ? AND ordinal = ?".formatted(table, assignments);
+    String sql =
+        "UPDATE %s SET %s WHERE source = ? AND ordinal = ?".formatted(table.name(), assignments);
     List<@Nullable Object> values = new ArrayList<>();
     edited.values().forEach(value -> values.add(value.after()));
-    values.addAll(List.of(sourceId, ordinal));
-    Sql.update(connection, sql, values.toArray());
+    values.addAll(List.of(table.sourceId(), ordinal));
+    Sql.update(table.connection(), sql, values.toArray());
   }
 }

@@ -1,10 +1,6 @@
 package io.outboxinbox.agent.operate;
 
-import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.Sql;
-import java.io.IOException;
-import java.io.OutputStream;
-import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.Collection;
@@ -15,7 +11,7 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /** Reads table {@code outbox_parked} for people; changes nothing. */
-final class DeskLook {
+record DeskLook(DeskTable table) {
   /** Old values of these are not printed: they may be large, or hold a credential. */
   private static final String BEFORE =
       """
@@ -27,37 +23,23 @@ final class DeskLook {
 
   private static final Sql.RowMapper<DeskEntry> ENTRY = Sql.as(DeskEntry.class);
 
-  private final Connection connection;
-  private final String sourceId;
-  private final String table;
-  private final String edits;
-  private final String topicSql;
-  private final String entryColumns;
-
-  DeskLook(Connection connection, String schema, String sourceId, ParkedDesk.Templates templates) {
-    this.connection = connection;
-    this.sourceId = sourceId;
-    this.table = Identifiers.qualified(schema, "outbox_parked");
-    this.edits = Identifiers.qualified(schema, "outbox_parked_edit");
-    this.topicSql = templates.topicSql();
-    this.entryColumns =
-        """
+  private String entryColumns() {
+    return """
         ordinal, state, parked_at, %s AS "table", event_id, event_type, %s AS topic, key,
         octet_length(payload)::bigint AS payload_bytes, is_behind, attempts, reason, requested,
         release IS NOT NULL AND state = 'waiting' AS is_on_its_way, published_sequence, settled_at
         """
-            .formatted(templates.otherTableSql(), topicSql);
+        .formatted(table.templates().otherTableSql(), table.templates().topicSql());
   }
 
   List<DeskEntry> list(DeskFilter filter, long after, int limit) throws SQLException {
-    DeskWhere where =
-        DeskWhere.source(sourceId).matching(filter, topicSql).and("ordinal > ?", after);
+    DeskWhere where = table.where(filter).and("ordinal > ?", after);
     return entries(where, "ORDER BY ordinal LIMIT ?", limit);
   }
 
   List<DeskEntry> outcomes(Collection<Long> ordinals) throws SQLException {
     DeskWhere where =
-        DeskWhere.source(sourceId)
+        DeskWhere.source(table.sourceId())
             .and("ordinal = ANY(?)", (Object) ordinals.toArray(Long[]::new))
             // Of what still waits in the same way there is nothing to tell.
             .and("(state <> 'waiting' OR requested IS NULL)");
@@ -66,12 +48,13 @@ final class DeskLook {
 
   private List<DeskEntry> entries(DeskWhere where, String end, Object... values)
       throws SQLException {
-    String sql = "SELECT %s FROM %s WHERE %s %s".formatted(entryColumns, table, where.sql(), end);
-    return Sql.list(connection, sql, ENTRY, where.values(values));
+    String sql =
+        "SELECT %s FROM %s WHERE %s %s".formatted(entryColumns(), table.name(), where.sql(), end);
+    return Sql.list(table.connection(), sql, ENTRY, where.values(values));
   }
 
   ParkedDesk.Totals totals(DeskFilter filter) throws SQLException {
-    DeskWhere where = DeskWhere.source(sourceId).matching(filter, topicSql);
+    DeskWhere where = table.where(filter);
     String sql =
         """
         SELECT count(*) AS events,
@@ -80,8 +63,8 @@ final class DeskLook {
           count(DISTINCT key) AS keys, min(parked_at) AS oldest
         FROM %s WHERE %s
         """
-            .formatted(table, where.sql());
-    return Sql.one(connection, sql, Sql.as(ParkedDesk.Totals.class), where.values());
+            .formatted(table.name(), where.sql());
+    return Sql.one(table.connection(), sql, Sql.as(ParkedDesk.Totals.class), where.values());
   }
 
   /** Waiting events of other sources in the same table, by source. */
@@ -91,12 +74,12 @@ final class DeskLook {
         SELECT source, count(*) FROM %s
         WHERE source <> ? AND state = 'waiting' GROUP BY source ORDER BY 2 DESC LIMIT 10
         """
-            .formatted(table);
-    return counts(sql, sourceId);
+            .formatted(table.name());
+    return counts(sql, table.sourceId());
   }
 
   Map<String, Long> countsByTopic(DeskFilter filter, int limit) throws SQLException {
-    return countsBy("coalesce(" + topicSql + ", '?')", filter, limit);
+    return countsBy("coalesce(" + table.templates().topicSql() + ", '?')", filter, limit);
   }
 
   /** Without the event's own id at the beginning, which would make every reason one of its kind. */
@@ -107,15 +90,15 @@ final class DeskLook {
 
   private Map<String, Long> countsBy(String expression, DeskFilter filter, int limit)
       throws SQLException {
-    DeskWhere where = DeskWhere.source(sourceId).matching(filter, topicSql);
+    DeskWhere where = table.where(filter);
     String sql =
         "SELECT %s, count(*) FROM %s WHERE %s GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"
-            .formatted(expression, table, where.sql());
+            .formatted(expression, table.name(), where.sql());
     return counts(sql, where.values(limit));
   }
 
   private Map<String, Long> counts(String sql, @Nullable Object... values) throws SQLException {
-    return Sql.map(connection, sql, row -> row.getString(1), row -> row.getLong(2), values);
+    return Sql.map(table.connection(), sql, row -> row.getString(1), row -> row.getLong(2), values);
   }
 
   Optional<DeskDetail> find(long ordinal) throws SQLException {
@@ -127,8 +110,9 @@ final class DeskLook {
           requested_by, requested_at, requested_reason
         FROM %s WHERE source = ? AND ordinal = ?
         """
-            .formatted(entryColumns, table);
-    return Sql.first(connection, sql, row -> detail(row, ordinal), sourceId, ordinal);
+            .formatted(entryColumns(), table.name());
+    return Sql.first(
+        table.connection(), sql, row -> detail(row, ordinal), table.sourceId(), ordinal);
   }
 
   private DeskDetail detail(ResultSet row, long ordinal) throws SQLException {
@@ -158,20 +142,17 @@ final class DeskLook {
         SELECT edited_at AS at, edited_by AS by, reason, field, %s AS before FROM %s
         WHERE source = ? AND ordinal = ? ORDER BY edited_at, field
         """
-            .formatted(BEFORE, edits);
-    return Sql.list(connection, sql, Sql.as(DeskDetail.Edit.class), sourceId, ordinal);
+            .formatted(BEFORE, table.edits());
+    return Sql.list(
+        table.connection(), sql, Sql.as(DeskDetail.Edit.class), table.sourceId(), ordinal);
   }
 
-  /** Copies a payload as it is; false for a tombstone or when there is no such event. */
-  boolean copyPayload(long ordinal, OutputStream to) throws SQLException, IOException {
-    String sql = "SELECT payload FROM %s WHERE source = ? AND ordinal = ?".formatted(table);
-    Optional<byte[]> payload =
-        Sql.list(connection, sql, row -> row.getBytes(1), sourceId, ordinal).stream()
-            .filter(Objects::nonNull)
-            .findFirst();
-    if (payload.isPresent()) {
-      to.write(payload.get());
-    }
-    return payload.isPresent();
+  /** A payload as it is; none of a tombstone or when there is no such event. */
+  Optional<byte[]> payload(long ordinal) throws SQLException {
+    String sql = "SELECT payload FROM %s WHERE source = ? AND ordinal = ?".formatted(table.name());
+    return Sql.list(table.connection(), sql, row -> row.getBytes(1), table.sourceId(), ordinal)
+        .stream()
+        .filter(Objects::nonNull)
+        .findFirst();
   }
 }

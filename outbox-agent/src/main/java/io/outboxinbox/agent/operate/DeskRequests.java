@@ -1,10 +1,8 @@
 package io.outboxinbox.agent.operate;
 
 import io.outboxinbox.agent.event.AgentException;
-import io.outboxinbox.agent.source.Identifiers;
 import io.outboxinbox.agent.source.Sql;
 import io.outboxinbox.agent.source.table.Lane;
-import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
@@ -22,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  * Writes down what operators want. Only the leading agent does it: here no state changes, but that
  * settled rows are deleted by age. Its connection is in a transaction that the caller ends.
  */
-final class DeskRequests {
+record DeskRequests(DeskTable table) {
   static final String RELEASE = "release";
   static final String DISCARD = "discard";
 
@@ -32,20 +30,6 @@ final class DeskRequests {
   static final String PURGED =
       "purged; what is left keeps a reconciliation from publishing a discarded event whose row is in"
           + " the outbox, or, of the last number, tells a promotion that nothing was lost";
-
-  private final Connection connection;
-  private final String sourceId;
-  private final String table;
-  private final String edits;
-  private final String topicSql;
-
-  DeskRequests(Connection connection, String schema, String sourceId, String topicSql) {
-    this.connection = connection;
-    this.sourceId = sourceId;
-    this.table = Identifiers.qualified(schema, "outbox_parked");
-    this.edits = Identifiers.qualified(schema, "outbox_parked_edit");
-    this.topicSql = topicSql;
-  }
 
   /** Asks for the release of events by number. */
   DeskAnswer release(DeskSelection.Ordinals selection, String by) throws SQLException {
@@ -68,8 +52,8 @@ final class DeskRequests {
    */
   DeskAnswer release(DeskFilter filter, String by) throws SQLException {
     DeskWhere where =
-        DeskWhere.source(sourceId)
-            .matching(filter, topicSql)
+        table
+            .where(filter)
             .and("state = 'waiting' AND release IS NULL AND requested IS NULL AND NOT is_behind");
     List<DeskAnswer.Taken> taken = update(where, RELEASE, by, null);
     Map<Long, Long> blocked = takeBackBlocked();
@@ -97,16 +81,13 @@ final class DeskRequests {
 
   /** Takes requests back that have not been begun. */
   DeskAnswer cancel(DeskSelection selection) throws SQLException {
-    DeskWhere where;
-    if (selection instanceof DeskSelection.Ordinals numbers) {
-      where = open(numbers.ordinals()).and("requested IS NOT NULL");
-    } else {
-      DeskFilter filter = ((DeskSelection.Matching) selection).filter();
-      where =
-          DeskWhere.source(sourceId)
-              .matching(filter, topicSql)
-              .and("state = 'waiting' AND release IS NULL AND requested IS NOT NULL");
-    }
+    DeskWhere where =
+        selection instanceof DeskSelection.Ordinals numbers
+            ? open(numbers.ordinals())
+            : table
+                .where(((DeskSelection.Matching) selection).filter())
+                .and("state = 'waiting' AND release IS NULL");
+    where.and("requested IS NOT NULL");
     List<DeskAnswer.Taken> taken = update(where, null, null, null);
     if (selection instanceof DeskSelection.Ordinals numbers) {
       refuseMissing(numbers.ordinals(), taken);
@@ -115,7 +96,7 @@ final class DeskRequests {
   }
 
   private DeskWhere open(List<Long> ordinals) {
-    return DeskWhere.source(sourceId)
+    return DeskWhere.source(table.sourceId())
         .and("ordinal = ANY(?)", (Object) ordinals.toArray(Long[]::new))
         .and("state = 'waiting' AND release IS NULL");
   }
@@ -129,10 +110,10 @@ final class DeskRequests {
           requested_at = CASE WHEN ?::text IS NULL THEN NULL ELSE now() END
         WHERE %s RETURNING ordinal, attempts
         """
-            .formatted(table, where.sql());
+            .formatted(table.name(), where.sql());
     List<DeskAnswer.Taken> taken =
         Sql.list(
-            connection,
+            table.connection(),
             sql,
             Sql.as(DeskAnswer.Taken.class),
             where.values(Arrays.asList(what, by, reason, what)));
@@ -163,9 +144,14 @@ final class DeskRequests {
           AND later.ordinal > earlier.ordinal
         RETURNING later.ordinal, earlier.ordinal
         """
-            .formatted(table);
+            .formatted(table.name());
     return Sql.map(
-        connection, sql, row -> row.getLong(1), row -> row.getLong(2), sourceId, sourceId);
+        table.connection(),
+        sql,
+        row -> row.getLong(1),
+        row -> row.getLong(2),
+        table.sourceId(),
+        table.sourceId());
   }
 
   private void refuseMissing(Collection<Long> wanted, List<DeskAnswer.Taken> taken)
@@ -182,8 +168,9 @@ final class DeskRequests {
     String more = cases > 1 ? " (%d such cases; nothing was requested)".formatted(cases) : "";
     String sql =
         "SELECT state, settled_at, release FROM %s WHERE source = ? AND ordinal = ?"
-            .formatted(table);
-    return Sql.first(connection, sql, row -> refusal(row, ordinal, more), sourceId, ordinal)
+            .formatted(table.name());
+    return Sql.first(
+            table.connection(), sql, row -> refusal(row, ordinal, more), table.sourceId(), ordinal)
         .orElseGet(
             () ->
                 new AgentException.Misconfigured(
@@ -239,15 +226,30 @@ final class DeskRequests {
           WHERE edit.source = old.source AND edit.ordinal = old.ordinal)
         SELECT count(*) FROM old
         """
-            .formatted(table, edits, purgeable(isInOutbox));
+            .formatted(table.name(), table.edits(), purgeable(isInOutbox));
     return Sql.one(
-        connection, sql, row -> row.getInt(1), sourceId, sourceId, before, PURGED, rowsMax, PURGED);
+        table.connection(),
+        sql,
+        row -> row.getInt(1),
+        table.sourceId(),
+        table.sourceId(),
+        before,
+        PURGED,
+        rowsMax,
+        PURGED);
   }
 
   /** How many events {@link #purge} would take in all. */
   long countPurgeable(Instant before, String isInOutbox) throws SQLException {
     String sql = "SELECT count(*) FROM " + purgeable(isInOutbox);
-    return Sql.one(connection, sql, row -> row.getLong(1), sourceId, sourceId, before, PURGED);
+    return Sql.one(
+        table.connection(),
+        sql,
+        row -> row.getLong(1),
+        table.sourceId(),
+        table.sourceId(),
+        before,
+        PURGED);
   }
 
   /** What a purge is about: rows {@code parked}, and whether something of them {@code is_kept}. */
@@ -262,6 +264,6 @@ final class DeskRequests {
         WHERE parked.source = ? AND parked.state <> 'waiting' AND parked.settled_at < ?
           AND NOT (parked.reason = ? AND kept.is_kept)
         """
-        .formatted(table, isInOutbox);
+        .formatted(table.name(), isInOutbox);
   }
 }

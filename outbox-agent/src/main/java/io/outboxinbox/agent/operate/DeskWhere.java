@@ -49,25 +49,21 @@ final class DeskWhere {
         // No condition.
       }
     }
-    if (filter.table() != null) {
-      and("source_table = ?", filter.table());
-    }
+    given("source_table = ?", filter.table());
     if (filter.key() != null) {
       and(LongText.isSame("key", "?"), filter.key(), filter.key());
     }
-    if (filter.topic() != null) {
-      and(topicSql + " = ?", filter.topic());
-    }
-    if (filter.type() != null) {
-      and("event_type = ?", filter.type());
-    }
-    if (filter.reason() != null) {
-      and("position(lower(?) IN lower(reason)) > 0", filter.reason());
-    }
-    if (filter.since() != null) {
-      and("parked_at >= ?", Timestamp.from(filter.since()));
-    }
+    given(topicSql + " = ?", filter.topic());
+    given("event_type = ?", filter.type());
+    given("position(lower(?) IN lower(reason)) > 0", filter.reason());
+    given("parked_at >= ?", filter.since() == null ? null : Timestamp.from(filter.since()));
     return this;
+  }
+
+  private void given(String condition, @Nullable Object value) {
+    if (value != null) {
+      and(condition, value);
+    }
   }
 
   String sql() {

@@ -11,10 +11,8 @@ import io.outboxinbox.agent.source.SourceConnections;
 import io.outboxinbox.agent.source.SourceNames;
 import io.outboxinbox.agent.source.Sql;
 import io.outboxinbox.agent.source.outbox.Outboxes;
-import io.outboxinbox.agent.source.slot.ServerState;
 import java.io.IOException;
 import java.io.OutputStream;
-import java.io.UncheckedIOException;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -22,7 +20,6 @@ import java.time.Instant;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -149,13 +146,13 @@ public final class ParkedDesk implements AutoCloseable {
 
   private ParkedDesk(
       SourceConfiguration source, Templates templates, Connection connection, String sourceId) {
-    String topicSql = templates.topicSql();
+    DeskTable table = new DeskTable(connection, source.schema(), sourceId, templates);
     this.source = source;
     this.connection = connection;
     this.sourceId = sourceId;
-    this.look = new DeskLook(connection, source.schema(), sourceId, templates);
-    this.requests = new DeskRequests(connection, source.schema(), sourceId, topicSql);
-    this.editing = new DeskEditing(connection, source.schema(), sourceId, templates, requests);
+    this.look = new DeskLook(table);
+    this.requests = new DeskRequests(table);
+    this.editing = new DeskEditing(table, requests);
   }
 
   /**
@@ -168,8 +165,7 @@ public final class ParkedDesk implements AutoCloseable {
     try {
       Connection connection = new SourceConnections(source).open("parked", answerSeconds);
       try {
-        String systemId = ServerState.of(connection).systemId();
-        String id = SourceNames.identity(systemId, SourceNames.resolved(connection, source)).id();
+        String id = SourceNames.identify(connection, source).id();
         return new ParkedDesk(source, templates, connection, id);
       } catch (SQLException | RuntimeException e) {
         connection.close();
@@ -224,18 +220,11 @@ public final class ParkedDesk implements AutoCloseable {
    * @throws IOException {@code to} takes no more
    */
   public boolean copyPayload(long ordinal, OutputStream to) throws IOException {
-    try {
-      return ask(
-          () -> {
-            try {
-              return look.copyPayload(ordinal, to);
-            } catch (IOException e) {
-              throw new UncheckedIOException(e);
-            }
-          });
-    } catch (UncheckedIOException e) {
-      throw Objects.requireNonNull(e.getCause());
+    Optional<byte[]> payload = ask(() -> look.payload(ordinal));
+    if (payload.isPresent()) {
+      to.write(payload.get());
     }
+    return payload.isPresent();
   }
 
   /** What became of requests; events that are gone are not among them. In order. */

@@ -127,8 +127,8 @@ public final class PositionCheck {
       return compared(connection, source, look.slot(), look.server(), checkpoint.get());
     }
     List<Finding> missing =
-        MissingPosition.explain(
-            connection, source, pipeline.name(), look.identity(), look.checkpoints());
+        new MissingPosition(source, pipeline.name(), look.identity(), look.checkpoints())
+            .explain(connection);
     return missing.isEmpty()
         ? SourcePreflight.checkSlot(
             new SourceConnections(source), source, look.slot(), look.server(), null)

@@ -37,7 +37,10 @@ public final class ReconcileRequest {
   /** For ever: a large table takes as long as it takes, and whoever waits can end it. */
   private static final int ANSWER_TIMEOUT_SECONDS = 0;
 
+  private static final String PURPOSE = "reconcile";
+
   private final PipelineConfiguration pipeline;
+  private final Reconciliations reconciliations;
   private final String by;
 
   /**
@@ -47,6 +50,7 @@ public final class ReconcileRequest {
    */
   public ReconcileRequest(PipelineConfiguration pipeline, String by) {
     this.pipeline = pipeline;
+    this.reconciliations = new Reconciliations(pipeline.source());
     this.by = by;
   }
 
@@ -89,7 +93,7 @@ public final class ReconcileRequest {
    */
   public Preview preview(@Nullable String acceptedCluster) {
     SourceConnections connections = new SourceConnections(pipeline.source());
-    try (Connection connection = open(connections);
+    try (Connection connection = connections.open(PURPOSE, ANSWER_TIMEOUT_SECONDS);
         Publisher publisher =
             pipeline.publish().newPublisher(new TablePositions(connection, pipeline.source()))) {
       PositionCheck.Look look = PositionCheck.look(connection, pipeline, publisher);
@@ -108,7 +112,7 @@ public final class ReconcileRequest {
           tables(connection, source, bound),
           refusal.map(text -> WayOut.of(pipeline.name(), text)).orElse(null));
     } catch (SQLException e) {
-      throw away(e);
+      throw SourcePause.failed(pipeline.source(), e);
     }
   }
 
@@ -183,13 +187,12 @@ public final class ReconcileRequest {
    * @throws AgentException.Retryable the database is away
    */
   public Request ask(@Nullable String acceptedCluster) {
-    try (Connection connection = open(new SourceConnections(pipeline.source()))) {
+    try (Connection connection =
+        new SourceConnections(pipeline.source()).open(PURPOSE, ANSWER_TIMEOUT_SECONDS)) {
       SourceIdentity identity = SourceNames.identify(connection, pipeline.source());
       // Together: an agent that sees the request must see the pause.
       connection.setAutoCommit(false);
-      Request request =
-          new Reconciliations(pipeline.source())
-              .ask(connection, identity.id(), by, acceptedCluster);
+      Request request = reconciliations.ask(connection, identity.id(), by, acceptedCluster);
       if (acceptedCluster != null && !acceptedCluster.equals(identity.systemId())) {
         String former = identity.onCluster(acceptedCluster).id();
         new SourceMove(pipeline.source(), former, identity.id()).pause(connection);
@@ -197,7 +200,7 @@ public final class ReconcileRequest {
       connection.commit();
       return request;
     } catch (SQLException e) {
-      throw away(e);
+      throw SourcePause.failed(pipeline.source(), e);
     }
   }
 
@@ -208,27 +211,24 @@ public final class ReconcileRequest {
    * @throws AgentException.Retryable the database is away
    */
   public Optional<Report> reportOf(Request request) {
-    try (Connection connection = open(new SourceConnections(pipeline.source()))) {
-      String source = sourceId(connection);
-      Reconciliations reconciliations = new Reconciliations(pipeline.source());
-      // First: an agent takes it away only once its report is there.
-      Optional<Request> asked = reconciliations.request(connection, source);
-      List<Report> reports =
-          reconciliations.list(connection, source).stream()
-              .filter(report -> request.at().equals(report.requestedAt()))
-              .toList();
-      boolean mayCome =
-          asked.filter(open -> open.at().equals(request.at())).isPresent()
-              || reports.stream().anyMatch(Report::isUnfinished);
-      Optional<Report> done =
-          reports.stream().filter(report -> report.state().equals("done")).findFirst();
-      if (done.isEmpty() && !mayCome) {
-        throw neverReported(request, asked);
-      }
-      return done;
-    } catch (SQLException e) {
-      throw away(e);
-    }
+    return ask(
+        (connection, source) -> {
+          // First: an agent takes it away only once its report is there.
+          Optional<Request> asked = reconciliations.request(connection, source);
+          List<Report> reports =
+              reconciliations.list(connection, source).stream()
+                  .filter(report -> request.at().equals(report.requestedAt()))
+                  .toList();
+          boolean mayCome =
+              asked.filter(open -> open.at().equals(request.at())).isPresent()
+                  || reports.stream().anyMatch(Report::isUnfinished);
+          Optional<Report> done =
+              reports.stream().filter(report -> report.state().equals("done")).findFirst();
+          if (done.isEmpty() && !mayCome) {
+            throw neverReported(request, asked);
+          }
+          return done;
+        });
   }
 
   private AgentException neverReported(Request request, Optional<Request> asked) {
@@ -249,11 +249,7 @@ public final class ReconcileRequest {
    * @throws AgentException.Retryable the database is away
    */
   public List<Report> reports() {
-    try (Connection connection = open(new SourceConnections(pipeline.source()))) {
-      return new Reconciliations(pipeline.source()).list(connection, sourceId(connection));
-    } catch (SQLException e) {
-      throw away(e);
-    }
+    return ask(reconciliations::list);
   }
 
   /**
@@ -263,23 +259,21 @@ public final class ReconcileRequest {
    * @throws AgentException.Retryable the database is away
    */
   public List<Phantom> phantoms(Report report, int limit) {
-    try (Connection connection = open(new SourceConnections(pipeline.source()))) {
-      return new Reconciliations(pipeline.source())
-          .phantoms(connection, sourceId(connection), report.number(), limit);
+    return ask(
+        (connection, source) ->
+            reconciliations.phantoms(connection, source, report.number(), limit));
+  }
+
+  private interface Question<T> {
+    T ask(Connection connection, String source) throws SQLException;
+  }
+
+  private <T> T ask(Question<T> question) {
+    try (Connection connection =
+        new SourceConnections(pipeline.source()).open(PURPOSE, ANSWER_TIMEOUT_SECONDS)) {
+      return question.ask(connection, SourceNames.identify(connection, pipeline.source()).id());
     } catch (SQLException e) {
-      throw away(e);
+      throw SourcePause.failed(pipeline.source(), e);
     }
-  }
-
-  private Connection open(SourceConnections connections) throws SQLException {
-    return connections.open("reconcile", ANSWER_TIMEOUT_SECONDS);
-  }
-
-  private String sourceId(Connection connection) throws SQLException {
-    return SourceNames.identify(connection, pipeline.source()).id();
-  }
-
-  private AgentException away(SQLException e) {
-    return SourcePause.failed(pipeline.source(), e);
   }
 }

@@ -164,19 +164,17 @@ public final class ReplayCommand extends PipelineCommand {
     out.printf(
         "replay %s: %,d published, %,d refused",
         order.id(), progress.published(), progress.refused());
-    if (progress.parked() > 0) {
-      out.printf(", %,d left out because they are parked: see 'parked list'", progress.parked());
-    }
-    if (progress.discarded() > 0) {
-      out.printf(", %,d left out because they were discarded", progress.discarded());
-    }
-    if (progress.unpublished() > 0) {
-      out.printf(
-          ", %,d left out because the agent has not surely published them yet",
-          progress.unpublished());
-    }
+    leftOut(progress.parked(), "they are parked: see 'parked list'");
+    leftOut(progress.discarded(), "they were discarded");
+    leftOut(progress.unpublished(), "the agent has not surely published them yet");
     out.println();
     out.flush();
+  }
+
+  private void leftOut(long events, String why) {
+    if (events > 0) {
+      out.printf(", %,d left out because %s", events, why);
+    }
   }
 
   private static String howLong(long rows, int perSecond) {
