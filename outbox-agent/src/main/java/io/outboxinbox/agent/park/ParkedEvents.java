@@ -36,8 +36,7 @@ public interface ParkedEvents {
    */
   static ParkedEvents in(
       String schema, String source, Connection leader, Connection control, TopicTemplates rules) {
-    return new ParkedRows(
-        new ParkedTable(schema, source), new ParkedQueue(schema, source), leader, control, rules);
+    return new ParkedRows(schema, source, leader, control, rules);
   }
 
   /** {@link ParkedTable#insert}. */

@@ -1,10 +1,6 @@
 package io.outboxinbox.agent.park;
 
 import io.outboxinbox.agent.source.table.ParkedQueue;
-import io.outboxinbox.agent.source.table.ParkedQueue.Candidate;
-import io.outboxinbox.agent.source.table.ParkedQueue.Refusal;
-import io.outboxinbox.agent.source.table.ParkedQueue.Requested;
-import io.outboxinbox.agent.source.table.ParkedQueue.Taken;
 import io.outboxinbox.agent.source.table.ParkedTable;
 import io.outboxinbox.agent.source.table.ParkedTable.KeyVisitor;
 import io.outboxinbox.agent.source.table.ParkedTable.Oldest;
@@ -17,14 +13,21 @@ import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/** Gives each statement the connection it needs. */
-record ParkedRows(
-    ParkedTable table,
-    ParkedQueue queue,
-    Connection leader,
-    Connection control,
-    TopicTemplates rules)
-    implements ParkedEvents {
+/** The queue, and of the other statements each with the connection it needs. */
+final class ParkedRows extends ParkedQueue implements ParkedEvents {
+  private final ParkedTable table;
+  private final Connection leader;
+  private final Connection control;
+  private final TopicTemplates rules;
+
+  ParkedRows(
+      String schema, String source, Connection leader, Connection control, TopicTemplates rules) {
+    super(schema, source, leader, control);
+    this.table = new ParkedTable(schema, source);
+    this.leader = leader;
+    this.control = control;
+    this.rules = rules;
+  }
 
   @Override
   public void insert(Portion portion) throws SQLException {
@@ -50,57 +53,5 @@ record ParkedRows(
   @Override
   public @Nullable Oldest oldest(long from, long lastOrdinal) throws SQLException {
     return table.oldest(control, from, lastOrdinal);
-  }
-
-  @Override
-  public List<Requested> requested(long after, long lastOrdinal, int limit) throws SQLException {
-    return queue.requested(control, after, lastOrdinal, limit);
-  }
-
-  @Override
-  public List<Candidate> candidates(List<String> keys, int perKey, long lastOrdinal)
-      throws SQLException {
-    return queue.candidates(control, keys, perKey, lastOrdinal);
-  }
-
-  @Override
-  public List<Taken> take(List<Long> ordinals, long release, long lastSequence)
-      throws SQLException {
-    return queue.take(leader, ordinals, release, lastSequence);
-  }
-
-  @Override
-  public List<Taken> taken(long lastRelease) throws SQLException {
-    return queue.taken(leader, lastRelease);
-  }
-
-  @Override
-  public void postpone(long release, List<Long> first) throws SQLException {
-    queue.postpone(leader, release, first);
-  }
-
-  @Override
-  public void takeOut(List<Long> ordinals) throws SQLException {
-    queue.takeOut(leader, ordinals);
-  }
-
-  @Override
-  public void putBack(long lastRelease) throws SQLException {
-    queue.putBack(leader, lastRelease);
-  }
-
-  @Override
-  public void refuse(List<Refusal> refusals) throws SQLException {
-    queue.refuse(leader, refusals);
-  }
-
-  @Override
-  public List<@Nullable String> settle(long lastRelease) throws SQLException {
-    return queue.settle(leader, lastRelease);
-  }
-
-  @Override
-  public List<@Nullable String> discard(long lastOrdinal, int limit) throws SQLException {
-    return queue.discard(leader, lastOrdinal, limit);
   }
 }

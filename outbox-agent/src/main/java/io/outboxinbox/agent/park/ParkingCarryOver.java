@@ -22,7 +22,7 @@ public record ParkingCarryOver(Connection connection, SourceConfiguration source
    * as not published, because nobody knows; that may repeat it, and loses nothing.
    */
   public Parking adopt() throws SQLException {
-    new ParkedQueue(source.schema(), sourceId).putBack(connection, 0);
+    new ParkedQueue(source.schema(), sourceId, connection, connection).putBack(0);
     return extent(sourceId);
   }
 

@@ -24,7 +24,7 @@ import org.jspecify.annotations.Nullable;
  * ParkedTable}. They pass over rows an operator's open transaction has locked, except where going
  * on without them would lose or repeat one.
  */
-public final class ParkedQueue {
+public class ParkedQueue {
   /** Whether an event may be published as soon as its turn comes. */
   private static final String MAY_GO =
       """
@@ -45,11 +45,20 @@ public final class ParkedQueue {
 
   private final String table;
   private final String source;
+  private final Connection leader;
+  private final Connection control;
 
-  /** Whose rows, in the schema of the agent's tables. */
-  public ParkedQueue(String schema, String source) {
+  /**
+   * The queue of one source, in the schema of the agent's tables.
+   *
+   * @param leader the session that holds the leadership lock
+   * @param control only reads, in auto-commit mode
+   */
+  public ParkedQueue(String schema, String source, Connection leader, Connection control) {
     this.table = ParkedTable.qualified(schema);
     this.source = source;
+    this.leader = leader;
+    this.control = control;
   }
 
   /**
@@ -94,24 +103,16 @@ public final class ParkedQueue {
    *
    * @param after number of the last one seen
    */
-  public List<Requested> requested(Connection connection, long after, long lastOrdinal, int limit)
-      throws SQLException {
+  public List<Requested> requested(long after, long lastOrdinal, int limit) throws SQLException {
     String sql =
         """
-        SELECT ordinal, %s, %s AS bytes FROM %s
+        SELECT ordinal, %s AS key, %s AS bytes FROM %s
         WHERE source = ? AND state = 'waiting' AND requested = 'release' AND release IS NULL
           AND ordinal > ? AND ordinal <= ?
         ORDER BY ordinal LIMIT ?
         """
             .formatted(Lane.SQL, BYTES, table);
-    return Sql.list(
-        connection,
-        sql,
-        rows -> new Requested(rows.getLong(1), rows.getString(2), rows.getLong(3)),
-        source,
-        after,
-        lastOrdinal,
-        limit);
+    return Sql.list(control, sql, Sql.as(Requested.class), source, after, lastOrdinal, limit);
   }
 
   // Stored uncompressed, so this reads no payload. Key and id may be as long.
@@ -125,11 +126,12 @@ public final class ParkedQueue {
    * @return key by key in the given order, each in order of parking; one with ordinal 0 for a key
    *     of which nothing waits
    */
-  public List<Candidate> candidates(
-      Connection connection, List<String> keys, int perKey, long lastOrdinal) throws SQLException {
+  public List<Candidate> candidates(List<String> keys, int perKey, long lastOrdinal)
+      throws SQLException {
     String sql =
         """
-        SELECT k.lane, coalesce(r.ordinal, 0), coalesce(r.bytes, 0), coalesce(r.may_go, false)
+        SELECT k.lane AS key, coalesce(r.ordinal, 0) AS ordinal, coalesce(r.bytes, 0) AS bytes,
+          coalesce(r.may_go, false) AS may_go
         FROM pg_catalog.unnest(?::text[]) WITH ORDINALITY k(lane, n)
         LEFT JOIN LATERAL (
           SELECT ordinal, %s AS bytes, %s AS may_go
@@ -141,10 +143,9 @@ public final class ParkedQueue {
         """
             .formatted(BYTES, MAY_GO, table, Lane.SQL_IS_IN);
     return Sql.list(
-        connection,
+        control,
         sql,
-        rows ->
-            new Candidate(rows.getString(1), rows.getLong(2), rows.getLong(3), rows.getBoolean(4)),
+        Sql.as(Candidate.class),
         keys.toArray(String[]::new),
         source,
         lastOrdinal,
@@ -159,7 +160,7 @@ public final class ParkedQueue {
    * @return those that still may go, in order of parking; fewer than asked for when an operator has
    *     changed his mind or holds a lock
    */
-  public List<Taken> take(Connection leader, List<Long> ordinals, long release, long lastSequence)
+  public List<Taken> take(List<Long> ordinals, long release, long lastSequence)
       throws SQLException {
     String sql =
         """
@@ -191,7 +192,7 @@ public final class ParkedQueue {
    *
    * @param lastRelease number of the last one that is
    */
-  public List<Taken> taken(Connection leader, long lastRelease) throws SQLException {
+  public List<Taken> taken(long lastRelease) throws SQLException {
     String sql =
         """
         SELECT %2$s FROM %1$s p WHERE p.source = ? AND p.state = 'waiting' AND p.release = (
@@ -207,7 +208,7 @@ public final class ParkedQueue {
    *
    * @param first those that remain
    */
-  public void postpone(Connection leader, long release, List<Long> first) throws SQLException {
+  public void postpone(long release, List<Long> first) throws SQLException {
     String sql =
         """
         UPDATE %s SET release = release + 1
@@ -281,7 +282,7 @@ public final class ParkedQueue {
    *
    * @param lastRelease number of the last batch that was published
    */
-  public void putBack(Connection leader, long lastRelease) throws SQLException {
+  public void putBack(long lastRelease) throws SQLException {
     String sql =
         """
         UPDATE %s SET release = NULL, published_sequence = NULL
@@ -292,7 +293,7 @@ public final class ParkedQueue {
   }
 
   /** The same for some rows of one, whatever becomes of the others. */
-  public void takeOut(Connection leader, List<Long> ordinals) throws SQLException {
+  public void takeOut(List<Long> ordinals) throws SQLException {
     String sql =
         """
         UPDATE %s SET release = NULL, published_sequence = NULL
@@ -306,7 +307,7 @@ public final class ParkedQueue {
    * Makes events culprits of their own, until somebody asks for them again; who wanted one
    * discarded still does. To be called before the batch is put back.
    */
-  public void refuse(Connection leader, List<Refusal> refusals) throws SQLException {
+  public void refuse(List<Refusal> refusals) throws SQLException {
     String sql =
         """
         UPDATE %s
@@ -328,7 +329,7 @@ public final class ParkedQueue {
    *
    * @return their lanes, null for those without a key; locked rows come with a later call
    */
-  public List<@Nullable String> settle(Connection leader, long lastRelease) throws SQLException {
+  public List<@Nullable String> settle(long lastRelease) throws SQLException {
     String sql =
         """
         WITH published AS MATERIALIZED (
@@ -347,8 +348,7 @@ public final class ParkedQueue {
    *
    * @return their lanes, null for those without a key; at most {@code limit}
    */
-  public List<@Nullable String> discard(Connection leader, long lastOrdinal, int limit)
-      throws SQLException {
+  public List<@Nullable String> discard(long lastOrdinal, int limit) throws SQLException {
     String sql =
         """
         WITH unwanted AS MATERIALIZED (

@@ -80,7 +80,7 @@ class ParkedTableIT {
                   List.of(parked("event", "1"), parked("outbox_event", "1")), 1, 0),
               templates);
       database.execute("UPDATE outbox_parked SET requested = 'release'");
-      assertThat(new ParkedQueue("public", "s").take(leader, List.of(1L, 2L), 1, 0))
+      assertThat(new ParkedQueue("public", "s", leader, leader).take(List.of(1L, 2L), 1, 0))
           .extracting(taken -> taken.row().table() + taken.row().id())
           .containsExactly("event1", "outbox_event1");
     }
