@@ -76,6 +76,8 @@ public final class Sql {
       return instant(row, column);
     } else if (type == List.class) {
       return CatalogQuery.texts(row, column);
+    } else if (type.isRecord()) {
+      return as(type.asSubclass(Record.class)).read(row);
     }
     return row.getObject(column, type);
   }

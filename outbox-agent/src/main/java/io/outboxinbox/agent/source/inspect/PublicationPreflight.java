@@ -106,7 +106,7 @@ final class PublicationPreflight {
                 config.database(),
                 Nearest.hint(config.publication(), present)),
         "CREATE PUBLICATION %s FOR TABLE %s WITH (publish = 'insert', publish_via_partition_root = true); /* if there was one before, what was written meanwhile is a gap: %s */"
-            .formatted(names.publication(), names.tables(), WayOut.RECONCILE));
+            .formatted(names.publication(), String.join(", ", names.tables()), WayOut.RECONCILE));
   }
 
   private static List<Finding> check(

@@ -6,7 +6,6 @@ import io.outboxinbox.agent.source.OutboxTable;
 import io.outboxinbox.agent.source.SourceConfiguration;
 import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -47,6 +46,7 @@ final class ServerPreflight {
              ARRAY(SELECT pg_catalog.format('%I.%I', ?, t.name)
                      FROM pg_catalog.unnest(?::text[]) WITH ORDINALITY AS t(name, place)
                     ORDER BY t.place) AS tables,
+             '' AS "table",
              quote_ident(?) AS publication
         FROM pg_roles r
        WHERE r.rolname = current_user
@@ -57,7 +57,6 @@ final class ServerPreflight {
    *
    * @param slotActive null when the slot does not exist
    * @param idleTimeout null when idle slots are not invalidated
-   * @param tables quoted and with their schema, in the order of the configuration
    */
   record Facts(
       String version,
@@ -65,18 +64,19 @@ final class ServerPreflight {
       boolean inRecovery,
       String walLevel,
       String encoding,
-      Use slots,
-      Use senders,
+      int slots,
+      int slotsMax,
+      int senders,
+      int sendersMax,
       @Nullable Boolean slotActive,
       String keepSize,
       String senderTimeout,
       @Nullable String idleTimeout,
       Role role,
-      SqlNames names,
-      List<String> tables) {
+      SqlNames names) {
 
     SqlNames namesOf(int table) {
-      return names.withTable(tables.get(table));
+      return names.withTable(names.tables().get(table));
     }
 
     boolean isTooOld() {
@@ -86,18 +86,6 @@ final class ServerPreflight {
     /** Whether looking further would only find what follows from what was found. */
     boolean isUseless() {
       return isTooOld() || inRecovery;
-    }
-  }
-
-  /** How much of a limited thing is taken. */
-  record Use(int taken, int max) {
-    boolean isExhausted() {
-      return taken >= max;
-    }
-
-    @Override
-    public String toString() {
-      return taken + " of " + max;
     }
   }
 
@@ -121,37 +109,12 @@ final class ServerPreflight {
     return CatalogQuery.one(
         connection,
         FACTS,
-        ServerPreflight::read,
+        Sql.as(Facts.class),
         config.slot(),
         config.schema(),
         config.schema(),
         config.outboxes().stream().map(OutboxTable::name).toArray(String[]::new),
         config.publication());
-  }
-
-  private static Facts read(ResultSet row) throws SQLException {
-    List<String> tables = CatalogQuery.texts(row, "tables");
-    return new Facts(
-        row.getString("version"),
-        row.getInt("version_num"),
-        row.getBoolean("in_recovery"),
-        row.getString("wal_level"),
-        row.getString("encoding"),
-        new Use(row.getInt("slots"), row.getInt("slots_max")),
-        new Use(row.getInt("senders"), row.getInt("senders_max")),
-        row.getObject("slot_active", Boolean.class),
-        row.getString("keep_size"),
-        row.getString("sender_timeout"),
-        row.getString("idle_timeout"),
-        Sql.as(Role.class).read(row),
-        new SqlNames(
-            row.getString("role"),
-            row.getString("database"),
-            row.getString("schema"),
-            row.getString("publication"),
-            "",
-            String.join(", ", tables)),
-        tables);
   }
 
   static List<Finding> check(Facts facts, SourceConfiguration config) {
@@ -194,19 +157,19 @@ final class ServerPreflight {
 
   private static void checkCapacity(
       Finding.Collector findings, Facts facts, SourceConfiguration config) {
-    if (facts.slotActive() == null && facts.slots().isExhausted()) {
+    if (facts.slotActive() == null && facts.slots() >= facts.slotsMax()) {
       findings.misconfigured(
-          "no room for slot %s: %s replication slots taken (max_replication_slots)"
-              .formatted(config.slot(), facts.slots()),
+          "no room for slot %s: %d of %d replication slots taken (max_replication_slots)"
+              .formatted(config.slot(), facts.slots(), facts.slotsMax()),
           "ALTER SYSTEM SET max_replication_slots = %d; /* then restart PostgreSQL, or drop a slot that nobody uses */"
-              .formatted(facts.slots().max() + 5));
+              .formatted(facts.slotsMax() + 5));
     }
-    if (!Boolean.TRUE.equals(facts.slotActive()) && facts.senders().isExhausted()) {
+    if (!Boolean.TRUE.equals(facts.slotActive()) && facts.senders() >= facts.sendersMax()) {
       findings.misconfigured(
-          "no walsender left for slot %s: %s taken (max_wal_senders)"
-              .formatted(config.slot(), facts.senders()),
+          "no walsender left for slot %s: %d of %d taken (max_wal_senders)"
+              .formatted(config.slot(), facts.senders(), facts.sendersMax()),
           "ALTER SYSTEM SET max_wal_senders = %d; /* then restart PostgreSQL */"
-              .formatted(facts.senders().max() + 5));
+              .formatted(facts.sendersMax() + 5));
     }
   }
 

@@ -1,16 +1,23 @@
 package io.outboxinbox.agent.source.inspect;
 
+import java.util.List;
+
 /**
  * Names quoted by the server, ready to be printed in SQL for an operator.
  *
  * @param table the one looked at, with its schema
- * @param tables all of the source, separated by commas
+ * @param tables all of the source, in the order of the configuration
  */
 record SqlNames(
-    String role, String database, String schema, String publication, String table, String tables) {
+    String role,
+    String database,
+    String schema,
+    String publication,
+    String table,
+    List<String> tables) {
 
   boolean isOneOfSeveral() {
-    return !table.equals(tables);
+    return tables.size() > 1;
   }
 
   SqlNames withTable(String other) {

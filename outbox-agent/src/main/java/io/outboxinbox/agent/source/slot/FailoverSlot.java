@@ -49,10 +49,6 @@ public final class FailoverSlot {
       return List.of();
     }
     Facts facts = CatalogQuery.one(connection, FACTS, Sql.as(Facts.class), source.slot());
-    return check(facts, source);
-  }
-
-  private static List<Finding> check(Facts facts, SourceConfiguration source) {
     Finding.Collector findings = new Finding.Collector();
     if (Boolean.FALSE.equals(facts.isFailover())) {
       findings.warning(

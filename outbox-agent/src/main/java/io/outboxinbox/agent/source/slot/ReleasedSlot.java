@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.source.slot;
 
 import io.outboxinbox.agent.source.CatalogQuery;
+import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.Optional;
@@ -17,9 +18,10 @@ public final class ReleasedSlot {
   /** Since PostgreSQL 17 the server says since when, or since its own start. */
   private static final String REST =
       """
-      SELECT coalesce(confirmed_flush_lsn::text, ''),
+      SELECT coalesce(confirmed_flush_lsn::text, '') AS position,
              coalesce((pg_catalog.to_jsonb(s) ->> 'inactive_since')::timestamptz
                         < clock_timestamp() - interval '1 minute', false)
+               AS is_for_a_minute
         FROM pg_replication_slots s
        WHERE slot_name = ? AND database = current_database() AND NOT active
       """;
@@ -42,8 +44,7 @@ public final class ReleasedSlot {
    * @throws SQLException the connection broke or an answer took too long
    */
   public static Optional<Rest> rest(Connection connection, String slot) throws SQLException {
-    return CatalogQuery.first(
-        connection, REST, row -> new Rest(row.getString(1), row.getBoolean(2)), slot);
+    return CatalogQuery.first(connection, REST, Sql.as(Rest.class), slot);
   }
 
   /**

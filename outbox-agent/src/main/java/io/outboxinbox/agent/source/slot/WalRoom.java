@@ -1,6 +1,7 @@
 package io.outboxinbox.agent.source.slot;
 
 import io.outboxinbox.agent.source.CatalogQuery;
+import io.outboxinbox.agent.source.Sql;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.Optional;
@@ -24,14 +25,16 @@ public record WalRoom(
   private static final String ROOM =
       """
       SELECT coalesce((CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
-                            ELSE pg_current_wal_lsn() END - s.restart_lsn)::bigint, 0) AS retained,
-             s.safe_wal_size AS safe,
+                            ELSE pg_current_wal_lsn() END - s.restart_lsn)::bigint, 0)
+               AS retained_bytes,
+             coalesce(greatest(0, s.safe_wal_size), %d) AS safe_bytes,
              coalesce(s.wal_status = 'lost', false) AS is_lost,
              pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest_xid,
              pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next_xid
         FROM pg_replication_slots s
        WHERE s.slot_name = ?
-      """;
+      """
+          .formatted(NO_LIMIT);
 
   /** Whether a transaction that has written something is open. */
   public boolean isTransactionRunning() {
@@ -45,19 +48,6 @@ public record WalRoom(
    * @throws SQLException the connection broke or an answer took too long; look again later
    */
   public static Optional<WalRoom> of(Connection connection, String slot) throws SQLException {
-    return CatalogQuery.first(
-        connection,
-        ROOM,
-        row -> {
-          long safe = row.getLong("safe");
-          boolean hasLimit = !row.wasNull();
-          return new WalRoom(
-              row.getLong("retained"),
-              hasLimit ? Math.max(0, safe) : NO_LIMIT,
-              row.getBoolean("is_lost"),
-              row.getLong("oldest_xid"),
-              row.getLong("next_xid"));
-        },
-        slot);
+    return CatalogQuery.first(connection, ROOM, Sql.as(WalRoom.class), slot);
   }
 }

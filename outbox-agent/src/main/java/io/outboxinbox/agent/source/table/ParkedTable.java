@@ -291,10 +291,9 @@ public final class ParkedTable {
   /** The highest numbers used so far, for the first position of a new epoch. */
   public Checkpoint.Parking extent(Connection connection) throws SQLException {
     String sql =
-        "SELECT coalesce(max(ordinal), 0), coalesce(max(release), 0) FROM %s WHERE source = ?"
+        "SELECT coalesce(max(ordinal), 0) AS last_ordinal, coalesce(max(release), 0) AS last_release FROM %s WHERE source = ?"
             .formatted(table);
-    return Sql.one(
-        connection, sql, row -> new Checkpoint.Parking(row.getLong(1), row.getLong(2)), source);
+    return Sql.one(connection, sql, Sql.as(Checkpoint.Parking.class), source);
   }
 
   /** Takes note of a {@link Lane} that has waiting events. */

@@ -132,16 +132,11 @@ public final class Reconciliations {
           reconcile_requested_at = excluded.reconcile_requested_at,
           reconcile_requested_by = excluded.reconcile_requested_by,
           reconcile_accepts = excluded.reconcile_accepts
-        RETURNING reconcile_requested_at
+        RETURNING reconcile_requested_at AS at, reconcile_requested_by AS by,
+          reconcile_accepts AS accepts
         """
             .formatted(sources);
-    return Sql.one(
-        connection,
-        sql,
-        row -> new Request(row.getTimestamp(1).toInstant(), by, accepts),
-        sourceId,
-        by,
-        accepts);
+    return Sql.one(connection, sql, Sql.as(Request.class), sourceId, by, accepts);
   }
 
   /** Takes a request back that has been done; one made since stays. */

@@ -156,13 +156,13 @@ public final class SourceRegistry {
         """
         SELECT pg_catalog.concat_ws(' ', source, reconcile_requested_at, epoch, seeded_at IS NULL,
             reconciliation,
-            (SELECT string_agg(source, ' ' ORDER BY source) FROM %1$s WHERE seeded_at IS NOT NULL)),
-          reconcile_requested_at::text
+            (SELECT string_agg(source, ' ' ORDER BY source) FROM %1$s WHERE seeded_at IS NOT NULL))
+            AS text,
+          reconcile_requested_at::text AS request
         FROM %1$s WHERE source = ?
         """
             .formatted(table);
-    return CatalogQuery.first(
-            connection, sql, row -> new Decision(row.getString(1), row.getString(2)), sourceId)
+    return CatalogQuery.first(connection, sql, Sql.as(Decision.class), sourceId)
         .orElse(new Decision(sourceId, null));
   }
 
@@ -357,7 +357,7 @@ public final class SourceRegistry {
       throws SQLException {
     String sql =
         """
-        SELECT source, publication, is_database_gone FROM (
+        SELECT source, is_database_gone AND publication = ? AS is_named_alike FROM (
           SELECT source, substring(source from '[^/]*$') AS publication,
                  substring(source from '^[^/]*/(.*)/[^/]*$') = current_database() AS is_here,
                  NOT EXISTS (SELECT FROM pg_database d
@@ -372,11 +372,8 @@ public final class SourceRegistry {
     return CatalogQuery.list(
         connection,
         sql,
-        row ->
-            new Nameless(
-                row.getString("source"),
-                row.getBoolean("is_database_gone")
-                    && row.getString("publication").equals(identity.publication())),
+        Sql.as(Nameless.class),
+        identity.publication(),
         identity.systemId(),
         identity.id());
   }
