@@ -167,8 +167,8 @@ final class SessionStart {
         OtherBroker.of(lead.pipeline(), control, publisher, identity.id());
     return otherBroker.isPresent()
         ? List.of(otherBroker.get())
-        : MissingPosition.explain(
-            control, source, lead.pipeline().name(), identity, publisher.allCheckpoints());
+        : new MissingPosition(source, lead.pipeline().name(), identity, publisher.allCheckpoints())
+            .explain(control);
   }
 
   private List<Finding> compared(Checkpoint found) throws SQLException {

@@ -19,60 +19,51 @@ import java.util.Optional;
  * Why the broker may have no position of a source that has published before: the database moved,
  * the position was lost, or the source got another name. What a start does and what a check says
  * rest on this alone.
+ *
+ * @param pipeline its name in the configuration
+ * @param checkpoints all that the broker has
  */
-public final class MissingPosition {
+public record MissingPosition(
+    SourceConfiguration source,
+    String pipeline,
+    SourceIdentity identity,
+    List<Checkpoint> checkpoints) {
   private static final String RENAME_BACK =
       "rename it back (ALTER DATABASE or ALTER PUBLICATION ... RENAME TO), name it so in the configuration, and reconcile if it was the publication";
-
-  private MissingPosition() {}
 
   /**
    * Looks for a reason.
    *
-   * @param pipeline its name in the configuration
-   * @param checkpoints all that the broker has
    * @return one finding; none when there never was a position
    * @throws SQLException the connection broke; look again later
    */
-  public static List<Finding> explain(
-      Connection connection,
-      SourceConfiguration source,
-      String pipeline,
-      SourceIdentity identity,
-      List<Checkpoint> checkpoints)
-      throws SQLException {
+  public List<Finding> explain(Connection connection) throws SQLException {
     // First, and also where this very cluster has published before: what was decided about parked
     // events since then is with the other one.
     Optional<Finding> rebuilt =
         checkpoints.stream()
             .filter(other -> other.isOfRebuiltCluster(pipeline, identity))
-            .map(other -> rebuilt(pipeline, identity, other.source().systemId()))
+            .map(other -> rebuilt(other.source().systemId()))
             .findFirst();
     if (rebuilt.isPresent()) {
       return List.of(rebuilt.get());
     }
     Optional<Registration> known = new SourceRegistry(source).find(connection, identity.id());
     if (known.filter(Registration::isSeeded).isPresent()) {
-      return List.of(lost(identity, known.get().epoch()));
+      return List.of(lost(known.get().epoch()));
     }
     if (known.filter(before -> before.epoch() > 0).isPresent()) {
       // A first start that was begun was let begin.
       return List.of();
     }
-    Optional<Finding> former = formerName(connection, source, pipeline, identity, checkpoints);
+    Optional<Finding> former = formerName(connection);
     boolean isDecided = known.filter(Registration::isReset).isPresent();
     return former.filter(found -> !isDecided || found.severity() != Finding.Severity.GAP).stream()
         .toList();
   }
 
   /** What is printed may take away only what is surely this source's own. */
-  private static Optional<Finding> formerName(
-      Connection connection,
-      SourceConfiguration source,
-      String pipeline,
-      SourceIdentity identity,
-      List<Checkpoint> checkpoints)
-      throws SQLException {
+  private Optional<Finding> formerName(Connection connection) throws SQLException {
     String mark = PublicationMark.of(connection, source);
     Optional<Finding> possible = Optional.empty();
     for (Nameless other : new SourceRegistry(source).nameless(connection, identity)) {
@@ -82,7 +73,7 @@ public final class MissingPosition {
           || position
               .filter(at -> PublicationMark.areOfOnePublication(at.publicationMark(), mark))
               .isPresent()) {
-        return Optional.of(renamed(source, identity, other.source()));
+        return Optional.of(renamed(other.source()));
       }
       // Such as with a publication that was made anew under another name.
       boolean isOfOthers =
@@ -90,13 +81,13 @@ public final class MissingPosition {
               .filter(at -> !at.pipeline().equals(pipeline) && !at.slot().equals(source.slot()))
               .isPresent();
       if (!isOfOthers && possible.isEmpty()) {
-        possible = Optional.of(perhapsRenamed(source, identity, other.source()));
+        possible = Optional.of(perhapsRenamed(other.source()));
       }
     }
     return possible;
   }
 
-  private static Finding rebuilt(String pipeline, SourceIdentity identity, String before) {
+  private Finding rebuilt(String before) {
     return Finding.fatal(
         "pipeline %s published from cluster %s, but now finds cluster %s: the database was rebuilt or migrated, and its log cannot be compared"
             .formatted(pipeline, before, identity.systemId()),
@@ -104,7 +95,7 @@ public final class MissingPosition {
             + WayOut.acceptCluster(before));
   }
 
-  private static Finding lost(SourceIdentity identity, long epoch) {
+  private Finding lost(long epoch) {
     return Finding.gap(
         "source %s has published before (epoch %d), but the broker has no checkpoint of it: another cluster is configured, or the position topic was lost"
             .formatted(identity.id(), epoch),
@@ -112,8 +103,7 @@ public final class MissingPosition {
   }
 
   /** Everything would be published again, under an id that nobody knows. */
-  private static Finding renamed(
-      SourceConfiguration source, SourceIdentity identity, String before) {
+  private Finding renamed(String before) {
     return Finding.fatal(
         "source %s has published before as %s, and has no position under this name: its database or publication was renamed"
             .formatted(identity.id(), before),
@@ -125,8 +115,7 @@ public final class MissingPosition {
   }
 
   /** What is parked or was discarded under the former name, only that name tells. */
-  private static Finding perhapsRenamed(
-      SourceConfiguration source, SourceIdentity identity, String before) {
+  private Finding perhapsRenamed(String before) {
     return Finding.gap(
         "source %s may have published before as %s, whose database or publication is not there any more: nothing tells whether that was this table"
             .formatted(identity.id(), before),

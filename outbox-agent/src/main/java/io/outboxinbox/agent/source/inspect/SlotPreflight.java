@@ -20,9 +20,7 @@ import org.jspecify.annotations.Nullable;
  * Whether everything after our position still comes through the slot. Debezium's own check is
  * switched off by resuming at a COMMIT, so nobody else looks.
  */
-final class SlotPreflight {
-  private SlotPreflight() {}
-
+record SlotPreflight(SourceConfiguration config, Finding.Collector findings) {
   static List<Finding> check(
       SourceConfiguration config,
       Optional<SlotState> slot,
@@ -30,14 +28,15 @@ final class SlotPreflight {
       TimelineHistory history,
       @Nullable Checkpoint checkpoint) {
     Finding.Collector findings = new Finding.Collector();
+    SlotPreflight look = new SlotPreflight(config, findings);
     if (checkpoint != null) {
-      checkServer(findings, config, server, history, checkpoint);
+      look.checkServer(server, history, checkpoint);
     }
     if (slot.isPresent()) {
-      checkKind(findings, config, slot.get());
-      checkWal(findings, config, slot.get());
+      look.checkKind(slot.get());
+      look.checkWal(slot.get());
       if (checkpoint != null) {
-        checkConfirmed(findings, config, slot.get(), checkpoint);
+        look.checkConfirmed(slot.get(), checkpoint);
       }
     } else if (checkpoint != null) {
       findings.gap(
@@ -55,12 +54,7 @@ final class SlotPreflight {
             : "slot %s will be created".formatted(config.slot()));
   }
 
-  private static void checkServer(
-      Finding.Collector findings,
-      SourceConfiguration config,
-      ServerState server,
-      TimelineHistory history,
-      Checkpoint checkpoint) {
+  private void checkServer(ServerState server, TimelineHistory history, Checkpoint checkpoint) {
     if (!server.systemId().equals(checkpoint.source().systemId())) {
       findings.add(
           Finding.fatal(
@@ -146,14 +140,13 @@ final class SlotPreflight {
   /** Whether a slot of that name is one we may read, before anybody is shut out for it. */
   static List<Finding> checkKind(Connection connection, SourceConfiguration config)
       throws SQLException {
-    Finding.Collector findings = new Finding.Collector();
-    SlotState.of(connection, config.slot()).ifPresent(slot -> checkKind(findings, config, slot));
-    return findings.found();
+    SlotPreflight look = new SlotPreflight(config, new Finding.Collector());
+    SlotState.of(connection, config.slot()).ifPresent(look::checkKind);
+    return look.findings().found();
   }
 
   /** Such a slot is somebody's; so the fix leaves it as it is. */
-  private static void checkKind(
-      Finding.Collector findings, SourceConfiguration config, SlotState slot) {
+  private void checkKind(SlotState slot) {
     String rename =
         SourceNames.other(config)
             .map(
@@ -183,8 +176,7 @@ final class SlotPreflight {
     }
   }
 
-  private static void checkWal(
-      Finding.Collector findings, SourceConfiguration config, SlotState slot) {
+  private void checkWal(SlotState slot) {
     if ("lost".equals(slot.walStatus()) || slot.invalidationReason() != null) {
       findings.gap(
           "slot %s is lost (wal_status=%s, invalidation_reason=%s): log after %s was removed before it was read"
@@ -206,11 +198,7 @@ final class SlotPreflight {
     }
   }
 
-  private static void checkConfirmed(
-      Finding.Collector findings,
-      SourceConfiguration config,
-      SlotState slot,
-      Checkpoint checkpoint) {
+  private void checkConfirmed(SlotState slot, Checkpoint checkpoint) {
     long position = checkpoint.position().commitLsn();
     if (slot.isBeyond(checkpoint)) {
       findings.gap(

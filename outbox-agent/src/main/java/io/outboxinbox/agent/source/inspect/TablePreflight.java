@@ -13,7 +13,6 @@ import io.outboxinbox.agent.source.outbox.OutboxColumns;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -24,7 +23,8 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** The outbox table: that its rows reach the log and can be read as events. */
-final class TablePreflight {
+record TablePreflight(
+    Finding.Collector findings, SqlNames names, Map<String, TablePreflight.ColumnType> present) {
   /** Debezium sends a coarser timestamp in other units than a finer one. */
   private static final int MILLIS_DIGITS = 3;
 
@@ -117,7 +117,7 @@ final class TablePreflight {
    * @param generated empty for an ordinary column; {@code s} stored, {@code v} virtual
    * @param closedSchema of the base type, quoted, if the agent may not name what is in it
    */
-  private record ColumnType(
+  record ColumnType(
       String baseType, String shown, String generated, int modifier, String closedSchema) {
     boolean isOneOf(Set<String> types) {
       boolean isTooCoarse =
@@ -125,8 +125,6 @@ final class TablePreflight {
       return types.contains(baseType) && !isTooCoarse;
     }
   }
-
-  private TablePreflight() {}
 
   static Optional<Relation> relation(Connection connection, OutboxTable outbox)
       throws SQLException {
@@ -167,9 +165,10 @@ final class TablePreflight {
       Connection connection, OutboxTable outbox, SqlNames names, Relation relation)
       throws SQLException {
     Finding.Collector findings = new Finding.Collector();
-    checkStorage(findings, names, relation);
-    checkPrivileges(findings, names, relation);
-    checkColumns(findings, connection, outbox, names, relation);
+    TablePreflight look = new TablePreflight(findings, names, columns(connection, relation));
+    look.checkStorage(relation);
+    look.checkPrivileges(relation);
+    look.checkColumns(outbox);
     if (!relation.idIsUnique()) {
       String id = Identifiers.quoted(outbox.mappedColumns().getOrDefault(Column.ID, "id"));
       findings.warning(
@@ -180,7 +179,19 @@ final class TablePreflight {
     return findings.orOk("table %s has every column needed".formatted(names.table()));
   }
 
-  private static void checkStorage(Finding.Collector findings, SqlNames names, Relation relation) {
+  private static Map<String, ColumnType> columns(Connection connection, Relation relation)
+      throws SQLException {
+    Map<String, ColumnType> columns = new LinkedHashMap<>();
+    Sql.RowMapper<ColumnType> type = Sql.as(ColumnType.class);
+    CatalogQuery.list(
+        connection,
+        COLUMNS,
+        row -> columns.put(row.getString("name"), type.read(row)),
+        relation.oid());
+    return columns;
+  }
+
+  private void checkStorage(Relation relation) {
     if (!relation.isTable()) {
       findings.misconfigured(
           "%s is no table (relkind=%s): only tables and partitioned tables write a log of rows"
@@ -200,8 +211,7 @@ final class TablePreflight {
             .formatted(table, WayOut.RECONCILE));
   }
 
-  private static void checkPrivileges(
-      Finding.Collector findings, SqlNames names, Relation relation) {
+  private void checkPrivileges(Relation relation) {
     if (!relation.mayUseSchema()) {
       findings.misconfigured(
           "role %s may not use schema %s".formatted(names.role(), names.schema()),
@@ -227,37 +237,19 @@ final class TablePreflight {
             .formatted(names.role()));
   }
 
-  private static void checkColumns(
-      Finding.Collector findings,
-      Connection connection,
-      OutboxTable outbox,
-      SqlNames names,
-      Relation relation)
-      throws SQLException {
-    Map<String, ColumnType> present = new LinkedHashMap<>();
-    Sql.RowMapper<ColumnType> type = Sql.as(ColumnType.class);
-    CatalogQuery.list(
-        connection,
-        COLUMNS,
-        row -> present.put(row.getString("name"), type.read(row)),
-        relation.oid());
-    checkCase(findings, names, present.keySet());
-    outbox
-        .mappedColumns()
-        .forEach((column, name) -> checkColumn(findings, names, present, column, name));
+  private void checkColumns(OutboxTable outbox) {
+    checkCase();
+    outbox.mappedColumns().forEach(this::checkColumn);
     if (names.isOneOfSeveral()) {
-      checkSharedIds(findings, outbox, names, present);
+      checkSharedIds(outbox);
     }
-    for (String name : outbox.extraColumns()) {
-      checkExtraColumn(findings, names, present, name);
-    }
+    outbox.extraColumns().forEach(this::checkExtraColumn);
   }
 
   /** Debezium refuses such a table in the middle of the log, whichever columns are read. */
-  private static void checkCase(
-      Finding.Collector findings, SqlNames names, Collection<String> columns) {
+  private void checkCase() {
     Map<String, String> seen = new HashMap<>();
-    for (String name : columns) {
+    for (String name : present.keySet()) {
       @Nullable String other = seen.putIfAbsent(name.toLowerCase(Locale.ROOT), name);
       if (other != null) {
         findings.misconfigured(
@@ -272,12 +264,7 @@ final class TablePreflight {
     }
   }
 
-  private static void checkColumn(
-      Finding.Collector findings,
-      SqlNames names,
-      Map<String, ColumnType> present,
-      Column column,
-      String name) {
+  private void checkColumn(Column column, String name) {
     @Nullable ColumnType type = present.get(name);
     if (type == null) {
       findings.misconfigured(
@@ -287,9 +274,9 @@ final class TablePreflight {
               .formatted(
                   names.table(), Identifiers.quoted(name), OutboxColumns.definitionOf(column)));
     } else if (!type.generated().isEmpty()) {
-      findings.add(generated(names, name, "for " + column, type));
+      findings.add(generated(name, "for " + column, type));
     } else if (!type.isOneOf(OutboxColumns.typesOf(column))) {
-      findings.add(wrongType(names, name, type, "for " + column, OutboxColumns.typesOf(column)));
+      findings.add(wrongType(name, type, "for " + column, OutboxColumns.typesOf(column)));
     } else if (column == Column.ID && !type.closedSchema().isEmpty()) {
       // Values of others are read, but never compared with their type's own operators.
       findings.misconfigured(
@@ -300,11 +287,7 @@ final class TablePreflight {
   }
 
   /** To consumers an id is of the source, and not of a table. */
-  private static void checkSharedIds(
-      Finding.Collector findings,
-      OutboxTable outbox,
-      SqlNames names,
-      Map<String, ColumnType> present) {
+  private void checkSharedIds(OutboxTable outbox) {
     String name = outbox.mappedColumns().getOrDefault(Column.ID, "id");
     @Nullable ColumnType type = present.get(name);
     if (type == null || type.baseType().equals("uuid")) {
@@ -324,8 +307,7 @@ final class TablePreflight {
     }
   }
 
-  private static void checkExtraColumn(
-      Finding.Collector findings, SqlNames names, Map<String, ColumnType> present, String name) {
+  private void checkExtraColumn(String name) {
     @Nullable ColumnType type = present.get(name);
     if (type == null) {
       findings.misconfigured(
@@ -334,15 +316,14 @@ final class TablePreflight {
           "ALTER TABLE %s ADD COLUMN %s text; /* or correct source.extraColumns */"
               .formatted(names.table(), Identifiers.quoted(name)));
     } else if (!type.generated().isEmpty()) {
-      findings.add(generated(names, name, "of source.extraColumns", type));
+      findings.add(generated(name, "of source.extraColumns", type));
     } else if (!type.isOneOf(OutboxColumns.EXTRA_TYPES)) {
-      findings.add(
-          wrongType(names, name, type, "of source.extraColumns", OutboxColumns.EXTRA_TYPES));
+      findings.add(wrongType(name, type, "of source.extraColumns", OutboxColumns.EXTRA_TYPES));
     }
   }
 
   /** The log leaves it out, or has it only where a setting of the publication says so. */
-  private static Finding generated(SqlNames names, String name, String use, ColumnType type) {
+  private Finding generated(String name, String use, ColumnType type) {
     String other = "name the column it is computed from in source.columns";
     return Finding.misconfigured(
         "column %s %s is generated: it is in the table, but the log does not have it"
@@ -354,8 +335,7 @@ final class TablePreflight {
                 .formatted(other));
   }
 
-  private static Finding wrongType(
-      SqlNames names, String name, ColumnType type, String use, Set<String> types) {
+  private Finding wrongType(String name, ColumnType type, String use, Set<String> types) {
     String first = OutboxColumns.preferredOf(types);
     return Finding.misconfigured(
         "column %s %s has type %s; readable are %s"
