@@ -78,11 +78,11 @@ public final class AgentConfiguration extends Configuration {
     if (name == null && pipelines.size() == 1) {
       return pipelines.get(0);
     }
+    List<String> names = pipelines.stream().map(PipelineConfiguration::name).toList();
     if (name == null) {
       throw new IOException(
           "the configuration has %d pipelines; say --pipeline and one of %s"
-              .formatted(
-                  pipelines.size(), pipelines.stream().map(PipelineConfiguration::name).toList()));
+              .formatted(names.size(), names));
     }
     return pipelines.stream()
         .filter(candidate -> candidate.name().equals(name))
@@ -90,9 +90,7 @@ public final class AgentConfiguration extends Configuration {
         .orElseThrow(
             () ->
                 new IOException(
-                    "no pipeline %s in the configuration; there are %s"
-                        .formatted(
-                            name, pipelines.stream().map(PipelineConfiguration::name).toList())));
+                    "no pipeline %s in the configuration; there are %s".formatted(name, names)));
   }
 
   /** Faults that need more than one block to see. */

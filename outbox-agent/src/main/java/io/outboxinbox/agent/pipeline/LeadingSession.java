@@ -46,7 +46,17 @@ import org.slf4j.LoggerFactory;
  * normally only when asked to stop; any failure ends it with an exception, and nothing of it is
  * used again. Runs on the pipeline's thread.
  */
-final class LeadingSession {
+record LeadingSession(
+    PipelineConfiguration pipeline,
+    Router router,
+    StreamMemory memory,
+    Findings findings,
+    Leadership leadership,
+    Pulse pulse,
+    PipelineMonitor monitor,
+    Clock clock,
+    BooleanSupplier mustEnd,
+    AgentException.@Nullable Gap seen) {
   private static final Logger LOG = LoggerFactory.getLogger(LeadingSession.class);
 
   /** How long a position without events may stay undurable; bounds the log an idle outbox keeps. */
@@ -56,38 +66,6 @@ final class LeadingSession {
   private static final Duration ASK_CONTROL_EVERY = Duration.ofSeconds(5);
 
   private static final int ANSWER_SECONDS = 30;
-
-  private final PipelineConfiguration pipeline;
-  private final Router router;
-  private final Leadership leadership;
-  private final Pulse pulse;
-  private final PipelineMonitor monitor;
-  private final Clock clock;
-  private final BooleanSupplier mustEnd;
-  private final StreamMemory memory;
-  private final Findings findings;
-  private final AgentException.@Nullable Gap seen;
-
-  LeadingSession(
-      PipelineConfiguration pipeline,
-      PipelineMemory memory,
-      Leadership leadership,
-      Pulse pulse,
-      PipelineMonitor monitor,
-      Clock clock,
-      BooleanSupplier mustEnd,
-      AgentException.@Nullable Gap seen) {
-    this.pipeline = pipeline;
-    this.memory = memory.stream();
-    this.findings = memory.findings();
-    this.router = pipeline.router().forSource(leadership.source());
-    this.leadership = leadership;
-    this.pulse = pulse;
-    this.monitor = monitor;
-    this.clock = clock;
-    this.mustEnd = mustEnd;
-    this.seen = seen;
-  }
 
   /**
    * Leads until asked to stop or to pause.

@@ -187,7 +187,9 @@ public final class Pipeline {
         while (awaitResume(leadership, pulse)) {
           new LeadingSession(
                   leadership.pipeline(),
-                  memory,
+                  leadership.pipeline().router().forSource(leadership.source()),
+                  memory.stream(),
+                  memory.findings(),
                   leadership,
                   pulse,
                   monitor,

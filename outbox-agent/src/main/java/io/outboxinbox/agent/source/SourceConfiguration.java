@@ -281,20 +281,15 @@ public record SourceConfiguration(
 
   /** What is allowed but leaves the connection open to others. */
   public List<Finding> cautions() {
-    return switch (sslMode) {
-      case DISABLE ->
-          List.of(
-              Finding.warning(
-                  "source.sslMode is disable: password and rows cross the network in clear text",
-                  "set sslMode: verify-full and sslRootCert"));
-      case REQUIRE, VERIFY_CA ->
-          List.of(
-              Finding.warning(
-                  "source.sslMode is %s: the server's name is not checked"
-                      .formatted(SourceConnections.sslMode(sslMode)),
-                  "set sslMode: verify-full and sslRootCert"));
-      case VERIFY_FULL -> List.of();
-    };
+    return sslMode == SslMode.VERIFY_FULL
+        ? List.of()
+        : List.of(
+            Finding.warning(
+                sslMode == SslMode.DISABLE
+                    ? "source.sslMode is disable: password and rows cross the network in clear text"
+                    : "source.sslMode is %s: the server's name is not checked"
+                        .formatted(SourceConnections.sslMode(sslMode)),
+                "set sslMode: verify-full and sslRootCert"));
   }
 
   /** Without the password. */

@@ -32,10 +32,9 @@ public final class SourceNames {
            AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))
       """;
 
-  /** Whether the publication names these tables and no others, but not whether all of them. */
-  private static final String IS_ALONE =
+  private static final String OF_ITS_TABLES =
       """
-      SELECT coalesce(bool_and(n.nspname = ? AND c.relname = ANY (?)), false)
+      SELECT coalesce(bool_and(%s), false)
         FROM pg_publication p
         JOIN pg_publication_rel r ON r.prpubid = p.oid
         JOIN pg_class c ON c.oid = r.prrelid
@@ -43,16 +42,13 @@ public final class SourceNames {
        WHERE p.pubname = ?
       """;
 
+  /** Whether the publication names these tables and no others, but not whether all of them. */
+  private static final String IS_ALONE =
+      OF_ITS_TABLES.formatted("n.nspname = ? AND c.relname = ANY (?)");
+
   /** Whether the publication names tables, and none of these is among them. */
   private static final String IS_OF_OTHERS =
-      """
-      SELECT coalesce(bool_and(n.nspname <> ? OR c.relname <> ALL (?)), false)
-        FROM pg_publication p
-        JOIN pg_publication_rel r ON r.prpubid = p.oid
-        JOIN pg_class c ON c.oid = r.prrelid
-        JOIN pg_namespace n ON n.oid = c.relnamespace
-       WHERE p.pubname = ?
-      """;
+      OF_ITS_TABLES.formatted("n.nspname <> ? OR c.relname <> ALL (?)");
 
   private static final String HAS_SLOT =
       """

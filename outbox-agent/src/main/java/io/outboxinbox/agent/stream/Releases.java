@@ -47,10 +47,7 @@ public final class Releases {
 
   private final ParkingLot lot;
   private final ParkedEvents table;
-  private final EventRules rules;
-  private final RowCheck rows;
-  private final Isolation isolation;
-  private final BatchSize size;
+  private final Rules rules;
   private final Report report;
 
   private final Set<String> flowing = new LinkedHashSet<>();
@@ -62,7 +59,6 @@ public final class Releases {
   /** A lock or a change of mind kept the batch from going; tried again at the next look. */
   private final Set<String> heldUp = new HashSet<>();
 
-  private final LongSupplier nanos;
   private long lookedNanos;
   private long heldUntilLsn;
   private long requestedCursor;
@@ -89,12 +85,8 @@ public final class Releases {
   public Releases(ParkingLot lot, Rules rules, Report report) {
     this.lot = lot;
     this.table = lot.table();
-    this.nanos = rules.nanos();
-    this.lookedNanos = nanos.getAsLong() - LOOK_NANOS;
-    this.rules = rules.events();
-    this.rows = rules.rows();
-    this.isolation = rules.isolation();
-    this.size = rules.size();
+    this.lookedNanos = rules.nanos().getAsLong() - LOOK_NANOS;
+    this.rules = rules;
     this.report = report;
   }
 
@@ -129,9 +121,9 @@ public final class Releases {
       return durable;
     }
     lot.takeJoined().forEach(this::flow);
-    boolean isDue = nanos.getAsLong() - lookedNanos >= LOOK_NANOS;
+    boolean isDue = rules.nanos().getAsLong() - lookedNanos >= LOOK_NANOS;
     if (isDue) {
-      lookedNanos = nanos.getAsLong();
+      lookedNanos = rules.nanos().getAsLong();
       look(durable);
     }
     Checkpoint at = durable;
@@ -246,7 +238,9 @@ public final class Releases {
 
   private Page choose(Checkpoint at) throws SQLException {
     Page page =
-        new Page(Math.min(PAGE_EVENTS, isolation.limit()), Math.min(PAGE_BYTES, size.bytes()));
+        new Page(
+            Math.min(PAGE_EVENTS, rules.isolation().limit()),
+            Math.min(PAGE_BYTES, rules.size().bytes()));
     Iterator<Map.Entry<Long, Long>> next = keyless.entrySet().iterator();
     while (next.hasNext() && !page.isFull()) {
       Map.Entry<Long, Long> event = next.next();
@@ -304,12 +298,14 @@ public final class Releases {
   }
 
   private RoutedEvent route(Taken taken, Checkpoint at) {
-    Captured checked = rows.check(taken.row(), at.position(), taken.committedAt());
+    Captured checked = rules.rows().check(taken.row(), at.position(), taken.committedAt());
     if (checked instanceof Captured.Row row) {
-      return rules.route(
-          new SequencedEvent(
-              row.event(), at.position(), taken.committedAt(), at.epoch(), taken.sequence()),
-          taken.parkedAt());
+      return rules
+          .events()
+          .route(
+              new SequencedEvent(
+                  row.event(), at.position(), taken.committedAt(), at.epoch(), taken.sequence()),
+              taken.parkedAt());
     }
     throw new AgentException.RejectedEvent(
         "row %s of the outbox is no event: %s"
@@ -383,7 +379,7 @@ public final class Releases {
     int count = 0;
     long bytes = 0;
     while (count < taken.size()
-        && (count == 0 || (count < isolation.limit() && bytes < size.bytes()))) {
+        && (count == 0 || (count < rules.isolation().limit() && bytes < rules.size().bytes()))) {
       bytes += BatchSize.bytes(taken.get(count).row());
       count++;
     }
@@ -441,13 +437,13 @@ public final class Releases {
       throws SQLException {
     @Nullable Taken culprit = culprit(taken, e);
     if (culprit == null) {
-      isolation.refused(taken.size());
+      rules.isolation().refused(taken.size());
     } else {
       refuse(
           List.of(
               new Refusal(
                   culprit.ordinal(), "event " + culprit.row().shownId() + ": " + e.getMessage())));
-      isolation.found();
+      rules.isolation().found();
     }
     // Else the batch keeps its numbers, by which some of it may have gone out; see resume.
     if (!commit.mayRepeat()) {

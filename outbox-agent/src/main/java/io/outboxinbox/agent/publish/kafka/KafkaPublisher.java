@@ -200,10 +200,11 @@ final class KafkaPublisher implements Publisher {
       limit = Math.min(topic.maxMessageBytes(), kafka.maxRequestBytes());
     }
     if (bytes > limit) {
-      throw rejected(
-          event,
-          "message of " + bytes + " bytes exceeds the limit of " + limit + " for " + to.topic(),
-          "raise max.message.bytes of the topic and max.request.size in publish.properties, or shrink the event");
+      throw new AgentException.RejectedEvent(
+          worded(
+              event,
+              "message of " + bytes + " bytes exceeds the limit of " + limit + " for " + to.topic(),
+              "raise max.message.bytes of the topic and max.request.size in publish.properties, or shrink the event"));
     }
   }
 
@@ -231,10 +232,6 @@ final class KafkaPublisher implements Publisher {
       record.headers().add(header.name(), header.value());
     }
     return record;
-  }
-
-  private static AgentException.RejectedEvent rejected(RoutedEvent event, String what, String fix) {
-    return new AgentException.RejectedEvent(worded(event, what, fix));
   }
 
   private static String worded(RoutedEvent event, String what, String fix) {
