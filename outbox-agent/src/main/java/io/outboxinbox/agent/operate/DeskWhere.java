@@ -87,33 +87,20 @@ final class DeskWhere {
    *     columns in braces
    */
   static String topicSql(String template) {
-    StringBuilder made = new StringBuilder();
-    Matcher column = COLUMN.matcher(template);
-    int at = 0;
-    while (column.find()) {
-      append(made, literal(template.substring(at, column.start())));
-      append(made, columnSql(column.group(1)));
-      at = column.end();
-    }
-    append(made, literal(template.substring(at)));
-    return "coalesce(topic, " + made + ")";
-  }
-
-  private static void append(StringBuilder made, String part) {
-    if (!part.equals("''")) {
-      made.append(made.isEmpty() ? "" : " || ").append(part);
-    }
-  }
-
-  static String literal(String text) {
-    return "'" + text.replace("'", "''") + "'";
+    String parts =
+        COLUMN
+            .matcher(template)
+            .replaceAll(
+                column ->
+                    Matcher.quoteReplacement("' || " + columnSql(column.group(1)) + " || '"));
+    return "coalesce(topic, '" + parts + "')";
   }
 
   private static String columnSql(String column) {
     return switch (column) {
       case "id" -> "event_id";
       case "aggregate_type", "aggregate_id", "event_type" -> Identifiers.quoted(column);
-      default -> "(extra ->> " + literal(column) + ")";
+      default -> "(extra ->> " + Identifiers.literal(column) + ")";
     };
   }
 }

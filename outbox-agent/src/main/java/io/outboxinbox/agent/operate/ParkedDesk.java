@@ -117,7 +117,7 @@ public final class ParkedDesk implements AutoCloseable {
     String otherTableSql() {
       return areOfSeveral()
           ? "source_table"
-          : "nullif(source_table, %s)".formatted(DeskWhere.literal(tables.get(0).table()));
+          : "nullif(source_table, %s)".formatted(Identifiers.literal(tables.get(0).table()));
     }
 
     /** Where an event would go, as SQL; NULL for one of a table that is not configured. */
@@ -129,7 +129,7 @@ public final class ParkedDesk implements AutoCloseable {
           .map(
               one ->
                   " WHEN %s THEN %s"
-                      .formatted(DeskWhere.literal(one.table()), DeskWhere.topicSql(one.topic())))
+                      .formatted(Identifiers.literal(one.table()), DeskWhere.topicSql(one.topic())))
           .collect(Collectors.joining("", "CASE source_table", " END"));
     }
 

@@ -140,7 +140,11 @@ public final class SourceNames {
     if (source.namesPublication() && source.namesSlot()) {
       return source;
     }
-    Registered registered = registered(connection, source);
+    Registered registered =
+        new Registered(
+            connection,
+            Identifiers.qualified(source.schema(), "outbox_agent_source"),
+            CatalogQuery.one(connection, REGISTRY, row -> row.getBoolean(1), source.schema()));
     SourceConfiguration published =
         source.withNames(publication(connection, source, registered), source.slotOrNull());
     return published.withNames(published.publication(), slot(connection, published, registered));
@@ -206,14 +210,6 @@ public final class SourceNames {
     private static String ending(SourceConfiguration source, String publication) {
       return "/" + source.database() + "/" + publication;
     }
-  }
-
-  private static Registered registered(Connection connection, SourceConfiguration source)
-      throws SQLException {
-    return new Registered(
-        connection,
-        Identifiers.qualified(source.schema(), "outbox_agent_source"),
-        CatalogQuery.one(connection, REGISTRY, row -> row.getBoolean(1), source.schema()));
   }
 
   private static String publication(

@@ -77,14 +77,13 @@ public final class WalWatch implements AutoCloseable {
       } else {
         forget();
       }
-    } catch (SQLException e) {
+    } catch (SQLException | RuntimeException e) {
       // The pipeline itself finds out, and says so, when the database is away.
       LOG.debug("looking at the slot failed", e);
       forget();
-      connection.disconnect();
-    } catch (RuntimeException e) {
-      LOG.debug("looking at the slot failed", e);
-      forget();
+      if (e instanceof SQLException) {
+        connection.disconnect();
+      }
     } finally {
       if (own.isStopped()) {
         connection.disconnect();

@@ -27,7 +27,7 @@ public record WalRoom(
       SELECT coalesce((CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
                             ELSE pg_current_wal_lsn() END - s.restart_lsn)::bigint, 0)
                AS retained_bytes,
-             coalesce(greatest(0, s.safe_wal_size), %d) AS safe_bytes,
+             greatest(0, coalesce(s.safe_wal_size, %d)) AS safe_bytes,
              coalesce(s.wal_status = 'lost', false) AS is_lost,
              pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest_xid,
              pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next_xid

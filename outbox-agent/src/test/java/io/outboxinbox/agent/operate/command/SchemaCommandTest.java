@@ -51,17 +51,17 @@ class SchemaCommandTest {
 
   @Test
   void putsEverythingIntoTheSchemaAskedFor() throws Exception {
-    assertThat(print(Map.of("schema-name", "shop")))
+    assertThat(print(Map.of("schema_name", "shop")))
         .startsWith("CREATE SCHEMA IF NOT EXISTS \"shop\";")
         .contains("SET search_path = \"shop\";");
-    assertThat(print(Map.of("schema-name", "My Shop; DROP")))
+    assertThat(print(Map.of("schema_name", "My Shop; DROP")))
         .contains("SET search_path = \"My Shop; DROP\";");
   }
 
   @Test
   void refusesNamesThatCannotBeReadAndFilesThatDoNotExist() {
     for (String name : List.of("x\"", "a.b", "", "x".repeat(64))) {
-      assertThatThrownBy(() -> print(Map.of("schema-name", name)))
+      assertThatThrownBy(() -> print(Map.of("schema_name", name)))
           .hasMessageContaining("--schema-name must be 1 to 63 bytes");
     }
     assertThatThrownBy(() -> print(Map.of("only", "99")))
