@@ -108,11 +108,45 @@ class OutboxAgentProcessTest {
   }
 
   private HttpResponse<String> send(int port, String method, String path) throws Exception {
+    return send(port, method, path, "*/*");
+  }
+
+  private HttpResponse<String> send(int port, String method, String path, String accept)
+      throws Exception {
     return http.send(
         HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + path))
             .method(method, HttpRequest.BodyPublishers.noBody())
+            .header("Accept", accept)
             .build(),
         HttpResponse.BodyHandlers.ofString());
+  }
+
+  /** A browser gets the same page whatever it is to show, a program what it asks for. */
+  private void servesThePageForPeople(int port) throws Exception {
+    HttpResponse<String> page = send(port, "GET", "/");
+    assertThat(page.body()).contains("<h1>outbox-agent</h1>", "JavaScript is off");
+    for (String file : List.of("/", "/page.css", "/page.js", "/status")) {
+      HttpResponse<String> answer = send(port, "GET", file);
+      assertThat(answer.statusCode()).as(file).isEqualTo(200);
+      assertThat(answer.headers().map())
+          .as(file)
+          .containsEntry("Cache-Control", List.of("no-store"))
+          .containsEntry("X-Content-Type-Options", List.of("nosniff"))
+          .containsEntry(
+              "Content-Security-Policy",
+              List.of(
+                  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'"))
+          // The page says by it when the agent answered.
+          .containsKey("Date");
+    }
+    String browser = "text/html,application/xhtml+xml,*/*;q=0.8";
+    String query = "/parked?pipeline=orders&after=7";
+    assertThat(send(port, "GET", query, browser).body()).isEqualTo(page.body());
+    assertThat(send(port, "GET", "/parked?format=json", browser).statusCode()).isEqualTo(503);
+    assertThat(send(port, "GET", query).statusCode()).isEqualTo(503);
+    assertThat(send(port, "GET", "/parked?pipeline=other").statusCode()).isEqualTo(404);
+    assertThat(send(port, "GET", "/parked?after=x").body())
+        .isEqualTo("after must be the number of an event\n");
   }
 
   @Test
@@ -134,7 +168,7 @@ class OutboxAgentProcessTest {
     HttpResponse<String> health = send(port, "GET", "/healthcheck");
     assertThat(health.statusCode()).isEqualTo(500);
     assertThat(health.body()).contains("\"orders\":{\"healthy\":false");
-    assertThat(send(port, "GET", "/").body()).contains("<h1>outbox-agent</h1>");
+    servesThePageForPeople(port);
     for (String closed : List.of("/threads", "/pprof", "/tasks/gc", "/ping", "/application/")) {
       assertThat(send(port, "GET", closed).statusCode()).as(closed).isEqualTo(404);
     }

@@ -42,12 +42,16 @@ public final class Observatory {
             .copy()
             .disable(SerializationFeature.WRITE_DATES_AS_TIMESTAMPS);
     StatusView view = new StatusView(agent, pipelines, clock, mapper);
-    StatusPage page = new StatusPage(agent, pipelines, clock);
+    Page forPeople = Page.file("page.html", "text/html; charset=utf-8");
+    Page style = Page.file("page.css", "text/css; charset=utf-8");
+    Page script = Page.file("page.js", "text/javascript; charset=utf-8");
     PrometheusMeterRegistry metrics = metrics(agent, pipelines, environment.metrics(), clock);
-    ParkedView parked = new ParkedView(pipelines, mapper);
+    ParkedView parked = new ParkedView(pipelines, mapper, forPeople);
     Map<String, Function<HttpServletRequest, Page>> pages =
         Map.of(
-            "", request -> page.html(),
+            "", request -> forPeople,
+            "/page.css", request -> style,
+            "/page.js", request -> script,
             "/status", request -> view.json(),
             "/live", request -> view.liveness(deadThreads),
             "/ready", request -> view.readiness(),

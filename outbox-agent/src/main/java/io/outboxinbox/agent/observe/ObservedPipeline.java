@@ -1,12 +1,11 @@
 package io.outboxinbox.agent.observe;
 
-import static io.outboxinbox.agent.observe.Html.seconds;
-
 import io.outboxinbox.agent.operate.ParkedDesk;
 import io.outboxinbox.agent.pipeline.PipelineStatus;
 import io.outboxinbox.agent.pipeline.PipelineStatus.State;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
@@ -63,6 +62,11 @@ public record ObservedPipeline(
   Seen look(Instant now) {
     PipelineStatus status = status();
     return new Seen(status, problem(status, now), warnings(status));
+  }
+
+  /** In whole seconds: nobody reads more digits. */
+  private static Instant seconds(Instant moment) {
+    return moment.truncatedTo(ChronoUnit.SECONDS);
   }
 
   /** Why the pipeline is not ready; empty if it is. A standby is ready: to take over. */

@@ -40,8 +40,12 @@ class ObservatoryTest {
     return status("orders", State.LEADING, "", new Times(NOW, NOW), new Trouble(0, why));
   }
 
-  private static PipelineStatus withParked(State state) {
+  static PipelineStatus withParked(State state) {
     return status("orders", state, "", new Times(NOW.minusNanos(1), NOW), new Trouble(30, ""));
+  }
+
+  static PipelineStatus withReason(State state, String reason) {
+    return status(state, reason, NOW.minusNanos(1), null);
   }
 
   private record Times(Instant since, Instant pulse) {}
@@ -128,7 +132,7 @@ class ObservatoryTest {
     assertThat(check.execute().getMessage()).contains("slot orders is gone");
   }
 
-  private static StatusView view(PipelineStatus... statuses) {
+  static StatusView view(PipelineStatus... statuses) {
     ObjectMapper mapper =
         new ObjectMapper()
             .registerModule(new JavaTimeModule())
@@ -138,10 +142,9 @@ class ObservatoryTest {
     return new StatusView(AGENT, pipelines, CLOCK, mapper);
   }
 
-  private static String page(PipelineStatus... statuses) {
-    List<ObservedPipeline> pipelines =
-        List.of(statuses).stream().map(ObservatoryTest::observed).toList();
-    return new StatusPage(AGENT, pipelines, CLOCK).html().body();
+  /** What programs get, the page among them, which makes words of it: see PageFilesTest. */
+  private static JsonNode json(PipelineStatus... statuses) throws Exception {
+    return new ObjectMapper().readTree(view(statuses).json().body());
   }
 
   @Test
@@ -178,53 +181,41 @@ class ObservatoryTest {
   }
 
   @Test
-  void saysOnEachPageWhoLeadsWhereThisAgentStandsBy() {
+  void saysWhoLeadsWhereThisAgentStandsBy() throws Exception {
     PipelineStatus standby = status(State.STANDBY, "", NOW, null);
     String line = "STANDBY since " + NOW + ", host-b/8 at 10.0.0.2 leads";
     assertThat(view(standby).readiness().body()).isEqualTo("ready\norders: " + line + "\n");
-    assertThat(page(standby))
-        .contains("STANDBY since <time>" + NOW + "</time>, host-b/8 at 10.0.0.2 leads");
-    assertThat(view(standby).json().body()).contains("\"ledBy\" : \"host-b/8 at 10.0.0.2\"");
+    assertThat(json(standby).at("/pipelines/0/ledBy").asText()).isEqualTo("host-b/8 at 10.0.0.2");
   }
 
   @Test
-  void aStandbyShowsNoFiguresThatLookAsIfNothingWerePublished() {
-    assertThat(page(status(State.LEADING, "", NOW, NOW))).contains("published", "last pulse");
-    assertThat(page(status(State.STANDBY, "", NOW, null)))
-        .contains("WAL retained")
-        .doesNotContain("published", "sequence", "last pulse", "never");
+  void thePageMarksAPipelineWithParkedEvents() throws Exception {
+    JsonNode good = json(status(State.LEADING, "", NOW, NOW)).at("/pipelines/0");
+    assertThat(good.path("ready").asBoolean()).isTrue();
+    assertThat(good.path("warnings")).isEmpty();
+    JsonNode parked = json(withParked(State.LEADING)).at("/pipelines/0");
+    assertThat(parked.path("ready").asBoolean()).isTrue();
+    assertThat(parked.path("warnings").path(0).asText()).startsWith("parked events: 30");
+    assertThat(json(withParked(State.STOPPED)).at("/pipelines/0/ready").asBoolean()).isFalse();
+    // The page goes by these two.
+    assertThat(PageFilesTest.read("page.js"))
+        .contains("if (!pipeline.ready) {\n    return [\"bad\", \"not ready\"];")
+        .contains(
+            "pipeline.warnings.length === 0 ? [\"good\", \"ready\"] : [\"warn\", \"ready, but");
   }
 
   @Test
-  void thePageMarksAPipelineWithParkedEvents() {
-    assertThat(page(status(State.LEADING, "", NOW, NOW)))
-        .contains("<section class=\"good\"><h2>orders: ready</h2>");
-    assertThat(page(withParked(State.LEADING)))
-        .contains("<section class=\"warn\"><h2>orders: ready, but see the warning</h2>")
-        .contains("parked events: 30");
-    assertThat(page(withParked(State.STOPPED)))
-        .contains("<section class=\"bad\"><h2>orders: not ready</h2>");
-  }
-
-  @Test
-  void thePageSaysWhatIsWrongBeforeAnyFigure() {
-    String html = page(status(State.STOPPED, "slot orders is gone", NOW, null));
-    assertThat(html.indexOf("slot orders is gone")).isPositive().isLessThan(html.indexOf("<dl>"));
-  }
-
-  @Test
-  void thePageShowsNoFractionsOfSeconds() {
+  void problemsAndWarningsHaveNoFractionsOfSeconds() throws Exception {
     Instant moment = NOW.plusNanos(123_456_789);
-    assertThat(page(status(State.LEADING, "", moment, moment)))
-        .contains(NOW.toString())
-        .doesNotContain("12:00:00.");
-    assertThat(page(status(State.STOPPED, "gone", moment, moment))).doesNotContain("12:00:00.");
+    assertThat(json(status(State.STOPPED, "gone", moment, moment)).at("/pipelines/0/problem"))
+        .hasToString("\"STOPPED since " + NOW + ": gone\"");
+    assertThat(json(withParked(State.LEADING)).at("/pipelines/0/warnings/0").asText())
+        .contains("the oldest since 2026-01-01T11:59:59Z;");
   }
 
   @Test
   void saysWhichVersionRunsWhere() throws Exception {
     PipelineStatus good = status(State.LEADING, "", NOW, NOW);
-    assertThat(page(good)).contains("version 1.2.3 on host host-a, process 77");
     assertThat(new ObjectMapper().readTree(view(good).json().body()).path("agent"))
         .isEqualTo(
             new ObjectMapper().readTree("{\"version\":\"1.2.3\",\"host\":\"host-a\",\"pid\":77}"));
@@ -237,7 +228,6 @@ class ObservatoryTest {
     PipelineStatus status = withoutPartitions("must be owner of <x>");
     assertThat(view(status).readiness().body())
         .endsWith("\norders: warning: must be owner of <x>\n");
-    assertThat(page(status)).contains("must be owner of &lt;x&gt;");
   }
 
   @Test
@@ -284,21 +274,15 @@ class ObservatoryTest {
   }
 
   @Test
-  void reasonsCannotBringMarkupIntoThePage() {
-    String html = page(status(State.STOPPED, "<script>x</script>", NOW, null));
-    assertThat(html).contains("&lt;script&gt;x").doesNotContain("<script>");
-  }
-
-  @Test
   void parkedEventsNeedTheDatabaseAndAKnownPipeline() {
     List<ObservedPipeline> pipelines = List.of(observed(status(State.LEADING, "", NOW, NOW)));
-    ParkedView view = new ParkedView(pipelines, new ObjectMapper());
+    ParkedView view = new ParkedView(pipelines, new ObjectMapper(), Page.text(200, "page"));
     for (int i = 0; i < 2; i++) {
-      assertThat(view.page("orders", null, true))
+      assertThat(view.json("orders", null))
           .isEqualTo(Page.text(503, "database shop: <nobody> answers\n"));
     }
-    assertThat(view.page("other", null, false).status()).isEqualTo(404);
-    assertThat(view.page(null, "1 OR 1=1", false).status()).isEqualTo(400);
+    assertThat(view.json("other", null).status()).isEqualTo(404);
+    assertThat(view.json(null, "1 OR 1=1").status()).isEqualTo(400);
   }
 
   /** What an agent with one pipeline serves, but for the metrics of its Java machine. */

@@ -17,8 +17,6 @@ import io.outboxinbox.agent.watch.WalBudget;
 import io.outboxinbox.testkit.PostgresDatabase;
 import io.outboxinbox.testkit.PostgresExtension;
 import io.outboxinbox.testkit.PostgresVersion;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -32,6 +30,8 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 class ParkedViewIT {
   @RegisterExtension
   static final PostgresExtension postgres = PostgresExtension.shared(PostgresVersion.V17);
+
+  private static final Page FOR_PEOPLE = Page.text(200, "page");
 
   private final ObjectMapper mapper =
       new ObjectMapper()
@@ -61,7 +61,9 @@ class ParkedViewIT {
     source = new ConfigurationReader(Map.of()).read(yaml).pipelines().get(0).source();
     view =
         new ParkedView(
-            List.of(new ObservedPipeline(this::status, Duration.ofSeconds(9), this::desk)), mapper);
+            List.of(new ObservedPipeline(this::status, Duration.ofSeconds(9), this::desk)),
+            mapper,
+            FOR_PEOPLE);
     String sourceId;
     try (ParkedDesk desk = desk()) {
       sourceId = desk.sourceId();
@@ -112,7 +114,7 @@ class ParkedViewIT {
 
   @Test
   void pagesThroughWhatWaitsAsJson() throws Exception {
-    JsonNode first = mapper.readTree(view.page("orders", null, true).body());
+    JsonNode first = mapper.readTree(view.json("orders", null).body());
     assertThat(first.at("/totals/events").asInt()).isEqualTo(150);
     assertThat(first.at("/totals/culprits").asInt()).isEqualTo(3);
     assertThat(first.at("/totals/keys").asInt()).isEqualTo(3);
@@ -120,7 +122,7 @@ class ParkedViewIT {
     assertThat(first.path("byReason").properties()).hasSize(1);
     assertThat(first.path("events")).hasSize(100);
     assertThat(first.path("next").asInt()).isEqualTo(100);
-    JsonNode second = mapper.readTree(view.page("orders", "100", true).body());
+    JsonNode second = mapper.readTree(view.json("orders", "100").body());
     assertThat(second.path("events")).hasSize(50);
     assertThat(second.path("events").path(0).path("ordinal").asInt()).isEqualTo(101);
     assertThat(second.path("next").isNull()).isTrue();
@@ -128,27 +130,30 @@ class ParkedViewIT {
   }
 
   @Test
-  void showsPeopleATableThatRowsCannotScript() throws Exception {
-    Page page = view.page(null, null, false);
-    Files.writeString(Path.of("target", "parked.html"), page.body());
-    assertThat(page.contentType()).startsWith("text/html");
-    assertThat(page.body())
-        .contains(
-            "parked events of orders", "&lt;script&gt;alert(1)", "?pipeline=orders&amp;after=100")
-        .contains("150 wait: 3 with a fault of their own, 147 behind them; 3 keys")
-        .doesNotContain("<script>", "secret");
+  void givesTextsOfRowsAsTheyAreButNoPayload() throws Exception {
+    Page page = view.json(null, null);
+    assertThat(page.contentType()).isEqualTo("application/json");
+    JsonNode first = mapper.readTree(page.body()).at("/events/0");
+    assertThat(first.path("eventType").asText()).isEqualTo("<script>alert(1)</script>");
+    assertThat(first.path("reason").asText()).isEqualTo("event 'id-1': topic order does not exist");
+    assertThat(page.body()).doesNotContain("secret");
   }
 
   @Test
-  void saysEachReasonOnceAndWhenInWholeSeconds() throws Exception {
-    // What does not fit a page has counts above it.
+  void hasWhatThePageShows() throws Exception {
+    JsonNode parked = mapper.readTree(view.json("orders", null).body());
+    PageFilesTest.assertNames("parked", parked);
+    PageFilesTest.assertNames("parked.totals", parked.path("totals"));
+    PageFilesTest.assertNames("event", parked.at("/events/0"));
+  }
+
+  @Test
+  void saysEachReasonOnce() throws Exception {
     database.execute("DELETE FROM outbox_parked WHERE ordinal > 30");
-    String html = view.page(null, null, false).body();
-    assertThat(html.split("topic order does not exist", -1)).as("reasons").hasSize(2);
-    assertThat(html.split("<td class=\"id\" title", -1)).as("events").hasSize(31);
-    assertThat(html)
-        .contains("parked release agent.yml --pipeline orders 1 --wait")
-        .doesNotContainPattern("[0-9]{2}:[0-9]{2}:[0-9]{2}\\.");
+    JsonNode parked = mapper.readTree(view.json(null, null).body());
+    assertThat(parked.path("byReason").toString()).isEqualTo("{\"topic order does not exist\":30}");
+    assertThat(parked.path("events")).hasSize(30);
+    assertThat(parked.at("/events/0/isBehind").asBoolean()).isFalse();
   }
 
   @Test
@@ -163,20 +168,21 @@ class ParkedViewIT {
                     Duration.ofSeconds(9),
                     () -> {
                       if (second.get() == null) {
-                        second.set(slow.get().page(null, null, true));
+                        second.set(slow.get().json(null, null));
                       }
                       return desk();
                     })),
-            mapper));
-    assertThat(slow.get().page(null, null, true).status()).isEqualTo(200);
+            mapper,
+            FOR_PEOPLE));
+    assertThat(slow.get().json(null, null).status()).isEqualTo(200);
     assertThat(second.get().status()).isEqualTo(503);
-    assertThat(slow.get().page(null, null, true).status()).isEqualTo(200);
+    assertThat(slow.get().json(null, null).status()).isEqualTo(200);
   }
 
   @Test
   void saysWhyThereIsNoAnswer() throws Exception {
     database.execute("DROP TABLE outbox_parked");
-    Page page = view.page(null, null, true);
+    Page page = view.json(null, null);
     assertThat(page.status()).isEqualTo(503);
     assertThat(page.body()).contains("has no table outbox_parked", "04_agent.sql");
     ParkedView gone =
@@ -188,7 +194,8 @@ class ParkedViewIT {
                     () -> {
                       throw new AgentException.Retryable("database is away", null);
                     })),
-            mapper);
-    assertThat(gone.page(null, null, true)).isEqualTo(Page.text(503, "database is away\n"));
+            mapper,
+            FOR_PEOPLE);
+    assertThat(gone.json(null, null)).isEqualTo(Page.text(503, "database is away\n"));
   }
 }
