@@ -27,6 +27,7 @@ public final class Pulse implements AutoCloseable {
   private final Leadership leadership;
   private final Clock clock;
   private final LongConsumer given;
+
   /** The driver's state for a connection that was closed before. */
   private static final String CLOSED = "08003";
 

@@ -49,8 +49,8 @@ public final class SocketGroup implements AutoCloseable {
   /**
    * Adds a socket that is not connected yet to the group of that name.
    *
-   * @throws IOException the group is closed or overdue: whoever connects is to end, and nobody would
-   *     end the connection
+   * @throws IOException the group is closed or overdue: whoever connects is to end, and nobody
+   *     would end the connection
    */
   static void join(String name, Socket socket) throws IOException {
     SocketGroup group = OPEN.get(name);
