@@ -173,7 +173,8 @@ class RouterTest {
     assertThatThrownBy(() -> router.route(Rows.usual().withTopic(topic).sequenced()))
         .isInstanceOf(RejectedEvent.class)
         .hasMessageStartingWith("event '" + Rows.ID + "': topic '" + topic + "' " + rule)
-        .hasMessageEndingWith("; correct the row's topic, or topic or allowedTopics of route or of its table");
+        .hasMessageEndingWith(
+            "; correct the row's topic, or topic or allowedTopics of route or of its table");
   }
 
   @Test

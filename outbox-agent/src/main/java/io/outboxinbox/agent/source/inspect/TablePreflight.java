@@ -228,9 +228,7 @@ final class TablePreflight {
       String fix = "ALTER TABLE %s NO INHERIT %s".formatted(child, names.table());
       // With both in the list each of its rows would be two events.
       findings.add(
-          names.isOneOfSeveral()
-              ? Finding.misconfigured(what, fix)
-              : Finding.warning(what, fix));
+          names.isOneOfSeveral() ? Finding.misconfigured(what, fix) : Finding.warning(what, fix));
     }
   }
 
